@@ -1,0 +1,94 @@
+"""What every stage's Python file has in common: the way to the library, options, the log, and how errors are told."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+# The library is found from this file's physical place, so that a link to this folder works from anywhere.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "libs"))
+
+from ssdiar.errors import InputError
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that takes no abbreviated options and reports in one line."""
+
+    def __init__(self, description: str | None) -> None:
+        super().__init__(
+            description=description, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        self.add_argument(
+            "--verbose", type=int, choices=(0, 1, 2), default=1, help="0: warnings, 1: progress, 2: details"
+        )
+
+    def parse_args(self, *args: Any, **options: Any) -> argparse.Namespace:
+        """Parse the command line and set the log's level to what ``--verbose`` says."""
+        parsed = super().parse_args(*args, **options)
+        logging.getLogger().setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[parsed.verbose])
+        return parsed
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line and leave with 2, as argparse does."""
+        print(f"{self.prog}: error: {message} (see {self.prog} --help)", file=sys.stderr)
+        sys.exit(2)
+
+
+def boolean(text: str) -> bool:
+    """Convert an option's ``true`` or ``false``."""
+    if text not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"expected true or false, got {text}")
+    return text == "true"
+
+
+def whole_number(least: int) -> Callable[[str], int]:
+    """Return a converter of an option's whole number of at least ``least``."""
+
+    def convert(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise argparse.ArgumentTypeError(f"expected a whole number from {least}, got {text}")
+        return value
+
+    return convert
+
+
+def number(least: float, most: float = float("inf")) -> Callable[[str], float]:
+    """Return a converter of an option's number from ``least`` to ``most``."""
+
+    def convert(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not least <= value <= most or value == float("inf"):
+            bounds = f"from {least:g}" if most == float("inf") else f"from {least:g} to {most:g}"
+            raise argparse.ArgumentTypeError(f"expected a number {bounds}, got {text}")
+        return value
+
+    return convert
+
+
+def run(main: Callable[[], None]) -> NoReturn:
+    """Run a stage's ``main``; bad input and failing files become one line on stderr and exit code 1."""
+    program = Path(sys.argv[0]).name
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format=f"{program}: %(message)s")
+    try:
+        main()
+    except InputError as error:
+        print(f"{program}: error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        place = "" if error.filename is None else f"{error.filename}: "
+        print(f"{program}: error: {place}{error.strerror or error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(0)

@@ -1,0 +1,226 @@
+"""Kaldi's text tables: wav.scp, segments, utt2spk, spk2utt, reco2num_spk, reco2dur, labels.
+
+Every reader checks what it reads and raises :class:`InputError` with file and line; every writer sorts by key as Kaldi
+does (``LC_ALL=C``, that is by byte) and publishes by rename. In diarization directories a "speaker" of utt2spk and
+spk2utt is a recording, as in Kaldi.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssdiar.errors import InputError
+from ssdiar.io.publish import publish_text
+
+# Ids become file names and fields of text files. A leading '-' would be an option, a leading '.' a hidden file or '..'.
+_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of one recording, ``start`` to ``end`` in seconds: a speech region or a sub-segment of one."""
+
+    id: str
+    reco: str
+    start: float
+    end: float
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return self.end - self.start
+
+
+def check_id(text: str, path: str | Path, line: int | None = None) -> str:
+    """Return ``text`` if it may be an id (letters, digits, ``_ . -``, not starting with ``.`` or ``-``).
+
+    Raises:
+        InputError: It may not.
+    """
+    if not _ID.fullmatch(text) or len(text) > 200:
+        raise InputError(
+            "bad id",
+            path=path,
+            line=line,
+            expected="up to 200 letters, digits or '_.-', starting with a letter, a digit or '_'",
+            got=text,
+        )
+    return text
+
+
+def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
+    """Yield (line number from 1, text without its line end) for each non-empty line of a UTF-8 text file.
+
+    Raises:
+        InputError: There is no such file, or it is not UTF-8 text.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError("no such file", path=path) from None
+    except IsADirectoryError:
+        raise InputError("is a folder", path=path, expected="a text file") from None
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError("not UTF-8 text", path=path, line=line) from None
+    for number, line_text in enumerate(text.split("\n"), 1):
+        if line_text.strip():
+            yield number, line_text.rstrip("\r")
+
+
+def read_rows(path: str | Path, columns: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line number, fields) of a table with a unique id in its first column.
+
+    Args:
+        path: The file.
+        columns: Names of the columns, for example ``"sub-segment recording start end"``; a row must have as many
+            fields. A last name that ends in ``...`` takes the rest of the line, which must not be empty.
+
+    Raises:
+        InputError: A row has another number of fields, a bad id, or an id that was seen before.
+    """
+    names = columns.split()
+    takes_rest = names[-1].endswith("...")
+    first_line: dict[str, int] = {}
+    for line, text in read_lines(path):
+        fields = text.split(None, len(names) - 1) if takes_rest else text.split()
+        if len(fields) != len(names):
+            raise InputError(
+                "wrong number of fields",
+                path=path,
+                line=line,
+                expected=f"{len(names)} ({columns})",
+                got=f"{len(fields)}",
+            )
+        key = check_id(fields[0], path, line)
+        if key in first_line:
+            raise InputError(f"duplicate id {key}, first seen in line {first_line[key]}", path=path, line=line)
+        first_line[key] = line
+        yield line, [field.strip() for field in fields]
+
+
+def parse_float(text: str, name: str, path: str | Path, line: int) -> float:
+    """Return ``text`` as a finite number of at least 0.
+
+    Raises:
+        InputError: It is not.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or value < 0:
+        raise InputError(f"bad {name}", path=path, line=line, expected="a finite number of at least 0", got=text)
+    return value
+
+
+def parse_count(text: str, name: str, path: str | Path, line: int) -> int:
+    """Return ``text`` as a whole number of at least 1.
+
+    Raises:
+        InputError: It is not.
+    """
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
+        raise InputError(f"bad {name}", path=path, line=line, expected="a whole number from 1", got=text)
+    return int(text)
+
+
+def read_wav_scp(path: str | Path) -> dict[str, str]:
+    """Read ``<recording> <path or "command |">``; the second column is the rest of the line."""
+    return {key: rest for _, (key, rest) in read_rows(path, "recording path-or-command...")}
+
+
+def read_map(path: str | Path, columns: str) -> dict[str, str]:
+    """Read a table of two columns, for example utt2spk with ``columns="utterance recording"``."""
+    return {key: value for _, (key, value) in read_rows(path, columns)}
+
+
+def read_counts(path: str | Path, columns: str) -> dict[str, int]:
+    """Read a table of id and whole number from 1: reco2num_spk, labels."""
+    return {key: parse_count(text, "number", path, line) for line, (key, text) in read_rows(path, columns)}
+
+
+def read_durations(path: str | Path) -> dict[str, float]:
+    """Read reco2dur: ``<recording> <seconds>``."""
+    rows = read_rows(path, "recording seconds")
+    return {key: parse_float(text, "duration", path, line) for line, (key, text) in rows}
+
+
+def read_segments(
+    path: str | Path, recordings: Iterable[str] | None = None, durations: Mapping[str, float] | None = None
+) -> list[Segment]:
+    """Read ``<segment> <recording> <start> <end>`` in file order.
+
+    Args:
+        path: The file.
+        recordings: If given, every segment must belong to one of them.
+        durations: If given, seconds per recording; a segment may end at most 0.05 s after its recording does (sample
+            counts of compressed audio are seldom exact).
+
+    Raises:
+        InputError: A row is malformed, ends before it starts, or names an unknown recording or time.
+    """
+    known = None if recordings is None else set(recordings)
+    segments = []
+    for line, (key, reco, start_text, end_text) in read_rows(path, "segment recording start end"):
+        check_id(reco, path, line)
+        start, end = parse_float(start_text, "start", path, line), parse_float(end_text, "end", path, line)
+        if end <= start:
+            raise InputError(
+                f"segment {key} has no length",
+                path=path,
+                line=line,
+                expected=f"an end after {start:g} s",
+                got=f"{end:g} s",
+            )
+        if known is not None and reco not in known:
+            raise InputError(
+                f"segment {key} is of an unknown recording", path=path, line=line, expected="one of wav.scp", got=reco
+            )
+        if durations is not None and reco in durations and end > durations[reco] + 0.05:
+            raise InputError(
+                f"segment {key} ends after its recording",
+                path=path,
+                line=line,
+                expected=f"at most {durations[reco]:.3f} s",
+                got=f"{end:g} s",
+            )
+        segments.append(Segment(key, reco, start, end))
+    return segments
+
+
+def write_table(path: str | Path, rows: Mapping[str, object]) -> bool:
+    """Write ``<key> <value>`` lines sorted by key; return whether the file changed."""
+    return publish_text(path, "".join(f"{key} {rows[key]}\n" for key in sorted(rows)))
+
+
+def write_segments(folder: str | Path, segments: Iterable[Segment]) -> None:
+    """Write segments, utt2spk and spk2utt of ``segments`` into ``folder``, each sorted by id, times with 3 decimals."""
+    folder = Path(folder)
+    ordered = sorted(segments, key=lambda segment: segment.id)
+    write_segments_file(folder / "segments", ordered)
+    write_table(folder / "utt2spk", {segment.id: segment.reco for segment in ordered})
+    by_reco: dict[str, list[str]] = {}
+    for segment in ordered:
+        by_reco.setdefault(segment.reco, []).append(segment.id)
+    write_table(folder / "spk2utt", {reco: " ".join(ids) for reco, ids in by_reco.items()})
+
+
+def write_segments_file(path: str | Path, segments: Iterable[Segment]) -> bool:
+    """Write one segments file, sorted by id, times with 3 decimals; return whether it changed."""
+    return write_table(path, {s.id: f"{s.reco} {s.start:.3f} {s.end:.3f}" for s in segments})
+
+
+def by_recording(segments: Iterable[Segment]) -> dict[str, list[Segment]]:
+    """Group segments by recording, both in order: recordings by id, segments by (start, end, id)."""
+    groups: dict[str, list[Segment]] = {}
+    for segment in segments:
+        groups.setdefault(segment.reco, []).append(segment)
+    return {reco: sorted(groups[reco], key=lambda s: (s.start, s.end, s.id)) for reco in sorted(groups)}
