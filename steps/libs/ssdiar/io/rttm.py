@@ -110,7 +110,21 @@ def _merged(regions: Iterable[tuple[float, float]]) -> list[tuple[float, float]]
 
 # The other line types of RTTM; anything else in the first field means that this is no RTTM at all.
 _OTHER_TYPES = frozenset(
-    ["SEGMENT", "NOSCORE", "NO_RT_METADATA", "LEXEME", "NON-LEX", "NON-SPEECH", "FILLER", "EDIT", "IP", "SU", "CB", "A/P", "SPKR-INFO"]
+    [
+        "SEGMENT",
+        "NOSCORE",
+        "NO_RT_METADATA",
+        "LEXEME",
+        "NON-LEX",
+        "NON-SPEECH",
+        "FILLER",
+        "EDIT",
+        "IP",
+        "SU",
+        "CB",
+        "A/P",
+        "SPKR-INFO",
+    ]
 )
 
 
