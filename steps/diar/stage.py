@@ -18,18 +18,22 @@ from ssdiar.errors import InputError
 class Parser(argparse.ArgumentParser):
     """An argument parser that takes no abbreviated options and reports in one line."""
 
-    def __init__(self, description: str | None) -> None:
-        super().__init__(
-            description=description, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
-        self.add_argument(
-            "--verbose", type=int, choices=(0, 1, 2), default=1, help="0: warnings, 1: progress, 2: details"
-        )
+    def __init__(self, description: str | None = None, **options: Any) -> None:
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(description=description, allow_abbrev=False, **options)
+        # Sub-commands have the option too; were it to have a default, theirs would hide what the main parser was given.
+        help_text = "0: warnings, 1: progress (default), 2: details"
+        self.add_argument("--verbose", type=int, choices=(0, 1, 2), default=argparse.SUPPRESS, help=help_text)
+
+    def add_actions(self) -> argparse._SubParsersAction:
+        """Return the place for sub-commands (plan, run, gather), one of which must be given."""
+        return self.add_subparsers(dest="action", required=True)
 
     def parse_args(self, *args: Any, **options: Any) -> argparse.Namespace:
         """Parse the command line and set the log's level to what ``--verbose`` says."""
         parsed = super().parse_args(*args, **options)
-        logging.getLogger().setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[parsed.verbose])
+        level = (logging.WARNING, logging.INFO, logging.DEBUG)[getattr(parsed, "verbose", 1)]
+        logging.getLogger().setLevel(level)
         return parsed
 
     def error(self, message: str) -> NoReturn:

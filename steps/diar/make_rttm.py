@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+"""Write who speaks when, as RTTM, from labelled pieces; the Python side of make_rttm.sh."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+import stage
+from ssdiar.errors import InputError
+from ssdiar.io.rttm import write_rttm
+from ssdiar.io.tables import Segment, read_counts, read_segments
+from ssdiar.turns import turns_of_labels
+
+_LOG = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Read pieces and labels, write <labels-dir>/rttm."""
+    options = _parse()
+    pieces = read_segments(options.subsegments_dir / "segments")
+    labels = read_counts(options.labels_dir / "labels", "sub-segment label")
+    _check_same_ids(pieces, labels, options)
+    turns = turns_of_labels(
+        pieces,
+        labels,
+        _read_if_there(options.subsegments_dir / "short.segments"),
+        _read_if_there(options.subsegments_dir / "overlap.segments"),
+        options.second_speaker,
+    )
+    write_rttm(options.labels_dir / "rttm", turns)
+    recordings = {turn.reco for turn in turns}
+    _LOG.info("%s: %d turns of %d recordings", options.labels_dir / "rttm", len(turns), len(recordings))
+
+
+def _parse() -> argparse.Namespace:
+    parser = stage.Parser(__doc__)
+    parser.add_argument("--second-speaker", type=stage.boolean, default=False)
+    parser.add_argument("subsegments_dir", type=Path)
+    parser.add_argument("labels_dir", type=Path)
+    return parser.parse_args()
+
+
+def _check_same_ids(pieces: list[Segment], labels: dict[str, int], options: argparse.Namespace) -> None:
+    hint = "Are the labels of these pieces? If the pieces were made anew, run the stages in between again."
+    label_file = options.labels_dir / "labels"
+    missing = [piece.id for piece in pieces if piece.id not in labels]
+    if missing:
+        what = f"no label of piece {missing[0]} ({len(missing)} of {len(pieces)} pieces have none)"
+        raise InputError(what, path=label_file, hint=hint)
+    unknown = sorted(labels.keys() - {piece.id for piece in pieces})
+    if unknown:
+        what = f"label of a piece that is not there ({len(unknown)} of {len(labels)})"
+        place = f"one of {options.subsegments_dir / 'segments'}"
+        raise InputError(what, path=label_file, expected=place, got=unknown[0], hint=hint)
+
+
+def _read_if_there(path: Path) -> list[Segment]:
+    return read_segments(path) if path.exists() else []
+
+
+if __name__ == "__main__":
+    stage.run(main)

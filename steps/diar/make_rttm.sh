@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Copyright 2026  ssdiar authors
+# Apache 2.0
+
+# Stage 6: writes <labels-dir>/rttm, who speaks when, from the pieces of make_subsegments.sh and the labels that a
+# clustering stage left in <labels-dir>/labels (<piece> <number from 1>). Speakers are named by their number. Pieces
+# that overlap are cut in the middle of the overlap; turns of one speaker that touch are one. Speech that took no part
+# in the clustering (overlap.segments, short.segments of the sub-segments, where they exist) gets the label of the
+# nearest piece in time, so that no speech is left out. score_der.sh comes next.
+
+# Begin configuration section.
+second_speaker=false
+python=${PYTHON:-python3}
+verbose=1
+# End configuration section.
+
+here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+name=$(basename "$0")
+
+help_message="Usage: $0 [options] <subsegments-dir> <labels-dir>
+ e.g.: $0 exp/mini/subsegments exp/mini/xvector_ahc
+  --second-speaker <true|false>      # true: overlapped speech gets the nearest other speaker too (default false)
+  --python <path|$python>            # Python that has the requirements
+  --verbose <0|1|2>                  # 0: warnings only, 1: progress (default), 2: details
+  --config <file>                    # options as name=value lines, read before the others"
+
+echo "$0 $*" >&2
+
+# shellcheck source=/dev/null
+if [ -f path.sh ]; then . ./path.sh; fi
+utils=utils
+[ -f "$utils/parse_options.sh" ] || utils=$here/../../utils
+# shellcheck source=/dev/null
+. "$utils/parse_options.sh" || exit 1
+set -euo pipefail
+
+if [ $# != 2 ]; then
+  printf '%s: error: expected <subsegments-dir> <labels-dir>, got %d arguments\n%s\n' "$name" $# "$help_message" >&2
+  exit 1
+fi
+
+"$python" "$here/make_rttm.py" --verbose "$verbose" --second-speaker "$second_speaker" "$1" "$2" || exit 1

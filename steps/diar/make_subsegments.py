@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+"""Cut the speech regions of a directory into pieces; the Python side of make_subsegments.sh."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import stage
+from ssdiar.errors import InputError
+from ssdiar.io.publish import publish_text
+from ssdiar.io.tables import (
+    Segment,
+    read_durations,
+    read_segments,
+    read_wav_scp,
+    write_segments,
+    write_segments_file,
+)
+from ssdiar.subsegments import make_subsegments, split_short
+
+_LOG = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Read the speech regions, cut them, write the pieces."""
+    options = _parse()
+    regions = _read_regions(options.speech_dir, "segments")
+    overlap = _read_regions(options.speech_dir, "overlap.segments") if _has(options, "overlap.segments") else []
+    meta = _read_meta(options.speech_dir / "meta.json")
+    pieces = make_subsegments(regions, options.window, options.period, options.min_segment)
+    pieces, short = split_short(pieces, options.min_piece)
+    try:
+        options.out_dir.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InputError("is in the way of the output directory", path=options.out_dir, expected="a folder") from None
+    for name in ("window", "period", "min_segment", "min_piece"):
+        meta["options"][name] = getattr(options, name) / 100
+    write_segments_file(options.out_dir / "overlap.segments", overlap)
+    write_segments_file(options.out_dir / "short.segments", short)
+    write_segments(options.out_dir, pieces)
+    publish_text(options.out_dir / "meta.json", json.dumps(meta, indent=1) + "\n")
+    _LOG.info(
+        "%s: %d pieces of %d speech regions of %d recordings; %d more are too short for an x-vector",
+        options.out_dir,
+        len(pieces),
+        len(regions),
+        len({piece.reco for piece in pieces}),
+        len(short),
+    )
+
+
+def _parse() -> argparse.Namespace:
+    parser = stage.Parser(__doc__)
+    parser.add_argument("--window", type=_hundredths, default=75, metavar="SECONDS")
+    parser.add_argument("--period", type=_hundredths, default=75, metavar="SECONDS")
+    parser.add_argument("--min-segment", type=_hundredths, default=50, metavar="SECONDS")
+    parser.add_argument("--min-piece", type=_hundredths, default=10, metavar="SECONDS")
+    parser.add_argument("speech_dir", type=Path)
+    parser.add_argument("out_dir", type=Path)
+    options = parser.parse_args()
+    if not 0 < options.period <= options.window:
+        parser.error("--period must be above 0 and at most --window, or speech would be left out")
+    if options.min_segment > options.window:
+        parser.error("--min-segment must be at most --window")
+    if options.out_dir.exists() and options.out_dir.resolve() == options.speech_dir.resolve():
+        raise InputError("is input and output at once", path=options.out_dir, expected="another output directory")
+    return options
+
+
+def _hundredths(text: str) -> int:
+    value = stage.number(0)(text) * 100
+    if abs(value - round(value)) > 1e-6:
+        raise argparse.ArgumentTypeError(f"expected whole hundredths of a second, got {text}")
+    return round(value)
+
+
+def _has(options: argparse.Namespace, name: str) -> bool:
+    return (options.speech_dir / name).exists()
+
+
+def _read_regions(speech_dir: Path, name: str) -> list[Segment]:
+    """Read one of the segments files, checked against wav.scp and reco2dur where these exist."""
+    wav_scp, reco2dur = speech_dir / "wav.scp", speech_dir / "reco2dur"
+    recordings = read_wav_scp(wav_scp) if wav_scp.exists() else None
+    durations = read_durations(reco2dur) if reco2dur.exists() else None
+    return read_segments(speech_dir / name, recordings, durations)
+
+
+def _read_meta(path: Path) -> dict[str, Any]:
+    """Return meta.json of the speech directory; a directory that was made by other means has "given" speech."""
+    if not path.exists():
+        return {"speech_source": "given", "options": {}}
+    try:
+        meta = json.loads(path.read_text())
+        return {**meta, "options": dict(meta["options"])}
+    except (ValueError, KeyError, TypeError):
+        raise InputError("damaged file", path=path, expected="JSON with speech_source and options") from None
+
+
+if __name__ == "__main__":
+    stage.run(main)

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Copyright 2026  ssdiar authors
+# Apache 2.0
+
+# Stage 3: cuts speech regions (from detect_speech.sh, or any directory with Kaldi's segments) into the pieces that get
+# one x-vector each. Writes segments, utt2spk, spk2utt ("spk" files name recordings, as Kaldi's diarization does),
+# short.segments (speech too short for an x-vector), overlap.segments and meta.json (passed on). extract_xvectors.sh
+# comes next; make_rttm.sh gives the short and the overlapped speech the label of the nearest piece.
+#
+# Tail rule, as Kaldi's sub-segments of constant duration: a piece every period while more than a window is left of the
+# region; what is then left is a piece, or, if it is shorter than min-segment, the last piece is the region's last window.
+
+# Begin configuration section.
+window=0.75
+period=0.75
+min_segment=0.5
+min_piece=0.1
+python=${PYTHON:-python3}
+verbose=1
+# End configuration section.
+
+here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+name=$(basename "$0")
+
+help_message="Usage: $0 [options] <speech-dir> <subsegments-dir>
+ e.g.: $0 data/mini_speech exp/mini/subsegments
+All times in seconds, whole hundredths.
+  --window <seconds|0.75>            # length of a piece
+  --period <seconds|0.75>            # from the start of a piece to that of the next; at most the window
+  --min-segment <seconds|0.5>        # a region's last piece is made a whole window if it would be shorter
+  --min-piece <seconds|0.1>          # speech regions shorter than this get no x-vector, only a label in the end
+  --python <path|$python>            # Python that has the requirements
+  --verbose <0|1|2>                  # 0: warnings only, 1: progress (default), 2: details
+  --config <file>                    # options as name=value lines, read before the others; e.g. conf/subsegments.conf"
+
+echo "$0 $*" >&2
+
+# shellcheck source=/dev/null
+if [ -f path.sh ]; then . ./path.sh; fi
+utils=utils
+[ -f "$utils/parse_options.sh" ] || utils=$here/../../utils
+# shellcheck source=/dev/null
+. "$utils/parse_options.sh" || exit 1
+set -euo pipefail
+
+if [ $# != 2 ]; then
+  printf '%s: error: expected <speech-dir> <subsegments-dir>, got %d arguments\n%s\n' "$name" $# "$help_message" >&2
+  exit 1
+fi
+
+"$python" "$here/make_subsegments.py" --verbose "$verbose" --window "$window" --period "$period" \
+  --min-segment "$min_segment" --min-piece "$min_piece" "$1" "$2" || exit 1

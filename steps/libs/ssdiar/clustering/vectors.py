@@ -1,0 +1,31 @@
+"""Small things done to vectors, (S, D) arrays with one row per sub-segment, before and between clusterings."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def length_normalise(vectors: np.ndarray) -> np.ndarray:
+    """Scale every row to length 1; zero rows stay zero."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+def principal_axes(vectors: np.ndarray, dimension: int) -> np.ndarray:
+    """Return the first principal axes as columns, (D, dimension), largest variance first.
+
+    Where the rows span fewer dimensions (few sub-segments) the rest are axes of no variance, so that the shape is what
+    was asked for; ``dimension`` may be at most D. Signs are fixed by the largest component of each axis.
+    """
+    centred = vectors - vectors.mean(axis=0)
+    _, _, axes = np.linalg.svd(centred, full_matrices=len(centred) < dimension)
+    axes = axes[:dimension]
+    signs = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])
+    return (axes * signs[:, None]).T
+
+
+def relabel_by_time(labels: np.ndarray) -> np.ndarray:
+    """Renumber labels 0, 1, ... in the order in which they first occur."""
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[inverse]

@@ -1,0 +1,1 @@
+"""The report of an experiment set: what its systems scored, collected once and shown as a table."""

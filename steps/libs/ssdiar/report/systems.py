@@ -1,0 +1,76 @@
+"""What the systems of one experiment set are and scored, read from their folders ``<exp-set-dir>/<system>/``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssdiar.errors import InputError
+from ssdiar.scoring.score_file import ORIGIN_KEYS, Score, read_score
+from ssdiar.work import file_digest
+
+
+@dataclass(frozen=True)
+class System:
+    """One system of an experiment set.
+
+    Args:
+        name: The folder's name, with its tag if it has one.
+        folder: The folder.
+        origin: Where speech, speaker counts and x-vectors came from; what is not recorded is not in it.
+        scores: By protocol name; empty if there was no reference.
+        outdated: Names of the protocols whose score is of an RTTM that has changed since.
+    """
+
+    name: str
+    folder: Path
+    origin: dict[str, str]
+    scores: dict[str, Score]
+    outdated: frozenset[str]
+
+
+def read_systems(exp_set_dir: str | Path, names: Sequence[str] = ()) -> list[System]:
+    """Read the systems of an experiment set; a folder that holds an ``rttm`` is a system.
+
+    Args:
+        exp_set_dir: For example ``exp/mini``.
+        names: Which systems, in this order; empty: all, by name.
+
+    Raises:
+        InputError: There is no such folder or system, or a score file or meta.json is damaged.
+    """
+    exp_set_dir = Path(exp_set_dir)
+    if not exp_set_dir.is_dir():
+        raise InputError("no such folder", path=exp_set_dir, expected="the folder of an experiment set")
+    found = sorted(path.parent.name for path in exp_set_dir.glob("*/rttm"))
+    unknown = [name for name in names if name not in found]
+    if unknown or not found:
+        raise InputError(
+            f"no system {unknown[0]}" if unknown else "no system",
+            path=exp_set_dir,
+            expected=f"one of: {' '.join(found)}" if found else "folders with an rttm file (stage 6)",
+        )
+    return [_read_system(exp_set_dir / name) for name in (names or found)]
+
+
+def _read_system(folder: Path) -> System:
+    scores = {path.stem: read_score(path) for path in sorted((folder / "score").glob("*.json"))}
+    digest = file_digest(folder / "rttm")
+    origin = _read_origin(folder / "meta.json")
+    for score in scores.values():
+        origin.update(score.origin)
+    outdated = frozenset(name for name, score in scores.items() if score.rttm_digest != digest)
+    return System(folder.name, folder, origin, scores, outdated)
+
+
+def _read_origin(meta_file: Path) -> dict[str, str]:
+    """Return what clustering noted of its input, nothing where it made no note (x-vectors of somebody else)."""
+    if not meta_file.exists():
+        return {}
+    try:
+        meta = json.loads(meta_file.read_text(encoding="utf-8"))
+        return {key: str(meta[key]) for key in ORIGIN_KEYS if meta.get(key) is not None}
+    except (ValueError, TypeError, AttributeError):
+        raise InputError("not a JSON object", path=meta_file, hint="Run the clustering stage again.") from None

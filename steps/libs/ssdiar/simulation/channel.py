@@ -1,0 +1,95 @@
+"""The telephone line of a call: each side's band, tilt, level, noise and codec, then both sides added up."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ssdiar.simulation.voices import RATE, SPEECH_LEVEL_DB
+
+# How libsndfile calls the codecs of the telephone network: G.711 and GSM 06.10 full rate.
+CODECS = {"mulaw": "ULAW", "alaw": "ALAW", "gsm": "GSM610", "none": None}
+_TAPS = 401
+
+
+@dataclass(frozen=True)
+class Channel:
+    """Ranges that a call's line is drawn from, uniformly and for each side apart.
+
+    Attributes:
+        band: Lowest and highest frequency passed, Hz (ITU-T G.712 telephone band).
+        gain: Each side's speech is at -26 dB of full scale plus or minus up to so many dB.
+        tilt: Each side's spectrum rises or falls by up to so many dB per octave, about 1 kHz.
+        snr: Least and most dB by which the noise of a side's line is below that side's speech.
+        codec: A key of :data:`CODECS`.
+    """
+
+    band: tuple[float, float] = (300.0, 3400.0)
+    gain: float = 5.0
+    tilt: float = 2.0
+    snr: tuple[float, float] = (18.0, 32.0)
+    codec: str = "mulaw"
+
+    def transmit(self, sides: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+        """Return both sides as heard at the middle of the line, (n,) float32 at 8 kHz.
+
+        Args:
+            sides: Two signals (n,) at 8 kHz, zero where the side is silent.
+            rng: Source of the line's properties and of its noise.
+        """
+        return np.sum([self._one_side(side, rng) for side in sides], axis=0, dtype=np.float32)
+
+    def _one_side(self, signal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        gain, tilt = rng.uniform(-self.gain, self.gain), rng.uniform(-self.tilt, self.tilt)
+        ratio = rng.uniform(*self.snr)
+        taps = _line_filter(self.band, tilt)
+        speech = _filtered(signal, taps)
+        spoken = signal != 0
+        level = SPEECH_LEVEL_DB + gain
+        if spoken.any():
+            speech *= 10 ** (level / 20) / np.sqrt(np.mean(np.square(speech[spoken])) + 1e-12)
+        noise = _filtered(rng.standard_normal(len(signal)), taps)
+        noise *= 10 ** ((level - ratio) / 20) / np.sqrt(np.mean(np.square(noise)) + 1e-12)
+        return through_codec(speech + noise, self.codec)
+
+
+def through_codec(signal: np.ndarray, codec: str) -> np.ndarray:
+    """Return a signal (n,) at 8 kHz as it comes out of a telephone codec, without delay; clipped to full scale.
+
+    Args:
+        signal: Samples within -1 to 1.
+        codec: A key of :data:`CODECS`.
+    """
+    import soundfile
+
+    clipped = np.clip(signal, -1.0, 1.0 - 2.0**-15).astype(np.float32)
+    subtype = CODECS[codec]
+    if subtype is None:
+        return clipped
+    coded = io.BytesIO()
+    soundfile.write(coded, clipped, RATE, format="RAW", subtype=subtype)
+    coded.seek(0)
+    heard, _ = soundfile.read(coded, dtype="float32", format="RAW", subtype=subtype, samplerate=RATE, channels=1)
+    return np.pad(heard, (0, max(0, len(signal) - len(heard))))[: len(signal)]
+
+
+def _line_filter(band: tuple[float, float], tilt: float) -> np.ndarray:
+    """Return a linear-phase FIR filter: the band, with ``tilt`` dB per octave inside, 0 dB at 1 kHz."""
+    from scipy.signal import firwin2
+
+    low, high = band
+    inside = np.geomspace(low, high, 64)
+    gains = 10 ** (tilt * np.log2(inside / 1000) / 20)
+    edges = [0.0, low * 0.6], [min(high * 1.08, (high + RATE / 2) / 2), RATE / 2]
+    return firwin2(_TAPS, [*edges[0], *inside, *edges[1]], [0.0, 0.0, *gains, 0.0, 0.0], fs=RATE)
+
+
+def _filtered(signal: np.ndarray, taps: np.ndarray) -> np.ndarray:
+    """Filter without delay and without change of length."""
+    from scipy.signal import oaconvolve
+
+    half = len(taps) // 2
+    return oaconvolve(signal, taps)[half : half + len(signal)]

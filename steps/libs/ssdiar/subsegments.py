@@ -1,0 +1,83 @@
+"""Cutting speech regions into the pieces that x-vectors are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ssdiar.io.tables import Segment
+from ssdiar.regions import hundredths
+
+
+def segment_id(reco: str, start: int, end: int) -> str:
+    """Return the id of a region or piece of ``reco`` from its times in hundredths of a second."""
+    return f"{reco}-{start:07d}-{end:07d}"
+
+
+def make_subsegments(
+    segments: Sequence[Segment], window: int = 75, period: int = 75, min_segment: int = 50
+) -> list[Segment]:
+    """Cut speech regions into pieces of ``window``, one every ``period``.
+
+    The rule of Kaldi's ``get_uniform_subsegments.py --constant-duration=true``: pieces follow each other while more
+    than a window is left of the region. What is then left is a piece of its own, unless it is shorter than
+    ``min_segment``: then the last piece is the last window of the region (and overlaps the piece before). A region that
+    is no longer than a window is one piece.
+
+    Args:
+        segments: Speech regions; their times are rounded to hundredths of a second.
+        window: Length of a piece, in hundredths of a second.
+        period: From the start of one piece to that of the next, in hundredths; at most ``window``.
+        min_segment: Least length of a last piece, in hundredths; at most ``window``.
+
+    Returns:
+        Pieces in the order of the regions, then of time, no two with the same recording and times; ids as
+        :func:`segment_id` makes them. A region that rounds to nothing has none.
+
+    Raises:
+        ValueError: Not 0 < period <= window, or not 0 <= min_segment <= window.
+    """
+    if not 0 < period <= window or not 0 <= min_segment <= window:
+        raise ValueError("expected 0 < period <= window and 0 <= min_segment <= window")
+    times = hundredths([(segment.start, segment.end) for segment in segments]).astype(np.int64).reshape(-1, 2)
+    owners = np.flatnonzero(times[:, 1] > times[:, 0])
+    starts, lengths = times[owners, 0], times[owners, 1] - times[owners, 0]
+    # Whole windows: one every period while more than a window is left; then what is left.
+    whole = np.maximum(0, -(-(lengths - window) // period))
+    count = whole + 1
+    first = np.cumsum(count) - count
+    place = np.arange(count.sum()) - np.repeat(first, count)
+    begin = np.repeat(starts, count) + place * period
+    end = begin + window
+    last = first + whole
+    left = lengths - whole * period
+    end[last] = starts + lengths
+    begin[last] = np.where(left < min_segment, np.maximum(starts, end[last] - window), begin[last])
+    recos = [segments[owner].reco for owner in np.repeat(owners, count)]
+    pieces = dict.fromkeys(zip(recos, begin.tolist(), end.tolist(), strict=True))
+    return [Segment(segment_id(*piece), piece[0], piece[1] / 100, piece[2] / 100) for piece in pieces]
+
+
+def split_short(segments: Sequence[Segment], least: int) -> tuple[list[Segment], list[Segment]]:
+    """Part pieces that are long enough for an x-vector from those that are not.
+
+    Args:
+        segments: Pieces of any recordings.
+        least: Hundredths of a second.
+
+    Returns:
+        carriers: Pieces of at least ``least``; of a recording that has none, its longest piece (the first of several),
+            so that speech that is there never leaves a recording without an x-vector.
+        short: The others.
+    """
+    lengths = {segment.id: round(segment.duration * 100) for segment in segments}
+    carriers = {segment.id for segment in segments if lengths[segment.id] >= least}
+    served = {segment.reco for segment in segments if segment.id in carriers}
+    longest: dict[str, Segment] = {}
+    for segment in segments:
+        best = longest.get(segment.reco)
+        if best is None or lengths[segment.id] > lengths[best.id]:
+            longest[segment.reco] = segment
+    carriers |= {segment.id for reco, segment in longest.items() if reco not in served}
+    return [s for s in segments if s.id in carriers], [s for s in segments if s.id not in carriers]

@@ -1,0 +1,130 @@
+"""From labelled pieces to turns: who speaks when, with no speech left out and nothing said twice."""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+
+from ssdiar.io.rttm import Turn
+from ssdiar.io.tables import Segment, by_recording
+from ssdiar.regions import merge
+
+# A labelled stretch of one recording: start, end (seconds), label.
+Stretch = tuple[float, float, int]
+
+# Turns are written in milliseconds: what is nearer than half of one touches.
+_TOUCH = 0.0005
+
+
+def turns_of_labels(
+    pieces: Iterable[Segment],
+    labels: Mapping[str, int],
+    unlabelled: Iterable[Segment] = (),
+    overlap: Iterable[Segment] = (),
+    second_speaker: bool = False,
+) -> list[Turn]:
+    """Return the turns of all recordings: the speaker's name is the label's number.
+
+    Where pieces overlap, they are cut (:func:`cut_overlaps`). Turns of one speaker that touch are one turn. Where no
+    pieces overlap and nothing but pieces is given, the result is that of Kaldi's ``diarization/make_rttm.py``.
+
+    Args:
+        pieces: Sub-segments with a label each.
+        labels: Label by sub-segment id.
+        unlabelled: Speech that is too short for a label of its own; it takes that of the nearest piece in time, of two
+            equally near ones the earlier. In a recording without pieces it is speaker 1.
+        overlap: Overlapped speech, which took no part in the clustering; the same goes for it.
+        second_speaker: Whether overlapped speech also takes the nearest other label of its recording, if there is one.
+
+    Raises:
+        KeyError: A piece has no label; the key is its id.
+    """
+    piece_groups, short_groups, overlap_groups = by_recording(pieces), by_recording(unlabelled), by_recording(overlap)
+    turns = []
+    for reco in sorted(piece_groups.keys() | short_groups.keys() | overlap_groups.keys()):
+        labelled = [(piece.start, piece.end, labels[piece.id]) for piece in piece_groups.get(reco, [])]
+        stretches = cut_overlaps(labelled)
+        nearest = _Nearest(stretches)
+        stretches += [(s.start, s.end, nearest.labels(s)[0]) for s in short_groups.get(reco, [])]
+        for region in overlap_groups.get(reco, []):
+            found = nearest.labels(region)[: 2 if second_speaker else 1]
+            stretches += [(region.start, region.end, label) for label in found]
+        turns += _joined(reco, stretches)
+    return turns
+
+
+def cut_overlaps(pieces: Iterable[Stretch]) -> list[Stretch]:
+    """Return the pieces of one recording in time order, cut so that no two overlap and all of their time is kept.
+
+    Two pieces that overlap are cut in the middle of their overlap, as Kaldi's ``make_rttm.py`` does with successive
+    pieces of a sliding window. A piece that lies inside another one is kept whole, between the two parts of the other
+    (where Kaldi writes a negative duration).
+    """
+    queue = sorted(pieces)
+    result: list[Stretch] = []
+    current: Stretch | None = None
+    while queue:
+        start, end, label = heapq.heappop(queue)
+        if current is None:
+            current = (start, end, label)
+            continue
+        if end <= current[0]:
+            continue  # all of it lies in what is cut already
+        if start >= current[1]:
+            cut = start
+        elif end < current[1]:
+            cut = max(start, current[0])
+            heapq.heappush(queue, (end, current[1], current[2]))
+        else:
+            cut = max((start + current[1]) / 2, current[0])
+        result.append((current[0], min(cut, current[1]), current[2]))
+        current = (cut, end, label)
+    if current is not None:
+        result.append(current)
+    return [stretch for stretch in result if stretch[1] > stretch[0]]
+
+
+class _Nearest:
+    """Finds the labels that are nearest in time to a region; stretches are disjoint and in order."""
+
+    def __init__(self, stretches: Sequence[Stretch]) -> None:
+        # Neighbours with the same label are one run: the nearest other label is then always in the next run.
+        runs = [list(group) for _, group in groupby(stretches, key=lambda stretch: stretch[2])]
+        self._starts = [stretch[0] for stretch in stretches]
+        self._stretches = stretches
+        self._runs = [(run[0][0], run[-1][1], run[0][2]) for run in runs]
+        self._run_of = [number for number, run in enumerate(runs) for _ in run]
+
+    def labels(self, region: Segment) -> list[int]:
+        """Return the nearest label and, if there is one, the nearest other label; speaker 1 if there is no label."""
+        if not self._stretches:
+            return [1]
+        before = bisect_right(self._starts, region.start) - 1
+        near = [number for number in (before, before + 1) if 0 <= number < len(self._stretches)]
+        first = min(near, key=lambda number: (_distance(self._stretches[number], region), number))
+        label = self._stretches[first][2]
+        run = self._run_of[first]
+        others = [self._runs[number] for number in (run - 1, run + 1) if 0 <= number < len(self._runs)]
+        if not others:
+            return [label]
+        return [label, min(others, key=lambda other: (_distance(other, region), other[0]))[2]]
+
+
+def _distance(stretch: Stretch, region: Segment) -> float:
+    """Return the seconds between a stretch and a region, to the microsecond; 0 if they touch or overlap."""
+    return max(0.0, round(max(stretch[0] - region.end, region.start - stretch[1]), 6))
+
+
+def _joined(reco: str, stretches: Iterable[Stretch]) -> list[Turn]:
+    """Return the stretches of one recording as turns, those of a speaker that touch as one, in time order."""
+    by_label: dict[int, list[tuple[float, float]]] = {}
+    for start, end, label in stretches:
+        by_label.setdefault(label, []).append((start, end))
+    turns = [
+        Turn(reco, str(label), float(start), float(end))
+        for label, regions in by_label.items()
+        for start, end in merge(regions, _TOUCH)
+    ]
+    return sorted(turns, key=lambda turn: (turn.start, turn.end, turn.speaker))

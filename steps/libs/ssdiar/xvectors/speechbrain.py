@@ -1,0 +1,104 @@
+"""The paper's x-vectors (512-d): SpeechBrain's TDNN with statistics pooling, trained on VoxCeleb 1 and 2.
+
+The model comes from the Hugging Face hub, or from a local folder laid out as its hub repository is. Imports torch,
+torchaudio and speechbrain.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import torch
+
+from ssdiar.errors import InputError
+from ssdiar.work import file_digest
+from ssdiar.xvectors.models import ModelConfig, XVectorModel, equal_length_batches, window_in_frames
+
+_WEIGHTS_FILE = "embedding_model.ckpt"
+_SHORTEST = 480  # samples: the reflected edges of the convolutions need 4 frames
+_LENGTH_STEP = 800  # samples: lengths are rounded to 50 ms, so that odd tails share batches
+
+
+class SpeechBrainXVector(XVectorModel):
+    """SpeechBrain's EncoderClassifier, fed with batches of equal length so that nothing is padded."""
+
+    def __init__(self, config: ModelConfig, source: str, overrides: dict[str, str]) -> None:
+        self.config = config
+        self.source = source
+        _make_torchaudio_importable()
+        from speechbrain.inference.classifiers import EncoderClassifier
+
+        with tempfile.TemporaryDirectory(prefix="ssdiar.") as folder:
+            self._encoder = EncoderClassifier.from_hparams(
+                source=source, savedir=folder, overrides=overrides, run_opts={"device": "cpu"}
+            )
+            self.weights_sha256 = file_digest(Path(folder) / _WEIGHTS_FILE)
+
+    def embed(self, samples: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """See :meth:`XVectorModel.embed`.
+
+        The statistics pooling adds noise of 1e-5 even in evaluation; it is seeded per recording, so that two runs are
+        bit-equal.
+        """
+        samples = np.pad(samples, (0, max(0, _SHORTEST - len(samples))))
+        rate = self.config.sample_rate
+        shortest = max(_SHORTEST, int(self.config.min_duration * rate))
+        first, lengths = window_in_frames(starts, ends, rate, len(samples), shortest, _LENGTH_STEP)
+        vectors = np.empty((len(starts), self.config.dimension), np.float32)
+        with torch.inference_mode(), torch.random.fork_rng():
+            torch.manual_seed(0)
+            for batch in equal_length_batches(lengths, self.config.batch_size):
+                pieces = samples[first[batch, None] + np.arange(lengths[batch[0]])]
+                vectors[batch] = self._encoder.encode_batch(torch.from_numpy(pieces)).squeeze(1).numpy()
+        return vectors
+
+
+def load(config: ModelConfig, source: str | None) -> SpeechBrainXVector:
+    """Load the model from the hub, or from ``source``, a folder with the files of its hub repository.
+
+    Raises:
+        InputError: The hub cannot be reached, or the folder does not hold the model.
+    """
+    if source is not None:
+        folder = Path(source)
+        for name in ("hyperparams.yaml", _WEIGHTS_FILE):
+            if not (folder / name).is_file():
+                raise InputError(f"no {name}", path=folder, expected=f"the files of {config.source}")
+        # Without this, hyperparams.yaml sends even a local copy back to the hub for its weights.
+        return SpeechBrainXVector(config, str(folder.absolute()), {"pretrained_path": str(folder.absolute())})
+    try:
+        return SpeechBrainXVector(config, config.source, {})
+    except Exception as error:  # requests, httpx, huggingface_hub and speechbrain each have errors of their own
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise InputError(
+            f"cannot get the model {config.source} from the Hugging Face hub",
+            got=reason,
+            hint="Either make the hub reachable once (it is cached), or give a local copy of the repository with "
+            "--xvector-source DIR; --xvector campplus is another model that needs no hub.",
+        ) from error
+
+
+def _make_torchaudio_importable() -> None:
+    """Let torchaudio's CUDA build be imported beside a CPU build of torch.
+
+    PyPI has no CPU build of torchaudio for the newest torch. Its compiled extension then fails to load, but nothing
+    that SpeechBrain uses needs that extension; torchaudio asks this module whether it is there.
+    """
+    name = "torchaudio._extension"
+    if torch.version.cuda is not None or name in sys.modules:
+        return
+    try:
+        import torchaudio  # noqa: F401
+    except OSError:
+        for module in [module for module in sys.modules if module.split(".")[0] == "torchaudio"]:
+            del sys.modules[module]
+        stand_in = ModuleType(name)
+        stand_in._IS_TORCHAUDIO_EXT_AVAILABLE = False
+        stand_in._IS_ALIGN_AVAILABLE = False
+        stand_in._check_cuda_version = lambda: None
+        stand_in.fail_if_no_align = lambda function: function
+        sys.modules[name] = stand_in

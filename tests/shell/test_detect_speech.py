@@ -1,0 +1,214 @@
+"""detect_speech.sh as users call it: regions, what a rerun does again, odd recordings, bad input."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+DIAR = Path(__file__).resolve().parents[2] / "steps" / "diar"
+
+
+def buzz(rate, *regions, seconds=8.0):
+    """A voice-like buzz in the regions given (seconds), faint noise elsewhere."""
+    time = np.arange(int(seconds * rate)) / rate
+    sound = sum(np.sin(2 * np.pi * 120 * k * time) / k**0.5 for k in range(1, 20)) * (0.6 + 0.4 * np.sin(25 * time))
+    active = sum(((time >= start) & (time < end)).astype(float) for start, end in regions)
+    return 0.05 * sound * active + np.random.default_rng(0).normal(0, 1e-4, len(time))
+
+
+@pytest.fixture
+def work(tmp_path):
+    """Three recordings of 8 s at 8, 44.1 and 16 kHz, the last one silent, and a reference of the first two."""
+    root = tmp_path / "discorso è qui"
+    data = root / "my data"
+    data.mkdir(parents=True)
+    soundfile.write(root / "a b.wav", buzz(8000, (1, 3), (5, 7)), 8000)
+    two = np.column_stack([buzz(44100, (2, 4)), buzz(44100, (6, 7))])
+    soundfile.write(root / "ö.flac", two, 44100)
+    soundfile.write(root / "quiet.wav", np.zeros(8 * 16000), 16000)
+    (data / "wav.scp").write_text(f"a {root}/a b.wav\nb cat '{root}/ö.flac' |\nq {root}/quiet.wav\n")
+    turns = [("a", "A", 1.0, 2.0), ("a", "B", 2.5, 0.604), ("a", "B", 5.0, 2.0), ("b", "A", 2.0, 2.0)]
+    lines = [f"SPEAKER {r} 1 {start} {length} <NA> <NA> {s} <NA> <NA>\n" for r, s, start, length in turns]
+    (data / "ref.rttm").write_text("".join(lines))
+    return root
+
+
+def run(work, *args, rc=0, script=DIAR / "detect_speech.sh", **env):
+    done = subprocess.run(
+        [str(script), "--python", sys.executable, *args],
+        cwd=work,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **env},
+    )
+    assert done.returncode == rc, done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    return done
+
+
+def regions(work, name="segments", out="out"):
+    rows = [line.split() for line in (work / out / name).read_text().splitlines()]
+    assert all(key == f"{r}-{round(100 * float(s)):07d}-{round(100 * float(e)):07d}" for key, r, s, e in rows)
+    return [(r, float(s), float(e)) for _, r, s, e in rows]
+
+
+def stamps(work, out="out"):
+    return {path.name: path.stat().st_mtime_ns for path in (work / out).iterdir() if path.is_file()}
+
+
+def test_webrtc(work):
+    log = run(work, "--nj", "2", "my data", "out").stderr
+    assert "WARNING: no speech in 1 of 3 recordings: q" in log
+    found = regions(work)
+    wanted = [("a", 1, 3), ("a", 5, 7), ("b", 2, 4), ("b", 6, 7)]
+    assert [reco for reco, *_ in found] == [reco for reco, *_ in wanted]
+    assert np.abs(np.array([r[1:] for r in found]) - np.array([r[1:] for r in wanted])).max() < 0.45
+    assert regions(work, "overlap.segments") == []
+    assert (work / "out/wav.scp").read_text() == (work / "my data/wav.scp").read_text()
+    assert (work / "out/reco2dur").read_text() == "a 8.0000\nb 8.0000\nq 8.0000\n"
+    assert (work / "out/spk2utt").read_text().splitlines()[0].split()[0] == "a"
+    meta = json.loads((work / "out/meta.json").read_text())
+    assert meta["speech_source"] == "webrtc"
+    assert (meta["options"]["sad_gap"], meta["options"]["sad_aggressiveness"]) == (0.8, 2)
+
+
+def test_result_does_not_depend_on_nj_or_on_the_link_to_the_scripts(work):
+    run(work, "--nj", "1", "my data", "one")
+    (work / "diar").symlink_to(DIAR)
+    run(work, "--nj", "9", "my data", "nine", script=work / "diar/detect_speech.sh")
+    for name in ("segments", "utt2spk", "spk2utt", "wav.scp", "reco2dur", "meta.json"):
+        assert (work / "one" / name).read_bytes() == (work / "nine" / name).read_bytes()
+
+
+def test_a_second_run_does_nothing_and_a_third_only_what_changed(work):
+    run(work, "my data", "out")
+    before = stamps(work)
+    assert "detect_speech.sh: nothing to do, all 3 recordings are done" in run(work, "my data", "out").stdout
+    assert {**stamps(work), ".plan.json": 0} == {**before, ".plan.json": 0}
+    soundfile.write(work / "quiet.wav", buzz(16000, (3, 4)), 16000)
+    run(work, "my data", "out", "--nj", rc=1)
+    run(work, "--nj", "1", "my data", "out")
+    assert regions(work)[-1][0] == "q"
+    assert "q: " in (work / "out/log/detect_speech.1.log").read_text()
+    assert "a: " not in (work / "out/log/detect_speech.1.log").read_text()
+    run(work, "--nj", "1", "--sad-pad", "0", "my data", "out")
+    assert "a: " in (work / "out/log/detect_speech.1.log").read_text()
+    run(work, "--overwrite", "true", "--nj", "1", "--sad-pad", "0", "my data", "out")
+    assert "a: " in (work / "out/log/detect_speech.1.log").read_text()
+
+
+def test_a_recording_that_is_gone_from_the_input_is_gone_from_the_output(work):
+    run(work, "--sad", "oracle", "my data", "out")
+    (work / "my data/wav.scp").write_text(f"b cat '{work}/ö.flac' |\n")
+    log = run(work, "--sad", "oracle", "my data", "out").stderr
+    assert "WARNING: my data/ref.rttm: 1 recordings are not in wav.scp, e.g. a" in log
+    assert regions(work) == [("b", 2.0, 4.0)]
+    assert os.listdir(work / "out/regions") == ["b.json"]
+
+
+def test_oracle_with_overlap_apart_or_kept(work):
+    run(work, "--sad", "oracle", "my data", "out")
+    assert regions(work) == [("a", 1.0, 2.5), ("a", 3.0, 3.1), ("a", 5.0, 7.0), ("b", 2.0, 4.0)]
+    assert regions(work, "overlap.segments") == [("a", 2.5, 3.0)]
+    assert json.loads((work / "out/meta.json").read_text()) == {
+        "speech_source": "oracle (ref.rttm)",
+        "options": {"sad": "oracle", "overlap": "drop"},
+    }
+    run(work, "--sad", "oracle", "--overlap", "keep", "my data", "out")
+    assert regions(work) == [("a", 1.0, 3.1), ("a", 5.0, 7.0), ("b", 2.0, 4.0)]
+    assert regions(work, "overlap.segments") == []
+
+
+def test_a_changed_reference_is_noticed(work):
+    run(work, "--sad", "oracle", "my data", "out")
+    (work / "my data/ref.rttm").write_text("SPEAKER a 1 7 5 <NA> <NA> A <NA> <NA>\n")
+    run(work, "--sad", "oracle", "my data", "out")
+    assert regions(work) == [("a", 7.0, 8.0)]
+
+
+def test_given_segments_serve_without_a_reference(work):
+    (work / "my data/ref.rttm").unlink()
+    (work / "my data/segments").write_text("x b 1.001 2\ny b 1.5 2.5\n")
+    run(work, "--sad", "oracle", "my data", "out")
+    assert regions(work) == [("b", 1.0, 2.5)]
+    assert json.loads((work / "out/meta.json").read_text())["speech_source"] == "oracle (segments)"
+
+
+def test_channel_of_the_data_directory_counts(work):
+    (work / "my data/reco2channel").write_text("b 2\n")
+    run(work, "my data", "out")
+    assert [r for r in regions(work) if r[0] == "b"] == [("b", pytest.approx(6, abs=0.4), pytest.approx(7, abs=0.4))]
+    assert (work / "out/reco2channel").read_text() == "b 2\n"
+    (work / "my data/reco2channel").unlink()
+    run(work, "my data", "out")
+    assert not (work / "out/reco2channel").exists()
+    assert len([r for r in regions(work) if r[0] == "b"]) == 2
+
+
+def test_config_file_and_command_line(work):
+    (work / "sad.conf").write_text("sad=oracle\noverlap=keep  # both\n")
+    run(work, "--config", "sad.conf", "--overlap", "drop", "my data", "out")
+    assert json.loads((work / "out/meta.json").read_text())["options"] == {"sad": "oracle", "overlap": "drop"}
+
+
+def test_the_shipped_config_holds_the_defaults(work):
+    run(work, "my data", "plain")
+    run(work, "--config", str(DIAR.parents[1] / "conf/sad.conf"), "my data", "out")
+    assert (work / "out/meta.json").read_bytes() == (work / "plain/meta.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "options", "message"),
+    [
+        ("wav.scp", "a /none.wav\n", [], "my data/wav.scp:1: no such file for recording a; got /none.wav"),
+        ("wav.scp", "a ./text.wav\n", [], "text.wav: cannot be decoded as audio"),
+        ("wav.scp", "a ./cut.wav\n", [], "cut.wav: truncated audio; expected"),
+        ("wav.scp", "", [], "my data/wav.scp: no recordings"),
+        ("wav.scp", "a\n", [], "my data/wav.scp:1: wrong number of fields"),
+        ("reco2dur", "a 3\nb 8\nq 8\n", [], "reco2dur: wrong duration of recording a; expected 8.000 s"),
+        ("reco2channel", "a 2\n", [], "reco2channel: no such channel of recording a; expected 1 to 1, got 2"),
+        ("ref.rttm", "SPEAKER a 1 0 nan\n", ["--sad", "oracle"], "ref.rttm:1: wrong number of fields"),
+        ("ref.rttm", "", ["--sad", "oracle"], "ref.rttm: no speech of any recording of wav.scp"),
+        (None, "", ["--sad", "magic"], "--sad: invalid choice"),
+        (None, "", ["--sad-majority", "4"], "--sad-majority: expected an odd number, got 4"),
+        (None, "", ["--sad-pad", "-1"], "--sad-pad: expected a number from 0, got -1"),
+        (None, "", ["--overwrite", "yes"], "expected true or false"),
+        (None, "", ["--nj", "0"], "--nj: expected a whole number from 1, got 0"),
+        (None, "", ["--sda", "webrtc"], "unknown option --sda"),
+    ],
+)
+def test_bad_input_is_one_line_and_makes_nothing(work, file, text, options, message):
+    (work / "text.wav").write_text("hello")
+    (work / "cut.wav").write_bytes((work / "a b.wav").read_bytes()[:5000])
+    if file:
+        (work / "my data" / file).write_text(text)
+    lines = run(work, *options, "my data", "out", rc=1).stderr.splitlines()
+    errors = [line for line in lines if ": error: " in line]
+    assert len(errors) == 1
+    assert message in errors[0]
+    assert not (work / "out").exists()
+
+
+def test_output_in_the_way_or_the_same_as_the_input(work):
+    (work / "file").write_text("")
+    assert "in the way" in run(work, "my data", "file", rc=1).stderr
+    assert "input and output at once" in run(work, "my data", "./my data/", rc=1).stderr
+
+
+def test_a_failing_command_fails_its_job_and_the_rest_is_kept(work):
+    scp = work / "my data/wav.scp"
+    good = scp.read_text()
+    scp.write_text(good.replace("cat ", "echo tape torn >&2; false "))
+    message = run(work, "--nj", "1", "my data", "out", rc=1).stderr
+    assert "command failed with exit code 1; got tape torn" in message
+    assert not (work / "out/segments").exists()
+    scp.write_text(good)
+    run(work, "--nj", "1", "my data", "out")
+    assert "a: " not in (work / "out/log/detect_speech.1.log").read_text()
+    assert {reco for reco, *_ in regions(work)} == {"a", "b"}

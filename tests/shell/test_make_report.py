@@ -1,0 +1,121 @@
+"""make_report.sh as users call it: the table on paper and on the terminal, and what it refuses."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DIAR = Path(__file__).resolve().parents[2] / "steps" / "diar"
+UNSCORED = ["-", "-", "-"]
+
+
+def turn(speaker, start, length):
+    return f"SPEAKER r 1 {start} {length} <NA> <NA> {speaker} <NA> <NA>\n"
+
+
+def call(cwd, script, *args, rc=0):
+    command = [str(DIAR / script), "--python", sys.executable, *args]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60)
+    assert done.returncode == rc, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory):
+    """Three systems of a set: scored with its origin, scored with the origin in meta.json alone, and not scored."""
+    root = tmp_path_factory.mktemp("scored") / "mit Lücke"
+    data = root / "data"
+    data.mkdir(parents=True)
+    (data / "ref.rttm").write_text(turn("A", 0, 6) + turn("B", 6, 4))
+    (data / "all.uem").write_text("r 1 0 20\n")
+    for name, text in (("best", turn(1, 0, 6) + turn(2, 6, 4)), ("ahc", turn(1, 0, 11)), ("mute", turn(1, 0, 1))):
+        folder = root / "exp/mini" / name
+        folder.mkdir(parents=True)
+        (folder / "rttm").write_text(text)
+    origin = {"system": "ahc", "speech_source": "webrtc", "num_spk_source": "estimate", "xvector_model": "speechbrain"}
+    (root / "exp/mini/ahc/meta.json").write_text(json.dumps({**origin, "seed": 1}))
+    (root / "exp/mini/xvectors_campplus").mkdir()
+    options = ("--speech-source", "oracle", "--num-spk-source", "oracle", "--xvector-model", "campplus")
+    call(root, "score_der.sh", *options, "data", "exp/mini/best")
+    call(root, "score_der.sh", "--protocols", "full", "data", "exp/mini/ahc")
+    return root
+
+
+@pytest.fixture
+def work(scored, tmp_path):
+    return Path(shutil.copytree(scored, tmp_path / scored.name))
+
+
+def report(work, *options, rc=0):
+    return call(work, "make_report.sh", *options, "exp/mini", "exp/mini/report", rc=rc)
+
+
+def markdown_rows(work):
+    """Return {head of a part: [cells of each row]}."""
+    parts = {}
+    for line in (work / "exp/mini/report/table.md").read_text().splitlines():
+        if line.startswith("## "):
+            parts[line[3:]] = rows = []
+        elif line.startswith("| ") and not line.startswith(("| System", "| ---")):
+            rows.append([cell.strip() for cell in line.strip("|").split("|")])
+    return parts
+
+
+def test_table(work):
+    done = report(work)
+    parts = markdown_rows(work)
+    assert list(parts) == [
+        "forgiving: collar 0.25 s each side, overlapped speech ignored; UEM; scorer ssdiar",
+        "fair: collar 0.25 s each side, overlapped speech scored; UEM; scorer ssdiar",
+        "full: collar 0 s each side, overlapped speech scored; UEM; scorer ssdiar",
+    ]
+    forgiving, _, full = parts.values()
+    assert full == [
+        ["ahc", "webrtc", "estimate", "speechbrain", "0.00", "10.00", "40.00", "50.00"],
+        ["best", "oracle", "oracle", "campplus", "0.00", "0.00", "0.00", "0.00"],
+        ["mute", *["not recorded"] * 3, *UNSCORED, "no reference"],
+    ]
+    assert forgiving[0][4:] == [*UNSCORED, "not scored"]
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if line.startswith("full: ")] == [list(parts)[2]]
+    own = [line.split() for line in lines if line.startswith(("ahc ", "best "))][-2:]
+    assert own == full[:2]
+    assert len({len(line) for line in lines if line.startswith(("System", "----", "ahc", "best"))}) == 1, "aligned"
+
+
+def test_chosen_systems_in_the_order_given(work):
+    report(work, "--systems", "mute best")
+    assert [row[0] for row in next(iter(markdown_rows(work).values()))] == ["mute", "best"]
+
+
+def test_no_reference_at_all(work):
+    done = report(work, "--systems", "mute")
+    assert list(markdown_rows(work)) == ["no reference, so no score"]
+    assert "no reference" in done.stdout
+
+
+def test_scores_of_an_older_rttm_are_not_shown(work):
+    (work / "exp/mini/best/rttm").write_text(turn(1, 0, 2))
+    done = report(work)
+    assert "WARNING: exp/mini/best has a newer rttm than its scores: fair forgiving full" in done.stderr
+    for rows in markdown_rows(work).values():
+        assert rows[1][4:] == [*UNSCORED, "out of date"]
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"protocol": "full"}'])
+def test_damaged_score(work, text):
+    (work / "exp/mini/best/score/full.json").write_text(text)
+    assert "exp/mini/best/score/full.json: not a score file" in report(work, rc=1).stderr
+    assert not (work / "exp/mini/report").exists()
+
+
+def test_bad_arguments(work):
+    assert "no system bset; expected one of: ahc best mute" in report(work, "--systems", "bset", rc=1).stderr
+    assert "no such folder" in call(work, "make_report.sh", "exp/maxi", "out", rc=1).stderr
+    assert "no system; expected folders with an rttm" in call(work, "make_report.sh", "data", "out", rc=1).stderr
+    assert "expected <exp-set-dir> <out-dir>" in call(work, "make_report.sh", "exp/mini", rc=1).stderr
+    assert "Usage:" in call(work, "make_report.sh", "--help").stdout

@@ -1,0 +1,97 @@
+"""make_rttm.sh as users call it: from labels to RTTM, with the speech that had no label of its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DIAR = Path(__file__).resolve().parents[2] / "steps" / "diar"
+
+
+@pytest.fixture
+def work(tmp_path):
+    """Pieces and labels of two recordings, overlapped speech in a third, below a path with a space."""
+    root = tmp_path / "wer spricht, når"
+    (root / "sub").mkdir(parents=True)
+    (root / "sys").mkdir()
+    (root / "sub/segments").write_text("a-1 a 0 0.75\na-2 a 0.75 1.5\na-3 a 2 2.75\na-4 a 2.5 3.25\nb-1 b 1 2\n")
+    (root / "sub/overlap.segments").write_text("o1 a 1.5 2\no2 c 4 5\n")
+    (root / "sub/short.segments").write_text("s1 b 2.5 2.55\n")
+    (root / "sys/labels").write_text("a-1 1\na-2 1\na-3 2\na-4 1\nb-1 7\n")
+    return root
+
+
+def run(work, *args, rc=0):
+    command = [str(DIAR / "make_rttm.sh"), "--python", sys.executable, *args]
+    done = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=60)
+    assert done.returncode == rc, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def turns(work):
+    rows = [line.split() for line in (work / "sys/rttm").read_text().splitlines()]
+    assert all(len(row) == 10 and row[2] == "1" for row in rows)
+    return [f"{row[1]} {row[3]} {row[4]} {row[7]}" for row in rows]
+
+
+def test_all_speech_is_labelled(work):
+    run(work, "sub", "sys")
+    assert turns(work) == [
+        "a 0.000 2.000 1",
+        "a 2.000 0.625 2",
+        "a 2.625 0.625 1",
+        "b 1.000 1.000 7",
+        "b 2.500 0.050 7",
+        "c 4.000 1.000 1",
+    ]
+
+
+def test_second_speaker(work):
+    run(work, "--second-speaker", "true", "sub", "sys")
+    assert turns(work)[:3] == ["a 0.000 2.000 1", "a 1.500 1.125 2", "a 2.625 0.625 1"]
+    assert turns(work)[-1] == "c 4.000 1.000 1"
+
+
+def test_pieces_alone(work):
+    (work / "sub/overlap.segments").unlink()
+    (work / "sub/short.segments").unlink()
+    run(work, "sub", "sys")
+    assert turns(work)[0] == "a 0.000 1.500 1"
+    before = (work / "sys/rttm").stat().st_mtime_ns
+    run(work, "sub", "sys")
+    assert (work / "sys/rttm").stat().st_mtime_ns == before
+
+
+def test_no_speech(work):
+    for name in ("segments", "overlap.segments", "short.segments"):
+        (work / "sub" / name).write_text("")
+    (work / "sys/labels").write_text("")
+    run(work, "sub", "sys")
+    assert turns(work) == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ("a-1 1\na-3 2\na-4 1\n", "sys/labels: no label of piece a-2 (2 of 5 pieces have none)"),
+        ("a-1 1\na-2 1\na-3 1\na-4 1\nb-1 1\nz 1\n", "label of a piece that is not there (1 of 6); expected one of"),
+        ("a-1 0\n", "sys/labels:1: bad number; expected a whole number from 1, got 0"),
+        ("a-1 1\na-1 2\n", "sys/labels:2: duplicate id a-1"),
+        (None, "sys/labels: no such file"),
+    ],
+)
+def test_bad_labels(work, labels, message):
+    (work / "sys/labels").unlink()
+    if labels is not None:
+        (work / "sys/labels").write_text(labels)
+    assert message in run(work, "sub", "sys", rc=1).stderr
+    assert not (work / "sys/rttm").exists()
+
+
+def test_bad_command_lines(work):
+    assert "expected true or false" in run(work, "--second-speaker", "yes", "sub", "sys", rc=1).stderr
+    assert "got 1 arguments" in run(work, "sub", rc=1).stderr
+    assert "unknown option --second" in run(work, "--second", "true", "sub", "sys", rc=1).stderr
+    assert "--second-speaker <true|false>" in run(work, "--help").stdout

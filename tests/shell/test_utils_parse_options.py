@@ -1,0 +1,128 @@
+"""utils/parse_options.sh, through a script that sources it under `set -euo pipefail`."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+UTILS = Path(__file__).resolve().parents[2] / "utils"
+SCRIPT = f"""#!/usr/bin/env bash
+set -euo pipefail
+nj=4
+overwrite=false
+tag=
+stop_stage=9
+cmd=run.pl
+help_message="Usage: script 100% \\\\n [options]"
+. "{UTILS}/parse_options.sh"
+printf '%s|' "$nj" "$overwrite" "$tag" "$stop_stage" "$cmd" "$PATH" "$#" "$@"
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path):
+    script = tmp_path / "a script.sh"
+    script.write_text(SCRIPT)
+    script.chmod(0o755)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([script, *arguments], capture_output=True, text=True, cwd=tmp_path, timeout=10)
+
+    return run
+
+
+def values(done: subprocess.CompletedProcess[str]) -> dict[str, object]:
+    assert done.returncode == 0, done.stderr
+    nj, overwrite, tag, stop_stage, cmd, _, count, *rest = done.stdout.split("|")[:-1]
+    assert len(rest) == int(count)
+    return {"nj": nj, "overwrite": overwrite, "tag": tag, "stop_stage": stop_stage, "cmd": cmd, "rest": rest}
+
+
+DEFAULTS = {"nj": "4", "overwrite": "false", "tag": "", "stop_stage": "9", "cmd": "run.pl", "rest": []}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], {}),
+        (["--nj", "2", "in dir", "é"], {"nj": "2", "rest": ["in dir", "é"]}),
+        (["--stop-stage", "3"], {"stop_stage": "3"}),
+        (["--stop_stage", "3"], {"stop_stage": "3"}),
+        (["--tag", "", "x"], {"rest": ["x"]}),
+        (["--tag", 'é "b" $(touch pwned) `x` \\ *'], {"tag": 'é "b" $(touch pwned) `x` \\ *'}),
+        (["--cmd", "queue.pl --mem 2G"], {"cmd": "queue.pl --mem 2G"}),
+        (["--tag", "--not-an-option", "--nj", "-1"], {"tag": "--not-an-option", "nj": "-1"}),
+        (["--tag", "true", "--tag", "foo"], {"tag": "foo"}),
+        (["--overwrite", "true"], {"overwrite": "true"}),
+        (["", "x"], {"rest": ["", "x"]}),
+        (["x", "--nj", "2"], {"rest": ["x", "--nj", "2"]}),
+    ],
+)
+def test_options_set_variables_and_positionals_remain(run, tmp_path, arguments, expected):
+    assert values(run(*arguments)) == DEFAULTS | expected
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--nj"], "option --nj needs a value"),  # Kaldi's never ends
+        (["--nj", "--tag", "x"], "option --nj needs a value, got the option --tag"),
+        (["--", "nj", "3"], "bare '--'; expected --name value"),  # Kaldi's goes on with rc 0
+        (["--thresold", "1"], "unknown option --thresold (see a script.sh --help)"),
+        (["--thresold"], "unknown option --thresold (see a script.sh --help)"),
+        (["--nj=3"], "options are given as --name value, got '--nj=3'"),
+        (["-nj", "3"], "unknown option -nj; options are given as --name value"),
+        (["--overwrite", "yes"], "bad value of --overwrite; expected true or false, got 'yes'"),
+        (["--overwrite", ""], "bad value of --overwrite; expected true or false, got ''"),
+        (["--cmd", ""], "empty value of --cmd; expected run.pl or the like"),
+        (["--PATH", "x"], "unknown option --PATH (see a script.sh --help)"),
+        (["--IFS", "x"], "unknown option --IFS (see a script.sh --help)"),
+        (["--_po_variable", "x"], "unknown option --_po_variable (see a script.sh --help)"),
+        (["--é", "x"], "unknown option --é (see a script.sh --help)"),
+        (["--config"], "option --config needs a value"),
+        (["--config", "none.conf"], "none.conf: no such config file"),
+        (["--config", "."], ".: cannot read the config file"),
+    ],
+)
+def test_bad_options_die_with_one_line(run, arguments, message):
+    done = run(*arguments)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"a script.sh: error: {message}\n")
+
+
+def test_help_is_printed_as_it_is_on_stdout(run):
+    for arguments in (["--help"], ["-h"], ["--nj", "3", "--help", "--unknown"]):
+        done = run(*arguments)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "Usage: script 100% \\n [options]\n", "")
+
+
+def test_command_line_wins_over_config_wherever_it_stands(run, tmp_path):
+    config = tmp_path / "é a.conf"
+    config.write_text('# comment\n\n--nj=7   # seven\n tag=\'a $b "é"\'\r\nstop-stage=1\ncmd="run.pl --x 1" # c')
+    expected = DEFAULTS | {"tag": 'a $b "é"', "stop_stage": "1", "cmd": "run.pl --x 1"}
+    assert values(run("--config", str(config), "in")) == expected | {"nj": "7", "rest": ["in"]}
+    assert values(run("--nj", "2", "--config", str(config))) == expected | {"nj": "2"}
+    assert values(run("--config", str(config), "--nj", "2")) == expected | {"nj": "2"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("\nfoo=3\n", "2: unknown option --foo (see a script.sh --help)"),
+        ("PATH=/x\n", "1: unknown option --PATH (see a script.sh --help)"),
+        ("nj 3\n", "1: not an option; expected name=value, got 'nj 3'"),
+        ("overwrite=1", "1: bad value of --overwrite; expected true or false, got '1'"),
+        (
+            "nj=$(touch pwned)\n",
+            "1: bad value of nj; expected one word or quoted text without expansions, got '$(touch pwned)'",
+        ),
+        ("tag=a b\n", "1: bad value of tag; expected one word or quoted text without expansions, got 'a b'"),
+    ],
+)
+def test_config_can_set_options_and_nothing_else(run, tmp_path, text, message):
+    (tmp_path / "c.conf").write_text(text)
+    done = run("--config", "c.conf")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"a script.sh: error: c.conf:{message}\n")
+    assert not (tmp_path / "pwned").exists()

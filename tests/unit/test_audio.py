@@ -1,0 +1,229 @@
+"""Reading audio: every kind of file, part and channel, and every way in which a file can be broken."""
+
+import os
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+import soundfile
+
+from ssdiar.data import load_recordings
+from ssdiar.errors import InputError
+from ssdiar.io.audio import probe, read_audio, resample
+
+RATE = 8000
+
+
+@pytest.fixture
+def stereo():
+    """Two channels of 2 s: 200 Hz at the left, 600 Hz at the right, (16000, 2)."""
+    time = np.arange(2 * RATE) / RATE
+    return np.column_stack([0.4 * np.sin(2 * np.pi * 200 * time), 0.2 * np.sin(2 * np.pi * 600 * time)])
+
+
+def need(program):
+    if not shutil.which(program):
+        if os.environ.get("CI"):
+            pytest.fail(f"{program} is not installed")
+        pytest.skip(f"{program} is not installed")
+
+
+def sphere(path, coding, sample_bytes, body, count):
+    lines = [
+        "NIST_1A",
+        "   1024",
+        "channel_count -i 1",
+        f"sample_count -i {count}",
+        "sample_rate -i 8000",
+        f"sample_n_bytes -i {sample_bytes}",
+        f"sample_byte_format -s{sample_bytes} {'1' if sample_bytes == 1 else '01'}",
+        f"sample_sig_bits -i {8 * sample_bytes}",
+        f"sample_coding -s{len(coding)} {coding}",
+        "end_head\n",
+    ]
+    path.write_bytes("\n".join(lines).encode().ljust(1024) + body)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("x.wav", {}),
+        ("x.flac", {}),
+        ("x.sph", {"format": "NIST", "subtype": "PCM_16"}),
+        ("x.wav", {"subtype": "FLOAT"}),
+        ("x.wav", {"format": "RF64"}),
+        ("ein Änruf | leise.wav", {}),
+    ],
+)
+def test_lossless_files_come_as_they_are_and_are_mixed_by_the_mean(tmp_path, stereo, name, options):
+    soundfile.write(tmp_path / name, stereo, RATE, **options)
+    samples, rate = read_audio(tmp_path / name)
+    assert (rate, samples.dtype, samples.shape) == (RATE, np.float32, (2 * RATE,))
+    np.testing.assert_allclose(samples, stereo.mean(axis=1), atol=1e-4)
+    info = probe(tmp_path / name)
+    assert (info.duration, info.rate, info.channels) == (2.0, RATE, 2)
+
+
+def test_mp3_is_read(tmp_path, stereo):
+    soundfile.write(tmp_path / "x.mp3", stereo, RATE)
+    samples, rate = read_audio(tmp_path / "x.mp3")
+    assert rate == RATE
+    assert len(samples) / rate == pytest.approx(probe(tmp_path / "x.mp3").duration, abs=0.05)
+    assert np.corrcoef(samples[RATE // 2 : RATE], stereo.mean(axis=1)[RATE // 2 : RATE])[0, 1] > 0.99
+
+
+def test_mu_law_sphere(tmp_path):
+    sphere(tmp_path / "x.sph", "ulaw", 1, bytes([0xFF, 0x80, 0x00] * 1000), 3000)
+    samples, _ = read_audio(tmp_path / "x.sph")
+    assert samples[:3] == pytest.approx([0.0, 32124 / 32768, -32124 / 32768], abs=1e-4)
+
+
+def test_formats_unknown_to_libsndfile_go_through_ffmpeg(tmp_path, stereo):
+    need("ffmpeg")
+    soundfile.write(tmp_path / "x.wav", stereo, RATE)
+    target = tmp_path / "a: b.m4a"
+    subprocess.run(["ffmpeg", "-v", "error", "-i", tmp_path / "x.wav", f"file:{target}"], check=True)
+    samples, rate = read_audio(target)
+    assert rate == RATE
+    assert len(samples) / rate == pytest.approx(2.0, abs=0.3)
+    assert probe(target).channels == 2
+
+
+def test_one_channel(tmp_path, stereo):
+    soundfile.write(tmp_path / "x.wav", stereo, RATE)
+    for channel in (1, 2):
+        samples, _ = read_audio(tmp_path / "x.wav", channel=channel)
+        np.testing.assert_allclose(samples, stereo[:, channel - 1], atol=1e-4)
+    for channel in (0, 3):
+        with pytest.raises(InputError, match=f"no such channel; expected 1 to 2, got {channel}"):
+            read_audio(tmp_path / "x.wav", channel=channel)
+
+
+def test_parts_are_the_whole(tmp_path, stereo):
+    soundfile.write(tmp_path / "x.flac", stereo, RATE)
+    whole, _ = read_audio(tmp_path / "x.flac")
+    parts = [read_audio(tmp_path / "x.flac", start=t, end=t + 0.3)[0] for t in np.arange(7) * 0.3]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    with pytest.raises(InputError, match=r"no audio from 2\.500 s to 2\.000 s; expected a part of 0 to 2\.000 s"):
+        read_audio(tmp_path / "x.flac", start=2.5, end=3.0)
+
+
+@pytest.mark.parametrize("new_rate", [16000, 11025, 6000])
+def test_resampling_keeps_the_tone_and_is_deterministic(tmp_path, stereo, new_rate):
+    soundfile.write(tmp_path / "x.wav", stereo[:, :1], RATE)
+    samples, rate = read_audio(tmp_path / "x.wav", sample_rate=new_rate)
+    assert rate == new_rate
+    assert samples.dtype == np.float32
+    assert len(samples) == -(-2 * RATE * new_rate // RATE)
+    expected = 0.4 * np.sin(2 * np.pi * 200 * np.arange(len(samples)) / new_rate)
+    inner = slice(new_rate // 4, -new_rate // 4)
+    np.testing.assert_allclose(samples[inner], expected[inner], atol=5e-3)
+    again = resample(read_audio(tmp_path / "x.wav")[0], RATE, new_rate)
+    np.testing.assert_array_equal(samples, again)
+
+
+def test_commands_run_in_a_shell_with_pipes(tmp_path, stereo):
+    path = tmp_path / "mit leer.wav"
+    soundfile.write(path, stereo, RATE)
+    for command in (f"cat '{path}' |", f"cat '{path}' | cat |"):
+        np.testing.assert_array_equal(read_audio(command)[0], read_audio(path)[0])
+
+
+def test_wav_written_to_a_pipe_by_sox_is_whole(tmp_path, stereo):
+    need("sox")
+    soundfile.write(tmp_path / "x.wav", stereo, RATE)
+    entry = f"sox {tmp_path}/x.wav -t wav - |"
+    np.testing.assert_allclose(read_audio(entry)[0], read_audio(tmp_path / "x.wav")[0], atol=1e-4)
+    assert probe(entry).duration == 2.0
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("echo first >&2; echo no such tape >&2; exit 3 |", "exit code 3; got no such tape"),
+        ("cat /nonexistent.wav | cat |", "exit code 1; got .*nonexistent.wav"),
+        ("true |", "empty file"),
+        ("echo hello |", "cannot be decoded as audio"),
+    ],
+)
+def test_failing_commands(command, message):
+    with pytest.raises(InputError, match=message) as caught:
+        read_audio(command)
+    assert command in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["x.wav", "x.flac", "x.sph", "x.mp3"])
+def test_truncated_files_are_errors_even_when_only_probed(tmp_path, stereo, name):
+    noise = np.random.default_rng(1).uniform(-0.3, 0.3, (3 * RATE, 1))
+    options = {"format": "NIST", "subtype": "PCM_16"} if name == "x.sph" else {}
+    soundfile.write(tmp_path / name, noise, RATE, **options)
+    data = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(data[: len(data) * 2 // 3])
+    for read in (probe, read_audio):
+        with pytest.raises(InputError, match=f"{name}: truncated audio; expected"):
+            read(tmp_path / name)
+    with pytest.raises(InputError, match="truncated audio"):
+        read_audio(f"cat {tmp_path / name} |")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_samples_that_are_no_numbers(tmp_path, value):
+    samples = np.zeros(RATE, np.float32)
+    samples[123] = value
+    soundfile.write(tmp_path / "x.wav", samples, RATE, subtype="FLOAT")
+    with pytest.raises(InputError, match=r"x\.wav: sample 123 is not a finite number"):
+        read_audio(tmp_path / "x.wav")
+
+
+@pytest.mark.parametrize("name", ["x.wav", "x.raw", "x.flac"])
+def test_what_is_no_audio(tmp_path, name):
+    path = tmp_path / name
+    with pytest.raises(InputError, match=f"{name}: no such file"):
+        read_audio(path)
+    path.write_bytes(b"")
+    with pytest.raises(InputError, match=f"{name}: empty file; expected audio"):
+        read_audio(path)
+    path.write_text("Dear diary\n" * 50)
+    with pytest.raises(InputError, match=f"{name}: cannot be decoded as audio"):
+        read_audio(path)
+    with pytest.raises(InputError, match="is a folder"):
+        read_audio(tmp_path)
+
+
+def test_header_without_samples(tmp_path):
+    soundfile.write(tmp_path / "x.wav", np.zeros(0), RATE)
+    with pytest.raises(InputError, match="no samples"):
+        probe(tmp_path / "x.wav")
+
+
+def test_recordings_of_a_data_directory(tmp_path, stereo):
+    soundfile.write(tmp_path / "x y.wav", stereo, RATE)
+    (tmp_path / "wav.scp").write_text(f"b cat '{tmp_path}/x y.wav' |\na {tmp_path}/x y.wav\n")
+    assert list(load_recordings(tmp_path)) == ["a", "b"]
+    assert load_recordings(tmp_path)["a"].duration is None
+    assert load_recordings(tmp_path)["a"].seconds() == 2.0
+    (tmp_path / "reco2dur").write_text("a 2.0\nb 1.5\n")
+    (tmp_path / "reco2channel").write_text("b 2\n")
+    recordings = load_recordings(tmp_path)
+    assert recordings["b"].seconds() == 1.5
+    np.testing.assert_allclose(recordings["a"].read()[0], stereo.mean(axis=1), atol=1e-4)
+    np.testing.assert_allclose(recordings["b"].read(end=1.0)[0], stereo[:RATE, 1], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("table", "text", "message"),
+    [
+        ("wav.scp", "a /nonexistent/x.wav\n", r"wav\.scp:1: no such file for recording a; got /nonexistent/x\.wav"),
+        ("wav.scp", "\n", r"wav\.scp: no recordings"),
+        ("reco2dur", "b 3\n", r"reco2dur: unknown recording; expected one of wav\.scp, got b"),
+        ("reco2dur", "", r"reco2dur: no duration of recording a"),
+        ("reco2channel", "a 0\n", r"reco2channel:1: bad channel; expected a whole number from 1, got 0"),
+        ("reco2channel", "c 1\n", r"reco2channel: unknown recording"),
+    ],
+)
+def test_bad_data_directories(tmp_path, table, text, message):
+    (tmp_path / "wav.scp").write_text("a true |\n")
+    (tmp_path / table).write_text(text)
+    with pytest.raises(InputError, match=message):
+        load_recordings(tmp_path)

@@ -1,0 +1,101 @@
+"""From labels to turns: Kaldi's result where Kaldi has one, all speech labelled, nothing twice."""
+
+import random
+from itertools import pairwise
+
+import pytest
+
+from ssdiar.io.rttm import write_rttm
+from ssdiar.io.tables import Segment
+from ssdiar.turns import cut_overlaps, turns_of_labels
+
+# Segments and labels, and what Kaldi's diarization/make_rttm.py --rttm-channel 1 makes of them (padding taken out).
+KALDI_PIECES = """\
+a 0.000 1.500 1
+a 0.750 2.250 2
+a 1.500 3.000 2
+a 5.000 5.750 1
+a 5.750 6.200 1
+b 0.100 0.850 2
+b 0.850 1.600 1
+b 1.200 1.950 2
+"""
+KALDI_RTTM = """\
+SPEAKER a 1 0.000 1.125 <NA> <NA> 1 <NA> <NA>
+SPEAKER a 1 1.125 1.875 <NA> <NA> 2 <NA> <NA>
+SPEAKER a 1 5.000 1.200 <NA> <NA> 1 <NA> <NA>
+SPEAKER b 1 0.100 0.750 <NA> <NA> 2 <NA> <NA>
+SPEAKER b 1 0.850 0.550 <NA> <NA> 1 <NA> <NA>
+SPEAKER b 1 1.400 0.550 <NA> <NA> 2 <NA> <NA>
+"""
+
+
+def labelled(text):
+    rows = [line.split() for line in text.splitlines()]
+    pieces = [Segment(f"{r}-{n}", r, float(s), float(e)) for n, (r, s, e, _) in enumerate(rows)]
+    return pieces, {piece.id: int(row[3]) for piece, row in zip(pieces, rows, strict=True)}
+
+
+def spoken(text, unlabelled=(), overlap=(), second_speaker=False):
+    extra = [[Segment(f"x{s}", "a", s, e) for s, e in regions] for regions in (unlabelled, overlap)]
+    turns = turns_of_labels(*labelled(text), *extra, second_speaker)
+    return [(turn.speaker, round(turn.start, 3), round(turn.end, 3)) for turn in turns]
+
+
+def test_equal_to_kaldi(tmp_path):
+    write_rttm(tmp_path / "rttm", turns_of_labels(*labelled(KALDI_PIECES)))
+    assert (tmp_path / "rttm").read_text() == KALDI_RTTM
+
+
+def test_piece_inside_another_one():
+    assert spoken("a 0 10 1\na 2 3 2\n") == [("1", 0, 2), ("2", 2, 3), ("1", 3, 10)]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_cutting_keeps_all_time_and_no_overlap(seed):
+    rng = random.Random(seed)
+    pieces = [(s, s + rng.randrange(1, 30), rng.randrange(3)) for s in (rng.randrange(60) for _ in range(12))]
+    result = cut_overlaps(pieces)
+    assert all(start < end for start, end, _ in result)
+    assert all(before[1] <= after[0] for before, after in pairwise(result))
+    covered = {tick / 4 for s, e, _ in pieces for tick in range(4 * s, 4 * e)}
+    kept = {tick / 4 for tick in range(400) if any(s <= tick / 4 < e for s, e, _ in result)}
+    assert kept == covered
+
+
+def test_speech_without_label_takes_the_nearest_one():
+    pieces = "a 0 1 1\na 2 3 2\n"
+    assert spoken(pieces, unlabelled=[(1.0, 1.3), (1.8, 2.0)]) == [("1", 0, 1.3), ("2", 1.8, 3)]
+    assert spoken(pieces, unlabelled=[(1.4, 1.6)]) == [("1", 0, 1), ("1", 1.4, 1.6), ("2", 2, 3)]
+    assert spoken(pieces, unlabelled=[(4.0, 4.5)]) == [("1", 0, 1), ("2", 2, 3), ("2", 4, 4.5)]
+    assert spoken("a 2 3 2\n", overlap=[(1.0, 2.0)]) == [("2", 1, 3)]
+
+
+def test_second_speaker_in_overlap():
+    pieces = "a 0 1 1\na 1.5 2 1\na 3 4 2\na 9 10 3\n"
+    assert spoken(pieces, overlap=[(2.0, 2.5)], second_speaker=True) == [
+        ("1", 0, 1),
+        ("1", 1.5, 2.5),
+        ("2", 2.0, 2.5),
+        ("2", 3, 4),
+        ("3", 9, 10),
+    ]
+    assert spoken(pieces, overlap=[(2.0, 2.5)]) == [("1", 0, 1), ("1", 1.5, 2.5), ("2", 3, 4), ("3", 9, 10)]
+    # Only overlapped speech has two speakers, and only where there are two.
+    assert spoken(pieces, unlabelled=[(2.0, 2.5)], second_speaker=True)[1] == ("1", 1.5, 2.5)
+    assert spoken("a 0 1 1\n", overlap=[(1.0, 2.0)], second_speaker=True) == [("1", 0, 2)]
+
+
+def test_recording_with_nothing_but_speech_that_has_no_label():
+    assert spoken("", overlap=[(1.0, 2.0)], second_speaker=True) == [("1", 1, 2)]
+    assert spoken("") == []
+
+
+def test_touching_to_the_millisecond_is_touching():
+    assert spoken("a 0 1.0001 1\na 1.0002 2 1\na 2.002 3 1\n") == [("1", 0, 2), ("1", 2.002, 3)]
+
+
+def test_piece_without_label():
+    pieces, labels = labelled("a 0 1 1\n")
+    with pytest.raises(KeyError, match="a-0"):
+        turns_of_labels(pieces, dict.fromkeys(labels.keys() - {"a-0"}, 1))

@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# Command line options of a shell script, with Kaldi's conventions. This file is sourced, not run:
+#
+#   nj=4                     # every option is a variable that has its default before the options are parsed
+#   overwrite=false          # a default of true or false makes the option a boolean
+#   help_message="Usage: ..."
+#   . utils/parse_options.sh # afterwards "$@" holds the positional arguments only
+#
+# --some-name VALUE (or --some_name VALUE) sets $some_name, to any text: empty, with spaces, non-ASCII. --config FILE
+# reads options from a file before the command line, which therefore wins wherever it stands. --help (or -h) prints
+# $help_message on stdout and leaves with 0. Anything else that looks like an option is refused, in one line and with 1:
+# a name that the script did not define or that is not lower case (so that PATH or IFS cannot be set), a forgotten value,
+# a boolean that is neither true nor false, --name=value, a bare --, an empty --cmd.
+#
+# A config file holds one option a line, name=value or --name=value, with '#' comments. Values that hold spaces are
+# quoted ("..." or '...'). The file is read, not run: it can set options and nothing else, and nothing in it is expanded.
+#
+# Works under `set -euo pipefail`.
+
+_po_die() {
+  printf '%s: error: %s\n' "${0##*/}" "$1" >&2
+  exit 1
+}
+
+# _po_is_option <--name>: whether it names a variable of the script that is an option.
+_po_is_option() {
+  local LC_ALL=C _po_variable=${1#--}
+  _po_variable=${_po_variable//-/_}
+  [[ $1 == --* && $_po_variable =~ ^[a-z][a-z0-9_]*$ && $_po_variable != help_message && -n ${!_po_variable+set} ]]
+}
+
+# The value that an option had at first: a string option that was set to "true" once has not become a boolean.
+declare -A _po_default=()
+
+# _po_assign <file:line: or nothing> <--name> <value>
+_po_assign() {
+  local _po_variable=${2#--}
+  _po_variable=${_po_variable//-/_}
+  _po_is_option "$2" || _po_die "$1unknown option $2 (see ${0##*/} --help)"
+  : "${_po_default[$_po_variable]=${!_po_variable}}"
+  if [[ ${_po_default[$_po_variable]} =~ ^(true|false)$ && ! $3 =~ ^(true|false)$ ]]; then
+    _po_die "$1bad value of $2; expected true or false, got '$3'"
+  fi
+  if [[ $_po_variable == cmd && -z $3 ]]; then
+    _po_die "$1empty value of $2; expected run.pl or the like"
+  fi
+  printf -v "$_po_variable" '%s' "$3"
+}
+
+# _po_read_config <file>
+_po_read_config() {
+  local _po_line _po_number=0 _po_name _po_value
+  local _po_option='^[[:space:]]*(--)?([^=[:space:]]+)=(.*)$' _po_end='([[:space:]]+#.*|[[:space:]]*)$'
+  # shellcheck disable=SC2016 # the text of the patterns, nothing to expand
+  local _po_bare='^([^[:space:]"'"'"'$`\]*)' _po_double='^"([^"$`\]*)"' _po_single="^'([^']*)'"
+  [[ -e $1 ]] || _po_die "$1: no such config file"
+  [[ -r $1 && ! -d $1 ]] || _po_die "$1: cannot read the config file"
+  while IFS= read -r _po_line || [[ -n $_po_line ]]; do
+    _po_number=$((_po_number + 1))
+    _po_line=${_po_line%$'\r'}
+    [[ ! $_po_line =~ ^[[:space:]]*(#.*)?$ ]] || continue
+    [[ $_po_line =~ $_po_option ]] || _po_die "$1:$_po_number: not an option; expected name=value, got '$_po_line'"
+    _po_name=${BASH_REMATCH[2]} _po_value=${BASH_REMATCH[3]}
+    [[ $_po_value =~ $_po_bare$_po_end || $_po_value =~ $_po_double$_po_end || $_po_value =~ $_po_single$_po_end ]] ||
+      _po_die "$1:$_po_number: bad value of $_po_name; expected one word or quoted text without expansions, got '$_po_value'"
+    _po_assign "$1:$_po_number: " "--$_po_name" "${BASH_REMATCH[1]}"
+  done <"$1"
+}
+
+# First the help and the config files, so that what the command line says comes after and wins.
+_po_position=1
+while [[ $_po_position -le $# ]]; do
+  case "${!_po_position}" in
+    --help | -h)
+      printf '%s\n' "${help_message:-${0##*/}: no help message}"
+      exit 0
+      ;;
+    --config)
+      _po_position=$((_po_position + 1))
+      [[ $_po_position -le $# ]] || _po_die "option --config needs a value"
+      config=${!_po_position}
+      _po_read_config "$config"
+      ;;
+    --*=*) ;;
+    --*) _po_position=$((_po_position + 1)) ;;
+    *) break ;;
+  esac
+  _po_position=$((_po_position + 1))
+done
+
+while [[ $# -gt 0 ]]; do
+  case "$1" in
+    --) _po_die "bare '--'; expected --name value" ;;
+    --*=*) _po_die "options are given as --name value, got '$1'" ;;
+    --config) ;;
+    --*)
+      _po_is_option "$1" || _po_die "unknown option $1 (see ${0##*/} --help)"
+      [[ $# -ge 2 ]] || _po_die "option $1 needs a value"
+      ! _po_is_option "$2" || _po_die "option $1 needs a value, got the option $2"
+      _po_assign "" "$1" "$2"
+      ;;
+    -[A-Za-z]*) _po_die "unknown option $1; options are given as --name value" ;;
+    *) break ;;
+  esac
+  shift 2
+done
+
+unset -f _po_die _po_is_option _po_assign _po_read_config
+unset -v _po_position _po_default
+true
