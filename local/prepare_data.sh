@@ -63,7 +63,12 @@ dir=$data_root/mini
 cache=$data_root/local
 num_calls=$((10#$num_calls))
 made_with() { echo "mini version=1 num_calls=$num_calls seed=$((10#$seed)) simulated=$1"; }
-is_made_with() { [ "$(cat "$dir/made_with" 2>/dev/null || true)" = "$(made_with "$1")" ]; }
+# Whether $dir was made with so many simulated calls, and its audio is where it says (it is not after a move).
+is_made_with() {
+  local audio
+  [ -f "$dir/made_with" ] && [ "$(<"$dir/made_with")" = "$(made_with "$1")" ] || return 1
+  read -r _ audio <"$dir/wav.scp" && [ -f "$audio" ]
+}
 
 if is_made_with "$num_calls"; then
   say "$dir is there already, made with the same options"
@@ -88,7 +93,7 @@ if [ "$simulated" != 0 ]; then
   tmpdir=$(mktemp -d "$cache/.calls.XXXXXX")
   trap 'rm -rf "$tmpdir"' EXIT
   "$python" "$here/simulate_calls.py" --verbose "$verbose" --num-calls "$num_calls" --duration 120 --seed "$seed" \
-    --pairs "$here/mini_pairs.txt" "$cache/prompts" "$tmpdir/calls"
+    --max-speech 150 --pairs "$here/mini_pairs.txt" "$cache/prompts" "$tmpdir/calls"
   calls=(--calls "$tmpdir/calls")
 fi
 "$python" "$here/make_mini.py" --verbose "$verbose" --made-with "$(made_with "$simulated")" ${calls[@]+"${calls[@]}"} \

@@ -72,6 +72,7 @@ def check_sorted_by_speaker(path: Path, lines: Iterable[tuple[int, str]]) -> Non
                 "sorted by utterance but not by speaker",
                 path=path,
                 line=line,
-                hint="Let every utterance id begin with its speaker (here: its recording) and '-'.",
+                hint="Let every utterance id begin with its speaker (here: its recording) and '-', "
+                "and let no speaker id be another one with '-' at its end.",
             )
         last = key

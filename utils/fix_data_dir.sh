@@ -23,6 +23,7 @@ Options:
   --python <python|$python>    # the Python that runs it, 3.10 or newer
   --config <file>                # read these options from a file"
 here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source-path=SCRIPTDIR source=parse_options.sh
 . "$here/parse_options.sh"
 
 if [[ $# -ne 1 || -z ${1:-} ]]; then

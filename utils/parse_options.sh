@@ -8,12 +8,12 @@
 #
 # --some-name VALUE (or --some_name VALUE) sets $some_name, to any text: empty, with spaces, non-ASCII. --config FILE
 # reads options from a file before the command line, which therefore wins wherever it stands. --help (or -h) prints
-# $help_message on stdout and leaves with 0. Anything else that looks like an option is refused, in one line and with 1:
-# a name that the script did not define or that is not lower case (so that PATH or IFS cannot be set), a forgotten value,
-# a boolean that is neither true nor false, --name=value, a bare --, an empty --cmd.
+# $help_message on stdout and leaves with 0. Anything else that looks like an option is refused, in one line and with
+# 1: a name that the script did not define or that is not lower case (so that PATH or IFS cannot be set), a forgotten
+# value, a boolean that is neither true nor false, --name=value, a bare --, an empty --cmd.
 #
-# A config file holds one option a line, name=value or --name=value, with '#' comments. Values that hold spaces are
-# quoted ("..." or '...'). The file is read, not run: it can set options and nothing else, and nothing in it is expanded.
+# A config file holds one option a line, name=value or --name=value, with '#' comments. Values with spaces are quoted
+# ("..." or '...'). The file is read, not run: it can set options and nothing else, and nothing in it is expanded.
 #
 # Works under `set -euo pipefail`.
 
@@ -62,7 +62,8 @@ _po_read_config() {
     [[ $_po_line =~ $_po_option ]] || _po_die "$1:$_po_number: not an option; expected name=value, got '$_po_line'"
     _po_name=${BASH_REMATCH[2]} _po_value=${BASH_REMATCH[3]}
     [[ $_po_value =~ $_po_bare$_po_end || $_po_value =~ $_po_double$_po_end || $_po_value =~ $_po_single$_po_end ]] ||
-      _po_die "$1:$_po_number: bad value of $_po_name; expected one word or quoted text without expansions, got '$_po_value'"
+      _po_die "$1:$_po_number: bad value of $_po_name;\
+ expected one word or quoted text without expansions, got '$_po_value'"
     _po_assign "$1:$_po_number: " "--$_po_name" "${BASH_REMATCH[1]}"
   done <"$1"
 }

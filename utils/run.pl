@@ -241,7 +241,8 @@ if ($caught) {
         select undef, undef, undef, 0.1;
     }
     kill 'KILL', map { -$_ } @alive;
-    print STDERR "run.pl: error: stopped by SIG$caught, and all jobs with it; log is in ", for_job($log_pattern, '*'), "\n";
+    print STDERR "run.pl: error: stopped by SIG$caught, and all jobs with it; log is in ",
+      for_job($log_pattern, '*'), "\n";
     $SIG{$caught} = 'DEFAULT';
     kill $caught, $$;    # so that our caller sees how we ended
     exit 1;
@@ -270,7 +271,8 @@ exit 0 if !@failed;
 my $log = for_job($log_pattern, $failed[0]);
 if ($num_jobs == 1) {
     print STDERR "run.pl: error: job failed (code $code{$failed[0]}), log is in $log\n";
-    print STDERR "run.pl: JOB is in the log's name, but there is no JOB=1:n before it\n" if $job_name eq '' && $log =~ /JOB/;
+    print STDERR "run.pl: JOB is in the log's name, but there is no JOB=1:n before it\n"
+      if $job_name eq '' && $log =~ /JOB/;
 } else {
     my $few = join ' ', @failed > 20 ? (@failed[0 .. 19], '...') : @failed;
     print STDERR "run.pl: error: ", scalar @failed, " / $num_jobs failed, log is in ", for_job($log_pattern, '*'),

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Splits a data directory into pieces for parallel jobs. Same command line as Kaldi's split_data.sh.
 #
-# A speaker (in diarization directories: a recording) is never in two pieces. Files by utterance follow their utterances,
+# A speaker (in diarization directories: a recording) is never in two pieces. Files by utterance follow them,
 # files by recording (wav.scp, reco2num_spk, reco2dur, ref.rttm, all.uem, ...) their recordings; recordings without any
 # segment, which have nothing to balance, go to piece 1. A directory without utt2spk, as before speech detection, is
 # split by recording. The pieces appear together, by rename, and stay as long as the files that they were made from have
@@ -85,8 +85,8 @@ keep_together=()
 if [[ $lead == utt2spk ]] && ! $per_utt; then keep_together=("--utt2spk=$data/utt2spk"); fi
 "$here/split_scp.pl" ${keep_together[@]+"${keep_together[@]}"} "$data/$lead" "${lists[@]}"
 
-# filter <list of ids> <names of files...>: of the present piece, by the first field (or by $field). RTTM and UEM may hold
-# comments.
+# filter <list of ids> <names of files...>: of the present piece, by the first field (or by $field). RTTM and UEM may
+# hold comments.
 filter() {
   local ids=$1 name
   shift

@@ -40,15 +40,6 @@ _LOG = logging.getLogger(__name__)
 _FORMAT = 1  # of the files of regions; part of every fingerprint
 
 
-class _ActionParser(argparse.ArgumentParser):
-    """The parser of a sub-command: takes no abbreviated options, reports in one line."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options, allow_abbrev=False)
-
-    error = stage.Parser.error
-
-
 def main() -> None:
     """Run one of the three sub-commands."""
     options = _parse()
@@ -57,7 +48,7 @@ def main() -> None:
 
 def _parse() -> argparse.Namespace:
     parser = stage.Parser(__doc__)
-    actions = parser.add_subparsers(dest="action", required=True, parser_class=_ActionParser)
+    actions = parser.add_actions()
     plan = actions.add_parser("plan")
     plan.add_argument("--sad", choices=[*DETECTORS, "oracle"], default="webrtc")
     plan.add_argument("--sad-aggressiveness", type=int, choices=range(4), default=2)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
+
+# One thread per job: jobs run side by side. Stage files import this before anything that imports NumPy.
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_variable] = "1"
 
 # The library is found from this file's physical place, so that a link to this folder works from anywhere.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "libs"))

@@ -98,6 +98,11 @@ def test_without_apt_it_is_the_real_call_alone_and_says_so(mini, tmp_path):
     again = run(cwd=tmp_path, PATH=path)
     assert again.returncode == 0 and "is there already, the real call alone" in again.stderr
     assert content(tmp_path / "data") == before
+    (tmp_path / "data").rename(tmp_path / "moved")
+    moved = run("--data-root", "moved", cwd=tmp_path, PATH=path)
+    assert moved.returncode == 0 and (tmp_path / "moved" / "mini" / "wav.scp").read_text() == (
+        f"phone_sample {tmp_path}/moved/mini/wav/phone_sample.flac\n"
+    )
 
 
 def test_unreachable_wheel_is_a_clear_error(tmp_path):

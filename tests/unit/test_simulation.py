@@ -96,6 +96,7 @@ def test_spurts_from_turns_takes_the_two_main_speakers():
     assert spurts_from_turns(turns) == [Spurt(0, 1.0, 3.0), Spurt(1, 2.5, 6.0), Spurt(0, 9.0, 12.0)]
     assert spurts_from_turns(turns, duration=10.0)[-1] == Spurt(0, 9.0, 10.0)
     assert spurts_from_turns(turns[:1]) == []
+    assert spurts_from_turns([*turns[:1], Turn("r", "x", 1.0, 1.1)]) == []
 
 
 # Voices
@@ -247,6 +248,12 @@ def test_turns_stay_near_the_plan(voices):
     assert [turn.start for turn in turns] == pytest.approx([spurt.start for spurt in spoken], abs=0.006)
     assert [turn.end for turn in turns] == pytest.approx([spurt.end for spurt in spoken], abs=0.3)
     assert turns[0].end < turns[2].start and turns[-1].end <= 14.0
+
+
+def test_a_party_may_be_silent(voices):
+    call = simulate_call("c", voices, [Spurt(1, 1.0, 2.0)], 3.0, Channel(), 0)
+    assert [turn.speaker for turn in call.turns] == ["high"]
+    assert simulate_call("c", voices, [], 3.0, Channel(), 0).turns == ()
 
 
 def test_a_call_depends_on_seed_and_id_alone(voices):

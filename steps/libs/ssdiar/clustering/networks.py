@@ -21,6 +21,11 @@ import tensorflow as tf
 
 from ssdiar.clustering.vectors import principal_axes
 
+# Networks this small gain nothing from a GPU, and parallel jobs would fight for its memory.
+tf.config.set_visible_devices([], "GPU")
+tf.config.threading.set_intra_op_parallelism_threads(1)
+tf.config.threading.set_inter_op_parallelism_threads(1)
+
 if TYPE_CHECKING:
     from ssdiar.clustering.config import Encoder, Loss, Training
     from ssdiar.clustering.pairs import Pairs

@@ -6,7 +6,7 @@ kaldiio.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
 import kaldiio
@@ -31,8 +31,9 @@ class XVectors:
         self.path = Path(path)
         self._places = {key: (line, place) for line, (key, place) in read_rows(path, "sub-segment ark:offset...")}
 
-    def __contains__(self, key: str) -> bool:
-        return key in self._places
+    def keys(self) -> Set[str]:
+        """Return the ids that the table has."""
+        return self._places.keys()
 
     def __len__(self) -> int:
         return len(self._places)

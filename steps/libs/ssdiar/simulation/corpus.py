@@ -18,11 +18,8 @@ from ssdiar.io.publish import publish_text
 from ssdiar.io.rttm import Turn, write_rttm
 from ssdiar.io.tables import check_id, read_rows, write_table
 from ssdiar.simulation.channel import Channel
-from ssdiar.simulation.turns import Spurt
+from ssdiar.simulation.turns import SHORTEST_SPURT, Spurt
 from ssdiar.simulation.voices import RATE, Supply, Voice
-
-# What is shorter is neither spoken nor in the reference: no syllable fits.
-SHORTEST_SPURT = 0.2
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ def simulate_call(
     """Speak a plan of spurts with two voices over a telephone line.
 
     A spurt starts when the plan says and lasts as long as the speech found for it, which is near to the plan; the
-    reference holds what was spoken. Spurts under :data:`SHORTEST_SPURT` are left out.
+    reference holds what was spoken. Spurts under 0.2 s are left out.
 
     Args:
         reco: Id of the call; with ``seed`` it decides everything that is random here.
@@ -106,7 +103,7 @@ def simulate_call(
         supply = Supply(voice, generator(seed, reco, "speech", side))
         spurts = [spurt for spurt in plan if spurt.side == side]
         limits = [spurt.start for spurt in spurts[1:]] + [duration]
-        for spurt, limit in zip(spurts, limits, strict=True):
+        for spurt, limit in zip(spurts, limits, strict=False):
             start = round(spurt.start * 100) / 100
             # Ends before the side's next spurt, with the 10 ms grid in mind: two turns of one side stay two.
             longest = min(limit - 0.02, duration) - start

@@ -17,6 +17,8 @@ from ssdiar.io.rttm import Turn
 
 # Two spurts of one party that are closer than this are one spurt, in the model as in a hand-made reference.
 SPURT_JOIN = 0.3
+# What is shorter is neither spoken nor in the reference: no syllable fits.
+SHORTEST_SPURT = 0.2
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def spurts_from_turns(turns: Iterable[Turn], duration: float | None = None) -> l
 
     Args:
         turns: Reference turns of one recording, any number of speakers; those beyond the two with the most speech are
-            left out. A speaker's turns that overlap or touch become one.
+            left out. A speaker's turns that overlap or touch become one; what is then under 0.2 s is left out.
         duration: If given, speech after this time (seconds) is left out.
 
     Returns:
@@ -128,7 +130,9 @@ def spurts_from_turns(turns: Iterable[Turn], duration: float | None = None) -> l
             parts[-1][1] = max(parts[-1][1], end)
         else:
             parts.append([turn.start, end])
-    amounts = {speaker: sum(end - start for start, end in parts) for speaker, parts in by_speaker.items()}
+    for speaker, parts in by_speaker.items():
+        by_speaker[speaker] = [part for part in parts if part[1] - part[0] >= SHORTEST_SPURT]
+    amounts = {speaker: sum(end - start for start, end in parts) for speaker, parts in by_speaker.items() if parts}
     main = sorted(amounts, key=lambda speaker: (-amounts[speaker], speaker))[:2]
     if len(main) < 2:
         return []

@@ -1,0 +1,199 @@
+#!/usr/bin/env bash
+# Copyright 2026  ssdiar authors
+# Apache 2.0
+
+# Self-supervised speaker diarization, from audio to RTTM and DER: stages 0-8 on the recipe directory that this is run
+# from (the one of local/). Every stage is a script of its own that can be run by hand; this is their order and options.
+
+# Begin configuration section.
+stage=0
+stop_stage=8
+set=
+audio=
+rttm=
+uem=
+channel=
+sad=webrtc
+overlap=drop
+num_spk=2
+xvector=campplus
+xvector_source=
+systems="xvector_ahc conformer_finch_ahc_contrastive"
+tag=
+scorer=ssdiar
+seed=0
+nj=$(getconf _NPROCESSORS_ONLN)
+cmd=
+data_root=data
+exp_root=exp
+python=
+overwrite=false
+verbose=1
+# End configuration section.
+
+# shellcheck disable=SC2034  # parse_options.sh shows it
+help_message="Usage: $0 [options]
+ e.g.: $0                                              # the corpus mini, the paper's best system and its comparison
+       $0 --audio ~/calls --set calls                  # your own audio: RTTM, without reference no DER
+       $0 --audio ~/calls --set calls --rttm ref.rttm --num-spk oracle
+
+Data
+  --set <name|mini>           # name of the data set: data/<name>, exp/<name>
+  --audio <dir>               # any folder of audio (wav, flac, sph, mp3 ...), instead of the recipe's own corpus
+  --rttm <file>               # reference of --audio, read by scoring and by options that say oracle
+  --uem <file>                # scored regions of --audio (default: all of it)
+  --channel <n>               # take channel n of --audio; by default channels are mixed
+Method
+  --sad <webrtc|oracle>       # speech regions: WebRTC's detector (default), or those of the reference
+  --overlap <drop|keep>       # overlapped speech of --sad oracle: no x-vectors from it (default), or as any speech
+  --num-spk <n|estimate|oracle>
+                              # speakers per recording (default 2); from the x-vectors; from the reference
+  --xvector <name|campplus>   # a file of conf/xvector: campplus, or speechbrain (the paper's, from its hub)
+  --xvector-source <dir>      # a local copy of that model
+  --systems <\"a b\">           # files of conf/systems (default: $systems)
+  --tag <text>                # suffix of the systems' directories, to keep two runs of one set apart
+  --seed <n|0>                # of the training
+  --scorer <ssdiar|md-eval|dscore>
+Running
+  --stage <n|0>, --stop-stage <n|8>
+                              # first and last stage: 0 environment, 1 data, 2 speech, 3 sub-segments, 4 x-vectors,
+                              # 5 clustering, 6 RTTM, 7 score, 8 report
+  --nj <n|$nj>                   # parallel jobs (default: the number of cores)
+  --cmd <command|run.pl>      # how jobs run (default: that of cmd.sh)
+  --data-root <dir|data>, --exp-root <dir|exp>
+                              # where all output goes
+  --python <path>             # a Python that has the requirements, instead of .venv
+  --overwrite <true|false>    # true: do finished work again (default false)
+  --verbose <0|1|2>           # 0: warnings only, 1: progress (default), 2: details
+  --config <file>             # options as name=value lines, read before the others"
+
+command_line="$0 $*"
+for needed in path.sh cmd.sh steps/diar utils local; do
+  if [ ! -e "$needed" ]; then
+    echo "run.sh: error: no $needed in $PWD; run it from a recipe directory, as in cd $(dirname "$0") && ./run.sh" >&2
+    exit 1
+  fi
+done
+# shellcheck source=path.sh
+. ./path.sh
+# shellcheck source=utils/parse_options.sh
+. utils/parse_options.sh || exit 1
+set -euo pipefail
+# shellcheck source=cmd.sh
+if [ -z "$cmd" ]; then . ./cmd.sh; fi
+
+repo=$(dirname "$(readlink -f steps)")
+die() {
+  printf 'run.sh: error: %s\n' "$1" >&2
+  exit 1
+}
+wants() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
+headline() { if [ "$verbose" != 0 ]; then printf '\n== Stage %s: %s\n' "$1" "$2" >&2; fi; }
+
+[ $# = 0 ] || die "expected options only, got '$1' (see run.sh --help)"
+for number in "$stage" "$stop_stage"; do
+  [[ $number =~ ^[0-9]{1,3}$ ]] || die "--stage, --stop-stage: expected a whole number, got '$number'"
+done
+[[ $nj =~ ^[1-9][0-9]{0,4}$ ]] || die "--nj: expected a whole number from 1, got '$nj'"
+[[ $seed =~ ^[0-9]{1,9}$ ]] || die "--seed: expected a whole number, got '$seed'"
+[[ $verbose =~ ^[012]$ ]] || die "--verbose: expected 0, 1 or 2, got '$verbose'"
+[[ $num_spk =~ ^([1-9][0-9]{0,2}|estimate|oracle)$ ]] ||
+  die "--num-spk: expected oracle, estimate or a whole number from 1, got '$num_spk'"
+[[ $tag =~ ^[A-Za-z0-9_.-]*$ ]] || die "--tag: expected letters, digits and '_.-', got '$tag'"
+if [ -z "$set" ]; then
+  [ -z "$audio" ] || die "--audio needs --set <name>"
+  set=mini
+fi
+[[ $set =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]*$ ]] || die "--set: expected letters, digits and '_.-', got '$set'"
+for file in "$rttm" "$uem"; do
+  [ -z "$file" ] || [ -n "$audio" ] || die "--rttm and --uem go with --audio"
+  [ -z "$file" ] || [ -f "$file" ] || die "$file: no such file"
+done
+[ -z "$audio" ] || [ -d "$audio" ] || die "$audio: no such folder (--audio)"
+for system in $systems; do
+  if [[ $system == *.yaml ]]; then file=$system; else file=$repo/conf/systems/$system.yaml; fi
+  [ -f "$file" ] || die "--systems: $file: no such file; expected one of $(cd "$repo/conf/systems" && echo *)"
+done
+
+data=$data_root/$set
+speech=$data_root/${set}_speech
+exp=$exp_root/$set
+subsegments=$exp/subsegments
+xvectors=$exp/xvectors_$(basename "$xvector" .yaml)
+common=(--verbose "$verbose")
+jobs=(--nj "$nj" --cmd "$cmd" --overwrite "$overwrite")
+
+if wants 0; then
+  headline 0 "environment"
+  if [ -n "$python" ]; then python=$(utils/setup_env.sh --python "$python"); else python=$(utils/setup_env.sh); fi
+fi
+common+=(--python "${python:-python3}")
+if [ "$stop_stage" -ge 1 ]; then
+  mkdir -p "$data_root" "$exp" || die "cannot make $data_root and $exp; is there write permission?"
+  printf '%s  %s\n' "$(date '+%Y-%m-%d %H:%M:%S')" "$command_line" >>"$exp/commands.log"
+fi
+
+if wants 1; then
+  headline 1 "data directory $data"
+  if [ -n "$audio" ]; then
+    options=(--set "$set" --data-root "$data_root")
+    if [ -n "$rttm" ]; then options+=(--rttm "$rttm"); fi
+    if [ -n "$uem" ]; then options+=(--uem "$uem"); fi
+    if [ -n "$channel" ]; then options+=(--channel "$channel"); fi
+    "$repo/local/prepare_audio.sh" "${common[@]}" "${options[@]}" "$audio"
+  elif [ "$set" != mini ] && [ -f "$data/wav.scp" ]; then
+    echo "run.sh: $data is there and is taken as it is" >&2
+  else
+    local/prepare_data.sh "${common[@]}" --set "$set" --data-root "$data_root"
+  fi
+fi
+
+if wants 2; then
+  headline 2 "speech regions ($sad)"
+  steps/diar/detect_speech.sh "${common[@]}" "${jobs[@]}" --config "$repo/conf/sad.conf" \
+    --sad "$sad" --overlap "$overlap" "$data" "$speech"
+fi
+
+if wants 3; then
+  headline 3 "sub-segments"
+  steps/diar/make_subsegments.sh "${common[@]}" --config "$repo/conf/subsegments.conf" "$speech" "$subsegments"
+fi
+
+if wants 4; then
+  headline 4 "x-vectors ($xvector)"
+  steps/diar/extract_xvectors.sh "${common[@]}" "${jobs[@]}" --xvector "$xvector" --xvector-source "$xvector_source" \
+    "$speech" "$subsegments" "$xvectors"
+fi
+
+dirs=()
+for system in $systems; do
+  name=$(basename "$system" .yaml)${tag:+_$tag}
+  dir=$exp/$name
+  dirs+=("$name")
+  if wants 5; then
+    headline 5 "clustering, $name"
+    options=(--system "$system" --num-spk "$num_spk" --seed "$seed")
+    if [ "$num_spk" = oracle ]; then options+=(--reco2num-spk "$data/reco2num_spk"); fi
+    steps/diar/cluster_ssl.sh "${common[@]}" "${jobs[@]}" "${options[@]}" "$xvectors" "$dir"
+  fi
+  if wants 6; then
+    headline 6 "RTTM, $name"
+    steps/diar/make_rttm.sh "${common[@]}" "$subsegments" "$dir"
+  fi
+  if wants 7; then
+    headline 7 "score, $name"
+    if [ -f "$data/ref.rttm" ]; then
+      steps/diar/score_der.sh "${common[@]}" --scorer "$scorer" "$data" "$dir"
+    else
+      echo "run.sh: no reference ($data/ref.rttm), so no DER; the RTTM is made all the same" >&2
+    fi
+  fi
+done
+
+if wants 8; then
+  headline 8 "report"
+  steps/diar/make_report.sh "${common[@]}" --systems "${dirs[*]}" "$exp" "$exp/report"
+  echo
+  for name in "${dirs[@]}"; do echo "RTTM    $exp/$name/rttm"; done
+  echo "Report  $exp/report/table.md"
+fi

@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""Cluster the x-vectors of a set, recording by recording; the Python side of cluster_ssl.sh.
+
+plan    checks options and every x-vector, decides what is to be done, prints the number of jobs
+run     does one job: labels and history of each of its recordings
+gather  merges the labels, writes meta.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import logging
+import statistics
+from pathlib import Path
+from typing import Any
+
+import stage
+from ssdiar.clustering.config import read_system
+from ssdiar.errors import InputError
+from ssdiar.io.ark import XVectors
+from ssdiar.io.meta import read_meta, write_meta
+from ssdiar.io.publish import publish_text
+from ssdiar.io.tables import Segment, by_recording, read_counts, read_map, read_segments
+from ssdiar.work import WorkDir, fingerprint
+
+_LOG = logging.getLogger(__name__)
+_NUM_SPK_SOURCES = {"oracle": "oracle", "estimate": "estimated"}
+_FORMAT = 1  # of what a job leaves behind; part of every fingerprint
+
+
+def main() -> None:
+    """Run one of the three sub-commands."""
+    options = _parse()
+    {"plan": _plan, "run": _run, "gather": _gather}[options.action](options)
+
+
+def _parse() -> argparse.Namespace:
+    parser = stage.Parser(__doc__)
+    actions = parser.add_actions()
+    plan = actions.add_parser("plan")
+    plan.add_argument("--system", type=Path, required=True, help="a file of conf/systems")
+    plan.add_argument("--num-spk", type=_num_spk, default="2", help="oracle, estimate, or a number")
+    plan.add_argument("--reco2num-spk", type=Path, help="reference counts, for --num-spk oracle")
+    plan.add_argument("--seed", type=stage.whole_number(0), default=0)
+    plan.add_argument("--nj", type=stage.whole_number(1), default=2)
+    plan.add_argument("--overwrite", type=stage.boolean, default=False)
+    plan.add_argument("xvector_dir", type=Path)
+    plan.add_argument("out_dir", type=Path)
+    run = actions.add_parser("run")
+    run.add_argument("--job", type=stage.whole_number(1), required=True)
+    run.add_argument("out_dir", type=Path)
+    actions.add_parser("gather").add_argument("out_dir", type=Path)
+    return parser.parse_args()
+
+
+def _num_spk(text: str) -> str:
+    if text not in ("oracle", "estimate"):
+        try:
+            return str(stage.whole_number(1)(text))
+        except argparse.ArgumentTypeError:
+            message = f"expected oracle, estimate or a whole number from 1, got {text}"
+            raise argparse.ArgumentTypeError(message) from None
+    return text
+
+
+def _plan(options: argparse.Namespace) -> None:
+    if options.out_dir.exists() and options.out_dir.resolve() == options.xvector_dir.resolve():
+        raise InputError("is input and output at once", path=options.out_dir, expected="another output directory")
+    config = read_system(options.system)
+    pieces, xvectors = _read_input(options.xvector_dir)
+    counts = _speaker_counts(options, pieces)
+    settings = {
+        "xvector_dir": str(options.xvector_dir.absolute()),
+        "system_file": str(options.system.absolute()),
+        "system": options.system.stem,
+        "num_spk": counts,
+        "num_spk_source": {"oracle": "oracle", "estimate": "estimated"}.get(
+            options.num_spk, f"{options.num_spk} (given)"
+        ),
+        "seed": options.seed,
+    }
+    fingerprints = {}
+    dimension = None
+    for reco in pieces:
+        vectors = xvectors.load([piece.id for piece in pieces[reco]])
+        dimension = dimension or vectors.shape[1]
+        if vectors.shape[1] != dimension:
+            what = f"x-vectors of recording {reco} have another dimension than those before"
+            raise InputError(what, path=xvectors.path, expected=f"{dimension}", got=vectors.shape[1])
+        times = [(piece.id, piece.start, piece.end) for piece in pieces[reco]]
+        fingerprints[reco] = fingerprint(
+            _FORMAT, dataclasses.asdict(config), counts[reco], options.seed, times, vectors.tobytes()
+        )
+    # Making the linkage of S sub-segments takes S^2 operations.
+    weights = {reco: float(len(pieces[reco])) ** 2 for reco in pieces}
+    jobs, _ = WorkDir(options.out_dir).plan(settings, fingerprints, weights, options.nj, options.overwrite)
+    print(jobs)
+
+
+def _read_input(folder: Path) -> tuple[dict[str, list[Segment]], XVectors]:
+    """Return the sub-segments by recording, and their x-vectors, of a directory that may be another toolkit's."""
+    pieces = read_segments(folder / "segments")
+    xvectors = XVectors(folder / "xvector.scp")
+    if (folder / "utt2spk").exists():
+        recordings = read_map(folder / "utt2spk", "sub-segment recording")
+        for piece in pieces:
+            if recordings.get(piece.id) != piece.reco:
+                raise InputError(
+                    f"sub-segment {piece.id} differs from {folder / 'segments'}",
+                    path=folder / "utt2spk",
+                    expected=f"recording {piece.reco}",
+                    got=recordings.get(piece.id, "no such line"),
+                )
+    unknown = xvectors.keys() - {piece.id for piece in pieces}
+    if unknown:
+        what = f"x-vector of a sub-segment that {folder / 'segments'} does not have ({len(unknown)} of {len(xvectors)})"
+        raise InputError(what, path=xvectors.path, got=min(unknown))
+    return by_recording(pieces), xvectors
+
+
+def _speaker_counts(options: argparse.Namespace, recordings: dict[str, Any]) -> dict[str, int | None]:
+    """Return the number of speakers per recording that clustering is given; None where it shall estimate."""
+    if options.num_spk != "oracle":
+        number = None if options.num_spk == "estimate" else int(options.num_spk)
+        return dict.fromkeys(recordings, number)
+    if options.reco2num_spk is None:
+        raise InputError("--num-spk oracle needs --reco2num-spk", expected="the file of reference counts")
+    counts = read_counts(options.reco2num_spk, "recording number")
+    missing = sorted(recordings.keys() - counts.keys())
+    if missing:
+        what = f"no count of recording {missing[0]} ({len(missing)} of {len(recordings)} are missing)"
+        raise InputError(what, path=options.reco2num_spk)
+    return {reco: counts[reco] for reco in recordings}
+
+
+def _run(options: argparse.Namespace) -> None:
+    from ssdiar.clustering.systems import cluster_recording
+
+    work = WorkDir(options.out_dir)
+    settings = work.load()
+    config = read_system(settings["system_file"])
+    pieces, xvectors = _read_input(Path(settings["xvector_dir"]))
+    for reco in work.job(options.job):
+        ids = [piece.id for piece in pieces[reco]]
+        result = cluster_recording(xvectors.load(ids), settings["num_spk"][reco], config, reco, settings["seed"])
+        history = {
+            "recording": reco,
+            "system": settings["system"],
+            "num_spk_source": settings["num_spk_source"],
+            "seed": settings["seed"],
+            "sub_segments": len(ids),
+            **result.history,
+            "options": dataclasses.asdict(config),
+        }
+        with work.recording(reco) as folder:
+            (folder / "history").mkdir()
+            (folder / "history" / f"{reco}.json").write_text(json.dumps(history, indent=1) + "\n")
+            lines = [f"{key} {label + 1}\n" for key, label in zip(ids, result.labels, strict=True)]
+            (folder / "parts").mkdir()
+            (folder / "parts" / f"{reco}.labels").write_text("".join(sorted(lines)))
+        _LOG.info("%s", _summary(reco, history))
+        if "fallback" in history:
+            _LOG.warning("WARNING: %s: %s", reco, history["fallback"])
+
+
+def _summary(reco: str, history: dict[str, Any]) -> str:
+    chain = [history["first_clusters"]] if "first_clusters" in history else [history["sub_segments"]]
+    chain += [iteration["clusters"] for iteration in history.get("iterations", [])] or [history["clusters"]]
+    epochs = sum(iteration["epochs"] for iteration in history.get("iterations", []))
+    numbers = " > ".join(map(str, chain))
+    return (
+        f"{reco}: {history['sub_segments']} sub-segments, clusters {numbers}, {epochs} epochs, {history['seconds']} s"
+    )
+
+
+def _gather(options: argparse.Namespace) -> None:
+    out_dir, work = options.out_dir, WorkDir(options.out_dir)
+    settings = work.load()
+    recordings = work.finish()
+    parts = [(out_dir / "parts" / f"{reco}.labels").read_text() for reco in recordings]
+    lines = sorted(line for part in parts for line in part.splitlines(keepends=True))
+    histories = [json.loads((out_dir / "history" / f"{reco}.json").read_text()) for reco in recordings]
+    meta = read_meta(settings["xvector_dir"])
+    meta.setdefault("xvector_model", f"unknown ({settings['xvector_dir']})")
+    meta.setdefault("speech_source", "as given")
+    meta["system"] = settings["system"]
+    meta |= {name: settings[name] for name in ("num_spk_source", "seed")}
+    meta["system_options"] = dataclasses.asdict(read_system(settings["system_file"]))
+    write_meta(out_dir, meta)
+    publish_text(out_dir / "labels", "".join(lines))
+    seconds = [history["seconds"] for history in histories] or [0.0]
+    fallbacks = sum("fallback" in history for history in histories)
+    _LOG.info(
+        "%s: %d recordings, %d sub-segments, %.2f s per recording (median)%s",
+        out_dir / "labels",
+        len(recordings),
+        len(lines),
+        statistics.median(seconds),
+        f", {fallbacks} without training" if fallbacks else "",
+    )
+
+
+if __name__ == "__main__":
+    stage.run(main)

