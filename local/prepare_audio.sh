@@ -19,7 +19,7 @@ verbose=1
 # End configuration section.
 
 here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-name=$(basename "$0")
+script=$(basename "$0")
 
 help_message="Usage: $0 [options] --set <name> <audio-dir>
  e.g.: $0 --set calls --rttm calls.rttm ~/calls
@@ -45,7 +45,7 @@ utils=utils
 set -euo pipefail
 
 if [ $# != 1 ] || [ -z "$set" ]; then
-  printf '%s: error: expected --set <name> and <audio-dir>, got %d arguments\n%s\n' "$name" $# "$help_message" >&2
+  printf '%s: error: expected --set <name> and <audio-dir>, got %d arguments\n%s\n' "$script" $# "$help_message" >&2
   exit 1
 fi
 

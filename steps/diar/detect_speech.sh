@@ -24,7 +24,7 @@ verbose=1
 # End configuration section.
 
 here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-name=$(basename "$0")
+script=$(basename "$0")
 
 help_message="Usage: $0 [options] <data-dir> <speech-dir>
  e.g.: $0 --sad webrtc data/mini data/mini_speech
@@ -56,7 +56,7 @@ utils=utils
 set -euo pipefail
 
 if [ $# != 2 ]; then
-  printf '%s: error: expected <data-dir> <speech-dir>, got %d arguments\n%s\n' "$name" $# "$help_message" >&2
+  printf '%s: error: expected <data-dir> <speech-dir>, got %d arguments\n%s\n' "$script" $# "$help_message" >&2
   exit 1
 fi
 data=$1
@@ -76,6 +76,6 @@ if [ "$jobs" -gt 0 ]; then
   $cmd JOB=1:"$jobs" "$out/log/detect_speech.JOB.log" \
     "$python" "$here/detect_speech.py" --verbose "$verbose" run --job JOB "$out"
 else
-  echo "$name: nothing to do, all $(grep -c '[^[:space:]]' "$data/wav.scp") recordings are done"
+  echo "$script: nothing to do, all $(grep -c '[^[:space:]]' "$data/wav.scp") recordings are done"
 fi
 "$python" "$here/detect_speech.py" --verbose "$verbose" gather "$out"

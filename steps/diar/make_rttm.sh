@@ -15,7 +15,7 @@ verbose=1
 # End configuration section.
 
 here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-name=$(basename "$0")
+script=$(basename "$0")
 
 help_message="Usage: $0 [options] <subsegments-dir> <labels-dir>
  e.g.: $0 exp/mini/subsegments exp/mini/xvector_ahc
@@ -35,7 +35,7 @@ utils=utils
 set -euo pipefail
 
 if [ $# != 2 ]; then
-  printf '%s: error: expected <subsegments-dir> <labels-dir>, got %d arguments\n%s\n' "$name" $# "$help_message" >&2
+  printf '%s: error: expected <subsegments-dir> <labels-dir>, got %d arguments\n%s\n' "$script" $# "$help_message" >&2
   exit 1
 fi
 

@@ -20,7 +20,7 @@ verbose=1
 # End configuration section.
 
 here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-name=$(basename "$0")
+script=$(basename "$0")
 
 help_message="Usage: $0 [options] <speech-dir> <subsegments-dir>
  e.g.: $0 data/mini_speech exp/mini/subsegments
@@ -44,7 +44,7 @@ utils=utils
 set -euo pipefail
 
 if [ $# != 2 ]; then
-  printf '%s: error: expected <speech-dir> <subsegments-dir>, got %d arguments\n%s\n' "$name" $# "$help_message" >&2
+  printf '%s: error: expected <speech-dir> <subsegments-dir>, got %d arguments\n%s\n' "$script" $# "$help_message" >&2
   exit 1
 fi
 
