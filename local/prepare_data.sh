@@ -19,7 +19,7 @@ verbose=1
 # End configuration section.
 
 here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-name=$(basename "$0")
+script=$(basename "$0")
 
 help_message="Usage: $0 [options]
  e.g.: $0 --seed 1
@@ -44,13 +44,13 @@ utils=utils
 set -euo pipefail
 
 die() {
-  echo "$name: error: $1" >&2
+  echo "$script: error: $1" >&2
   exit 1
 }
-say() { if [ "$verbose" != 0 ]; then echo "$name: $1" >&2; fi; }
+say() { if [ "$verbose" != 0 ]; then echo "$script: $1" >&2; fi; }
 
 if [ $# != 0 ]; then
-  printf '%s: error: expected options only, got %s\n%s\n' "$name" "$1" "$help_message" >&2
+  printf '%s: error: expected options only, got %s\n%s\n' "$script" "$1" "$help_message" >&2
   exit 1
 fi
 [ "$set" = mini ] || die "--set: unknown corpus; expected mini, got $set (another folder of audio: see run.sh --audio)"
@@ -81,7 +81,7 @@ mkdir -p "$cache" || die "$cache: cannot make this folder"
 simulated=$num_calls
 if [ "$num_calls" != 0 ] && ! "$python" "$here/fetch_prompts.py" --verbose "$verbose" "$cache/prompts"; then
   simulated=0
-  echo "$name: WARNING: no voices to simulate calls with (see above): mini is the one real call alone" >&2
+  echo "$script: WARNING: no voices to simulate calls with (see above): mini is the one real call alone" >&2
   if is_made_with 0; then
     say "$dir is there already, the real call alone"
     exit 0

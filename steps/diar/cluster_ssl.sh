@@ -21,7 +21,7 @@ verbose=1
 # End configuration section.
 
 here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-name=$(basename "$0")
+script=$(basename "$0")
 
 help_message="Usage: $0 [options] <xvector-dir> <out-dir>
  e.g.: $0 --system xvector_ahc --num-spk 2 exp/mini/xvectors_campplus exp/mini/xvector_ahc
@@ -49,7 +49,7 @@ utils=utils
 set -euo pipefail
 
 if [ $# != 2 ]; then
-  printf '%s: error: expected <xvector-dir> <out-dir>, got %d arguments\n%s\n' "$name" $# "$help_message" >&2
+  printf '%s: error: expected <xvector-dir> <out-dir>, got %d arguments\n%s\n' "$script" $# "$help_message" >&2
   exit 1
 fi
 xvectors=$1
@@ -72,6 +72,6 @@ if [ "$jobs" -gt 0 ]; then
   $cmd JOB=1:"$jobs" "$out/log/cluster_ssl.JOB.log" \
     "$python" "$here/cluster_ssl.py" --verbose "$verbose" run --job JOB "$out"
 else
-  echo "$name: nothing to do, all recordings are done"
+  echo "$script: nothing to do, all recordings are done"
 fi
 "$python" "$here/cluster_ssl.py" --verbose "$verbose" gather "$out"

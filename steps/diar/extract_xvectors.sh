@@ -19,7 +19,7 @@ verbose=1
 # End configuration section.
 
 here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-name=$(basename "$0")
+script=$(basename "$0")
 
 help_message="Usage: $0 [options] <data-dir> <subsegments-dir> <xvector-dir>
  e.g.: $0 --xvector campplus data/mini_speech exp/mini/subsegments exp/mini/xvectors_campplus
@@ -46,7 +46,7 @@ set -euo pipefail
 
 if [ $# != 3 ]; then
   printf '%s: error: expected <data-dir> <subsegments-dir> <xvector-dir>, got %d arguments\n%s\n' \
-    "$name" $# "$help_message" >&2
+    "$script" $# "$help_message" >&2
   exit 1
 fi
 data=$1
@@ -70,6 +70,6 @@ if [ "$jobs" -gt 0 ]; then
   $cmd JOB=1:"$jobs" "$out/log/extract_xvectors.JOB.log" \
     "$python" "$here/extract_xvectors.py" --verbose "$verbose" run --job JOB "$out"
 else
-  echo "$name: nothing to do, all recordings are done"
+  echo "$script: nothing to do, all recordings are done"
 fi
 "$python" "$here/extract_xvectors.py" --verbose "$verbose" gather "$out"

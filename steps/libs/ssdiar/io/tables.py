@@ -116,7 +116,7 @@ def parse_float(text: str, name: str, path: str | Path, line: int) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value) or value < 0:
+    if not math.isfinite(value) or value < 0 or "_" in text:  # Python takes 1_0 for 10
         raise InputError(f"bad {name}", path=path, line=line, expected="a finite number of at least 0", got=text)
     return value
 
