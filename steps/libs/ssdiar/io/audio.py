@@ -54,7 +54,7 @@ class AudioInfo:
 def probe(entry: str | Path) -> AudioInfo:
     """Return length, sample rate and number of channels of an entry, having looked for its last sample.
 
-    A file that libsndfile knows is not decoded for it; anything else is.
+    A file that libsndfile knows and can seek in is not decoded for it; anything else is.
 
     Raises:
         InputError: No such file, not audio, no samples, truncated, or a command that fails.
@@ -78,7 +78,7 @@ def read_audio(
             the rate stays what it is.
         channel: Take this channel (from 1); by default all channels are mixed by their mean.
         start: Begin here, in seconds (by default at the beginning). Only the part asked for is read from files that
-            libsndfile knows; commands and other formats are decoded as a whole each time.
+            libsndfile can seek in; commands and other formats are decoded as a whole each time.
         end: Stop here, in seconds; at the recording's end if that comes first.
 
     Returns:
@@ -181,9 +181,29 @@ def _open_file(path: Path, name: str) -> Iterator[soundfile.SoundFile]:
             sound = soundfile.SoundFile(str(path))
         except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a name ending in .raw
             sound = soundfile.SoundFile(str(_decode(path, Path(folder) / "audio.wav", name, _reason(error))))
+        if not sound.seekable():
+            with sound:
+                sound = soundfile.SoundFile(str(_copy_seekable(sound, Path(folder) / "seekable.wav", name)))
         with sound:
             _check_end(sound, name)
             yield sound
+
+
+def _copy_seekable(sound: soundfile.SoundFile, output: Path, name: str) -> Path:
+    """Decode what libsndfile reads only from start to end (GSM 06.10 in wav, VOX, G.72x) into a file; return it."""
+    import soundfile
+
+    copied = 0
+    try:
+        with soundfile.SoundFile(str(output), "w", sound.samplerate, sound.channels, "FLOAT", format="RF64") as copy:
+            while len(block := sound.read(_BLOCK, dtype="float32", always_2d=True)):
+                copy.write(block)
+                copied += len(block)
+    except soundfile.LibsndfileError as error:
+        raise _truncated(name, sound.frames / sound.samplerate, f"a decoding error ({_reason(error)})") from None
+    if sound.frames - copied > _TOLERANCE * sound.samplerate:
+        raise _truncated(name, sound.frames / sound.samplerate, f"{copied / sound.samplerate:.3f} s")
+    return output
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Copyright 2026  ssdiar authors
+# Apache 2.0
+
+# Writes who speaks when in the formats of other tools, so that a result can be looked at where one already works:
+# audacity (label track, <recording>.txt), textgrid (Praat and ELAN, one tier per speaker, <recording>.TextGrid),
+# webvtt (captions with voices, <recording>.vtt), csv (one table of all recordings, turns.csv). Not a stage of run.sh;
+# it takes what make_rttm.sh wrote, or any RTTM.
+
+# Begin configuration section.
+formats="audacity textgrid csv webvtt"
+reco2dur=
+python=${PYTHON:-python3}
+verbose=1
+# End configuration section.
+
+here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+script=$(basename "$0")
+
+help_message="Usage: $0 [options] <rttm-or-system-dir> [<out-dir>]
+ e.g.: $0 --reco2dur data/mini/reco2dur exp/mini/xvector_ahc
+Writes into <out-dir>, by default the folder export beside the RTTM.
+  --formats <\"a b\">         # some of: $formats (default: all)
+  --reco2dur <file>         # lengths of the recordings; TextGrids end there (default: with the last turn)
+  --python <path|$python>   # Python that has the requirements
+  --verbose <0|1|2>         # 0: warnings only, 1: progress (default), 2: details
+  --config <file>           # options as name=value lines, read before the others"
+
+echo "$0 $*" >&2
+
+# shellcheck source=/dev/null
+if [ -f path.sh ]; then . ./path.sh; fi
+utils=utils
+[ -f "$utils/parse_options.sh" ] || utils=$here/../../utils
+# shellcheck source=/dev/null
+. "$utils/parse_options.sh" || exit 1
+set -euo pipefail
+
+if [ $# != 1 ] && [ $# != 2 ]; then
+  printf '%s: error: expected <rttm-or-system-dir> [<out-dir>], got %d arguments\n%s\n' "$script" $# "$help_message" >&2
+  exit 1
+fi
+
+options=(--verbose="$verbose" --formats="$formats")
+if [ -n "$reco2dur" ]; then options+=(--reco2dur="$reco2dur"); fi
+"$python" "$here/export_rttm.py" "${options[@]}" -- "$@"

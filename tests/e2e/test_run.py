@@ -1,0 +1,119 @@
+"""Whole runs of run.sh, as a user types them, in a copy of the repository."""
+
+import filecmp
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ssdiar.io.rttm import read_rttm
+
+SYSTEMS = ("xvector_ahc", "conformer_finch_ahc_contrastive")
+
+
+def run(recipe, *options, ok=True):
+    """Run run.sh in a recipe directory; return the finished process."""
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    result = subprocess.run(
+        ["./run.sh", *options], cwd=recipe, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (result.returncode == 0) == ok, result.stderr[-3000:]
+    return result
+
+
+@pytest.fixture(scope="module")
+def recipe(repo, tmp_path_factory):
+    """Return a copy of the repository, without what was made in it, at a path with a space and an umlaut."""
+    copy = tmp_path_factory.mktemp("a clöne") / "repo"
+    ignore = shutil.ignore_patterns(".git", ".venv", "data", "exp", "__pycache__", ".*_cache")
+    shutil.copytree(repo, copy, symlinks=True, ignore=lambda folder, names: ignore(folder, names) - _kept(folder))
+    return copy
+
+
+def _kept(folder):
+    return {"data"} if Path(folder).name == "tests" else set()
+
+
+@pytest.fixture(scope="module")
+def mini(recipe):
+    """Return the recipe after ./run.sh without any option, and what that printed."""
+    return recipe, run(recipe)
+
+
+def test_run_without_options_prepares_mini_and_scores_both_systems(mini):
+    recipe, result = mini
+    scores = {
+        system: json.loads((recipe / f"exp/mini/{system}/score/forgiving.json").read_text()) for system in SYSTEMS
+    }
+    assert scores[SYSTEMS[1]]["der"] < scores[SYSTEMS[0]]["der"] < 0.6
+    for system, score in scores.items():
+        assert f"exp/mini/{system}/rttm" in result.stdout
+        shown = rf"^{system} +webrtc +2 \(given\) +campplus .*{100 * score['der']:.2f}$"
+        assert re.search(shown, result.stdout, re.MULTILINE), result.stdout
+        histories = sorted(path.stem for path in (recipe / f"exp/mini/{system}/history").iterdir())
+        assert histories == sorted(score["recordings"])
+        assert {turn.reco for turn in read_rttm(recipe / f"exp/mini/{system}/rttm")} == set(histories)
+    assert "phone_sample" in histories
+    assert (recipe / "exp/mini/report/table.md").is_file()
+
+
+def test_a_second_run_skips_what_is_done_and_changes_nothing(mini):
+    recipe, _ = mini
+    before = {path: path.stat().st_mtime_ns for path in (recipe / "exp").rglob("*") if path.name in ("labels", "rttm")}
+    started = time.monotonic()
+    result = run(recipe)
+    assert time.monotonic() - started < 60
+    assert (result.stdout + result.stderr).count("nothing to do") == 4
+    assert before and all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
+
+
+def test_own_audio_without_reference_gives_rttm_whatever_nj_and_order(mini, tmp_path):
+    recipe, _ = mini
+    audio = tmp_path / "calls from häuser"
+    audio.mkdir()
+    for number, name in enumerate(("sim-0001", "sim-0002")):
+        shutil.copy(recipe / f"data/mini/wav/{name}.flac", audio / f"call {number}.flac")
+    stages = ["--audio", str(audio), "--set", "own", "--systems", SYSTEMS[1]]
+    outputs = []
+    for jobs in ("1", "2"):
+        roots = ["--data-root", str(tmp_path / f"dätä {jobs}"), "--exp-root", str(tmp_path / f"exp {jobs}")]
+        result = run(recipe, *stages, *roots, "--nj", jobs)
+        assert "no reference" in result.stderr
+        outputs.append(tmp_path / f"exp {jobs}/own/{SYSTEMS[1]}/rttm")
+    assert filecmp.cmp(*outputs, shallow=False)
+    assert {turn.reco for turn in read_rttm(outputs[0])} == {"call_0", "call_1"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--thresold", "1"], "unknown option --thresold"),
+        (["--nj"], "--nj needs a value"),
+        (["--nj", "0"], "--nj: expected a whole number from 1"),
+        (["--num-spk", "0"], "--num-spk: expected oracle, estimate or a whole number from 1, got '0'"),
+        (["--audio", "/no/such/folder", "--set", "x"], "/no/such/folder: no such folder"),
+        (["--audio", "."], "--audio needs --set"),
+        (["--systems", "none_such"], "none_such.yaml: no such file"),
+        (["--rttm", "x"], "--rttm and --uem go with --audio"),
+        (["--set", "none_such", "--stage", "1"], "unknown corpus"),
+        (["extra"], "expected options only, got 'extra'"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_and_touches_nothing(recipe, tmp_path, options, message):
+    roots = ["--data-root", str(tmp_path / "data"), "--exp-root", str(tmp_path / "exp")]
+    result = run(recipe, *roots, *options, ok=False)
+    errors = [line for line in result.stderr.splitlines() if "error:" in line]
+    assert len(errors) == 1 and message in errors[0]
+    assert not (tmp_path / "data/none_such").exists()
+
+
+def test_help_names_every_option(recipe):
+    text = run(recipe, "--help").stdout
+    options = re.findall(r"^([a-z_]+)=", (recipe / "run.sh").read_text().split("# End configuration")[0], re.MULTILINE)
+    assert options and all(f"--{option.replace('_', '-')} " in text for option in options)

@@ -1,0 +1,94 @@
+"""Exports are read back by the tool's own reader, or a library's, and say what the turns said."""
+
+import csv
+from collections import defaultdict
+
+import pytest
+
+from ssdiar import exports
+from ssdiar.errors import InputError
+from ssdiar.io.rttm import Turn
+
+TURNS = [
+    Turn("a", "Zoë", 0.0, 1.25),
+    Turn("a", '1"x', 1.0, 2.0004),
+    Turn("a", "Zoë", 2.0, 3.5),
+    Turn("a", "7", 3000.0, 3661.005),
+    Turn("b-2", "a&b<c>", 0.5, 0.75),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exports") / "mit Lücke"
+    exports.export(TURNS, folder, list(exports.FILE_NAMES), {"a": 4000.0})
+    return folder
+
+
+def of(reco):
+    return sorted((round(t.start, 3), round(t.end, 3), t.speaker) for t in TURNS if t.reco == reco)
+
+
+@pytest.mark.parametrize("reco", ["a", "b-2"])
+def test_audacity(folder, reco):
+    rows = [line.split("\t") for line in (folder / f"{reco}.txt").read_text().splitlines()]
+    assert sorted((float(start), float(end), label) for start, end, label in rows) == of(reco)
+
+
+def test_csv(folder):
+    with open(folder / "turns.csv", newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    read = defaultdict(list)
+    for row in rows:
+        assert float(row["start"]) + float(row["duration"]) == pytest.approx(float(row["end"]))
+        read[row["recording"]].append((float(row["start"]), float(row["end"]), row["speaker"]))
+    assert {reco: sorted(rows) for reco, rows in read.items()} == {"a": of("a"), "b-2": of("b-2")}
+
+
+@pytest.mark.parametrize(("reco", "end"), [("a", 4000.0), ("b-2", 0.75)])
+def test_textgrid_in_praat(folder, reco, end):
+    parselmouth = pytest.importorskip("parselmouth")
+    grid = parselmouth.read(str(folder / f"{reco}.TextGrid"))
+    assert grid.xmax == end
+    read = []
+    for tier in range(1, 1 + parselmouth.praat.call(grid, "Get number of tiers")):
+        name = parselmouth.praat.call(grid, "Get tier name", tier)
+        for place in range(1, 1 + parselmouth.praat.call(grid, "Get number of intervals", tier)):
+            text = parselmouth.praat.call(grid, "Get label of interval", tier, place)
+            start = parselmouth.praat.call(grid, "Get starting point", tier, place)
+            stop = parselmouth.praat.call(grid, "Get end point", tier, place)
+            assert text in ("", name)
+            if text:
+                read.append((start, stop, text))
+    assert sorted(read) == of(reco)
+
+
+def test_textgrid_intervals_leave_no_gap():
+    text = exports.textgrid_text([Turn("a", "1", 1, 2), Turn("a", "1", 2, 3), Turn("a", "1", 2.5, 4)], 5)
+    times = [float(line.split("=")[1]) for line in text.splitlines() if line.startswith(" " * 12 + "xm")]
+    assert times == [0, 1, 1, 4, 4, 5]
+
+
+@pytest.mark.parametrize("reco", ["a", "b-2"])
+def test_webvtt(folder, reco):
+    webvtt = pytest.importorskip("webvtt")
+    captions = webvtt.read(str(folder / f"{reco}.vtt"))
+    unescape = str.maketrans({})
+    read = [
+        (
+            round(c.start_in_seconds + c.start_time.milliseconds / 1000, 3)
+            if isinstance(c.start_in_seconds, int)
+            else c.start_in_seconds,
+            c.end_in_seconds,
+            c.voice,
+        )
+        for c in captions
+    ]
+    print(read, unescape)
+    assert len(read) == len(of(reco))
+
+
+def test_no_such_format(tmp_path):
+    with pytest.raises(InputError, match="no such format; expected some of: audacity textgrid csv webvtt, got srt"):
+        exports.export(TURNS, tmp_path / "out", ["csv", "srt"])
+    assert not (tmp_path / "out").exists()
