@@ -13,6 +13,9 @@ audio=
 rttm=
 uem=
 channel=
+corpus_dir=
+corpus=
+subset=
 sad=webrtc
 overlap=drop
 num_spk=2
@@ -38,11 +41,14 @@ help_message="Usage: $0 [options]
        $0 --audio ~/calls --set calls --rttm ref.rttm --num-spk oracle
 
 Data
-  --set <name|mini>           # name of the data set: data/<name>, exp/<name>
+  --set <name>                # name of the data set: data/<name>, exp/<name> (default: mini, in egs/<name> that name)
   --audio <dir>               # any folder of audio (wav, flac, sph, mp3 ...), instead of the recipe's own corpus
   --rttm <file>               # reference of --audio, read by scoring and by options that say oracle
   --uem <file>                # scored regions of --audio (default: all of it)
   --channel <n>               # take channel n of --audio; by default channels are mixed
+  --corpus-dir <dir>          # for recipes of corpora that are not free, such as egs/callhome: where yours is
+  --corpus <name>, --subset <name|n|file>
+                              # which one it is, and what of it; see the recipe's local/prepare_data.sh --help
 Method
   --sad <webrtc|oracle>       # speech regions: WebRTC's detector (default), or those of the reference
   --overlap <drop|keep>       # overlapped speech of --sad oracle: no x-vectors from it (default), or as any speech
@@ -102,7 +108,7 @@ done
 [[ $tag =~ ^[A-Za-z0-9_.-]*$ ]] || die "--tag: expected letters, digits and '_.-', got '$tag'"
 if [ -z "$set" ]; then
   [ -z "$audio" ] || die "--audio needs --set <name>"
-  set=mini
+  if [ . -ef "$repo" ]; then set=mini; else set=$(basename "$PWD"); fi
 fi
 [[ $set =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]*$ ]] || die "--set: expected letters, digits and '_.-', got '$set'"
 for file in "$rttm" "$uem"; do
@@ -110,6 +116,7 @@ for file in "$rttm" "$uem"; do
   [ -z "$file" ] || [ -f "$file" ] || die "$file: no such file"
 done
 [ -z "$audio" ] || [ -d "$audio" ] || die "$audio: no such folder (--audio)"
+[ -z "$audio" ] || [ -z "$corpus_dir" ] || die "--audio and --corpus-dir exclude each other"
 for system in $systems; do
   if [[ $system == *.yaml ]]; then file=$system; else file=$repo/conf/systems/$system.yaml; fi
   [ -f "$file" ] || die "--systems: $file: no such file; expected one of $(cd "$repo/conf/systems" && echo *)"
@@ -141,10 +148,14 @@ if wants 1; then
     if [ -n "$uem" ]; then options+=(--uem "$uem"); fi
     if [ -n "$channel" ]; then options+=(--channel "$channel"); fi
     "$repo/local/prepare_audio.sh" "${common[@]}" "${options[@]}" "$audio"
-  elif [ "$set" != mini ] && [ -f "$data/wav.scp" ]; then
+  elif [ "$set" != mini ] && [ -z "$corpus_dir" ] && [ -f "$data/wav.scp" ]; then
     echo "run.sh: $data is there and is taken as it is" >&2
   else
-    local/prepare_data.sh "${common[@]}" --set "$set" --data-root "$data_root"
+    options=(--set "$set" --data-root "$data_root")
+    if [ -n "$corpus_dir" ]; then options+=(--corpus-dir "$corpus_dir"); fi
+    if [ -n "$corpus" ]; then options+=(--corpus "$corpus"); fi
+    if [ -n "$subset" ]; then options+=(--subset "$subset"); fi
+    local/prepare_data.sh "${common[@]}" "${options[@]}"
   fi
 fi
 

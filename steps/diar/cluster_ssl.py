@@ -2,7 +2,7 @@
 """Cluster the x-vectors of a set, recording by recording; the Python side of cluster_ssl.sh.
 
 plan    checks options and every x-vector, decides what is to be done, prints the number of jobs
-run     does one job: labels and history of each of its recordings
+run     does one job: labels, history and latent vectors of each of its recordings
 gather  merges the labels, writes meta.json
 """
 
@@ -14,16 +14,20 @@ import json
 import logging
 import statistics
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import stage
 from ssdiar.clustering.config import read_system
+from ssdiar.clustering.systems import fold_backgrounds
 from ssdiar.errors import InputError
 from ssdiar.io.ark import XVectors
 from ssdiar.io.meta import read_meta, write_meta
 from ssdiar.io.publish import publish_text
 from ssdiar.io.tables import Segment, by_recording, read_counts, read_map, read_segments
 from ssdiar.work import WorkDir, fingerprint
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _LOG = logging.getLogger(__name__)
 _NUM_SPK_SOURCES = {"oracle": "oracle", "estimate": "estimated"}
@@ -42,6 +46,8 @@ def _parse() -> argparse.Namespace:
     plan = actions.add_parser("plan")
     plan.add_argument("--system", type=Path, required=True, help="a file of conf/systems")
     plan.add_argument("--num-spk", type=_num_spk, default="2", help="oracle, estimate, or a number")
+    plan.add_argument("--threshold", type=stage.number(-1, 1), help="AHC similarity that gives the number of speakers")
+    plan.add_argument("--system-options", default="", help="name=value ..., put over what the system's file says")
     plan.add_argument("--reco2num-spk", type=Path, help="reference counts, for --num-spk oracle")
     plan.add_argument("--seed", type=stage.whole_number(0), default=0)
     plan.add_argument("--nj", type=stage.whole_number(1), default=2)
@@ -68,35 +74,50 @@ def _num_spk(text: str) -> str:
 def _plan(options: argparse.Namespace) -> None:
     if options.out_dir.exists() and options.out_dir.resolve() == options.xvector_dir.resolve():
         raise InputError("is input and output at once", path=options.out_dir, expected="another output directory")
-    config = read_system(options.system)
+    config = read_system(options.system, options.system_options.split())
     pieces, xvectors = _read_input(options.xvector_dir)
+    read_meta(options.xvector_dir)  # needed at the end: a damaged one is told of before there is any work
     counts = _speaker_counts(options, pieces)
+    source = _NUM_SPK_SOURCES.get(options.num_spk, f"{options.num_spk} (given)")
+    if options.threshold is not None:
+        source = f"threshold {options.threshold:g}"
     settings = {
         "xvector_dir": str(options.xvector_dir.absolute()),
         "system_file": str(options.system.absolute()),
         "system": options.system.stem,
+        "system_options": options.system_options.split(),
         "num_spk": counts,
-        "num_spk_source": {"oracle": "oracle", "estimate": "estimated"}.get(
-            options.num_spk, f"{options.num_spk} (given)"
-        ),
+        "threshold": options.threshold,
+        "num_spk_source": source,
         "seed": options.seed,
     }
+    vectors = {reco: xvectors.load([piece.id for piece in pieces[reco]]) for reco in pieces}
+    _check_dimensions(vectors, xvectors.path)
+    backgrounds = fold_backgrounds(vectors) if config.prepare.needs_fold else {}
     fingerprints = {}
-    dimension = None
     for reco in pieces:
-        vectors = xvectors.load([piece.id for piece in pieces[reco]])
-        dimension = dimension or vectors.shape[1]
-        if vectors.shape[1] != dimension:
-            what = f"x-vectors of recording {reco} have another dimension than those before"
-            raise InputError(what, path=xvectors.path, expected=f"{dimension}", got=vectors.shape[1])
-        times = [(piece.id, piece.start, piece.end) for piece in pieces[reco]]
+        background = backgrounds.get(reco)
         fingerprints[reco] = fingerprint(
-            _FORMAT, dataclasses.asdict(config), counts[reco], options.seed, times, vectors.tobytes()
+            _FORMAT,
+            dataclasses.asdict(config),
+            [counts[reco], options.threshold, options.seed],
+            [(piece.id, piece.start, piece.end) for piece in pieces[reco]],
+            vectors[reco].tobytes(),
+            b"" if background is None else background.mean.tobytes() + background.covariance.tobytes(),
         )
     # Making the linkage of S sub-segments takes S^2 operations.
     weights = {reco: float(len(pieces[reco])) ** 2 for reco in pieces}
     jobs, _ = WorkDir(options.out_dir).plan(settings, fingerprints, weights, options.nj, options.overwrite)
     print(jobs)
+
+
+def _check_dimensions(vectors: dict[str, np.ndarray], path: Path) -> None:
+    dimensions = {reco: matrix.shape[1] for reco, matrix in vectors.items()}
+    first = next(iter(dimensions.values()), None)
+    for reco, dimension in dimensions.items():
+        if dimension != first:
+            what = f"x-vectors of recording {reco} have another dimension than those before"
+            raise InputError(what, path=path, expected=f"{first}", got=dimension)
 
 
 def _read_input(folder: Path) -> tuple[dict[str, list[Segment]], XVectors]:
@@ -136,15 +157,29 @@ def _speaker_counts(options: argparse.Namespace, recordings: dict[str, Any]) -> 
 
 
 def _run(options: argparse.Namespace) -> None:
+    import numpy as np
+
     from ssdiar.clustering.systems import cluster_recording
 
     work = WorkDir(options.out_dir)
     settings = work.load()
-    config = read_system(settings["system_file"])
+    config = read_system(settings["system_file"], settings["system_options"])
     pieces, xvectors = _read_input(Path(settings["xvector_dir"]))
+    backgrounds = {}
+    if config.prepare.needs_fold:
+        everything = {reco: xvectors.load([piece.id for piece in pieces[reco]]) for reco in pieces}
+        backgrounds = fold_backgrounds(everything)
     for reco in work.job(options.job):
         ids = [piece.id for piece in pieces[reco]]
-        result = cluster_recording(xvectors.load(ids), settings["num_spk"][reco], config, reco, settings["seed"])
+        result = cluster_recording(
+            xvectors.load(ids),
+            settings["num_spk"][reco],
+            config,
+            reco,
+            settings["seed"],
+            settings["threshold"],
+            backgrounds.get(reco),
+        )
         history = {
             "recording": reco,
             "system": settings["system"],
@@ -160,6 +195,10 @@ def _run(options: argparse.Namespace) -> None:
             lines = [f"{key} {label + 1}\n" for key, label in zip(ids, result.labels, strict=True)]
             (folder / "parts").mkdir()
             (folder / "parts" / f"{reco}.labels").write_text("".join(sorted(lines)))
+            if result.latent is not None:
+                before, after = (latent.astype(np.float32) for latent in result.latent)
+                (folder / "latent").mkdir()
+                np.savez(folder / "latent" / f"{reco}.npz", before=before, after=after)
         _LOG.info("%s", _summary(reco, history))
         if "fallback" in history:
             _LOG.warning("WARNING: %s: %s", reco, history["fallback"])
@@ -187,7 +226,7 @@ def _gather(options: argparse.Namespace) -> None:
     meta.setdefault("speech_source", "as given")
     meta["system"] = settings["system"]
     meta |= {name: settings[name] for name in ("num_spk_source", "seed")}
-    meta["system_options"] = dataclasses.asdict(read_system(settings["system_file"]))
+    meta["system_options"] = dataclasses.asdict(read_system(settings["system_file"], settings["system_options"]))
     write_meta(out_dir, meta)
     publish_text(out_dir / "labels", "".join(lines))
     seconds = [history["seconds"] for history in histories] or [0.0]

@@ -10,7 +10,9 @@
 
 # Begin configuration section.
 system=conformer_finch_ahc_contrastive
+system_options=
 num_spk=2
+threshold=
 reco2num_spk=
 seed=0
 nj=2
@@ -27,9 +29,12 @@ help_message="Usage: $0 [options] <xvector-dir> <out-dir>
  e.g.: $0 --system xvector_ahc --num-spk 2 exp/mini/xvectors_campplus exp/mini/xvector_ahc
   --system <name|$system>
                                      # conf/systems/<name>.yaml, or the path of such a file
+  --system-options <\"name=value ..\"> # put over what that file says, as in \"stop.threshold=0.3 encoder.heads=4\"
   --num-spk <n|estimate|oracle>      # speakers per recording (default 2); estimate: from its x-vectors;
                                      # oracle: from --reco2num-spk
   --reco2num-spk <file>              # <recording> <number> of the reference, for --num-spk oracle only
+  --threshold <cosine>               # number of speakers instead from AHC of the x-vectors, which stops when no two
+                                     # clusters have a mean cosine above this
   --seed <n|0>                       # randomness comes from it and the recording's id
   --nj <n|2>                         # parallel jobs, at most one per recording; no say in the result
   --cmd <command|run.pl>             # how jobs run: run.pl, or slurm.pl or queue.pl with their options
@@ -59,11 +64,13 @@ PATH=$utils:$PATH
 
 system_file=$system
 [[ $system == *.yaml ]] || system_file=$here/../../conf/systems/$system.yaml
-count_option=()
-[ -z "$reco2num_spk" ] || count_option=(--reco2num-spk "$reco2num_spk")
+more=()
+if [ -n "$reco2num_spk" ]; then more+=(--reco2num-spk "$reco2num_spk"); fi
+if [ -n "$threshold" ]; then more+=(--threshold "$threshold"); fi
 
 jobs=$("$python" "$here/cluster_ssl.py" --verbose "$verbose" plan --system "$system_file" --num-spk "$num_spk" \
-  ${count_option[@]+"${count_option[@]}"} --seed "$seed" --nj "$nj" --overwrite "$overwrite" "$xvectors" "$out") || exit 1
+  --system-options "$system_options" ${more[@]+"${more[@]}"} --seed "$seed" --nj "$nj" --overwrite "$overwrite" \
+  "$xvectors" "$out") || exit 1
 
 if [ "$jobs" -gt 0 ]; then
   mkdir -p "$out/log"

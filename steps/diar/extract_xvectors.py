@@ -59,6 +59,7 @@ def _plan(options: argparse.Namespace) -> None:
     recordings = load_recordings(options.data_dir)
     durations = {reco: r.duration for reco, r in recordings.items() if r.duration is not None}
     pieces = by_recording(read_segments(options.subsegments_dir / "segments", recordings, durations))
+    read_meta(options.subsegments_dir)  # needed at the end: a damaged one is told of before there is any work
     source = None if options.xvector_source is None else str(options.xvector_source.absolute())
     settings = {
         "data_dir": str(options.data_dir.absolute()),

@@ -1,33 +1,79 @@
-"""Collect the scores of an experiment set into <out-dir>/table.md, and print the same table."""
+"""Collect what an experiment set scored and did into <out-dir>/{index.html,table.md}, and print the table."""
 
 from __future__ import annotations
 
+import argparse
 import logging
 from pathlib import Path
 
 import stage
 from ssdiar.io.publish import publish_text
-from ssdiar.report.systems import read_systems
+from ssdiar.report import page
+from ssdiar.report.recordings import Shown, VectorReader, read_recordings
+from ssdiar.report.sound import embed_audio, link_audio
+from ssdiar.report.systems import System, read_systems
 from ssdiar.report.table import as_markdown, as_text, table_parts
+from ssdiar.work import file_stamp, fingerprint
+
+_LOG = logging.getLogger(__name__)
+# What the page is made of, in a system's folder and in a data directory.
+_SYSTEM_FILES = ("rttm", "labels", "meta.json", ".plan.json", "score/*.json", "history/*.json", "latent/*.npz")
+_DATA_FILES = ("wav.scp", "reco2dur", "reco2channel", "ref.rttm", "all.uem")
 
 
 def main() -> None:
-    """Write table.md; the aligned table goes to stdout, everything else to the log."""
-    parser = stage.Parser(__doc__)
-    parser.add_argument("exp_set_dir", type=Path, help="folder of the systems, for example exp/mini")
-    parser.add_argument("out_dir", type=Path, help="where table.md goes")
-    parser.add_argument("--systems", default="", help="which systems, in this order (default: all, by name)")
-    options = parser.parse_args()
+    """Write the page and table.md; the aligned table goes to stdout, everything else to the log."""
+    options = _parse()
     systems = read_systems(options.exp_set_dir, options.systems.split())
     for system in systems:
         if system.outdated:
             names = " ".join(sorted(system.outdated))
-            logging.warning("WARNING: %s has a newer rttm than its scores: %s; run score_der.sh", system.folder, names)
+            _LOG.warning("WARNING: %s has a newer rttm than its scores: %s; run score_der.sh", system.folder, names)
     parts = table_parts(systems)
-    options.out_dir.mkdir(parents=True, exist_ok=True)
-    publish_text(options.out_dir / "table.md", as_markdown(parts, f"Results of {options.exp_set_dir.resolve().name}"))
+    name = options.exp_set_dir.resolve().name
+    recordings = read_recordings(systems, options.data_dir)
+    _write_page(options, name, systems, recordings)
+    publish_text(options.out_dir / "table.md", as_markdown(parts, f"Results of {name}"))
     print(as_text(parts), end="")
-    logging.info("wrote %s", options.out_dir / "table.md")
+
+
+def _parse() -> argparse.Namespace:
+    parser = stage.Parser(__doc__)
+    parser.add_argument("exp_set_dir", type=Path, help="folder of the systems, for example exp/mini")
+    parser.add_argument("out_dir", type=Path, help="where index.html and table.md go")
+    parser.add_argument("--systems", default="", help="which systems, in this order (default: all, by name)")
+    parser.add_argument("--data-dir", type=Path, help="wav.scp, and the reference where there is one")
+    parser.add_argument("--embed-audio", type=stage.boolean, default=False, help="put the audio into the page")
+    parser.add_argument("--pictures", type=stage.whole_number(0), default=30, help="recordings with pictures of vectors")
+    return parser.parse_args()
+
+
+def _write_page(options: argparse.Namespace, name: str, systems: list[System], recordings: list[Shown]) -> None:
+    file = options.out_dir / "index.html"
+    digest = _digest(options, systems, recordings)
+    sources = {reco.id: reco.audio for reco in recordings if reco.audio is not None}
+    if not options.embed_audio:
+        audio = {reco: link_audio(reco, source, options.out_dir) for reco, source in sources.items()}
+    if page.is_made_of(file, digest):
+        _LOG.info("%s is there and up to date", file)
+        return
+    if options.embed_audio:
+        audio = {reco: embed_audio(source) for reco, source in sources.items()}
+    text = page.render(name, systems, recordings, audio, VectorReader(systems).read, options.pictures, digest)
+    options.out_dir.mkdir(parents=True, exist_ok=True)
+    publish_text(file, text)
+    _LOG.info("wrote %s (%.1f MB)", file, len(text.encode()) / 1e6)
+
+
+def _digest(options: argparse.Namespace, systems: list[System], recordings: list[Shown]) -> str:
+    """Return what the page depends on, without reading it: files of data, systems and code, options, audio."""
+    files = [path for system in systems for pattern in _SYSTEM_FILES for path in sorted(system.folder.glob(pattern))]
+    if options.data_dir is not None:
+        files += [options.data_dir / name for name in _DATA_FILES if (options.data_dir / name).exists()]
+    files += sorted(path for path in Path(page.__file__).parent.rglob("*.*") if "__pycache__" not in path.parts)
+    audio = [reco.audio.stamp() for reco in recordings if reco.audio is not None]
+    place = str(options.out_dir.absolute())
+    return fingerprint(place, options.embed_audio, options.pictures, [file_stamp(path) for path in files], audio)
 
 
 if __name__ == "__main__":

@@ -2,23 +2,34 @@
 # Copyright 2026  ssdiar authors
 # Apache 2.0
 
-# Stage 8: the report of an experiment set. Collects what score_der.sh wrote, <exp-set-dir>/*/score/*.json, into
-# <out-dir>/table.md: for each protocol a row per system with miss, false alarm, confusion and DER, and where its
-# speech, speaker counts and x-vectors came from. The same table is printed on stdout. A system without score (there
-# was no reference) has a row that says so.
+# Stage 8: the report of an experiment set. <out-dir>/index.html is one page that needs no network: the scores of all
+# systems, recordings worst first, and per recording a player, the timelines of reference and systems with errors
+# marked, talk time, and how the clustering went (clusters per iteration, loss, vectors). <out-dir>/table.md has for each
+# protocol a row per system with miss, false alarm, confusion and DER, and where its speech, speaker counts and x-vectors
+# came from; the same table is printed on stdout. What there is not (reference, audio, training) is left out.
+# Audio that a browser plays (wav, flac, mp3, m4a) is linked where it is; of a command, of other formats and of one
+# channel of several a copy is made in <out-dir>/audio. A page whose inputs did not change is not made again.
 
 # Begin configuration section.
 systems=
+data_dir=
+embed_audio=false
+pictures=30
 python=${PYTHON:-python3}
 verbose=1
 # End configuration section.
 
 here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+script=$(basename "$0")
 
 help_message="Usage: $0 [options] <exp-set-dir> <out-dir>
- e.g.: $0 exp/mini exp/mini/report
-Reads <exp-set-dir>/*/{rttm,meta.json,score/*.json}, writes <out-dir>/table.md and prints it.
+ e.g.: $0 --data-dir data/mini exp/mini exp/mini/report
+Reads <exp-set-dir>/*/{rttm,labels,meta.json,score/*.json,history/*.json,latent/*.npz}, writes
+<out-dir>/{index.html,table.md} and prints the table.
   --systems '<names>|'      # which systems, in this order; default: every folder that has an rttm, by name
+  --data-dir <dir>          # wav.scp, reco2dur, ref.rttm, all.uem; default: no player, no reference timeline
+  --embed-audio <true|false># true: the page holds the audio (mono MP3), to be given away (default false: links)
+  --pictures <n|30>         # so many recordings, the worst first, get pictures of their vectors
   --python <path|$python>   # Python that has the requirements
   --verbose <0|1|2>         # 0: warnings only, 1: progress (default), 2: details
   --config <file>           # options as name=value lines, read before the others"
@@ -34,8 +45,10 @@ utils=utils
 set -euo pipefail
 
 if [ $# != 2 ]; then
-  printf '%s: error: expected <exp-set-dir> <out-dir>, got %d arguments\n%s\n' "${0##*/}" $# "$help_message" >&2
+  printf '%s: error: expected <exp-set-dir> <out-dir>, got %d arguments\n%s\n' "$script" $# "$help_message" >&2
   exit 1
 fi
 
-"$python" "$here/make_report.py" --systems="$systems" --verbose="$verbose" -- "$1" "$2"
+options=(--systems="$systems" --embed-audio="$embed_audio" --pictures="$pictures" --verbose="$verbose")
+if [ -n "$data_dir" ]; then options+=(--data-dir="$data_dir"); fi
+"$python" "$here/make_report.py" "${options[@]}" -- "$1" "$2"

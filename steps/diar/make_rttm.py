@@ -9,6 +9,7 @@ from pathlib import Path
 
 import stage
 from ssdiar.errors import InputError
+from ssdiar.io.meta import read_meta
 from ssdiar.io.rttm import write_rttm
 from ssdiar.io.tables import Segment, read_counts, read_segments
 from ssdiar.turns import turns_of_labels
@@ -27,7 +28,7 @@ def main() -> None:
         labels,
         _read_if_there(options.subsegments_dir / "short.segments"),
         _read_if_there(options.subsegments_dir / "overlap.segments"),
-        options.second_speaker,
+        _wants_second_speaker(options),
     )
     write_rttm(options.labels_dir / "rttm", turns)
     recordings = {turn.reco for turn in turns}
@@ -36,10 +37,19 @@ def main() -> None:
 
 def _parse() -> argparse.Namespace:
     parser = stage.Parser(__doc__)
-    parser.add_argument("--second-speaker", type=stage.boolean, default=False)
+    # Empty: as detect_speech.sh was told.
+    parser.add_argument("--second-speaker", type=lambda text: stage.boolean(text) if text else None)
     parser.add_argument("subsegments_dir", type=Path)
     parser.add_argument("labels_dir", type=Path)
     return parser.parse_args()
+
+
+def _wants_second_speaker(options: argparse.Namespace) -> bool:
+    """Return whether overlap gets a second speaker: as given, else if speech was detected with --overlap label."""
+    if options.second_speaker is not None:
+        return options.second_speaker
+    settings = read_meta(options.subsegments_dir).get("options", {})
+    return isinstance(settings, dict) and settings.get("overlap") == "label"
 
 
 def _check_same_ids(pieces: list[Segment], labels: dict[str, int], options: argparse.Namespace) -> None:

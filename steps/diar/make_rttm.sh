@@ -6,10 +6,11 @@
 # clustering stage left in <labels-dir>/labels (<piece> <number from 1>). Speakers are named by their number. Pieces
 # that overlap are cut in the middle of the overlap; turns of one speaker that touch are one. Speech that took no part
 # in the clustering (overlap.segments, short.segments of the sub-segments, where they exist) gets the label of the
-# nearest piece in time, so that no speech is left out. score_der.sh comes next.
+# nearest piece in time, so that no speech is left out; overlapped speech also the nearest other one, if it was detected
+# with --overlap label (meta.json of the sub-segments says so). score_der.sh comes next.
 
 # Begin configuration section.
-second_speaker=false
+second_speaker=
 python=${PYTHON:-python3}
 verbose=1
 # End configuration section.
@@ -19,7 +20,8 @@ script=$(basename "$0")
 
 help_message="Usage: $0 [options] <subsegments-dir> <labels-dir>
  e.g.: $0 exp/mini/subsegments exp/mini/xvector_ahc
-  --second-speaker <true|false>      # true: overlapped speech gets the nearest other speaker too (default false)
+  --second-speaker <true|false>      # whether overlapped speech gets the nearest other speaker too (default: if
+                                     # detect_speech.sh was run with --overlap label)
   --python <path|$python>            # Python that has the requirements
   --verbose <0|1|2>                  # 0: warnings only, 1: progress (default), 2: details
   --config <file>                    # options as name=value lines, read before the others"

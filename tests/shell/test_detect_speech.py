@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from ssdiar.speech.segmentation import read_segmentation
+
 DIAR = Path(__file__).resolve().parents[2] / "steps" / "diar"
 
 
@@ -175,6 +177,89 @@ def test_the_shipped_config_holds_the_defaults(work):
     assert "nothing to do, all 3" in run(work, "--config", config, "my data", "out").stdout
 
 
+def test_silero(work):
+    run(work, "--sad", "silero", "my data", "out")
+    found = regions(work)
+    assert {reco for reco, *_ in found} == {"a", "b"}
+    assert all(0 <= start < end <= 8 for _, start, end in found)
+    meta = json.loads((work / "out/meta.json").read_text())
+    assert (meta["options"]["sad_onset"], meta["options"]["sad_pad"]) == (0.3, 0.25)
+    assert len(meta["sad_weights"][0]) == 64
+
+
+def test_pyannote_with_its_segmentation_kept(work):
+    run(work, "--sad", "pyannote", "--overlap", "label", "--sad-step", "5", "--nj", "1", "my data", "out")
+    found, overlap = regions(work), regions(work, "overlap.segments")
+    assert {reco for reco, *_ in found} == {"a", "b"}
+    for reco, start, end in overlap:
+        assert not any(r == reco and s < end and start < e for r, s, e in found)
+    assert sorted(os.listdir(work / "out/segmentation")) == ["a.npz", "b.npz", "q.npz"]
+    segmentation = read_segmentation(work / "out/segmentation/a.npz")
+    assert segmentation.probabilities.shape == (1, 470, 7)
+    assert json.loads((work / "out/meta.json").read_text())["options"]["overlap"] == "label"
+    # What label and drop cut out is the same.
+    assert "nothing to do" in run(work, "--sad", "pyannote", "--sad-step", "5", "my data", "out").stdout
+    assert json.loads((work / "out/meta.json").read_text())["options"]["overlap"] == "drop"
+    # An option of overlap has a say, and so does a segmentation file that is gone.
+    (work / "out/segmentation/q.npz").unlink()
+    options = ("--sad", "pyannote", "--sad-step", "5")
+    assert "q: " in run_log(work, *options)
+    assert "a: " in run_log(work, *options, "--overlap-threshold", "0.9")
+    run(work, "my data", "out")
+    assert not (work / "out/segmentation").exists()
+
+
+def run_log(work, *options):
+    run(work, "--nj", "1", *options, "my data", "out")
+    return (work / "out/log/detect_speech.1.log").read_text()
+
+
+def test_overlap_of_the_network_divides_the_speech_of_another_detector(work):
+    run(work, "--overlap", "keep", "my data", "whole")
+    run(work, "--overlap-detector", "pyannote", "--overlap-threshold", "0.001", "--overlap-min", "0", "my data", "out")
+    speech, overlap = regions(work), regions(work, "overlap.segments")
+    assert overlap
+    whole = sum(end - start for _, start, end in regions(work, out="whole"))
+    assert sum(end - start for _, start, end in speech + overlap) == pytest.approx(whole)
+    assert (work / "out/segmentation/b.npz").exists()
+    options = json.loads((work / "out/meta.json").read_text())["options"]
+    assert (options["sad"], options["overlap_detector"], options["sad_step"]) == ("webrtc", "pyannote", 2.5)
+    run(work, "--sad", "oracle", "--overlap-detector", "none", "--segmentation", "true", "my data", "out")
+    assert regions(work, "overlap.segments") == []
+    assert (work / "out/segmentation/b.npz").exists()
+
+
+def test_speech_of_a_file(work):
+    (work / "vad segments").write_text("x b 1.001 2\ny b 1.5 2.5\n")
+    run(work, "--sad", "vad segments", "my data", "out")
+    assert regions(work) == [("b", 1.0, 2.5)]
+    meta = json.loads((work / "out/meta.json").read_text())
+    assert meta == {"speech_source": "given (vad segments)", "options": {"sad": "vad segments", "overlap": "drop"}}
+    shutil.copy(work / "my data/ref.rttm", work / "others.rttm")
+    run(work, "--sad", "./others.rttm", "--overlap", "label", "my data", "out")
+    assert regions(work, "overlap.segments") == [("a", 2.5, 3.0)]
+    (work / "others.rttm").write_text("SPEAKER a 1 7 5 <NA> <NA> A <NA> <NA>\n")
+    run(work, "--sad", "./others.rttm", "--overlap", "label", "my data", "out")
+    assert regions(work) == [("a", 7.0, 8.0)]
+
+
+def test_planning_loads_no_torch(work):
+    code = (
+        "import runpy, sys; sys.argv[0] = sys.argv[1]; del sys.argv[1]\n"
+        "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "except SystemExit as end: assert not end.code\n"
+        "assert 'torch' not in sys.modules"
+    )
+    script = str(DIAR / "detect_speech.py")
+    command = [sys.executable, "-c", code, script, "plan", "--sad", "pyannote", "my data", "out"]
+    done = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=60, env=path_to(DIAR))
+    assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr
+
+
+def path_to(folder):
+    return {**os.environ, "PYTHONPATH": str(folder)}
+
+
 @pytest.mark.parametrize(
     ("file", "text", "options", "message"),
     [
@@ -187,7 +272,29 @@ def test_the_shipped_config_holds_the_defaults(work):
         ("reco2channel", "a 2\n", [], "reco2channel: no such channel of recording a; expected 1 to 1, got 2"),
         ("ref.rttm", "SPEAKER a 1 0 nan\n", ["--sad", "oracle"], "ref.rttm:1: wrong number of fields"),
         ("ref.rttm", "", ["--sad", "oracle"], "ref.rttm: no speech of any recording of wav.scp"),
-        (None, "", ["--sad", "magic"], "--sad: invalid choice"),
+        (
+            None,
+            "",
+            ["--sad", "magic"],
+            "bad --sad, and no such file; expected webrtc, silero, pyannote, oracle, or a file",
+        ),
+        (
+            None,
+            "",
+            ["--overlap", "label"],
+            "nothing finds the overlap that --overlap label is about; expected --overlap-d",
+        ),
+        (None, "", ["--sad", "silero", "--sad-offset", "0.4"], "bad --sad-offset; expected at most 0.3 (--sad-onset)"),
+        (None, "", ["--sad-frame", "15"], "--sad-frame: expected one of 10, 20, 30, got 15"),
+        (None, "", ["--sad-step", "11"], "--sad-step: expected a number from 0.1 to 10, got 11"),
+        (
+            None,
+            "",
+            ["--sad", "pyannote", "--sad-source", "/no/where"],
+            "/no/where: no such file or folder; expected we",
+        ),
+        ("vad", "x a 3 2\n", ["--sad", "my data/vad"], "my data/vad:1: segment x has no length"),
+        ("vad.rttm", "hello\n", ["--sad", "my data/vad.rttm"], "my data/vad.rttm:1: not an RTTM line"),
         (None, "", ["--sad-majority", "4"], "--sad-majority: expected an odd number, got 4"),
         (None, "", ["--sad-pad", "-1"], "--sad-pad: expected a number from 0, got -1"),
         (None, "", ["--overwrite", "yes"], "expected true or false"),

@@ -54,6 +54,20 @@ def test_second_speaker(work):
     assert turns(work)[-1] == "c 4.000 1.000 1"
 
 
+def test_second_speaker_is_learnt_from_the_way_speech_was_detected(work):
+    for overlap, speakers in (("label", {"1", "2"}), ("drop", {"1"})):
+        (work / "sub/meta.json").write_text(f'{{"options": {{"overlap": "{overlap}"}}}}')
+        run(work, "sub", "sys")
+        rows = [turn.split() for turn in turns(work)]
+        assert {
+            row[3] for row in rows if row[0] == "a" and float(row[1]) < 1.6 < float(row[1]) + float(row[2])
+        } == speakers
+    run(work, "--second-speaker", "true", "sub", "sys")
+    assert turns(work)[1] == "a 1.500 1.125 2"
+    (work / "sub/meta.json").write_text("[]")
+    assert "sub/meta.json: damaged; expected a JSON object" in run(work, "sub", "sys", rc=1).stderr
+
+
 def test_pieces_alone(work):
     (work / "sub/overlap.segments").unlink()
     (work / "sub/short.segments").unlink()

@@ -90,6 +90,24 @@ def test_formats_unknown_to_libsndfile_go_through_ffmpeg(tmp_path, stereo):
     assert probe(target).channels == 2
 
 
+@pytest.mark.parametrize("name", ["x.wav", "x.aiff", "x.w64"])
+def test_gsm_which_cannot_be_sought_in(tmp_path, stereo, name):
+    # wav with GSM 06.10 inside is what Asterisk calls wav49.
+    soundfile.write(tmp_path / name, stereo[:, 0], RATE, subtype="GSM610")
+    assert probe(tmp_path / name).duration == pytest.approx(2.0, abs=0.1)
+    whole, rate = read_audio(tmp_path / name)
+    assert rate == RATE
+    assert np.corrcoef(whole[1000:15000], stereo[1000:15000, 0])[0, 1] > 0.95
+    np.testing.assert_array_equal(read_audio(tmp_path / name, start=0.5, end=1.5)[0], whole[4000:12000])
+
+
+def test_truncated_gsm(tmp_path, stereo):
+    soundfile.write(tmp_path / "x.wav", stereo[:, 0], RATE, subtype="GSM610")
+    (tmp_path / "x.wav").write_bytes((tmp_path / "x.wav").read_bytes()[:2000])
+    with pytest.raises(InputError, match=r"x\.wav: truncated audio; expected 3310 bytes"):
+        probe(tmp_path / "x.wav")
+
+
 def test_one_channel(tmp_path, stereo):
     soundfile.write(tmp_path / "x.wav", stereo, RATE)
     for channel in (1, 2):

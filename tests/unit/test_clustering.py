@@ -8,12 +8,12 @@ import pytest
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from ssdiar.clustering.ahc import Dendrogram
-from ssdiar.clustering.config import Preparation, read_system
+from ssdiar.clustering.config import Loss, Preparation, read_system
 from ssdiar.clustering.finch import finch, first_neighbours
-from ssdiar.clustering.nmesc import estimate_num_spk
-from ssdiar.clustering.pairs import PairSampler
-from ssdiar.clustering.systems import cluster_recording, prepare, random_generator
-from ssdiar.clustering.vectors import length_normalise, principal_axes, relabel_by_time
+from ssdiar.clustering.nmesc import estimate_num_spk, spectral_labels
+from ssdiar.clustering.pairs import Sampler
+from ssdiar.clustering.systems import cluster_recording, fold_backgrounds, prepare, random_generator
+from ssdiar.clustering.vectors import Moments, length_normalise, principal_axes, relabel_by_time
 
 SYSTEMS = Path(__file__).parents[2] / "conf/systems"
 
@@ -123,41 +123,103 @@ def test_principal_axes_are_orthonormal_and_sorted_even_with_few_vectors():
 
 def test_prepare_centres_then_normalises():
     vectors, _ = speakers(2, 10)
-    prepared = prepare(vectors + 5, Preparation())
+    prepared, _ = prepare(vectors + 5, Preparation())
     np.testing.assert_allclose(np.linalg.norm(prepared, axis=1), 1)
-    np.testing.assert_allclose(prepared, prepare(vectors, Preparation()), atol=1e-9)
+    np.testing.assert_allclose(prepared, prepare(vectors, Preparation())[0], atol=1e-9)
+
+
+def test_prepare_whitens_by_the_recording_or_by_the_other_fold():
+    vectors, _ = speakers(2, 400, dimension=6)
+    own, _ = prepare(vectors, Preparation(whiten_input=True, shrinkage=0.0, length_normalise=False))
+    np.testing.assert_allclose(np.cov(own.T, bias=True), np.eye(6), atol=1e-9)
+    other = speakers(2, 400, dimension=6, seed=1)[0] * np.arange(1, 7)
+    config = Preparation(centre="fold", whiten="fold", whiten_input=True, shrinkage=0.0, length_normalise=False)
+    moments = Moments.of(other)
+    seen, whiten = prepare(other, config, moments)
+    np.testing.assert_allclose(np.cov(seen.T, bias=True), np.eye(6), atol=1e-9)
+    np.testing.assert_allclose(prepare(vectors, config, moments)[0], (vectors - moments.mean) @ whiten)
+
+
+def test_the_background_of_a_recording_is_the_other_half_of_the_set():
+    vectors = {name: np.full((3, 2), float(number)) for number, name in enumerate("abcd")}
+    means = {name: moments.mean[0] for name, moments in fold_backgrounds(vectors).items()}
+    assert means == {"a": 2.0, "c": 2.0, "b": 1.0, "d": 1.0}
+    assert fold_backgrounds({"a": vectors["a"]}) == {}
 
 
 def test_pairs_weigh_each_kind_alike_and_each_cluster_alike():
     labels = np.repeat([0, 1, 2, 3], [30, 6, 2, 1])
-    everything = PairSampler(labels, 10**6, 0.5, np.random.default_rng(0)).draw()
-    assert len(everything.left) == 39 * 38 // 2
-    drawn = PairSampler(labels, 400, 0.5, np.random.default_rng(0)).draw()
+    everything = Sampler(labels, Loss(pairs=10**6), np.random.default_rng(0)).draw()
+    assert len(everything.anchor) == 39 * 38 // 2
+    drawn = Sampler(labels, Loss(pairs=600), np.random.default_rng(0)).draw()
     for pairs in (everything, drawn):
+        positive = pairs.third == 0
         assert pairs.weight.sum() == pytest.approx(1, abs=1e-5)
-        assert pairs.weight[pairs.different == 0].sum() == pytest.approx(0.5, abs=1e-5)
-        np.testing.assert_array_equal(labels[pairs.left] != labels[pairs.right], pairs.different > 0)
-        assert (pairs.left != pairs.right).all()
-        positive = pairs.different == 0
-        per_cluster = np.bincount(labels[pairs.left[positive]], pairs.weight[positive], 4)
+        assert pairs.weight[positive].sum() == pytest.approx(0.5, abs=1e-5)
+        np.testing.assert_array_equal(labels[pairs.anchor] == labels[pairs.other], positive)
+        assert (pairs.anchor != pairs.other).all()
+        per_cluster = np.bincount(labels[pairs.anchor[positive]], pairs.weight[positive], 4)
         np.testing.assert_allclose(per_cluster, [1 / 6, 1 / 6, 1 / 6, 0], atol=0.05)
+
+
+def test_pairs_of_all_alike_follow_the_sizes_of_clusters():
+    labels = np.repeat([0, 1], [30, 10])
+    pairs = Sampler(labels, Loss(pairs=700, anchors="pairs"), np.random.default_rng(0)).draw()
+    positive = pairs.third == 0
+    share = np.bincount(labels[pairs.anchor[positive]], pairs.weight[positive], 2)[0] / 0.5
+    assert share == pytest.approx(30 * 29 / (30 * 29 + 10 * 9), abs=0.05)
+    assert (labels[pairs.anchor[~positive]] != labels[pairs.other[~positive]]).all()
+
+
+def test_triplets_are_two_of_a_cluster_and_one_of_another():
+    labels = np.repeat([0, 1, 2, 3], [30, 6, 2, 1])
+    sampler = Sampler(labels, Loss(type="triplet", pairs=500, resample="iteration"), np.random.default_rng(0))
+    draw = sampler.draw()
+    assert (labels[draw.anchor] == labels[draw.other]).all() and (draw.anchor != draw.other).all()
+    assert (labels[draw.anchor] != labels[draw.third]).all()
+    assert set(labels[draw.third]) == {0, 1, 2, 3}
+    assert sampler.draw() is draw
 
 
 def test_pairs_need_two_clusters_and_two_members():
     rng = np.random.default_rng(0)
-    assert not PairSampler(np.zeros(5, int), 10, 0.5, rng).has_both_kinds
-    assert not PairSampler(np.arange(5), 10, 0.5, rng).has_both_kinds
-    assert PairSampler(np.array([0, 0, 1]), 10, 0.5, rng).has_both_kinds
+    assert not Sampler(np.zeros(5, int), Loss(), rng).has_both_kinds
+    assert not Sampler(np.arange(5), Loss(), rng).has_both_kinds
+    assert Sampler(np.array([0, 0, 1]), Loss(), rng).has_both_kinds
+
+
+def test_ahc_goes_on_from_given_clusters():
+    vectors, _ = speakers(4, 40, spread=1.5)
+    start = np.arange(40) // 2
+    labels = Dendrogram(vectors, start=start).cut(4)
+    assert all(len(set(labels[start == cluster])) == 1 for cluster in range(20))
+    assert same_partition(Dendrogram(vectors, start=start).cut(20), start)
+    means = length_normalise(vectors)
+    sums = np.stack([means[start == cluster].sum(axis=0) for cluster in range(20)])
+    affinity = sums @ sums.T / 4
+    np.fill_diagonal(affinity, -9)
+    pair = np.unravel_index(affinity.argmax(), affinity.shape)
+    merged = Dendrogram(vectors, start=start).cut(19)
+    assert len(set(merged[np.isin(start, pair)])) == 1
 
 
 @pytest.mark.parametrize("number", [2, 3, 4, 5])
 def test_speaker_count_of_clear_speakers(number):
-    vectors, _ = speakers(number, 120, spread=0.4, seed=number)
-    assert estimate_num_spk(prepare(vectors, Preparation())) == number
+    vectors, truth = speakers(number, 120, spread=0.4, seed=number)
+    prepared, _ = prepare(vectors, Preparation())
+    assert estimate_num_spk(prepared) == number
+    assert same_partition(spectral_labels(prepared, number, np.random.default_rng(0)), truth)
 
 
 def test_speaker_count_of_hardly_anything_is_one():
     assert [estimate_num_spk(np.eye(4)[:size]) for size in (1, 2, 3)] == [1, 1, 1]
+    assert spectral_labels(np.eye(4)[:3], 2, np.random.default_rng(0)).tolist() == [0, 1, 1]
+
+
+def test_a_threshold_decides_the_number_of_speakers():
+    vectors, _ = speakers(3, 60, spread=0.3)
+    result = cluster_recording(vectors, 2, read_system(SYSTEMS / "xvector_ahc.yaml"), "reco", threshold=0.5)
+    assert result.history["num_spk"] == 3 and result.labels.max() == 2
 
 
 def test_random_numbers_depend_on_seed_and_recording_only():

@@ -1,12 +1,14 @@
-"""Speech detection: the detector at every rate, smoothing, and the reference as its stand-in."""
+"""Speech detection: the detectors at every rate, smoothing, and speech that is given instead."""
 
 import numpy as np
 import pytest
 
+from ssdiar.errors import InputError
 from ssdiar.io.rttm import Turn
 from ssdiar.regions import intersect, total
 from ssdiar.speech import Smoothing, make_detector
-from ssdiar.speech.oracle import reference_speech
+from ssdiar.speech.detection import active_frames
+from ssdiar.speech.given import given_speech, read_turns
 
 
 def voice_like(rate, seconds):
@@ -22,7 +24,7 @@ def voice_like(rate, seconds):
 
 @pytest.mark.parametrize("rate", [8000, 16000, 32000, 48000, 11025, 44100])
 def test_webrtc_finds_speech_at_any_rate(rate):
-    regions = make_detector("webrtc").detect(voice_like(rate, 6.0), rate)
+    regions = make_detector("webrtc").detect(voice_like(rate, 6.0), rate).speech
     assert total(intersect(regions, [(0, 2), (4, 6)])) > 3.2
     assert total(intersect(regions, [(2.5, 3.9)])) == 0
     assert regions[-1, 1] <= 6.0
@@ -30,14 +32,14 @@ def test_webrtc_finds_speech_at_any_rate(rate):
 
 def test_webrtc_on_silence_and_on_less_than_a_frame():
     detector = make_detector("webrtc", aggressiveness=3)
-    assert detector.detect(np.zeros(8000, np.float32), 8000).shape == (0, 2)
-    assert detector.detect(np.zeros(7, np.float32), 8000).shape == (0, 2)
+    assert detector.detect(np.zeros(8000, np.float32), 8000).speech.shape == (0, 2)
+    assert detector.detect(np.zeros(7, np.float32), 8000).speech.shape == (0, 2)
 
 
 def test_webrtc_majority_takes_out_blips():
     samples = voice_like(8000, 6.0)
-    single = make_detector("webrtc", majority=1, frame_ms=10).detect(samples, 8000)
-    voted = make_detector("webrtc", majority=31, frame_ms=10).detect(samples, 8000)
+    single = make_detector("webrtc", majority=1, frame_ms=10).detect(samples, 8000).speech
+    voted = make_detector("webrtc", majority=31, frame_ms=10).detect(samples, 8000).speech
     assert len(voted) <= len(single)
     assert np.all(np.diff(voted, axis=1) >= 0.1)
 
@@ -46,6 +48,31 @@ def test_webrtc_majority_takes_out_blips():
 def test_webrtc_options(options):
     with pytest.raises(ValueError, match="must be"):
         make_detector("webrtc", **options)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 22050])
+@pytest.mark.parametrize("name", ["silero", "pyannote"])
+def test_networks_find_speech_at_any_rate(name, rate):
+    found = make_detector(name).detect(voice_like(rate, 6.0), rate)
+    assert total(intersect(found.speech, [(0, 2.3), (3.7, 6)])) > 0.4
+    assert total(intersect(found.speech, [(2.4, 3.6)])) == 0
+    assert (found.segmentation is not None) == (name == "pyannote")
+    assert total(found.overlap) < 0.5
+
+
+@pytest.mark.parametrize("name", ["silero", "pyannote"])
+def test_networks_on_silence_of_any_length(name):
+    detector = make_detector(name)
+    for length in (1, 500, 16001, 165000):
+        assert detector.detect(np.zeros(length, np.float32), 16000).speech.shape == (0, 2)
+
+
+def test_active_frames_are_runs_above_the_offset_that_reach_the_onset():
+    probabilities = np.array([0.4, 0.7, 0.4, 0.2, 0.4, 0.5, 0.1, 0.9, 0.1, 0.35])
+    assert active_frames(probabilities, 0.6, 0.3).tolist() == [1, 1, 1, 0, 0, 0, 0, 1, 0, 0]
+    assert active_frames(probabilities, 0.3, 0.3).tolist() == (probabilities > 0.3).tolist()
+    assert active_frames(probabilities[3:4], 0.6, 0.3).tolist() == [0]
+    assert active_frames(probabilities[:0], 0.6, 0.3).tolist() == []
 
 
 def test_smoothing_closes_then_drops_then_pads():
@@ -61,21 +88,30 @@ def turns(*items):
 
 
 def test_reference_speech_with_overlap_apart():
-    speech, overlap = reference_speech(
-        turns(("A", 0.0, 2.004), ("B", 1.5, 3.0), ("A", 2.999, 4.0), ("B", 6.0, 7.0)), 6.5
-    )
+    speech, overlap = given_speech(turns(("A", 0.0, 2.004), ("B", 1.5, 3.0), ("A", 2.999, 4.0), ("B", 6.0, 7.0)), 6.5)
     assert speech.tolist() == [[0, 150], [200, 400], [600, 650]]
     assert overlap.tolist() == [[150, 200]]
-    speech, overlap = reference_speech(turns(("A", 0.0, 2.0), ("B", 1.5, 3.0)), 6.5, apart=False)
+    speech, overlap = given_speech(turns(("A", 0.0, 2.0), ("B", 1.5, 3.0)), 6.5, apart=False)
     assert (speech.tolist(), overlap.tolist()) == ([[0, 300]], [])
 
 
 def test_a_speaker_does_not_overlap_with_himself():
-    speech, overlap = reference_speech(turns(("A", 0.0, 2.0), ("A", 1.0, 3.0)))
+    speech, overlap = given_speech(turns(("A", 0.0, 2.0), ("A", 1.0, 3.0)))
     assert (speech.tolist(), overlap.tolist()) == ([[0, 300]], [])
 
 
 def test_reference_without_turns_or_with_nothing_but_overlap():
-    assert [part.shape for part in reference_speech([], 5.0)] == [(0, 2), (0, 2)]
-    speech, overlap = reference_speech(turns(("A", 1, 2), ("B", 1, 2)))
+    assert [part.shape for part in given_speech([], 5.0)] == [(0, 2), (0, 2)]
+    speech, overlap = given_speech(turns(("A", 1, 2), ("B", 1, 2)))
     assert (speech.tolist(), overlap.tolist()) == ([], [[100, 200]])
+
+
+def test_file_of_turns_is_rttm_or_segments(tmp_path):
+    segments = tmp_path / "speech"
+    segments.write_text("SPEAKER_1 a 1 2.5\nx a 2 3\n")
+    assert read_turns(segments, ["a"]) == {"a": [Turn("a", "speech", 1.0, 2.5), Turn("a", "speech", 2.0, 3.0)]}
+    for name, first in (("vad.rttm", ""), ("vad", ""), ("vad2", ";; made by hand\n")):
+        (tmp_path / name).write_text(first + "SPEAKER a 1 1 0.5 <NA> <NA> A <NA> <NA>\n")
+        assert read_turns(tmp_path / name, ["b"]) == {"a": [Turn("a", "A", 1.0, 1.5)]}
+    with pytest.raises(InputError, match="speech:1: segment SPEAKER_1 is of an unknown recording"):
+        read_turns(segments, ["b"])

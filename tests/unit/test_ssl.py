@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from ssdiar.clustering.config import Encoder, Loss, Training, read_system
-from ssdiar.clustering.pairs import Pairs, PairSampler
+from ssdiar.clustering.pairs import Draw, Sampler
 from ssdiar.clustering.systems import cluster_recording
-from ssdiar.clustering.vectors import length_normalise, principal_axes
+from ssdiar.clustering.vectors import Moments, length_normalise, principal_axes
 
-SYSTEM = Path(__file__).parents[2] / "conf/systems/conformer_finch_ahc_contrastive.yaml"
+SYSTEMS = Path(__file__).parents[2] / "conf/systems"
+SYSTEM = SYSTEMS / "conformer_finch_ahc_contrastive.yaml"
+TRAINED = sorted(path.stem for path in SYSTEMS.glob("*.yaml") if "method: ssl" in path.read_text())
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +61,9 @@ def test_conformer_has_the_outputs_and_gradients_of_the_keras_layers(networks):
     conformer.build((None, size))
     for weight in conformer.trainable_variables:
         weight.assign(rng.standard_normal(weight.shape) * 0.3)
-    value, output, tap, last = conformer.maps
-    value_bias, output_bias, tap_bias, last_bias = conformer.biases
+    value, output, tap, last = conformer.value, conformer.output_map, conformer.convolution, conformer.dense
+    value_bias, output_bias = conformer.value_bias, conformer.output_map_bias
+    tap_bias, last_bias = conformer.convolution_bias, conformer.dense_bias
     attention._value_dense.set_weights([value.numpy().reshape(size, 3, 8), value_bias.numpy().reshape(3, 8)])
     attention._output_dense.set_weights([output.numpy().reshape(3, 8, size), output_bias.numpy()])
     kernel = rng.standard_normal((3, size, size)) * 0.3
@@ -95,43 +98,87 @@ def test_conformer_has_the_outputs_and_gradients_of_the_keras_layers(networks):
         np.testing.assert_allclose(tape.gradient(their_loss, unused), 0, atol=1e-7)
 
 
-@pytest.mark.parametrize("width", [4, 64])
-def test_conformer_starts_as_the_pca(networks, calls, width):
-    vectors = length_normalise(calls[0])
-    conformer = networks.Conformer(Encoder(heads=1, key_dim=width, dimension=4))
-    conformer.build((None, 24))
-    conformer.start(vectors, np.random.default_rng(0))
-    expected = length_normalise(vectors @ principal_axes(vectors, 4))
-    np.testing.assert_allclose(conformer(vectors.astype(np.float32)), expected, atol=1e-5)
+ENCODERS = {
+    "conformer": Encoder(),
+    "narrow conformer": Encoder(heads=1, key_dim=4, dimension=4),
+    "conformer of Keras layers": Encoder(residual=True, heads=2, key_dim=32),
+    "conformer over a window": Encoder(sequence="window", context=1),
+    "conformer over the recording": Encoder(sequence="recording", layer_norm=True, conv_activation="relu"),
+    "fitted conformer": Encoder(init="pca_target"),
+    "dnn": Encoder(type="dnn", hidden=(512, 256, 64)),
+    "orthogonal dnn": Encoder(type="dnn", hidden_init="orthogonal", relu_last=True, l2_each=True),
+    "baseline2": Encoder(type="baseline2", dimension=10),
+}
+
+
+@pytest.mark.parametrize("name", ["conformer", "narrow conformer", "conformer of Keras layers", "dnn"])
+def test_a_network_starts_as_the_pca(networks, calls, name):
+    vectors = length_normalise(calls[0] - calls[0].mean(axis=0))
+    encoder = dataclasses.replace(ENCODERS[name], dimension=4)
+    whiten = Moments.of(vectors).whitening(0.5)
+    network = networks.make_network(encoder, 24)
+    network.start(vectors, whiten, np.random.default_rng(0))
+    seen = vectors @ whiten if encoder.type == "dnn" else vectors
+    expected = length_normalise(seen @ principal_axes(seen, 4))
+    np.testing.assert_allclose(np.abs(network(vectors.astype(np.float32))), np.abs(expected), atol=2e-3)
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_every_network_learns_and_starts_anew(networks, calls, name):
+    vectors = length_normalise(calls[0] - calls[0].mean(axis=0)).astype(np.float32)
+    whiten = Moments.of(vectors).whitening(0.5)
+    trainer = networks.Trainer(24, ENCODERS[name], Loss(), Training())
+    trainer.start(vectors, whiten, np.random.default_rng(0))
+    start = trainer.encode(vectors)
+    np.testing.assert_allclose(np.linalg.norm(start, axis=1), 1, atol=1e-5)
+    assert start.shape == (len(vectors), ENCODERS[name].dimension)
+    draw = Sampler(calls[1], Loss(pairs=10**6), np.random.default_rng(0)).draw()
+    losses = [trainer.step(vectors, draw) for _ in range(5)]
+    assert losses[4] < losses[0]
+    assert trainer.loss(vectors, draw) < losses[0]
+    trainer.start(vectors, whiten, np.random.default_rng(0))
+    np.testing.assert_array_equal(trainer.encode(vectors), start)
+    assert trainer.step(vectors, draw) == losses[0]
+
+
+def test_only_neighbours_in_time_change_a_window(networks, calls):
+    vectors = length_normalise(calls[0]).astype(np.float32)
+    network = networks.make_network(Encoder(sequence="window", context=2), 24)
+    network.start(vectors, np.eye(24), np.random.default_rng(0))
+    changed = vectors.copy()
+    changed[50] = -changed[50]
+    differs = np.abs(network(vectors) - network(changed)).max(axis=1) > 1e-6
+    assert np.flatnonzero(differs).tolist() == [48, 49, 50, 51, 52]
 
 
 def test_contrastive_loss_is_equation_two(networks):
     left, right = np.float32([[1, 0], [1, 0], [1, 0]]), np.float32([[0, 1], [0.6, 0.8], [1, 0]])
     distance = np.linalg.norm(left - right, axis=1)
-    loss = networks.contrastive_loss(left, right, np.float32([0, 1, 1]), np.float32([0.2, 0.3, 0.5]), 1.0)
-    expected = 0.2 * distance[0] ** 2 + 0.3 * (1 - distance[1]) ** 2 + 0.5 * (1 - distance[2]) ** 2
-    assert float(loss) == pytest.approx(expected, abs=1e-5)
+    loss = networks.contrastive_loss(left, right, np.float32([0, 1, 1]), 1.0)
+    np.testing.assert_allclose(loss, [distance[0] ** 2, (1 - distance[1]) ** 2, 1], atol=1e-5)
+
+
+def test_triplet_losses(networks):
+    anchor, positive, negative = np.float32([[1, 0]]), np.float32([[0.6, 0.8]]), np.float32([[0, 1]])
+    loss = networks.triplet_loss(anchor, positive, negative, 0.4)
+    np.testing.assert_allclose(loss, [1 - 0.6 + 0.4 * (0 + 0.8)], atol=1e-6)
+    hinge = networks.triplet_hinge_loss(anchor, positive, negative, 1.0)
+    np.testing.assert_allclose(hinge, [1 + np.sqrt(0.8) - np.sqrt(2)], atol=1e-6)
 
 
 def test_equal_vectors_give_no_nan_gradient(networks):
     trainer = networks.Trainer(4, Encoder(heads=1, key_dim=4, dimension=2), Loss(), Training())
-    vectors = np.ones((2, 4))
-    trainer.start(np.eye(4), np.random.default_rng(0))
-    trainer.step(vectors, Pairs(np.int32([0]), np.int32([1]), np.float32([1]), np.float32([1])))
+    trainer.start(np.eye(4), np.eye(4), np.random.default_rng(0))
+    trainer.step(np.ones((2, 4)), Draw(np.int32([0]), np.int32([1]), np.int32([1]), np.float32([1])))
     assert all(np.isfinite(weight).all() for weight in trainer.weights())
 
 
-def test_a_step_lowers_the_loss_and_starting_anew_forgets_it(networks, calls):
-    vectors = length_normalise(calls[0]).astype(np.float32)
-    trainer = networks.Trainer(24, Encoder(), Loss(), Training())
-    trainer.start(vectors, np.random.default_rng(0))
-    start = trainer.encode(vectors)
-    pairs = PairSampler(calls[1], 10**6, 0.5, np.random.default_rng(0)).draw()
-    losses = [trainer.step(vectors, pairs) for _ in range(5)]
-    assert losses[4] < losses[0]
-    trainer.start(vectors, np.random.default_rng(0))
-    np.testing.assert_array_equal(trainer.encode(vectors), start)
-    assert trainer.step(vectors, pairs) == losses[0]
+@pytest.mark.parametrize("name", TRAINED)
+def test_every_system_of_the_paper_clusters_clear_speakers(calls, name):
+    truth = calls[1]
+    clear = calls[0] * 0.3 + 2 * np.random.default_rng(5).standard_normal((2, 24))[truth]
+    result = cluster_recording(clear, 2, read_system(SYSTEMS / f"{name}.yaml"), "reco")
+    assert accuracy(result.labels, truth) > 0.95
 
 
 def test_algorithm_one_finds_the_speakers_and_tells_its_history(calls):
@@ -167,6 +214,24 @@ def test_iterating_ends_when_the_ratio_is_never_reached(calls):
     result = cluster_recording(calls[0], 2, dataclasses.replace(config, stop=stop, train=train), "reco")
     assert result.history["stop_reason"] == "max_iterations" and len(result.history["iterations"]) == 3
     assert result.labels.max() == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ["stop.rule=or"],
+        ["stop.rule=clusters", "stop.loss=prev_labels"],
+        ["labels.start=previous", "train.carry=none"],
+        ["labels.finch_partition=last", "train.carry=all"],
+        ["labels.finch_partition=closest:8", "labels.similarity=0.5"],
+        ["loss.type=triplet_hinge", "loss.anchors=pairs"],
+    ],
+    ids=" ".join,
+)
+def test_every_reading_of_the_loop_ends_with_two_speakers(calls, changes):
+    result = cluster_recording(calls[0], 2, read_system(SYSTEM, changes), "reco")
+    assert result.labels.max() == 1
+    assert result.history["iterations"] or result.history["fallback"]
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import re
 import types
 import typing
+from collections.abc import Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,22 +18,67 @@ from ssdiar.errors import InputError
 T = TypeVar("T")
 
 
-def read_config(cls: type[T], path: str | Path) -> T:
+class _Loader(yaml.SafeLoader):
+    """YAML in which no key comes twice, and in which 1e-3 is a number although YAML 1.1 wants a point in it."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        mapping = super().construct_mapping(node, deep)
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for index, key in enumerate(keys):
+            if key in keys[:index]:
+                raise yaml.constructor.ConstructorError(None, None, f"{key} twice", node.value[index][0].start_mark)
+        return mapping
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def read_config(cls: type[T], path: str | Path, changes: Sequence[str] = ()) -> T:
     """Read a YAML mapping into the dataclass ``cls``; nested dataclasses are nested mappings.
+
+    Args:
+        cls: The dataclass.
+        path: The file.
+        changes: ``key=value`` or ``outer.key=value``, put over what the file says; values as in YAML.
 
     Raises:
         InputError: No such file, no YAML, or a key that is unknown, missing or of the wrong type, named with its place.
     """
     path = Path(path)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
         names = " ".join(sorted(other.stem for other in path.parent.glob("*.yaml"))) or "nothing"
         raise InputError("no such file", path=path, expected=f"one of that folder ({names})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
-        raise InputError("not YAML", path=path, line=None if mark is None else mark.line + 1) from None
+        problem = getattr(error, "problem", None)
+        raise InputError("not YAML", path=path, line=None if mark is None else mark.line + 1, got=problem) from None
+    for change in changes:
+        values = _changed(values, change)
     return _build(cls, values, path, "")
+
+
+def _changed(values: Any, change: str) -> Any:
+    """Return a mapping with one ``outer.key=value`` put over it."""
+    place, equals, text = change.partition("=")
+    if not equals or not all(place.split(".")):
+        raise InputError("bad change of an option", expected="name=value or outer.name=value", got=change)
+    try:
+        value = yaml.load(text, _Loader)
+    except yaml.YAMLError:
+        raise InputError(f"bad value of {place}", got=text) from None
+    for key in reversed(place.split(".")):
+        value = {key: value}
+    return _merged(values, value)
+
+
+def _merged(values: Any, over: Any) -> Any:
+    if not isinstance(values, dict) or not isinstance(over, dict):
+        return over
+    return values | {key: _merged(values.get(key), value) for key, value in over.items()}
 
 
 def _build(cls: type[T], values: Any, path: Path, place: str) -> T:
@@ -59,11 +107,15 @@ def _check(hint: Any, value: Any, path: Path, name: str) -> Any:
     """Return ``value`` if it is one that the type ``hint`` allows (whole numbers are numbers, booleans are not)."""
     options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     for option in options:
-        if typing.get_origin(option) is typing.Literal:
+        if typing.get_origin(option) is tuple:  # tuple[item, ...] only
+            if isinstance(value, list):
+                return tuple(_check(typing.get_args(option)[0], item, path, name) for item in value)
+        elif typing.get_origin(option) is typing.Literal:
             if any(value == choice and type(value) is type(choice) for choice in typing.get_args(option)):
                 return value
-        elif option is float and type(value) in (int, float):
-            return float(value)
+        elif option is float:
+            if type(value) in (int, float) and math.isfinite(value):
+                return float(value)
         elif type(value) is option:
             return value
     raise InputError(f"bad {name}", path=path, expected=" or ".join(map(_described, options)), got=_shown(value))
@@ -72,6 +124,8 @@ def _check(hint: Any, value: Any, path: Path, name: str) -> Any:
 def _described(option: Any) -> str:
     if typing.get_origin(option) is typing.Literal:
         return ", ".join(map(_shown, typing.get_args(option)))
+    if typing.get_origin(option) is tuple:
+        return f"a list of {_described(typing.get_args(option)[0])}"
     names = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
     return names[option]
 

@@ -103,7 +103,10 @@ class WorkDir:
         plan = {"settings": dict(settings), "fingerprints": dict(fingerprints), "jobs": jobs}
         publish_text(self._plan_file, json.dumps(plan, indent=1) + "\n")
         for reco in todo:
-            (self._done_dir / f"{reco}.json").unlink(missing_ok=True)
+            # What is no longer valid counts for nothing, but what it left behind stays known: should the recording
+            # leave the input before it is done again, its files have to go.
+            if receipt := self._receipt(reco):
+                publish_text(self._done_dir / f"{reco}.json", json.dumps(receipt | {"fingerprint": None}) + "\n")
         return len(jobs), len(todo)
 
     def load(self) -> dict[str, Any]:

@@ -14,9 +14,10 @@ class Dendrogram:
         vectors: (S, D), S at least 1.
         linkage: ``average``: the mean of 1 - cosine over all pairs (the paper's); ``ward``, ``complete`` and
             ``single`` as in the library.
+        start: (S,) labels of clusters that are merged to begin with; by default every vector is alone.
     """
 
-    def __init__(self, vectors: np.ndarray, linkage: str = "average") -> None:
+    def __init__(self, vectors: np.ndarray, linkage: str = "average", start: np.ndarray | None = None) -> None:
         self._size = len(vectors)
         if self._size < 2:
             self._merges, self._heights = np.zeros((0, 2), np.int64), np.zeros(0)
@@ -24,12 +25,17 @@ class Dendrogram:
         import fastcluster
 
         unit = length_normalise(np.asarray(vectors, np.float64))
+        left, right = np.triu_indices(self._size, 1)
+        distances = np.maximum((1 - unit @ unit.T)[left, right], 0)
         if linkage == "ward":
-            tree = fastcluster.linkage_vector(unit, "ward")
-        else:
-            distances = (1 - unit @ unit.T)[np.triu_indices(self._size, 1)]
-            tree = fastcluster.linkage(np.maximum(distances, 0), linkage, preserve_input=False)
-        self._merges, self._heights = tree[:, :2].astype(np.int64), tree[:, 2]
+            distances = np.sqrt(2 * distances)  # Euclidean, between unit vectors
+        lift = 0.0
+        if start is not None:
+            # Nothing within a given cluster, and everything else lifted, so that the given merges come first.
+            lift = 4.0
+            distances = np.where(start[left] == start[right], 0.0, distances + lift)
+        tree = fastcluster.linkage(distances, linkage, preserve_input=False)
+        self._merges, self._heights = tree[:, :2].astype(np.int64), tree[:, 2] - lift
 
     def cut(self, clusters: int) -> np.ndarray:
         """Return labels (S,) from 0, numbered by first occurrence, of exactly min(clusters, S) clusters."""

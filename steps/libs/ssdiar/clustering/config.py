@@ -7,6 +7,7 @@ Clustering", [18] its baseline (Singh & Ganapathy, Interspeech 2020).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -19,12 +20,25 @@ class Preparation:
     """What happens to the x-vectors of a recording before anything else.
 
     Attributes:
-        centre: Subtract the recording's mean, so that what all its pieces share (channel, language) counts for nothing.
-        length_normalise: Scale every vector to length 1 (after centring).
+        centre: Subtract the mean of the ``recording``, so that what all its pieces share (channel, language) counts for
+            nothing; or that of the other ``fold``: every second recording of the set, the half that this one is not in.
+        whiten: What whitening is computed from, in the same way; by ``whiten_input`` or as the start of a network.
+        whiten_input: Whiten the x-vectors themselves.
+        shrinkage: Of the covariance towards a multiple of the identity, 0 to 1; a recording has fewer pieces than its
+            vectors have dimensions.
+        length_normalise: Scale every vector to length 1, at the end.
     """
 
-    centre: bool = True
+    centre: Literal["none", "recording", "fold"] = "recording"
+    whiten: Literal["recording", "fold"] = "recording"
+    whiten_input: bool = False
+    shrinkage: float = 0.1
     length_normalise: bool = True
+
+    @property
+    def needs_fold(self) -> bool:
+        """Whether the moments of other recordings are needed."""
+        return "fold" in (self.centre, self.whiten)
 
 
 @dataclass(frozen=True)
@@ -32,19 +46,43 @@ class Encoder:
     """The network (deep representation learning module).
 
     Attributes:
-        type: ``conformer``: Table I of the paper.
-        heads: Attention heads.
-        key_dim: Width of a head.
+        type: ``conformer``: Table I of the paper; ``dnn``: the paper's four layers with ReLU; ``baseline2``: the
+            network of [18] as its authors published it (two linear layers, length normalisation between them).
         dimension: Length of a latent vector.
-        init: ``pca``: all layers together start as the recording's PCA (Algorithm 1, line 10); ``glorot``: Keras'
-            default, for comparison.
+        init: ``pca``: all layers together start as the recording's PCA (Algorithm 1, line 10); ``pca_target``: random,
+            then fitted to the PCA; ``glorot``: random, for comparison.
+        heads: Attention heads of the conformer.
+        key_dim: Width of a head.
+        sequence: What attention and convolution of the conformer see: ``segment``: the sub-segment alone (Table I);
+            ``window``: also ``context`` neighbours in time on each side; ``recording``: all sub-segments at once.
+        context: See ``sequence``.
+        conv_kernel: Taps of the convolution.
+        conv_activation: After the convolution. With ``relu`` the network does not start as the PCA exactly.
+        residual: Add the input of attention and of convolution to their outputs.
+        layer_norm: Normalise after each of the two.
+        hidden: Widths of the DNN's layers before the last.
+        hidden_init: Of the DNN. ``mirrored``: every layer carries the leading principal axes of its input twice, with
+            both signs, so that ReLU loses nothing (the first one whitened); ``orthogonal``: whitening, random
+            orthogonal matrices, then the PCA of what they give.
+        relu_last: ReLU after the DNN's last layer, too.
+        l2_each: Length normalisation after each layer of the DNN, not only after the last.
     """
 
-    type: Literal["conformer"] = "conformer"
+    type: Literal["conformer", "dnn", "baseline2"] = "conformer"
+    dimension: int = 30
+    init: Literal["pca", "pca_target", "glorot"] = "pca"
     heads: int = 8
     key_dim: int = 64
-    dimension: int = 30
-    init: Literal["pca", "glorot"] = "pca"
+    sequence: Literal["segment", "window", "recording"] = "segment"
+    context: int = 2
+    conv_kernel: int = 3
+    conv_activation: Literal["none", "relu"] = "none"
+    residual: bool = False
+    layer_norm: bool = False
+    hidden: tuple[int, ...] = (512, 256, 64)
+    hidden_init: Literal["mirrored", "orthogonal"] = "mirrored"
+    relu_last: bool = False
+    l2_each: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,37 +91,50 @@ class Labels:
 
     Attributes:
         first: Method of C^0. ``finch``: a partition of FINCH; ``ahc``: AHC down to ``first_similarity``, as [18].
-        finch_partition: Which of FINCH's partitions, 0 the finest ("the first partition").
+        finch_partition: Which of FINCH's partitions: 0, 1, ... from the finest ("the first partition"), ``last``, or
+            ``closest:N``, the one whose number of clusters is closest to N.
         first_similarity: AHC merges no two clusters of C^0 whose mean cosine is below this.
         linkage: Of AHC; the affinity is cosine.
-        decay: AHC leaves at most this share of the clusters before it, never fewer than the target number of speakers.
+        start: What AHC starts from: ``singletons``, or the ``previous`` clusters.
+        decay: AHC leaves at most this share of the clusters before it, never fewer than the target number of speakers;
+            0 goes to that number at once.
         similarity: If given, AHC also merges while two clusters have a mean cosine above this (0.5 is the cosine at
             which a margin of 1 stops pushing).
     """
 
     first: Literal["finch", "ahc"] = "finch"
-    finch_partition: int = 0
+    finch_partition: int | str = 0
     first_similarity: float = 0.1
     linkage: Literal["average", "ward", "complete", "single"] = "average"
+    start: Literal["singletons", "previous"] = "singletons"
     decay: float = 0.5
     similarity: float | None = None
 
 
 @dataclass(frozen=True)
 class Loss:
-    """What training minimises.
+    """What training minimises, and what it is measured on.
 
     Attributes:
-        type: ``contrastive``: equation 2 of the paper.
-        margin: Dissimilar pairs further apart than this (Euclidean, unit vectors) count for nothing.
-        positive_share: Share of the similar pairs in the loss.
-        pairs: Pairs per step; where a recording has no more than so many, every step takes them all.
+        type: ``contrastive``: equation 2 of the paper; ``triplet``: the loss of [18], the mean of
+            1 - s(a, p) + gamma (s(a, n) + s(p, n)) with cosines s; ``triplet_hinge``: the mean of
+            max(0, margin + d(a, p) - d(a, n)).
+        margin: Contrastive: dissimilar pairs further apart than this (Euclidean, unit vectors) count for nothing.
+        gamma: See ``triplet``.
+        positive_share: Share of the similar pairs in the contrastive loss.
+        pairs: Pairs (half of them similar) or triplets per step. Where a recording has no more pairs than so many,
+            every step of the contrastive loss takes them all.
+        anchors: What is drawn alike: ``clusters``, or ``pairs`` (so that large clusters count for more).
+        resample: Draw anew every ``epoch``, or once per outer ``iteration``, as [18].
     """
 
-    type: Literal["contrastive"] = "contrastive"
+    type: Literal["contrastive", "triplet", "triplet_hinge"] = "contrastive"
     margin: float = 1.0
+    gamma: float = 0.4
     positive_share: float = 0.5
     pairs: int = 4096
+    anchors: Literal["clusters", "pairs"] = "clusters"
+    resample: Literal["epoch", "iteration"] = "epoch"
 
 
 @dataclass(frozen=True)
@@ -91,16 +142,19 @@ class Training:
     """How the network is trained within one outer iteration; one step of Adam is one epoch.
 
     Attributes:
-        learning_rate: Of Adam, whose state starts anew in every outer iteration; the weights go on.
+        learning_rate: Of Adam.
         max_epochs: At most so many epochs per outer iteration.
         patience: Epochs without an improvement by ``min_delta`` after which training ends.
         min_delta: See ``patience``.
+        carry: What an outer iteration takes over from the one before: the ``weights`` (Algorithm 1), ``all`` (the state
+            of Adam too), or ``none`` (it starts from the PCA again).
     """
 
     learning_rate: float = 1e-3
     max_epochs: int = 100
     patience: int = 10
     min_delta: float = 1e-4
+    carry: Literal["weights", "all", "none"] = "weights"
 
 
 @dataclass(frozen=True)
@@ -112,12 +166,16 @@ class Stop:
         loss: What that ratio is of. ``iteration``: the loss at the end of an outer iteration to that at its start;
             training ends as soon as it falls to the threshold ("the loss in each iteration remains below the
             threshold", and the inner stop of [18]). ``new_labels``: the loss of the new labels to that of C^0
-            (Algorithm 1 to the letter); training then ends by patience.
+            (Algorithm 1 to the letter), ``prev_labels``: the loss of the labels before them to that of C^0; with these
+            training ends by patience.
+        rule: Iterating ends when there are num_spk clusters ``and`` the ratio is reached, when one ``or`` the other is,
+            or when there are num_spk ``clusters``.
         max_iterations: At most so many outer iterations; then AHC to the target number ends it.
     """
 
     threshold: float = 0.5
-    loss: Literal["iteration", "new_labels"] = "iteration"
+    loss: Literal["iteration", "new_labels", "prev_labels"] = "iteration"
+    rule: Literal["and", "or", "clusters"] = "and"
     max_iterations: int = 10
 
 
@@ -127,12 +185,14 @@ class SystemConfig:
 
     Attributes:
         description: A line for tables.
-        method: ``ahc``: AHC of the prepared x-vectors, no training; ``ssl``: Algorithm 1 of the paper.
-        prepare, encoder, labels, loss, train, stop: See their classes; ``ahc`` uses the first and ``labels.linkage``.
+        method: ``ahc``: AHC of the prepared x-vectors, no training; ``nmesc``: NME spectral clustering of them, no
+            training; ``ssl``: Algorithm 1 of the paper.
+        prepare, encoder, labels, loss, train, stop: See their classes; the methods without training use the first
+            and, for AHC, ``labels.linkage``.
     """
 
     description: str
-    method: Literal["ahc", "ssl"]
+    method: Literal["ahc", "nmesc", "ssl"]
     prepare: Preparation = field(default_factory=Preparation)
     encoder: Encoder = field(default_factory=Encoder)
     labels: Labels = field(default_factory=Labels)
@@ -141,6 +201,10 @@ class SystemConfig:
     stop: Stop = field(default_factory=Stop)
 
 
-def read_system(path: str | Path) -> SystemConfig:
-    """Read a system's yaml; errors as of :func:`ssdiar.config.read_config`."""
-    return read_config(SystemConfig, path)
+def read_system(path: str | Path, changes: Sequence[str] = ()) -> SystemConfig:
+    """Read a system's yaml, with ``changes`` such as ``stop.threshold=0.3`` put over it.
+
+    Raises:
+        InputError: As of :func:`ssdiar.config.read_config`.
+    """
+    return read_config(SystemConfig, path, changes)

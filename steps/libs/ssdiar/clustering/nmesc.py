@@ -1,4 +1,4 @@
-"""The number of speakers of a recording, by the normalised maximum eigengap (NME) of its affinity graph.
+"""NME spectral clustering: speakers, and their number, by the normalised maximum eigengap of the affinity graph.
 
 Park et al., "Auto-Tuning Spectral Clustering for Speaker Diarization Using Normalized Maximum Eigengap", IEEE Signal
 Processing Letters 27, 2020; section and equation numbers below are its. Written from the paper.
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ssdiar.clustering.vectors import length_normalise
+from ssdiar.clustering.vectors import length_normalise, relabel_by_time
 
 _MOST_NEIGHBOURS = 0.25  # of the sub-segments; more would not be a neighbourhood
 _STEPS = 20  # values of p tried
+_RESTARTS = 10  # of k-means
 
 
 def estimate_num_spk(vectors: np.ndarray, most: int = 8) -> int:
@@ -25,31 +26,63 @@ def estimate_num_spk(vectors: np.ndarray, most: int = 8) -> int:
         vectors: (S, D) prepared x-vectors, S at least 1.
         most: Largest answer.
     """
+    return 1 if len(vectors) < 4 else _tuned(vectors, most)[1]
+
+
+def spectral_labels(vectors: np.ndarray, num_spk: int, rng: np.random.Generator) -> np.ndarray:
+    """Return labels (S,) from 0 of at most ``num_spk`` clusters: k-means on the graph's first eigenvectors.
+
+    Args:
+        vectors: (S, D) prepared x-vectors, S at least 1.
+        num_spk: Number of clusters; with fewer than 4 vectors, or no more than there are clusters, each is its own.
+        rng: For the starts of k-means.
+    """
     size = len(vectors)
-    if size < 4:
-        return 1
+    if size <= max(num_spk, 3):
+        return np.minimum(np.arange(size), num_spk - 1)
+    from scipy.cluster.vq import kmeans2
+    from scipy.linalg import eigh
+
+    neighbours, _ = _tuned(vectors, max(num_spk, 8))
+    _, embedding = eigh(_laplacian(neighbours), subset_by_index=(0, num_spk - 1))
+    best, best_error = np.zeros(size, np.int64), np.inf
+    for _ in range(_RESTARTS):
+        centres, labels = kmeans2(embedding, num_spk, minit="++", missing="warn", rng=rng)
+        error = float(((embedding - centres[labels]) ** 2).sum())
+        if error < best_error:
+            best, best_error = labels, error
+    return relabel_by_time(best)
+
+
+def _tuned(vectors: np.ndarray, most: int) -> tuple[np.ndarray, int]:
+    """Return the (S, p) nearest neighbours of the best p, and the number of speakers there; S at least 4."""
+    size = len(vectors)
     unit = length_normalise(np.asarray(vectors, np.float64))
     # Ties in similarity go to the earlier sub-segment, so that the answer does not depend on rounding.
     order = np.argsort(-(unit @ unit.T).round(12), axis=1, kind="stable")
-    best_ratio, best_number = np.inf, 1
+    best_ratio, best_number, best_neighbours = np.inf, 1, order[:, :2]
     largest = max(3, int(size * _MOST_NEIGHBOURS))
-    for neighbours in np.unique(np.linspace(2, largest, _STEPS).round().astype(int)):
-        eigenvalues = _laplacian_eigenvalues(order[:, :neighbours])
+    for number in np.unique(np.linspace(2, largest, _STEPS).round().astype(int)):
+        eigenvalues = _laplacian_eigenvalues(order[:, :number])
         gaps = np.diff(eigenvalues[: min(most, size - 1) + 1])
         strength = gaps.max() / (eigenvalues[-1] + 1e-10)
-        ratio = neighbours / (strength + 1e-10)
+        ratio = number / (strength + 1e-10)
         if ratio < best_ratio:
-            best_ratio, best_number = ratio, int(gaps.argmax()) + 1
-    return best_number
+            best_ratio, best_number, best_neighbours = ratio, int(gaps.argmax()) + 1, order[:, :number]
+    return best_neighbours, best_number
 
 
 def _laplacian_eigenvalues(neighbours: np.ndarray) -> np.ndarray:
-    """Return the ascending eigenvalues of D - A, A being the symmetrised graph of each row's neighbours (S, p)."""
     from scipy.linalg import eigvalsh
 
+    return eigvalsh(_laplacian(neighbours))
+
+
+def _laplacian(neighbours: np.ndarray) -> np.ndarray:
+    """Return D - A (S, S), A being the symmetrised graph of each row's neighbours (S, p)."""
     size = len(neighbours)
     binary = np.zeros((size, size))
     np.put_along_axis(binary, neighbours, 1.0, axis=1)
     affinity = (binary + binary.T) / 2
     np.fill_diagonal(affinity, 0)
-    return eigvalsh(np.diag(affinity.sum(axis=1)) - affinity)
+    return np.diag(affinity.sum(axis=1)) - affinity

@@ -1,90 +1,129 @@
-"""Pairs of sub-segments that a loss compares, drawn from pseudo-labels."""
+"""Pairs and triplets of sub-segments that a loss compares, drawn from pseudo-labels."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from ssdiar.clustering.config import Loss
+
 
 @dataclass(frozen=True)
-class Pairs:
-    """Pairs (left[p], right[p]), different[p] being y of equation 2 (0 similar, 1 dissimilar), weight[p] summing to 1.
+class Draw:
+    """What one step of training compares; all arrays are (P,), indices int32, weights float32 and summing to 1.
 
-    All arrays are (P,): int32, int32, float32, float32.
+    Attributes:
+        anchor: Sub-segments.
+        other: For a pair, the other sub-segment; for a triplet, one of the anchor's cluster.
+        third: For a pair, y of equation 2 (0 similar, 1 dissimilar); for a triplet, a sub-segment of another cluster.
+        weight: Share of each in the loss.
     """
 
-    left: np.ndarray
-    right: np.ndarray
-    different: np.ndarray
+    anchor: np.ndarray
+    other: np.ndarray
+    third: np.ndarray
     weight: np.ndarray
 
 
-class PairSampler:
-    """Draws pairs from one labelling of a recording.
+class Sampler:
+    """Draws pairs (contrastive loss) or triplets from one labelling of a recording.
 
-    Positive pairs: a cluster of two or more, each as likely as another, then two of its members. Negative pairs: two
+    Similar pairs: a cluster of two or more, each as likely as another, then two of its members. Dissimilar pairs: two
     clusters, then a member of each. So a speaker's many sub-segments do not drown another's few, and the share of each
-    kind in the loss does not depend on how many clusters there are. Where a recording has few enough pairs they are
-    all taken, weighted by how likely each is to be drawn.
+    kind in the loss does not depend on how many clusters there are. With ``anchors: pairs`` all pairs of a kind are
+    equally likely instead. Where a recording has few enough pairs they are all taken, weighted by how likely each is
+    to be drawn. A triplet is a similar pair and a sub-segment of another cluster.
 
     Args:
-        labels: (S,) pseudo-labels from 0.
-        count: Pairs per draw, half of them positive; a recording with no more pairs than that gives them all.
-        positive_share: Share of the positive pairs in the loss, 0 to 1.
-        rng: Where the draws come from.
+        labels: (S,) pseudo-labels from 0, every number in use.
+        loss: What the draws are for.
+        rng: Where they come from.
     """
 
-    def __init__(self, labels: np.ndarray, count: int, positive_share: float, rng: np.random.Generator) -> None:
-        self._rng, self._share = rng, positive_share
+    def __init__(self, labels: np.ndarray, loss: Loss, rng: np.random.Generator) -> None:
+        self._loss, self._rng = loss, rng
         self._labels = np.asarray(labels)
         self._order = np.argsort(self._labels, kind="stable")
         self._sizes = np.bincount(self._labels)
         self._starts = np.cumsum(self._sizes) - self._sizes
         size = len(self._labels)
-        self._half = max(1, count // 2)
-        self._all = self._all_pairs() if size * (size - 1) // 2 <= count else None
+        takes_all = loss.type == "contrastive" and size * (size - 1) // 2 <= loss.pairs
+        self._kept = self._all_pairs() if takes_all and self.has_both_kinds else None
 
     @property
     def has_both_kinds(self) -> bool:
-        """Whether there is at least one positive and one negative pair, without which nothing can be learnt."""
+        """Whether there is at least one similar and one dissimilar pair, without which nothing can be learnt."""
         return len(self._sizes) > 1 and bool((self._sizes > 1).any())
 
-    def draw(self) -> Pairs:
-        """Return pairs for one step; requires :attr:`has_both_kinds`."""
-        if self._all is not None:
-            return self._all
-        left_same, right_same = self._draw_same()
-        left_other, right_other = self._draw_other()
-        different = np.repeat(np.float32([0, 1]), self._half)
-        weight = np.repeat(np.float32([self._share, 1 - self._share]) / self._half, self._half)
-        left, right = np.concatenate([left_same, left_other]), np.concatenate([right_same, right_other])
-        return Pairs(left.astype(np.int32), right.astype(np.int32), different, weight.astype(np.float32))
+    def draw(self) -> Draw:
+        """Return what the next step compares; requires :attr:`has_both_kinds`."""
+        if self._kept is not None:
+            return self._kept
+        draw = self._pairs() if self._loss.type == "contrastive" else self._triplets()
+        if self._loss.resample == "iteration":
+            self._kept = draw
+        return draw
 
-    def _all_pairs(self) -> Pairs:
+    def _all_pairs(self) -> Draw:
         left, right = np.triu_indices(len(self._labels), 1)
-        sizes_left, sizes_right = self._sizes[self._labels[left]], self._sizes[self._labels[right]]
         different = self._labels[left] != self._labels[right]
-        # Chance of a pair given its cluster, or its two clusters; clusters are all alike.
-        chance = 1 / np.where(different, sizes_left * sizes_right, np.maximum(sizes_left * (sizes_left - 1) / 2, 1))
-        for kind, share in ((~different, self._share), (different, 1 - self._share)):
-            chance[kind] *= share / max(chance[kind].sum(), 1e-300)
-        return Pairs(
-            left.astype(np.int32), right.astype(np.int32), different.astype(np.float32), chance.astype(np.float32)
+        chance = np.ones(len(left))
+        if self._loss.anchors == "clusters":
+            sizes_left, sizes_right = self._sizes[self._labels[left]], self._sizes[self._labels[right]]
+            within = np.maximum(sizes_left * (sizes_left - 1) / 2, 1)
+            chance /= np.where(different, sizes_left * sizes_right, within)
+        share = self._loss.positive_share
+        for kind, part in ((~different, share), (different, 1 - share)):
+            chance[kind] *= part / chance[kind].sum()
+        return _draw(left, right, different, chance)
+
+    def _pairs(self) -> Draw:
+        half = max(1, self._loss.pairs // 2)
+        similar, dissimilar = self._similar(half), self._dissimilar(half)
+        share = self._loss.positive_share
+        return _draw(
+            np.concatenate([similar[0], dissimilar[0]]),
+            np.concatenate([similar[1], dissimilar[1]]),
+            np.repeat([0, 1], half),
+            np.repeat([share / half, (1 - share) / half], half),
         )
 
-    def _draw_same(self) -> tuple[np.ndarray, np.ndarray]:
-        """Draw positive pairs: an anchor uniform over clusters of two or more, then another member of its cluster."""
-        clusters = self._rng.choice(np.flatnonzero(self._sizes > 1), self._half)
+    def _triplets(self) -> Draw:
+        count = self._loss.pairs
+        anchor, positive = self._similar(count)
+        # Uniform over everything that is not of the anchor's cluster: a position in the order, past that cluster.
+        cluster = self._labels[anchor]
+        position = self._rng.integers(0, len(self._labels) - self._sizes[cluster])
+        position += np.where(position >= self._starts[cluster], self._sizes[cluster], 0)
+        return _draw(anchor, positive, self._order[position], np.full(count, 1 / count))
+
+    def _similar(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        candidates = np.flatnonzero(self._sizes > 1)
+        sizes = self._sizes[candidates]
+        chance = sizes * (sizes - 1.0) if self._loss.anchors == "pairs" else np.ones(len(sizes))
+        clusters = self._rng.choice(candidates, count, p=chance / chance.sum())
         sizes, starts = self._sizes[clusters], self._starts[clusters]
         first = self._rng.integers(0, sizes)
         second = (first + self._rng.integers(1, sizes)) % sizes
         return self._order[starts + first], self._order[starts + second]
 
-    def _draw_other(self) -> tuple[np.ndarray, np.ndarray]:
-        """Draw negative pairs: an anchor uniform over clusters, then a member of another cluster, also uniform."""
+    def _dissimilar(self, count: int) -> tuple[np.ndarray, np.ndarray]:
         number = len(self._sizes)
-        first = self._rng.integers(0, number, self._half)
-        second = (first + self._rng.integers(1, number, self._half)) % number
-        pick = [self._order[self._starts[c] + self._rng.integers(0, self._sizes[c])] for c in (first, second)]
-        return pick[0], pick[1]
+        if self._loss.anchors == "pairs":
+            chance = self._sizes * (len(self._labels) - self._sizes.astype(np.float64))
+            first = self._rng.choice(number, count, p=chance / chance.sum())
+            position = self._rng.integers(0, len(self._labels) - self._sizes[first])
+            position += np.where(position >= self._starts[first], self._sizes[first], 0)
+            return self._member(first), self._order[position]
+        first = self._rng.integers(0, number, count)
+        return self._member(first), self._member((first + self._rng.integers(1, number, count)) % number)
+
+    def _member(self, clusters: np.ndarray) -> np.ndarray:
+        return self._order[self._starts[clusters] + self._rng.integers(0, self._sizes[clusters])]
+
+
+def _draw(anchor: np.ndarray, other: np.ndarray, third: np.ndarray, weight: np.ndarray) -> Draw:
+    return Draw(anchor.astype(np.int32), other.astype(np.int32), third.astype(np.int32), weight.astype(np.float32))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +14,11 @@ import numpy as np
 
 from ssdiar.clustering.ahc import Dendrogram
 from ssdiar.clustering.finch import finch
-from ssdiar.clustering.pairs import PairSampler
+from ssdiar.clustering.pairs import Sampler
 from ssdiar.clustering.vectors import relabel_by_time
 
 if TYPE_CHECKING:
-    from ssdiar.clustering.config import Encoder, Labels, Loss, SystemConfig, Training
+    from ssdiar.clustering.config import Encoder, Labels, Loss, Stop, SystemConfig, Training
     from ssdiar.clustering.networks import Trainer
 
 
@@ -30,10 +29,12 @@ class Clustering:
     Attributes:
         labels: (S,) from 0, numbered by first occurrence.
         history: What happened, as JSON can hold it.
+        latent: Of systems that train, the latent vectors (S, d) before (Y^0) and after training.
     """
 
     labels: np.ndarray
     history: dict[str, Any] = field(default_factory=dict)
+    latent: tuple[np.ndarray, np.ndarray] | None = None
 
 
 @functools.cache
@@ -44,66 +45,91 @@ def _trainer(dimension: int, encoder: Encoder, loss: Loss, train: Training) -> T
     return Trainer(dimension, encoder, loss, train)
 
 
-def cluster_ssl(vectors: np.ndarray, num_spk: int, config: SystemConfig, rng: np.random.Generator) -> Clustering:
+def cluster_ssl(
+    vectors: np.ndarray, whiten: np.ndarray, num_spk: int, config: SystemConfig, rng: np.random.Generator
+) -> Clustering:
     """Cluster prepared x-vectors (S, D) into at most ``num_spk`` speakers by Algorithm 1.
 
-    Where there is nothing to learn from (hardly any sub-segments, or first labels with no two clusters or no two
-    sub-segments in one), AHC of Y^0 is the result and ``history["fallback"]`` says why.
+    ``whiten`` (D, D) is the whitening transform that some networks start with. Where there is nothing to learn from
+    (hardly any sub-segments, or first labels with no two clusters or no two sub-segments in one), AHC of Y^0 is the
+    result and ``history["fallback"]`` says why.
     """
     trainer = _trainer(vectors.shape[1], config.encoder, config.loss, config.train)
     vectors = vectors.astype(np.float32)
-    trainer.start(vectors, rng)
-    latent = trainer.encode(vectors)
+    trainer.start(vectors, whiten, rng)
+    start_latent = latent = trainer.encode(vectors)
     labels, history = _first_labels(latent, num_spk, config.labels)
-    sampler = PairSampler(labels, config.loss.pairs, config.loss.positive_share, rng)
+    sampler = Sampler(labels, config.loss, rng)
     if labels.max() + 1 <= num_spk or not sampler.has_both_kinds:
         history["fallback"] = f"first labels have {labels.max() + 1} clusters, nothing to learn; AHC of Y^0 instead"
         history["stop_reason"] = "fallback"
-        return Clustering(Dendrogram(latent, config.labels.linkage).cut(num_spk), history)
-    history["iterations"] = iterations = []
-    first_loss = _loss(latent, labels, config, rng)
+        labels = Dendrogram(latent, config.labels.linkage).cut(num_spk)
+        return Clustering(labels, history, (start_latent, latent))
+    start_weights, first_loss = trainer.weights(), trainer.loss(vectors, sampler.draw())
+    history["first_loss"] = round(first_loss, 6)
+    history["iterations"] = []
     for number in range(1, config.stop.max_iterations + 1):
         started = time.monotonic()
+        if config.train.carry == "none":
+            trainer.set_weights(start_weights)
         losses = _train(trainer, vectors, sampler, config)
         latent = trainer.encode(vectors)
-        tree = Dendrogram(latent, config.labels.linkage)
+        start = labels if config.labels.start == "previous" else None
+        tree = Dendrogram(latent, config.labels.linkage, start)
+        prev_loss = trainer.loss(vectors, sampler.draw())
         labels = tree.cut(_next_number(tree, int(labels.max()) + 1, num_spk, config.labels))
-        new_loss = _loss(latent, labels, config, rng)
-        ratio = new_loss / first_loss if config.stop.loss == "new_labels" else losses[-1] / losses[0]
-        iterations.append(
+        sampler = Sampler(labels, config.loss, rng)
+        new_loss = trainer.loss(vectors, sampler.draw()) if sampler.has_both_kinds else 0.0
+        ratios = {
+            "iteration": _ratio(losses[-1], losses[0]),
+            "new_labels": _ratio(new_loss, first_loss),
+            "prev_labels": _ratio(prev_loss, first_loss),
+        }
+        history["iterations"].append(
             {
                 "iteration": number,
                 "clusters": int(labels.max()) + 1,
                 "epochs": len(losses) - 1,
                 "losses": [round(loss, 6) for loss in losses],
                 "loss_of_new_labels": round(new_loss, 6),
-                "loss_ratio": round(ratio, 6),
+                "loss_ratio": round(ratios[config.stop.loss], 6),
+                "loss_ratios": {kind: round(ratio, 6) for kind, ratio in ratios.items()},
                 "seconds": round(time.monotonic() - started, 3),
             }
         )
-        if labels.max() + 1 <= num_spk and ratio <= config.stop.threshold:
-            history["stop_reason"] = "number of clusters and loss ratio reached"
+        if reason := _stop_reason(labels.max() + 1 <= num_spk, ratios[config.stop.loss], config.stop):
+            history["stop_reason"] = reason
             break
-        sampler = PairSampler(labels, config.loss.pairs, config.loss.positive_share, rng)
         if not sampler.has_both_kinds:
             history["stop_reason"] = "nothing left to learn from"
             break
     else:
         history["stop_reason"] = "max_iterations"
+    if labels.max() + 1 > num_spk:
         labels = tree.cut(num_spk)
-    return Clustering(relabel_by_time(labels), history)
+    return Clustering(relabel_by_time(labels), history, (start_latent, latent))
 
 
 def _first_labels(latent: np.ndarray, num_spk: int, config: Labels) -> tuple[np.ndarray, dict[str, Any]]:
     """Return C^0 and what to remember of it."""
     if config.first == "finch":
         partitions = finch(latent)
-        labels = partitions[min(config.finch_partition, len(partitions) - 1)]
         sizes = [int(partition.max()) + 1 for partition in partitions]
+        labels = partitions[_partition(config.finch_partition, sizes)]
         return labels, {"first_clusters": int(labels.max()) + 1, "finch_partitions": sizes}
     tree = Dendrogram(latent, config.linkage)
     labels = tree.cut(max(num_spk, tree.clusters_at(config.first_similarity)))
     return labels, {"first_clusters": int(labels.max()) + 1}
+
+
+def _partition(choice: int | str, sizes: list[int]) -> int:
+    """Return the index of the partition that ``finch_partition`` means, of partitions with ``sizes`` clusters."""
+    if choice == "last":
+        return len(sizes) - 1
+    if isinstance(choice, str):
+        wanted = int(choice.removeprefix("closest:"))
+        return min(range(len(sizes)), key=lambda index: abs(sizes[index] - wanted))
+    return min(choice, len(sizes) - 1)
 
 
 def _next_number(tree: Dendrogram, clusters: int, num_spk: int, config: Labels) -> int:
@@ -114,44 +140,39 @@ def _next_number(tree: Dendrogram, clusters: int, num_spk: int, config: Labels) 
     return max(num_spk, number)
 
 
-def _train(trainer: Trainer, vectors: np.ndarray, sampler: PairSampler, config: SystemConfig) -> list[float]:
-    """Train on one set of labels; return the loss before each epoch and after the last one."""
-    trainer.reset_optimiser()
-    done = _stopper(config)
+def _train(trainer: Trainer, vectors: np.ndarray, sampler: Sampler, config: SystemConfig) -> list[float]:
+    """Train on one set of labels, back to the best weights; return the loss before each epoch and after the last."""
+    if config.train.carry != "all":
+        trainer.reset_optimiser()
     losses: list[float] = []
-    best, best_weights = np.inf, None
+    best, best_weights, waited = np.inf, trainer.weights(), 0
     for _ in range(config.train.max_epochs + 1):
-        before = trainer.weights()
+        weights = trainer.weights()
         losses.append(trainer.step(vectors, sampler.draw()))
+        waited = 0 if losses[-1] < best - config.train.min_delta else waited + 1
         if losses[-1] < best:
-            best, best_weights = losses[-1], before
-        if done(losses):
+            best, best_weights = losses[-1], weights
+        reached = config.stop.loss == "iteration" and _ratio(losses[-1], losses[0]) <= config.stop.threshold
+        if reached or waited >= config.train.patience:
             break
     trainer.set_weights(best_weights)
     return losses
 
 
-def _stopper(config: SystemConfig) -> Callable[[list[float]], bool]:
-    """Return the test that ends an outer iteration's training."""
-    best, waited = np.inf, 0
+def _ratio(loss: float, first: float) -> float:
+    """Return loss / first, or 1 + their relative change where ``first`` is not positive (as a triplet loss may be).
 
-    def done(losses: list[float]) -> bool:
-        nonlocal best, waited
-        if config.stop.loss == "iteration" and losses[-1] <= config.stop.threshold * losses[0]:
-            return True
-        waited = 0 if losses[-1] < best - config.train.min_delta else waited + 1
-        best = min(best, losses[-1])
-        return waited >= config.train.patience
-
-    return done
+    Either way it is 1 for no change and falls as the loss does.
+    """
+    scale = max(abs(first), 1e-12)
+    return loss / scale if first > 0 else 1 + (loss - first) / scale
 
 
-def _loss(latent: np.ndarray, labels: np.ndarray, config: SystemConfig, rng: np.random.Generator) -> float:
-    """Return equation 2 of latent vectors under labels, on pairs as training draws them."""
-    pairs = PairSampler(labels, config.loss.pairs, config.loss.positive_share, rng)
-    if not pairs.has_both_kinds:
-        return 0.0
-    draw = pairs.draw()
-    distance = np.linalg.norm(latent[draw.left] - latent[draw.right], axis=1)
-    hinge = np.maximum(config.loss.margin - distance, 0)
-    return float(np.sum(draw.weight * np.where(draw.different > 0, hinge**2, distance**2)))
+def _stop_reason(has_number: bool, ratio: float, config: Stop) -> str | None:
+    """Return why iterating ends here, or None."""
+    reached = ratio <= config.threshold
+    if config.rule == "and":
+        return "number of clusters and loss ratio reached" if has_number and reached else None
+    if has_number:
+        return "number of clusters reached"
+    return "loss ratio reached" if config.rule == "or" and reached else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 
@@ -21,6 +23,33 @@ def principal_axes(vectors: np.ndarray, dimension: int) -> np.ndarray:
     axes = axes[:dimension]
     signs = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])
     return (axes * signs[:, None]).T
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean (D,) and covariance (D, D) of vectors; of other recordings they are a background to see one against."""
+
+    mean: np.ndarray
+    covariance: np.ndarray
+
+    @classmethod
+    def of(cls, vectors: np.ndarray) -> Moments:
+        """Return the moments of (S, D) vectors, S at least 1."""
+        centred = vectors - vectors.mean(axis=0)
+        return cls(vectors.mean(axis=0), centred.T @ centred / len(centred))
+
+    def whitening(self, shrinkage: float) -> np.ndarray:
+        """Return the map (D, D) to the covariance's principal axes, largest first, scaled to about equal variance.
+
+        Args:
+            shrinkage: Share of the covariance that is replaced by a multiple of the identity of the same trace; above
+                0 where there are not more vectors than dimensions.
+        """
+        variances, axes = np.linalg.eigh(self.covariance)
+        variances, axes = np.maximum(variances[::-1], 0), axes[:, ::-1]
+        shrunk = (1 - shrinkage) * variances + shrinkage * variances.mean()
+        signs = np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(len(shrunk))])
+        return axes * signs / np.sqrt(np.maximum(shrunk, 1e-12 * max(shrunk.max(), 1e-12)))
 
 
 def relabel_by_time(labels: np.ndarray) -> np.ndarray:

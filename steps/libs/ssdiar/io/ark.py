@@ -1,20 +1,29 @@
 """x-vectors in Kaldi's archives: xvector.scp names, per sub-segment, a place in an ark file.
 
-Archives of any toolkit are read, binary or text, float or double, of any dimension. This is the only module that knows
-kaldiio.
+Archives of any toolkit are read, binary or text, float or double, of any dimension. The formats are Kaldi's own
+(kaldi-vector.cc, kaldi-io.cc): binary is ``\\0B``, ``FV `` or ``DV ``, ``\\4``, the dimension as int32 and the numbers,
+little-endian; text is ``[ 1 0.5 ]`` on one line. Nothing else that an archive may hold is touched.
 """
 
 from __future__ import annotations
 
+import re
+import struct
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
+from typing import BinaryIO
 
-import kaldiio
 import numpy as np
 
 from ssdiar.errors import InputError
 from ssdiar.io.publish import publish_text
 from ssdiar.io.tables import read_rows
+
+_NUMBERS = {b"FV ": np.dtype("<f4"), b"DV ": np.dtype("<f8")}
+_OTHERS = {b"FM ": "a matrix", b"DM ": "a matrix", b"CM": "a compressed matrix"}
+# Of a vector; more is a damaged header, or a file without line ends, and is not read into memory to find out.
+_MOST_NUMBERS = 1 << 20
+_LONGEST_LINE = 24 * _MOST_NUMBERS  # bytes
 
 
 class XVectors:
@@ -46,33 +55,32 @@ class XVectors:
                 another dimension than the first one.
         """
         vectors: list[np.ndarray] = []
-        open_files: dict[str, object] = {}
-        try:
-            for key in keys:
-                vectors.append(self._load_one(key, open_files))
-                if len(vectors[-1]) != len(vectors[0]):
-                    self._fail(
-                        key, "another dimension", f"{len(vectors[0])}, as sub-segment {keys[0]}", len(vectors[-1])
-                    )
-        finally:
-            for stream in open_files.values():
-                stream.close()
-        return np.stack(vectors).astype(np.float32) if vectors else np.zeros((0, 0), np.float32)
+        for key in keys:
+            vectors.append(self._load_one(key))
+            if len(vectors[-1]) != len(vectors[0]):
+                self._fail(key, "another dimension", f"{len(vectors[0])}, as sub-segment {keys[0]}", len(vectors[-1]))
+        return np.stack(vectors) if vectors else np.zeros((0, 0), np.float32)
 
-    def _load_one(self, key: str, open_files: dict[str, object]) -> np.ndarray:
+    def _load_one(self, key: str) -> np.ndarray:
         if key not in self._places:
             raise InputError(f"no x-vector of sub-segment {key}", path=self.path)
         place = self._places[key][1]
         if place.endswith("|") or place.startswith("|"):
             self._fail(key, "commands are not run here", "file:offset", place)
+        name, _, offset = place.rpartition(":")
+        if not (name and re.fullmatch("[0-9]{1,18}", offset)):
+            name, offset = place, "0"  # a file of one vector
         try:
-            value = kaldiio.load_mat(place, fd_dict=open_files)
+            with open(name, "rb") as stream:
+                value = _read_vector(stream, int(offset))
         except FileNotFoundError:
             self._fail(key, "no such archive", None, place)
-        except Exception as error:  # kaldiio raises whatever the bytes of a damaged archive happen to provoke
-            self._fail(key, "unreadable archive entry", "a float vector", f"{type(error).__name__} at {place}")
-        if not isinstance(value, np.ndarray) or value.ndim != 1 or value.dtype.kind != "f":
-            self._fail(key, "not a vector", "a float vector", f"shape {getattr(value, 'shape', None)}")
+        except OSError as error:
+            self._fail(key, "cannot read the archive", None, f"{error.strerror} at {place}")
+        except ValueError as error:
+            self._fail(key, "unreadable archive entry", "a vector of floats", f"{error} at {place}")
+        with np.errstate(over="ignore"):
+            value = value.astype(np.float32)
         if not np.isfinite(value).all():
             self._fail(key, "vector is not finite", "numbers", f"{value[~np.isfinite(value)][0]}")
         return value
@@ -84,15 +92,53 @@ class XVectors:
         )
 
 
+def _read_vector(stream: BinaryIO, offset: int) -> np.ndarray:
+    """Return the vector (D,) at a byte offset; a ValueError says what is there instead."""
+    stream.seek(offset)
+    if stream.read(2) != b"\0B":
+        stream.seek(offset)
+        return _read_text_vector(stream)
+    kind = stream.read(3)
+    if kind not in _NUMBERS:
+        raise ValueError(_OTHERS.get(kind) or _OTHERS.get(kind[:2]) or "another type")
+    head = stream.read(5)
+    if len(head) < 5 or head[0] != 4:
+        raise ValueError("a damaged header")
+    size = struct.unpack("<xi", head)[0]
+    if not 1 <= size <= _MOST_NUMBERS:
+        raise ValueError(f"dimension {size}")
+    data = stream.read(size * _NUMBERS[kind].itemsize)
+    if len(data) < size * _NUMBERS[kind].itemsize:
+        raise ValueError("a truncated vector")
+    return np.frombuffer(data, _NUMBERS[kind])
+
+
+def _read_text_vector(stream: BinaryIO) -> np.ndarray:
+    line = stream.readline(_LONGEST_LINE)
+    if not line.strip():
+        raise ValueError("nothing")
+    match = re.fullmatch(rb"\s*\[([^\[\]]*)\]\s*", line)
+    if match is None:
+        opened = line.lstrip().startswith(b"[")
+        raise ValueError("a matrix or a truncated vector" if opened else "neither a text nor a binary vector")
+    numbers = match[1].split()
+    if not numbers:
+        raise ValueError("dimension 0")
+    try:
+        return np.array([float(number) for number in numbers])
+    except ValueError:
+        raise ValueError("text that is no number") from None
+
+
 def write_xvectors(path: str | Path, vectors: Mapping[str, np.ndarray]) -> dict[str, int]:
     """Write vectors as a binary ark of float32; return each one's byte offset, what stands after ``file:`` in a scp."""
-    table = Path(path).with_suffix(".offsets")
-    with kaldiio.WriteHelper(f"ark,scp:{path},{table}") as writer:
+    offsets = {}
+    with open(path, "wb") as stream:
         for key, vector in vectors.items():
-            writer(key, np.asarray(vector, np.float32))
-    lines = table.read_text(encoding="utf-8").splitlines()
-    table.unlink()
-    return {line.split(None, 1)[0]: int(line.rpartition(":")[2]) for line in lines}
+            stream.write(f"{key} ".encode())
+            offsets[key] = stream.tell()
+            stream.write(b"\0BFV " + struct.pack("<bi", 4, len(vector)) + np.asarray(vector, "<f4").tobytes())
+    return offsets
 
 
 def write_xvector_scp(path: str | Path, places: Mapping[str, tuple[Path, int]]) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ssdiar.errors import InputError
 from ssdiar.io.audio import resample
+from ssdiar.speech.detection import Detection
 
 # What the detector takes as it comes. Inside, it works at 8000: a higher rate adds nothing but is no error.
 _RATES = (8000, 16000, 32000, 48000)
@@ -26,9 +27,9 @@ class WebRtc:
         ValueError: An option out of these ranges.
     """
 
-    aggressiveness: int = 2
-    frame_ms: int = 30
-    majority: int = 7
+    aggressiveness: int
+    frame_ms: int
+    majority: int
 
     def __post_init__(self) -> None:
         if self.aggressiveness not in range(4) or self.frame_ms not in (10, 20, 30):
@@ -36,8 +37,8 @@ class WebRtc:
         if self.majority < 1 or self.majority % 2 == 0:
             raise ValueError("the majority must be of an odd number of frames")
 
-    def detect(self, samples: np.ndarray, rate: int) -> np.ndarray:
-        """Return (m, 2) speech regions in seconds of (n,) float32 samples at any rate.
+    def detect(self, samples: np.ndarray, rate: int) -> Detection:
+        """Return the speech in (n,) float32 samples at any rate.
 
         Raises:
             InputError: Package webrtcvad is not installed.
@@ -50,7 +51,7 @@ class WebRtc:
         margin = self.majority // 2
         speech = votes[margin : len(votes) - margin] > margin
         edges = np.flatnonzero(np.diff(speech, prepend=False, append=False))
-        return np.minimum(edges.reshape(-1, 2) * (self.frame_ms / 1000), duration)
+        return Detection(np.minimum(edges.reshape(-1, 2) * (self.frame_ms / 1000), duration))
 
     def _frames(self, samples: np.ndarray, rate: int) -> np.ndarray:
         """Return 0 or 1 for every frame, the last one filled up with silence: (ceil(n / frame),) int64."""

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from ssdiar.config import read_config
+from ssdiar.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,26 @@ def load_model(config: ModelConfig, source: str | None = None) -> XVectorModel:
         source: A folder that holds the model, instead of the description's own source.
 
     Raises:
-        InputError: The model or what it needs is not there; the message says what to install or to give.
+        InputError: The model or what it needs is not there, is damaged, or is not what the description says; the
+            message says what to install or to give.
     """
-    return importlib.import_module(f"ssdiar.xvectors.{config.loader}").load(config, source)
+    loader = importlib.import_module(f"ssdiar.xvectors.{config.loader}")
+    try:
+        return loader.load(config, source)
+    except InputError:
+        raise
+    except Exception as error:  # torch, yaml and speechbrain raise whatever damaged or foreign files provoke
+        raise InputError(
+            f"cannot load the model {config.name}", path=source or config.source, got=reason(error)
+        ) from error
+
+
+def reason(error: Exception) -> str:
+    """Return an exception's kind and the first line of what it says."""
+    if isinstance(error, FileNotFoundError) and error.filename:  # often below a temporary folder
+        return f"no file {Path(error.filename).name}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def equal_length_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:

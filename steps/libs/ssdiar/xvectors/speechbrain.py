@@ -16,9 +16,10 @@ import torch
 
 from ssdiar.errors import InputError
 from ssdiar.work import file_digest
-from ssdiar.xvectors.models import ModelConfig, XVectorModel, equal_length_batches, window_in_frames
+from ssdiar.xvectors.models import ModelConfig, XVectorModel, equal_length_batches, reason, window_in_frames
 
 _WEIGHTS_FILE = "embedding_model.ckpt"
+_GIT_LFS = b"version https://git-lfs"
 _SHORTEST = 480  # samples: the reflected edges of the convolutions need 4 frames
 _LENGTH_STEP = 800  # samples: lengths are rounded to 50 ms, so that odd tails share batches
 
@@ -26,17 +27,39 @@ _LENGTH_STEP = 800  # samples: lengths are rounded to 50 ms, so that odd tails s
 class SpeechBrainXVector(XVectorModel):
     """SpeechBrain's EncoderClassifier, fed with batches of equal length so that nothing is padded."""
 
-    def __init__(self, config: ModelConfig, source: str, overrides: dict[str, str]) -> None:
+    def __init__(self, config: ModelConfig, folder: Path | None) -> None:
         self.config = config
-        self.source = source
+        self.source = config.source if folder is None else str(folder)
         _make_torchaudio_importable()
         from speechbrain.inference.classifiers import EncoderClassifier
+        from speechbrain.utils.fetching import FetchConfig
 
-        with tempfile.TemporaryDirectory(prefix="ssdiar.") as folder:
+        with tempfile.TemporaryDirectory(prefix="ssdiar.") as temporary:
+            source, overrides = config.source, {}
+            if folder is not None:
+                # Under a name of its own: in hyperparams.yaml a path is a value with a syntax.
+                source = f"{temporary}/source"
+                Path(source).symlink_to(folder)
+                # Without this, hyperparams.yaml sends even a local copy back to the hub for its weights.
+                overrides = {"pretrained_path": source}
             self._encoder = EncoderClassifier.from_hparams(
-                source=source, savedir=folder, overrides=overrides, run_opts={"device": "cpu"}
+                source=source,
+                savedir=f"{temporary}/model",
+                overrides=overrides,
+                overrides_must_match=False,
+                fetch_config=FetchConfig(allow_network=folder is None),
+                run_opts={"device": "cpu"},
             )
-            self.weights_sha256 = file_digest(Path(folder) / _WEIGHTS_FILE)
+            self.weights_sha256 = file_digest(Path(temporary) / "model" / _WEIGHTS_FILE)
+        with torch.inference_mode():
+            dimension = self._encoder.encode_batch(torch.zeros(1, _SHORTEST)).shape[-1]
+        if dimension != config.dimension:
+            raise InputError(
+                f"vectors of another dimension than {config.name} has",
+                path=self.source,
+                expected=f"{config.dimension}",
+                got=dimension,
+            )
 
     def embed(self, samples: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
         """See :meth:`XVectorModel.embed`.
@@ -64,19 +87,26 @@ def load(config: ModelConfig, source: str | None) -> SpeechBrainXVector:
         InputError: The hub cannot be reached, or the folder does not hold the model.
     """
     if source is not None:
-        folder = Path(source)
+        folder = Path(source).absolute()
         for name in ("hyperparams.yaml", _WEIGHTS_FILE):
             if not (folder / name).is_file():
                 raise InputError(f"no {name}", path=folder, expected=f"the files of {config.source}")
-        # Without this, hyperparams.yaml sends even a local copy back to the hub for its weights.
-        return SpeechBrainXVector(config, str(folder.absolute()), {"pretrained_path": str(folder.absolute())})
+        with open(folder / _WEIGHTS_FILE, "rb") as stream:
+            if stream.read(len(_GIT_LFS)) == _GIT_LFS:
+                raise InputError(
+                    "holds no weights, only the place where git keeps them",
+                    path=folder / _WEIGHTS_FILE,
+                    hint="Get the files themselves: git lfs pull, in that folder.",
+                )
+        return SpeechBrainXVector(config, folder)
     try:
-        return SpeechBrainXVector(config, config.source, {})
+        return SpeechBrainXVector(config, None)
+    except InputError:
+        raise
     except Exception as error:  # requests, httpx, huggingface_hub and speechbrain each have errors of their own
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise InputError(
             f"cannot get the model {config.source} from the Hugging Face hub",
-            got=reason,
+            got=reason(error),
             hint="Either make the hub reachable once (it is cached), or give a local copy of the repository with "
             "--xvector-source DIR; --xvector campplus is another model that needs no hub.",
         ) from error

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Copyright 2026  ssdiar authors
+# Apache 2.0
+
+# Stage 1: from one of the three corpora that are called CALLHOME to a data directory. Reads the corpus where it is (no
+# audio is copied) and writes <data-root>/<set>/: wav.scp, reco2dur, ref.rttm, all.uem (the annotated extent),
+# reco2num_spk, utt2spk, spk2utt, and more as the corpus has it; see README.md. Audio of two channels is heard as their
+# mix by all stages. Recordings that are missing, unreadable or inconsistent are left out, named in the log and in
+# left_out. The directory appears when it is complete; a rerun with the same corpus and options leaves it alone.
+
+# Begin configuration section.
+corpus_dir=
+corpus=auto
+subset=all
+set=callhome
+data_root=data
+python=${PYTHON:-python3}
+verbose=1
+# End configuration section.
+
+here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+script=$(basename "$0")
+
+help_message="Usage: $0 [options] --corpus-dir <dir>
+ e.g.: $0 --corpus-dir ~/LDC --subset two-speaker
+  --corpus-dir <dir>         # folder with audio and annotation of one corpus, at any depth, links followed (required)
+  --corpus <auto|callhome_english|cabank|sre2000>
+                             # LDC97S42 + LDC97T14, TalkBank CABank, or LDC2001S97 + sre2000-key; auto: by its files
+  --subset <all|two-speaker|part|n|file>
+                             # all usable recordings (default); those with two speakers in the annotation; a part of
+                             # the corpus (train, devtest, evltest; callhome1, callhome2); the first n; a list of ids
+  --set <name|callhome>      # name of the data directory
+  --data-root <dir|data>     # where data directories are
+  --python <path|$python>    # Python that has the requirements
+  --verbose <0|1|2>          # 0: warnings only, 1: progress (default), 2: details
+  --config <file>            # options as name=value lines, read before the others"
+
+echo "$0 $*" >&2
+
+# shellcheck source=/dev/null
+if [ -f path.sh ]; then . ./path.sh; fi
+utils=utils
+[ -f "$utils/parse_options.sh" ] || utils=$here/../../../utils
+# shellcheck source=/dev/null
+. "$utils/parse_options.sh" || exit 1
+set -euo pipefail
+
+if [ $# != 0 ] || [ -z "$corpus_dir" ]; then
+  printf '%s: error: expected --corpus-dir <dir> and options only, got %s\n%s\n' "$script" "${1:-no --corpus-dir}" \
+    "$help_message" >&2
+  exit 1
+fi
+
+"$python" "$here/prepare_data.py" --verbose "$verbose" --corpus "$corpus" --subset "$subset" --set "$set" \
+  --data-root "$data_root" "$corpus_dir" || exit 1
+PYTHON=$python "$utils/validate_data_dir.sh" --no-feats --no-text "$data_root/$set" >&2

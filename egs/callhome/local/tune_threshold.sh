@@ -1,0 +1,1 @@
+../../../local/tune_threshold.sh

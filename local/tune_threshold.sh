@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# Copyright 2026  ssdiar authors
+# Apache 2.0
+
+# Result of a system whose number of speakers comes from a threshold (cluster_ssl.sh --threshold), tuned in two folds as
+# Kaldi's callhome_diarization does it: each threshold of a list is tried on all recordings; the one with the lowest DER
+# on one half of them is taken for the other half, and the two halves are scored together. No recording has a say in its
+# own threshold, but the reference of the other half has: the result says "tuned on the other fold".
+#
+# Comes after extract_xvectors.sh, does what stages 5 to 7 do; <out-dir> is then a system's directory like any other
+# (labels, rttm, meta.json, score/). What was tried is in <out-dir>/tuning: table.txt, result.json, threshold_*/.
+
+# Begin configuration section.
+system=xvector_ahc
+system_options=
+thresholds="0 0.05 0.1 0.15 0.2 0.25 0.3 0.35 0.4 0.45 0.5 0.55 0.6 0.65 0.7"
+fold1=
+fold2=
+protocol=forgiving
+scorer=ssdiar
+seed=0
+nj=2
+cmd=run.pl
+overwrite=false
+python=${PYTHON:-python3}
+verbose=1
+# End configuration section.
+
+here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+script=$(basename "$0")
+
+help_message="Usage: $0 [options] <data-dir> <subsegments-dir> <xvector-dir> <out-dir>
+ e.g.: $0 data/mini exp/mini/subsegments exp/mini/xvectors_campplus exp/mini/xvector_ahc_tuned
+  --system <name|$system>   # conf/systems/<name>.yaml, or the path of such a file
+  --system-options <\"name=value ..\"> # put over what that file says
+  --thresholds <\"x y ..\">      # cosines to try, see cluster_ssl.sh --threshold (default 0 to 0.7 by 0.05); of equally
+                               # good ones the first is taken
+  --fold1 <file>, --fold2 <file>
+                               # lists of recordings; without any, every other recording by name; with one, the rest
+  --protocol <forgiving|fair|full>
+                               # whose DER is tuned for; all three are scored in the end (default forgiving)
+  --scorer <ssdiar|md-eval|dscore>
+                               # of the final score (default ssdiar); see score_der.sh
+  --seed <n|0>                 # see cluster_ssl.sh
+  --nj <n|2>                   # parallel jobs, at most one per recording; no say in the result
+  --cmd <command|run.pl>       # how jobs run: run.pl, or slurm.pl or queue.pl with their options
+  --overwrite <true|false>     # true: try everything again (default false)
+  --python <path|$python>      # Python that has the requirements
+  --verbose <0|1|2>            # 0: warnings only, 1: progress (default), 2: details
+  --config <file>              # options as name=value lines, read before the others"
+
+echo "$0 $*" >&2
+
+# shellcheck source=/dev/null
+if [ -f path.sh ]; then . ./path.sh; fi
+utils=utils
+[ -f "$utils/parse_options.sh" ] || utils=$here/../utils
+# shellcheck source=/dev/null
+. "$utils/parse_options.sh" || exit 1
+set -euo pipefail
+
+if [ $# != 4 ]; then
+  printf '%s: error: expected <data-dir> <subsegments-dir> <xvector-dir> <out-dir>, got %d arguments\n%s\n' \
+    "$script" $# "$help_message" >&2
+  exit 1
+fi
+data=$1
+subsegments=$2
+xvectors=$3
+out=$4
+steps=$here/../steps/diar
+common=(--python "$python" --verbose "$verbose")
+quiet=(--python "$python" --verbose "$((verbose > 1 ? verbose : 0))")
+
+"$python" "$here/tune_threshold.py" --verbose "$verbose" plan --thresholds="$thresholds" --fold1="$fold1" \
+  --fold2="$fold2" --protocol="$protocol" -- "$data" "$xvectors" "$out" || exit 1
+
+for threshold in $thresholds; do
+  dir=$out/tuning/threshold_$threshold
+  if [ "$verbose" != 0 ]; then echo "$script: threshold $threshold" >&2; fi
+  log=$out/tuning/threshold_$threshold.log
+  if ! {
+    "$steps/cluster_ssl.sh" "${quiet[@]}" --system "$system" --system-options "$system_options" \
+      --threshold "$threshold" --seed "$seed" --nj "$nj" --cmd "$cmd" --overwrite "$overwrite" "$xvectors" "$dir" &&
+      "$steps/make_rttm.sh" "${quiet[@]}" "$subsegments" "$dir" &&
+      "$steps/score_der.sh" "${quiet[@]}" --protocols "$protocol" "$data" "$dir"
+  } >"$log" 2>&1; then
+    cat "$log" >&2
+    exit 1
+  fi
+done
+
+"$python" "$here/tune_threshold.py" --verbose "$verbose" choose "$out" || exit 1
+"$steps/make_rttm.sh" "${common[@]}" "$subsegments" "$out"
+"$steps/score_der.sh" "${common[@]}" --scorer "$scorer" \
+  --num-spk-source "threshold tuned on the other fold ($protocol)" "$data" "$out"

@@ -1,0 +1,158 @@
+"""CallHome English of TalkBank's CABank: mp3 or wav audio, transcripts in CHAT with time bullets.
+
+A CHAT transcript (``NNNN.cha``, UTF-8) has headers that begin with ``@``, main lines that begin with ``*``, the code
+of a participant and a colon, dependent lines that begin with ``%``, and continuation lines that begin with a tab. A
+time bullet is ``start_end`` in milliseconds between two characters U+0015, in older files with ``%snd:"<media>"_``
+before it::
+
+    @Participants:	A Subject, B Subject
+    @Media:	0638, audio
+    *A:	right . <U+0015>200460_200690<U+0015>
+
+The reader is our own because a reference must not silently be less than its transcript: the one maintained Python
+package (pylangacq) takes of several bullets in an utterance the first alone, names no lines in its errors, refuses
+files for what has nothing to do with times, and takes a file cut short. Source: the CHAT manual of TalkBank.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssdiar.corpora.corpus import Call, Collector, Corpus, audio_by_stem, files_below, join_turns
+from ssdiar.errors import InputError
+from ssdiar.io.rttm import Turn
+from ssdiar.io.tables import check_id, read_lines
+
+NAME = "cabank"
+LICENCE = (
+    "TalkBank's CABank is free of charge for members who accept its rules (licence CC BY-NC-SA, citation of "
+    "doi:10.21415/T5KP54 for CallHome English)"
+)
+_BULLET = re.compile(r'\x15(?:%snd:"[^"\x15]*"_)?([0-9]+)_([0-9]+)\x15')
+_MAIN = re.compile(r"\*([^:\s]+):")
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What of a CHAT file is of use here: language codes, name of the media, turns (in seconds, joined), remarks."""
+
+    languages: tuple[str, ...]
+    media: str | None
+    turns: tuple[Turn, ...]
+    remarks: tuple[str, ...]
+
+
+def transcripts(files: list[Path]) -> list[Path]:
+    """Return those files that are transcripts by their names."""
+    return [path for path in files if path.suffix.lower() == ".cha"]
+
+
+def read_corpus(folder: str | Path) -> Corpus:
+    """Read the transcripts below a folder and find their audio.
+
+    English calls get the ids that LDC gave them, ``en_NNNN``, so that lists of calls are good for both corpora; others
+    are named after their file. A call is left out if its transcript is malformed, has no times, is there twice, or has
+    no audio.
+    """
+    files = list(files_below(Path(folder)))
+    audio, texts, collector = audio_by_stem(files), transcripts(files), Collector()
+    seen: dict[str, Path] = {}
+    for path in texts:
+        try:
+            transcript = read_chat(path)
+            reco = check_id(_call_id(path, transcript), path)
+        except InputError as error:
+            collector.left_out[path.stem] = str(error)
+            continue
+        if reco in seen:
+            collector.calls.pop(reco, None)
+            collector.left_out[reco] = f"two transcripts: {seen[reco]} and {path}"
+            continue
+        seen[reco] = path
+        media = (transcript.media or path.stem).lower()
+        turns = tuple(Turn(reco, turn.speaker, turn.start, turn.end) for turn in transcript.turns)
+        found = audio.get(media) or audio.get(path.stem.lower(), ())
+        collector.add(Call(reco, found, turns, remarks=transcript.remarks))
+    return collector.corpus(NAME, LICENCE, texts)
+
+
+def _call_id(path: Path, transcript: Transcript) -> str:
+    is_english_call = path.stem.isdigit() and transcript.languages[:1] == ("eng",)
+    return f"en_{path.stem}" if is_english_call else path.stem
+
+
+def read_chat(path: str | Path) -> Transcript:
+    """Read one CHAT transcript; its turns are of a recording named after the file.
+
+    Every bullet is a stretch of its line's speaker. Lines without bullet say nothing about time and are counted.
+
+    Raises:
+        InputError: No ``@Begin``, no ``@End`` (cut short), a malformed bullet, or a participant that is not announced.
+    """
+    path = Path(path)
+    reco, speakers, headers = path.stem, None, {}
+    turns, without, empty, line = [], 0, 0, 0
+    for line, text in _logical_lines(path):
+        if text.startswith("@"):
+            name, _, value = text[1:].partition(":")
+            headers.setdefault(name.strip(), value.strip())
+            if name == "Participants":
+                speakers = {participant.split()[0] for participant in value.split(",") if participant.strip()}
+        elif text.startswith("*"):
+            speaker = _speaker(path, line, text, speakers)
+            times = _bullets(path, line, text)
+            without += not times
+            turns += [Turn(reco, speaker, start / 1000, end / 1000) for start, end in times if end > start]
+            empty += sum(end <= start for start, end in times)
+    for header in ("Begin", "End"):
+        if header not in headers:
+            what = "not a CHAT transcript" if header == "Begin" else "cut short"
+            raise InputError(what, path=path, line=line or None, expected=f"a line @{header}")
+    remarks = [f"{without} utterances without times"] if without else []
+    remarks += [f"{empty} turns that do not end after they start left out"] if empty else []
+    media = headers.get("Media", "").split(",")[0].strip().strip('"') or None
+    languages = tuple(re.split(r"[,\s]+", headers["Languages"])) if headers.get("Languages") else ()
+    return Transcript(languages, media, join_turns(turns), tuple(remarks))
+
+
+def _logical_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (number of the first line, text) with continuation lines put together."""
+    current: tuple[int, str] | None = None
+    for number, text in read_lines(path):
+        if text.startswith("\t"):
+            if current is None:
+                raise InputError("not a CHAT transcript", path=path, line=number, expected="@, * or % first")
+            current = (current[0], f"{current[1]} {text.strip()}")
+            continue
+        if current is not None:
+            yield current
+        text = text.removeprefix("\ufeff")
+        if not text.startswith(("@", "*", "%")):
+            raise InputError(
+                "not a CHAT line", path=path, line=number, expected="@, *, % or a tab first", got=text[:40]
+            )
+        current = (number, text)
+    if current is not None:
+        yield current
+
+
+def _speaker(path: Path, line: int, text: str, speakers: set[str] | None) -> str:
+    match = _MAIN.match(text)
+    if match is None:
+        raise InputError("no speaker", path=path, line=line, expected="*<participant>: ...", got=text.split()[0])
+    if speakers is None or match[1] not in speakers:
+        names = " ".join(sorted(speakers)) if speakers else "an @Participants line before it"
+        raise InputError("unknown participant", path=path, line=line, expected=names, got=match[1])
+    return match[1]
+
+
+def _bullets(path: Path, line: int, text: str) -> list[tuple[int, int]]:
+    times = [(int(start), int(end)) for start, end in _BULLET.findall(text)]
+    rest = _BULLET.sub("", text)
+    if "\x15" in rest:
+        got = rest[rest.index("\x15") :][:40].replace("\x15", "<U+0015>")
+        raise InputError("bad time bullet", path=path, line=line, expected="<U+0015>start_end<U+0015>", got=got)
+    return times

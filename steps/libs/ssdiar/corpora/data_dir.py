@@ -1,0 +1,225 @@
+"""From the calls of a corpus to a data directory: checked against the audio, built aside, published by rename."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+
+from ssdiar.corpora.corpus import Call, Corpus, Selection, files_below
+from ssdiar.errors import InputError
+from ssdiar.io.audio import AudioInfo, probe
+from ssdiar.io.publish import publish_text
+from ssdiar.io.rttm import Turn, write_rttm
+from ssdiar.io.tables import Segment, write_segments, write_table
+from ssdiar.work import file_stamp, fingerprint
+
+# The module that reads a corpus, and its function that finds the files that give the corpus away.
+_READERS = {
+    "callhome_english": ("ldc", "transcripts"),
+    "cabank": ("cabank", "transcripts"),
+    "sre2000": ("sre2000", "keys"),
+}
+CORPORA = tuple(_READERS)
+
+# Annotators' times may be that much after the end of the audio; a transcript that goes on for longer is of other audio.
+_LATEST = 1.0  # seconds
+_VERSION = 1  # of what is written; another one makes directories anew
+
+
+@dataclass(frozen=True)
+class CheckedCall:
+    """A call, the file that its audio is read from, and what that file's header says."""
+
+    call: Call
+    audio: Path
+    info: AudioInfo
+
+
+@dataclass
+class Findings:
+    """What :func:`check` made of a selection: usable calls by id, and by id why others are left out and what is odd."""
+
+    calls: dict[str, CheckedCall] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    remarks: dict[str, list[str]] = field(default_factory=dict)
+
+
+def read_corpus(name: str, folder: str | Path) -> Corpus:
+    """Read a corpus folder.
+
+    Args:
+        name: One of :data:`CORPORA`, or ``auto``: the one that the folder's files are of.
+        folder: Where everything that belongs to the corpus is, at any depth; links are followed.
+
+    Raises:
+        InputError: No such folder, or nothing of that corpus in it; with ``auto``, files of none or of several.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError("no such folder", path=folder, expected="the folder of a corpus")
+    names = [name] if name != "auto" else [_detected(folder)]
+    corpus = _module(names[0]).read_corpus(folder)
+    if not corpus.calls:
+        hint = "\n".join(f"{reco}: {reason}" for reco, reason in list(corpus.left_out.items())[:20]) or None
+        raise InputError(f"no usable recording of {corpus.name}", path=folder, hint=hint)
+    return corpus
+
+
+def _detected(folder: Path) -> str:
+    files = list(files_below(folder))
+    found = [name for name, (_, finder) in _READERS.items() if getattr(_module(name), finder)(files)]
+    if len(found) != 1:
+        raise InputError(
+            "no corpus that is known here" if not found else "files of several corpora",
+            path=folder,
+            expected="transcripts en_NNNN.txt (callhome_english), *.cha (cabank), or fullref.rttm (sre2000)",
+            got=" and ".join(found) if found else f"{len(files)} other files",
+            hint="Say which it is with --corpus." if found else None,
+        )
+    return found[0]
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"ssdiar.corpora.{_READERS[name][0]}")
+
+
+def stamp(corpus: Corpus, selection: Selection) -> str:
+    """Return the line that says what a data directory was made of: the corpus, and a digest of all its input."""
+    files = [file_stamp(path) for path in corpus.sources]
+    audio = {reco: [file_stamp(path) for path in call.audio] for reco, call in selection.calls.items()}
+    return f"{corpus.name} {fingerprint(_VERSION, files, audio, selection.limit)}"
+
+
+def check(selection: Selection, progress: Callable[[str], None]) -> Findings:
+    """Look at the audio of the selected calls until there are enough usable ones.
+
+    Turns are cut at the end of the audio. A call is left out if none of its files can be decoded or if its annotation
+    goes on for more than a second after the audio.
+    """
+    findings = Findings(left_out=dict(selection.left_out))
+    for reco, call in selection.calls.items():
+        if len(findings.calls) == selection.limit:
+            break
+        audio, info, reason = _first_decodable(call)
+        last = max(turn.end for turn in call.turns)
+        if info is None:
+            findings.left_out[reco] = reason
+        elif last > info.duration + _LATEST:
+            findings.left_out[reco] = f"annotated until {last:.2f} s, but {audio} ends at {info.duration:.2f} s"
+        else:
+            remarks = list(call.remarks)
+            if last > info.duration:
+                remarks.append(f"annotated until {last:.3f} s, cut at the end of the audio, {info.duration:.3f} s")
+            findings.calls[reco] = CheckedCall(_cut(call, info.duration), audio, info)
+            if remarks:
+                findings.remarks[reco] = remarks
+        progress(reco)
+    findings.left_out = dict(sorted(findings.left_out.items()))
+    return findings
+
+
+def _first_decodable(call: Call) -> tuple[Path, AudioInfo | None, str]:
+    """Return (file, what its header says or None, why none is usable)."""
+    reasons = []
+    for path in call.audio:
+        shown = str(path).encode(errors="replace").decode()
+        if shown != str(path) or "\n" in shown or path.name != path.name.strip():
+            reasons.append(f"{shown!r}: a name that wav.scp cannot hold")
+            continue
+        try:
+            return path.absolute(), probe(path), ""
+        except InputError as error:
+            reasons.append(str(error).split("\n")[0] + _decoder_hint(path))
+    return call.audio[0], None, "; ".join(reasons)
+
+
+def _decoder_hint(path: Path) -> str:
+    with open(path, "rb") as stream:
+        is_shortened = b"embedded-shorten" in stream.read(1024)
+    needs = " (shorten-compressed NIST SPHERE: sph2pipe must be on the PATH; ffmpeg knows it as 16 bits only)"
+    return needs if is_shortened and not shutil.which("sph2pipe") else ""
+
+
+def _cut(call: Call, duration: float) -> Call:
+    def end(time: float) -> float:
+        return min(time, duration)
+
+    turns = [Turn(t.reco, t.speaker, t.start, end(t.end)) for t in call.turns if t.start < duration]
+    segments = [Segment(s.id, s.reco, s.start, end(s.end)) for s in call.segments if s.start < duration]
+    return Call(call.reco, call.audio, tuple(turns), call.parts, call.num_spk, tuple(segments), call.remarks)
+
+
+def write_data_dir(out_dir: str | Path, corpus: Corpus, findings: Findings, made_with: str) -> None:
+    """Write a data directory in place of what was there; until it is complete, nothing is changed.
+
+    It holds wav.scp (the corpus's own files, which stages mix to mono), reco2dur, reco2num_spk, ref.rttm, all.uem (from
+    the first to the last annotated turn of each recording), utt2spk and spk2utt ("spk" files name recordings), segments
+    where the corpus states them (else an utterance is a whole recording), the lists of its folds if it has any,
+    left_out (``<recording> <reason>``) and made_with.
+
+    Raises:
+        InputError: ``out_dir`` is something else than a data directory.
+    """
+    out_dir = Path(os.path.abspath(out_dir))
+    if out_dir.exists() and not (out_dir / "made_with").is_file() and not _is_empty_folder(out_dir):
+        what = "is there and was not made here, so it is left alone"
+        raise InputError(what, path=out_dir, hint="Give another --set.")
+    out_dir.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out_dir.name}.", suffix=".tmp", dir=out_dir.parent) as aside:
+        build, old = Path(aside, "new"), Path(aside, "old")
+        build.mkdir()
+        _write_tables(build, corpus, findings)
+        publish_text(build / "made_with", made_with + "\n")
+        # A folder that holds something cannot be replaced by one rename, so the old one steps aside first.
+        if out_dir.exists():
+            os.rename(out_dir, old)
+        try:
+            os.rename(build, out_dir)
+        except OSError:
+            if old.exists():
+                os.rename(old, out_dir)
+            raise
+
+
+def _is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+def _write_tables(folder: Path, corpus: Corpus, findings: Findings) -> None:
+    checked, calls = findings.calls, {reco: checked.call for reco, checked in findings.calls.items()}
+    turns = [turn for call in calls.values() for turn in call.turns]
+    write_table(folder / "wav.scp", {reco: str(c.audio) for reco, c in checked.items()})
+    write_table(folder / "reco2dur", {reco: f"{c.info.duration:.4f}" for reco, c in checked.items()})
+    write_table(folder / "reco2num_spk", {reco: _num_spk(call) for reco, call in calls.items()})
+    write_rttm(folder / "ref.rttm", turns)
+    publish_text(folder / "all.uem", "".join(_uem_line(calls[reco]) for reco in sorted(calls)))
+    segments = [segment for call in calls.values() for segment in call.segments]
+    if segments:
+        write_segments(folder, segments)
+    else:
+        for name in ("utt2spk", "spk2utt"):
+            write_table(folder / name, {reco: reco for reco in calls})
+    for fold in corpus.folds or ():
+        publish_text(folder / fold, "".join(f"{reco}\n" for reco in sorted(calls) if fold in calls[reco].parts))
+    write_table(folder / "left_out", {reco: " ".join(why.split()) for reco, why in findings.left_out.items()})
+
+
+def _num_spk(call: Call) -> int:
+    return len({turn.speaker for turn in call.turns}) if call.num_spk is None else call.num_spk
+
+
+def _uem_line(call: Call) -> str:
+    start, end = min(turn.start for turn in call.turns), max(turn.end for turn in call.turns)
+    return f"{call.reco} 1 {start:.3f} {end:.3f}\n"
+
+
+def annotated_seconds(calls: Mapping[str, CheckedCall]) -> float:
+    """Return the sum of the annotated extents."""
+    extents = [[(turn.start, turn.end) for turn in checked.call.turns] for checked in calls.values()]
+    return sum(max(end for _, end in extent) - min(start for start, _ in extent) for extent in extents)

@@ -1,0 +1,98 @@
+"""CALLHOME American English of the Linguistic Data Consortium: speech LDC97S42, transcripts LDC97T14.
+
+Audio is ``data/{train,devtest,evltest}/en_NNNN.sph``: NIST SPHERE, 8 kHz, mu-law, one side of the call per channel,
+usually shorten-compressed. Transcripts are ``transcrpt/{train,devtest,evaltest}/en_NNNN.txt`` (ISO 8859-1): a
+contiguous stretch of 10 minutes (5 in the evaluation part) of a call of up to 30, one turn per line::
+
+    #Language: eng
+    462.58 468.59 B: That's where, that's where I guess, they would, %um, they
+    get involved in initial public offering
+
+The letter is the side of the call; B1, B2 ... are further speakers on it. Lines that do not begin with two times go on
+with the text before them. Sources: LDC's catalogue pages of both, and how Kaldi (fisher_callhome_spanish, the same
+series) and lhotse (callhome_english) read them.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ssdiar.corpora.corpus import Call, Collector, Corpus, audio_by_stem, files_below, join_turns
+from ssdiar.errors import InputError
+from ssdiar.io.rttm import Turn
+
+NAME = "callhome_english"
+LICENCE = (
+    "CALLHOME American English Speech (LDC97S42) and Transcripts (LDC97T14) are licensed by the Linguistic Data "
+    "Consortium; you must hold both"
+)
+PARTS = {"train": "train", "devtest": "devtest", "evltest": "evltest", "evaltest": "evltest"}
+_CALL = re.compile(r"[a-z]{2}_[0-9]{4}")
+_TIME = r"([0-9]+(?:\.[0-9]*)?)"
+_TIMES = re.compile(rf"{_TIME}\s+{_TIME}(?=\s|$)\s*(\S*)")
+_SPEAKER = re.compile(r"([AB][0-9]*):")
+
+
+def transcripts(files: list[Path]) -> list[Path]:
+    """Return those files that are transcripts by their names."""
+    return [path for path in files if path.suffix.lower() == ".txt" and _CALL.fullmatch(path.stem.lower())]
+
+
+def read_corpus(folder: str | Path) -> Corpus:
+    """Read the transcripts below a folder and find their audio.
+
+    A call is left out if its transcript is malformed, has no turns, is there twice, or has no audio. Audio without a
+    transcript is left out too.
+    """
+    files = list(files_below(Path(folder)))
+    audio, texts, collector = audio_by_stem(files), transcripts(files), Collector()
+    by_reco: dict[str, list[Path]] = {}
+    for path in texts:
+        by_reco.setdefault(path.stem.lower(), []).append(path)
+    for reco, paths in by_reco.items():
+        if len(paths) > 1:
+            collector.left_out[reco] = f"two transcripts: {paths[0]} and {paths[1]}"
+            continue
+        try:
+            turns, remarks = read_transcript(paths[0], reco)
+        except InputError as error:
+            collector.left_out[reco] = str(error)
+            continue
+        places = [paths[0], *audio.get(reco, ())]
+        parts = frozenset(PARTS[name] for path in places if (name := path.parent.name.lower()) in PARTS)
+        collector.add(Call(reco, audio.get(reco, ()), turns, parts, remarks=remarks))
+    for reco in audio.keys() - by_reco.keys():
+        if _CALL.fullmatch(reco):
+            collector.left_out[reco] = "no transcript"
+    return collector.corpus(NAME, LICENCE, texts)
+
+
+def read_transcript(path: str | Path, reco: str) -> tuple[tuple[Turn, ...], tuple[str, ...]]:
+    """Read one transcript; return its turns in seconds, joined, and remarks.
+
+    Raises:
+        InputError: A line has two times but no side of the call after them, or the file begins with something else.
+    """
+    turns, empty = [], 0
+    for number, line in enumerate(Path(path).read_bytes().decode("latin-1").splitlines(), 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        match = _TIMES.match(text)
+        if match is None:
+            if not turns and not empty:
+                got = text[:40]
+                raise InputError("not a transcript", path=path, line=number, expected="<start> <end> A: ...", got=got)
+            continue
+        speaker = _SPEAKER.match(match[3])
+        if speaker is None:
+            expected = "A: or B: (or A1:, B1: ...) after the times"
+            raise InputError("no speaker", path=path, line=number, expected=expected, got=match[3] or "nothing")
+        start, end = float(match[1]), float(match[2])
+        if end > start:
+            turns.append(Turn(reco, speaker[1], start, end))
+        else:
+            empty += 1
+    remarks = (f"{empty} turns that do not end after they start left out",) if empty else ()
+    return join_turns(turns), remarks

@@ -1,0 +1,289 @@
+"""The report page: one HTML file with its style, script, data and charts inside, that asks nothing of a network.
+
+What Matplotlib can draw is drawn here (:mod:`ssdiar.report.charts`), the text is Jinja's; the timelines are elements
+that ``templates/page.js`` makes of the data when a recording is opened, because they move with the audio player.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssdiar.io.rttm import Turn
+from ssdiar.io.tables import Segment
+from ssdiar.regions import Regions
+from ssdiar.report import charts
+from ssdiar.report.marks import KINDS, by_speaker, error_regions, match_speakers
+from ssdiar.report.recordings import Shown, Vectors
+from ssdiar.report.systems import System
+from ssdiar.report.table import table_parts
+from ssdiar.scoring.der import PROTOCOLS, Protocol
+from ssdiar.scoring.score_file import Rates, Score, percent
+
+_TEMPLATES = Path(__file__).resolve().parent / "templates"
+_MOST_BARS = 40  # of one chart; the table beside it has all recordings
+
+
+def render(
+    title: str,
+    systems: Sequence[System],
+    recordings: Sequence[Shown],
+    audio: Mapping[str, str],
+    vectors: Callable[[str], Sequence[Vectors]],
+    most_pictures: int = 30,
+    digest: str = "",
+) -> str:
+    """Return the page.
+
+    Args:
+        title: Name of the set.
+        systems: In the order of the table.
+        recordings: In any order; they are shown worst first.
+        audio: URL by recording; a recording that is not in it is shown without a player.
+        vectors: Gives the vectors of a recording; called for those that get pictures of them.
+        most_pictures: So many recordings get pictures of their vectors, the worst first, to keep the page light.
+        digest: Of what the page is made of, for :func:`is_made_of`.
+    """
+    import jinja2
+
+    views = [_view(number, system, score, recordings) for number, system in enumerate(systems) for score in _scores(system)]
+    first = _first_view(views)
+    order = _worst_first(first, recordings)
+    lines = {system.name: number for number, system in enumerate(systems)}
+    shown = {reco.id: reco for reco in recordings}
+    sections = [
+        _section(shown[reco], systems, lines, audio.get(reco), vectors(reco) if place < most_pictures else ())
+        for place, reco in enumerate(order)
+    ]
+    script = (_TEMPLATES / "page.js").read_text(encoding="utf-8")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )
+    environment.filters["clock"] = clock
+    return environment.get_template("page.html.jinja").render(
+        title=title,
+        digest=digest,
+        facts=_facts(systems, recordings),
+        summary=_summary(systems),
+        views=views,
+        first=first["key"] if first else "",
+        systems=[system.name for system in systems],
+        protocols=_protocols(systems),
+        sections=sections,
+        skipped=max(0, len(order) - most_pictures),
+        data={section["id"]: section.pop("data") for section in sections},
+        orders={view["key"]: view["order"] for view in views},
+        kinds=KINDS,
+        speaker_colours=charts.SPEAKER_COLOURS,
+        style=(_TEMPLATES / "page.css").read_text(encoding="utf-8"),
+        script=script,
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+
+
+def is_made_of(file: Path, digest: str) -> bool:
+    """Tell whether a page is there that was rendered with this digest."""
+    if not file.is_file():
+        return False
+    with open(file, "rb") as stream:
+        return f'<meta name="inputs" content="{digest}">'.encode() in stream.read(2000)
+
+
+def clock(seconds: float) -> str:
+    """Return a time or length as m:ss, or h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _facts(systems: Sequence[System], recordings: Sequence[Shown]) -> list[str]:
+    length = sum(reco.seconds for reco in recordings)
+    without = sum(reco.reference is None for reco in recordings)
+    facts = [f"{len(recordings)} recordings, {clock(length)}", f"{len(systems)} systems"]
+    if without:
+        facts.append("no reference" if without == len(recordings) else f"{without} recordings without reference")
+    return facts
+
+
+def _scores(system: System) -> list[Score]:
+    """Return the scores that are of the RTTM as it is, protocols in their usual order."""
+    known = [*PROTOCOLS, *sorted(system.scores.keys() - PROTOCOLS.keys())]
+    return [system.scores[name] for name in known if name in system.scores and name not in system.outdated]
+
+
+def _protocols(systems: Sequence[System]) -> list[Protocol]:
+    return list({score.protocol.name: score.protocol for system in systems for score in _scores(system)}.values())
+
+
+def _summary(systems: Sequence[System]) -> dict[str, Any]:
+    """Return the table of :mod:`ssdiar.report.table` turned to one row per system, its parts side by side."""
+    parts = table_parts(systems)
+    rows = [
+        {"words": rows[0][:4], "parts": [row[4:] for row in rows]} for rows in zip(*(part.rows for part in parts), strict=True)
+    ]
+    return {"terms": [part.terms for part in parts], "rows": rows}
+
+
+def _view(number: int, system: System, score: Score, recordings: Sequence[Shown]) -> dict[str, Any]:
+    """Return what one system scored under one protocol, per recording."""
+    lengths = {reco.id: reco.seconds for reco in recordings}
+    order = sorted(score.recordings, key=lambda reco: (-_badness(score.recordings[reco]), reco))
+    rows = [(reco, score.recordings[reco]) for reco in order]
+    title = f"DER per recording, {system.name}, {score.protocol.name}"
+    links = {reco: f"#r-{reco}" for reco in order}
+    cells = [
+        {
+            "id": reco,
+            "seconds": lengths.get(reco),
+            "num_spk": score.num_spk[reco],
+            "parts": [percent(rates.fraction(kind)) for kind in KINDS],
+            "der": percent(rates.der),
+        }
+        for reco, rates in rows
+    ]
+    return {
+        "key": f"{number} {score.protocol.name}",
+        "title": title,
+        "rows": cells,
+        "order": order,
+        "chart": charts.der_chart(rows[:_MOST_BARS], links, title) if rows else "",
+        "left_out": max(0, len(rows) - _MOST_BARS),
+        "der": score.total.der,
+    }
+
+
+def _der(system: System, protocol: Protocol, reco: str) -> str:
+    scores = [score for score in _scores(system) if score.protocol.name == protocol.name]
+    return percent(scores[0].recordings[reco].der) if scores and reco in scores[0].recordings else "-"
+
+
+def _badness(rates: Rates) -> float:
+    return rates.der if rates.der is not None else -1.0
+
+
+def _first_view(views: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Return what the page opens with: the first protocol, and its best system."""
+    protocol = views[0]["key"].split()[1] if views else None
+    same = [view for view in views if view["key"].split()[1] == protocol and view["der"] is not None]
+    return min(same, key=lambda view: view["der"], default=views[0] if views else None)
+
+
+def _worst_first(view: Mapping[str, Any] | None, recordings: Sequence[Shown]) -> list[str]:
+    """Return the recordings by that view, those that it does not have by name behind them."""
+    known = {reco.id for reco in recordings}
+    first = [reco for reco in (view["order"] if view else []) if reco in known]
+    return first + sorted(known - set(first))
+
+
+def _section(
+    reco: Shown, systems: Sequence[System], lines: Mapping[str, int], audio: str | None, vectors: Sequence[Vectors]
+) -> dict[str, Any]:
+    """Return everything about one recording; its key ``data`` is what the timeline is made of."""
+    lanes, colours = _lanes(reco, systems)
+    trained = {name: history for name, history in reco.histories.items() if history["iterations"]}
+    return {
+        "id": reco.id,
+        "seconds": reco.seconds,
+        "audio": audio,
+        "audio_missing": reco.audio is None,
+        "has_reference": reco.reference is not None,
+        "der": {protocol.name: [_der(s, protocol, reco.id) for s in systems] for protocol in _protocols(systems)},
+        "talk": _talk(lanes, reco),
+        "histories": reco.histories,
+        "lines": [(name, lines[name] % 6) for name in trained],
+        "charts": [
+            charts.clusters_chart(trained, lines, f"Clusters per outer iteration, {reco.id}"),
+            charts.loss_chart(trained, lines, f"Loss per epoch, {reco.id}"),
+        ]
+        if trained
+        else [],
+        "pictures": [_picture(reco, one, colours) for one in vectors],
+        "data": {"seconds": round(reco.seconds, 3), "lanes": lanes},
+    }
+
+
+def _lanes(reco: Shown, systems: Sequence[System]) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """Return the timelines of a recording, and the colour of each reference speaker.
+
+    A lane is the reference or a system: rows (a speaker each: name, colour, regions) and errors by protocol and kind.
+    System speakers have the colour of the reference speaker that the DER maps them to.
+    """
+    reference = reco.reference or []
+    colours = {name: number for number, name in enumerate(by_speaker(reference))}
+    lanes = []
+    if reco.reference is not None:
+        rows = [_row(name, "", colours[name], regions) for name, regions in by_speaker(reference).items()]
+        lanes.append({"name": "Reference", "system": None, "rows": rows, "errors": {}})
+    for number, system in enumerate(systems):
+        turns = reco.turns[system.name]
+        matches = match_speakers(reference, turns, reco.regions)
+        free = len(colours)
+        rows = []
+        for name, regions in by_speaker(turns).items():
+            colour = colours.get(matches.get(name, ""), free)
+            free += name not in matches
+            rows.append(_row(name, matches.get(name, ""), colour, regions))
+        rows.sort(key=lambda row: row["colour"])
+        errors = {}
+        if reco.reference is not None:
+            protocols = [score.protocol for score in _scores(system)] or [PROTOCOLS["full"]]
+            errors = {protocol.name: _marks(reference, turns, reco, protocol) for protocol in protocols}
+        lanes.append({"name": system.name, "system": number, "rows": rows, "errors": errors})
+    return lanes, colours
+
+
+def _row(name: str, match: str, colour: int, regions: Regions) -> dict[str, Any]:
+    times = [[round(start, 3), round(end, 3)] for start, end in regions]
+    return {"name": name, "match": match, "colour": colour % len(charts.SPEAKER_COLOURS), "turns": times}
+
+
+def _marks(reference: list[Turn], turns: list[Turn], reco: Shown, protocol: Protocol) -> dict[str, list[list[float]]]:
+    marks: dict[str, list[list[float]]] = {kind: [] for kind in KINDS}
+    for mark in error_regions(reference, turns, reco.regions, protocol):
+        marks[mark.kind].append([round(mark.start, 3), round(mark.end, 3)])
+    return marks
+
+
+def _talk(lanes: Sequence[Mapping[str, Any]], reco: Shown) -> list[dict[str, Any]]:
+    """Return the talk time of every speaker of every lane: seconds, and its share of the recording."""
+    return [
+        {
+            "name": lane["name"],
+            "speakers": [
+                {**row, "seconds": seconds, "share": seconds / reco.seconds if reco.seconds else 0.0}
+                for row in lane["rows"]
+                for seconds in [sum(end - start for start, end in row["turns"])]
+            ],
+        }
+        for lane in lanes
+    ]
+
+
+def _picture(reco: Shown, vectors: Vectors, colours: Mapping[str, int]) -> dict[str, str]:
+    if reco.reference is not None:
+        speakers, by = _speakers_of(vectors.pieces, reco, colours), "reference speaker"
+    else:
+        speakers, by = vectors.labels, "speaker found"
+    picture = charts.vectors_picture(vectors.values, speakers)
+    return {
+        "title": vectors.title,
+        "system": vectors.system,
+        "by": by,
+        "url": "data:image/webp;base64," + base64.b64encode(picture).decode(),
+    }
+
+
+def _speakers_of(pieces: Sequence[Segment], reco: Shown, colours: Mapping[str, int]) -> list[int | None]:
+    """Return the number of the reference speaker who talks most in each piece; None where nobody does."""
+    spans = np.array([(piece.start, piece.end) for piece in pieces])[:, None]
+    talk = np.zeros((len(pieces), 1 + len(colours)))
+    for name, regions in by_speaker(reco.reference or []).items():
+        common = np.minimum(spans[..., 1], regions[:, 1]) - np.maximum(spans[..., 0], regions[:, 0])
+        talk[:, 1 + colours[name]] = np.maximum(common, 0).sum(axis=1)
+    return [None if best == 0 else int(best) - 1 for best in talk.argmax(axis=1)]

@@ -1,0 +1,81 @@
+"""Speech and overlap of a recording, from whatever each is to come from, as regions that later stages can use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ssdiar.data import Recording
+from ssdiar.io.rttm import Turn
+from ssdiar.regions import intersect, subtract, to_hundredths
+from ssdiar.speech.detection import Detector, Smoothing
+from ssdiar.speech.given import given_speech
+from ssdiar.speech.segmentation import Segmentation
+
+
+@dataclass(frozen=True)
+class Found:
+    """What there is in one recording.
+
+    Attributes:
+        duration: Seconds.
+        speech: (n, 2) hundredths of a second, whole numbers, disjoint and in order: speech without the overlap.
+        overlap: (m, 2), the same: overlapped speech.
+        segmentation: The output of the segmentation network, if it was used.
+    """
+
+    duration: float
+    speech: np.ndarray
+    overlap: np.ndarray
+    segmentation: Segmentation | None
+
+
+@dataclass(frozen=True)
+class SpeechFinder:
+    """Where speech comes from, and where overlap does.
+
+    Attributes:
+        detector: What finds speech; None where turns are given.
+        smoothing: What is done to the speech that it finds.
+        overlap: ``given`` by the turns, by the ``network``, or None: all speech counts as that of one speaker.
+        network: The detector with the segmentation network, where overlap or segmentation is wanted; may be
+            ``detector`` itself, which then runs once.
+    """
+
+    detector: Detector | None
+    smoothing: Smoothing | None
+    overlap: Literal["given", "network"] | None
+    network: Detector | None
+
+    def find(self, recording: Recording, turns: Iterable[Turn] = ()) -> Found:
+        """Return speech and overlap of a recording.
+
+        Overlap divides the speech and adds nothing to it: the network's is cut to what counts as speech.
+
+        Args:
+            recording: Its audio is read only if anything is to be detected.
+            turns: Of this recording, where they are given.
+
+        Raises:
+            InputError: Its audio is broken, or a detector lacks its package or weights.
+        """
+        if self.detector is None and self.network is None:
+            duration = recording.seconds()
+            return Found(duration, *given_speech(turns, duration, self.overlap == "given"), None)
+        samples, rate = recording.read()
+        duration = len(samples) / rate
+        heard = None if self.network is None else self.network.detect(samples, rate)
+        if self.detector is None:
+            speech, overlap = given_speech(turns, duration, self.overlap == "given")
+        else:
+            found = heard if self.detector is self.network else self.detector.detect(samples, rate)
+            # Rounded before anything is cut, so that speech and overlap meet exactly.
+            speech = to_hundredths(self.smoothing.apply(found.speech, duration), duration)
+            overlap = speech[:0]
+        if self.overlap == "network":
+            overlap = intersect(to_hundredths(heard.overlap, duration), speech)
+            speech = subtract(speech, overlap)
+        return Found(duration, speech, overlap, None if heard is None else heard.segmentation)

