@@ -53,6 +53,9 @@ def _parse() -> argparse.Namespace:
 
 
 def _plan(options: argparse.Namespace) -> None:
+    for folder in (options.data_dir, options.subsegments_dir):
+        if options.out_dir.exists() and options.out_dir.resolve() == folder.resolve():
+            raise InputError("is input and output at once", path=options.out_dir, expected="another output directory")
     config = read_model_config(options.model)
     if options.xvector_source is not None and not options.xvector_source.is_dir():
         raise InputError("no such folder", path=options.xvector_source, expected=f"a copy of {config.source}")

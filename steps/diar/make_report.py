@@ -44,7 +44,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--systems", default="", help="which systems, in this order (default: all, by name)")
     parser.add_argument("--data-dir", type=Path, help="wav.scp, and the reference where there is one")
     parser.add_argument("--embed-audio", type=stage.boolean, default=False, help="put the audio into the page")
-    parser.add_argument("--pictures", type=stage.whole_number(0), default=30, help="recordings with pictures of vectors")
+    parser.add_argument(
+        "--pictures", type=stage.whole_number(0), default=30, help="recordings with pictures of vectors"
+    )
     return parser.parse_args()
 
 

@@ -17,8 +17,10 @@ import soundfile
 
 DIAR = Path(__file__).resolve().parents[2] / "steps" / "diar"
 # The last flags keep Chromium from looking for its maker's hosts at every start.
-FLAGS = """--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
- --disable-component-update --disable-sync --mute-audio --window-size=1280,1000""".split()
+FLAGS = (
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--mute-audio", "--window-size=1280,1000", "--no-first-run"),
+    *("--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
 EVIL = '<script>alert("x")</script>'
 BEST, OTHER = "ssl$a$&<b>", "xvector_ahc"
 
@@ -101,7 +103,7 @@ def chrome():
 
 @pytest.fixture
 def browser(chrome, page):
-    chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    media(chrome, "light")
     size(chrome, 1280, 1000)
     chrome.get(page.as_uri())
     yield chrome
@@ -111,6 +113,13 @@ def browser(chrome, page):
 def size(chrome, width, height):
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
     chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+
+def media(chrome, scheme):
+    """Choose light or dark, and that pages scroll at once, for clicks to hit what they aim at."""
+    wishes = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}
+    features = [{"name": name, "value": value} for name, value in wishes.items()]
+    chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
 
 def js(browser, text, *args):
@@ -171,7 +180,9 @@ def test_plays_from_the_clicked_second(browser, reco):
         find(browser, f"#r-{reco} summary").click()
     wait(browser, f"$('#r-{reco} audio').readyState >= 1")
     click_at(browser, f"#r-{reco} .strip", 0.6)
-    assert wait(browser, f"!$('#r-{reco} audio').paused && $('#r-{reco} audio').currentTime") == pytest.approx(12, abs=0.6)
+    assert wait(browser, f"!$('#r-{reco} audio').paused && $('#r-{reco} audio').currentTime") == pytest.approx(
+        12, abs=0.6
+    )
     wait(browser, f"$('#r-{reco} audio').currentTime > 12.2")
     assert js(browser, f"return parseFloat($('#r-{reco} .cursor').style.left)") == pytest.approx(61, abs=4)
     assert js(browser, f"return $('#r-{reco} .timeline').getAttribute('aria-valuetext')").startswith("0:12.")
@@ -182,7 +193,14 @@ def test_plays_from_the_clicked_second(browser, reco):
 def test_timeline_by_keyboard(browser):
     timeline = find(browser, "#r-bad .timeline")
     at = "return Number($('#r-bad .timeline').getAttribute('aria-valuenow'))"
-    steps = [("\ue014", 1), ("n", 9.5), ("p", 9.5), ("\ue012", 8.5), ("\ue010", 20), ("\ue011", 0)]  # → n p ← End Home
+    steps = [
+        ("\ue014", 1),
+        ("n", 9.75),
+        ("p", 9.75),
+        ("\ue012", 8.75),
+        ("\ue010", 20),
+        ("\ue011", 0),
+    ]  # → n p ← End Home
     for key, expected in steps:
         timeline.send_keys(key)
         assert js(browser, at) == pytest.approx(expected, abs=0.06), key
@@ -194,9 +212,13 @@ def test_timeline_by_keyboard(browser):
 
 def test_zoom(browser):
     width = "return $('#r-bad .strip').offsetWidth / $('#r-bad .scroll').clientWidth"
-    timeline, (minus, plus, whole) = find(browser, "#r-bad .timeline"), [
-        find(browser, f"#r-bad [aria-label='{name}']") for name in ("Zoom out", "Zoom in", "Show the whole recording")
-    ]
+    timeline, (minus, plus, whole) = (
+        find(browser, "#r-bad .timeline"),
+        [
+            find(browser, f"#r-bad [aria-label='{name}']")
+            for name in ("Zoom out", "Zoom in", "Show the whole recording")
+        ],
+    )
     ticks = "return document.querySelectorAll('#r-bad .axis span').length"
     before = js(browser, ticks)
     plus.click()
@@ -263,18 +285,16 @@ def test_pictures_and_charts_of_training(browser):
     ]
     js(browser, "$('#r-good .picture img').scrollIntoView()")
     assert wait(browser, "$('#r-good .picture img').naturalWidth") == 720
-    assert js(browser, "return [...$('#r-good .chart svg').querySelectorAll('text')].map((t) => t.textContent)")[-3:] == [
-        "4",
-        "2",
-    ] or "2" in js(browser, "return $('#r-good .chart svg').textContent")
+    drawn = js(browser, "return [...document.querySelectorAll('#r-good .chart svg')].map((one) => one.textContent)")
+    assert "outer iteration" in drawn[0]
+    assert "epoch" in drawn[1]
 
 
 def test_dark_mode_and_phone(browser):
     light = js(browser, "return getComputedStyle(document.body).backgroundColor")
     ink = "return getComputedStyle($('.view:not([hidden]) .chart text')).fill"
     dark_ink = js(browser, ink)
-    dark = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", dark)
+    media(browser, "dark")
     assert js(browser, "return getComputedStyle(document.body).backgroundColor") != light
     assert js(browser, ink) != dark_ink, "charts follow"
     size(browser, 390, 844)

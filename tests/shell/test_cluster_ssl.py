@@ -1,4 +1,4 @@
-"""cluster_ssl.sh as users call it, on made x-vectors: results, reruns, odd recordings, x-vectors of others, bad input."""
+"""cluster_ssl.sh as users call it, on made x-vectors: results, reruns, odd recordings, other toolkits, bad input."""
 
 import json
 import os
@@ -144,16 +144,17 @@ def test_a_rerun_does_what_is_missing_or_changed(work):
     assert "cluster_ssl.sh: nothing to do, all" in again.stdout
     changed = [path for path, stamp in before.items() if path.is_file() and path.stat().st_mtime_ns != stamp]
     assert [path.name for path in changed if path.name != ".plan.json"] == []
-    for damage in (
-        lambda: (work / "out/parts/b.x.labels").unlink(),
-        lambda: (work / "out/parts/b.x.labels").write_text("b.x-0000000-0000075 1\n"),
-        lambda: (work / "out/history/b.x.json").unlink(),
-        lambda: (work / "out/.done/b.x.json").write_text("{"),
-    ):
-        damage()
-        run(work, "--nj", "1", "x vectors", "out")
-        assert redone(work) == ["b.x"]
-        assert (work / "out/labels").read_bytes() == wanted
+    (work / "out/parts/b.x.labels").unlink()
+    run(work, "--nj", "1", "x vectors", "out")
+    assert redone(work) == ["b.x"]
+    (work / "out/parts/a.labels").write_text("a-0000000-0000075 1\n")
+    (work / "out/history/b.x.json").unlink()
+    (work / "out/.done/c-1.json").write_text("{")
+    (work / "out/.tmp.left").mkdir()
+    run(work, "--nj", "1", "x vectors", "out")
+    assert redone(work) == list(SIZES)
+    assert (work / "out/labels").read_bytes() == wanted
+    assert not (work / "out/.tmp.left").exists()
     (work / "out/labels").unlink()
     run(work, "x vectors", "out")
     assert (work / "out/labels").read_bytes() == wanted

@@ -177,56 +177,43 @@ def test_the_shipped_config_holds_the_defaults(work):
     assert "nothing to do, all 3" in run(work, "--config", config, "my data", "out").stdout
 
 
-def test_silero(work):
-    run(work, "--sad", "silero", "my data", "out")
-    found = regions(work)
-    assert {reco for reco, *_ in found} == {"a", "b"}
-    assert all(0 <= start < end <= 8 for _, start, end in found)
-    meta = json.loads((work / "out/meta.json").read_text())
-    assert (meta["options"]["sad_onset"], meta["options"]["sad_pad"]) == (0.3, 0.25)
-    assert len(meta["sad_weights"][0]) == 64
-
-
 def test_pyannote_with_its_segmentation_kept(work):
-    run(work, "--sad", "pyannote", "--overlap", "label", "--sad-step", "5", "--nj", "1", "my data", "out")
-    found, overlap = regions(work), regions(work, "overlap.segments")
-    assert {reco for reco, *_ in found} == {"a", "b"}
-    for reco, start, end in overlap:
-        assert not any(r == reco and s < end and start < e for r, s, e in found)
+    options = ("--sad", "pyannote", "--sad-step", "5")
+    run(work, *options, "--overlap", "label", "--nj", "1", "my data", "out")
+    assert {reco for reco, *_ in regions(work)} == {"a", "b"}
     assert sorted(os.listdir(work / "out/segmentation")) == ["a.npz", "b.npz", "q.npz"]
-    segmentation = read_segmentation(work / "out/segmentation/a.npz")
-    assert segmentation.probabilities.shape == (1, 470, 7)
+    assert read_segmentation(work / "out/segmentation/a.npz").probabilities.shape == (1, 471, 7)
     assert json.loads((work / "out/meta.json").read_text())["options"]["overlap"] == "label"
     # What label and drop cut out is the same.
-    assert "nothing to do" in run(work, "--sad", "pyannote", "--sad-step", "5", "my data", "out").stdout
+    assert "nothing to do" in run(work, *options, "my data", "out").stdout
     assert json.loads((work / "out/meta.json").read_text())["options"]["overlap"] == "drop"
-    # An option of overlap has a say, and so does a segmentation file that is gone.
-    (work / "out/segmentation/q.npz").unlink()
-    options = ("--sad", "pyannote", "--sad-step", "5")
-    assert "q: " in run_log(work, *options)
-    assert "a: " in run_log(work, *options, "--overlap-threshold", "0.9")
-    run(work, "my data", "out")
+    run(work, "--sad", "oracle", "my data", "out")
     assert not (work / "out/segmentation").exists()
 
 
-def run_log(work, *options):
-    run(work, "--nj", "1", *options, "my data", "out")
-    return (work / "out/log/detect_speech.1.log").read_text()
-
-
-def test_overlap_of_the_network_divides_the_speech_of_another_detector(work):
-    run(work, "--overlap", "keep", "my data", "whole")
-    run(work, "--overlap-detector", "pyannote", "--overlap-threshold", "0.001", "--overlap-min", "0", "my data", "out")
+def test_silero_and_overlap_of_the_network(work):
+    every = (
+        "--sad",
+        "silero",
+        "--sad-onset",
+        "0",
+        "--sad-gap",
+        "9",
+        "--overlap-min",
+        "0",
+        "--overlap-threshold",
+        "0.001",
+    )
+    run(work, *every, "--overlap-detector", "pyannote", "--nj", "1", "my data", "out")
     speech, overlap = regions(work), regions(work, "overlap.segments")
     assert overlap
-    whole = sum(end - start for _, start, end in regions(work, out="whole"))
-    assert sum(end - start for _, start, end in speech + overlap) == pytest.approx(whole)
+    assert sum(end - start for _, start, end in speech + overlap) == pytest.approx(24)
     assert (work / "out/segmentation/b.npz").exists()
-    options = json.loads((work / "out/meta.json").read_text())["options"]
-    assert (options["sad"], options["overlap_detector"], options["sad_step"]) == ("webrtc", "pyannote", 2.5)
-    run(work, "--sad", "oracle", "--overlap-detector", "none", "--segmentation", "true", "my data", "out")
-    assert regions(work, "overlap.segments") == []
-    assert (work / "out/segmentation/b.npz").exists()
+    meta = json.loads((work / "out/meta.json").read_text())
+    assert meta["speech_source"] == "silero"
+    expected = {"overlap_detector": "pyannote", "sad_onset": 0.0, "sad_offset": 0.0, "sad_pad": 0.25, "sad_step": 2.5}
+    assert {name: meta["options"][name] for name in expected} == expected
+    assert [len(digest) for digest in meta["sad_weights"]] == [64, 64]
 
 
 def test_speech_of_a_file(work):
@@ -238,9 +225,6 @@ def test_speech_of_a_file(work):
     shutil.copy(work / "my data/ref.rttm", work / "others.rttm")
     run(work, "--sad", "./others.rttm", "--overlap", "label", "my data", "out")
     assert regions(work, "overlap.segments") == [("a", 2.5, 3.0)]
-    (work / "others.rttm").write_text("SPEAKER a 1 7 5 <NA> <NA> A <NA> <NA>\n")
-    run(work, "--sad", "./others.rttm", "--overlap", "label", "my data", "out")
-    assert regions(work) == [("a", 7.0, 8.0)]
 
 
 def test_planning_loads_no_torch(work):

@@ -48,9 +48,10 @@ def test_chosen_formats_of_a_file(work):
 
 def test_refusals(work):
     (work / "empty").write_text("")
-    assert "expected some of: audacity textgrid csv webvtt, got srt" in export(
-        work, "--formats", "csv srt", "ahc", rc=1
-    ).stderr
+    assert (
+        "expected some of: audacity textgrid csv webvtt, got srt"
+        in export(work, "--formats", "csv srt", "ahc", rc=1).stderr
+    )
     assert "empty: no SPEAKER line" in export(work, "empty", rc=1).stderr
     assert "nothing: no such file" in export(work, "nothing", rc=1).stderr
     assert "expected <rttm-or-system-dir>" in export(work, rc=1).stderr

@@ -1,12 +1,17 @@
 """make_report.sh as users call it: the table on paper and on the terminal, and what it refuses."""
 
+import base64
+import io
 import json
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 DIAR = Path(__file__).resolve().parents[2] / "steps" / "diar"
 UNSCORED = ["-", "-", "-"]
@@ -110,6 +115,60 @@ def test_scores_of_an_older_rttm_are_not_shown(work):
 def test_damaged_score(work, text):
     (work / "exp/mini/best/score/full.json").write_text(text)
     assert "exp/mini/best/score/full.json: not a score file" in report(work, rc=1).stderr
+    assert not (work / "exp/mini/report").exists()
+
+
+def write_data(work, entry):
+    """Make r a recording of 20 s of noise, found through ``entry``."""
+    samples = 0.1 * np.random.default_rng(0).normal(size=20 * 8000)
+    soundfile.write(work / "data/r.flac", samples, 8000)
+    soundfile.write(work / "data/r.aiff", samples, 8000)
+    (work / "data/wav.scp").write_text(f"r {entry}\n")
+
+
+@pytest.mark.parametrize(
+    ("entry", "url"),
+    [
+        ("{data}/r.flac", r"\.\./\.\./\.\./data/r\.flac"),
+        ("{data}/r.aiff", r"audio/r\.[0-9a-f]{12}\.mp3"),
+        ("sox '{data}/r.flac' -t wav - |", r"audio/r\.[0-9a-f]{12}\.mp3"),
+    ],
+)
+def test_audio_is_linked_or_copied(work, entry, url):
+    write_data(work, entry.format(data=work / "data"))
+    report(work, "--data-dir", "data", "--systems", "mute")
+    page = (work / "exp/mini/report/index.html").read_text()
+    link = re.search(r'<audio [^>]*src="([^"]*)"', page)[1]
+    assert re.fullmatch(url, link)
+    assert soundfile.info(work / "exp/mini/report" / link).duration == pytest.approx(20, abs=0.2)
+
+
+def test_embedded_audio_and_a_page_that_is_up_to_date(work):
+    write_data(work, work / "data/r.flac")
+    options = ("--data-dir", "data", "--systems", "mute", "--embed-audio", "true")
+    report(work, *options)
+    page = work / "exp/mini/report/index.html"
+    sound = base64.b64decode(re.search(r'src="data:audio/mpeg;base64,([^"]*)"', page.read_text())[1])
+    assert soundfile.info(io.BytesIO(sound)).duration == pytest.approx(20, abs=0.2)
+    assert "index.html is there and up to date" in report(work, *options).stderr
+    (work / "exp/mini/mute/rttm").write_text(turn("new", 0, 1))
+    assert "wrote exp/mini/report/index.html" in report(work, *options).stderr
+    assert '"name": "new"' in page.read_text()
+
+
+def test_damaged_latent_vectors(work):
+    folder = work / "exp/mini/mute"
+    (folder / ".plan.json").write_text(json.dumps({"settings": {"xvector_dir": str(work / "xvectors")}}))
+    (work / "xvectors").mkdir()
+    (work / "xvectors/segments").write_text("".join(f"r-{n} r {n} {n + 1}\n" for n in range(4)))
+    (work / "xvectors/xvector.scp").write_text("".join(f"r-{n} x.ark:{n}\n" for n in range(4)))
+    (folder / "labels").write_text("".join(f"r-{n} 1\n" for n in range(4)))
+    (folder / "latent").mkdir()
+    np.savez(folder / "latent/r.npz", before=np.ones((3, 2)), after=np.ones((4, 2)))
+    message = "latent/r.npz: bad array before; expected 4 finite rows, got (3, 2)"
+    assert message in report(work, "--systems", "mute", rc=1).stderr
+    (folder / "latent/r.npz").write_bytes(b"PK")
+    assert "latent/r.npz: not a file of latent vectors" in report(work, "--systems", "mute", rc=1).stderr
     assert not (work / "exp/mini/report").exists()
 
 

@@ -8,10 +8,12 @@ import sys
 import numpy as np
 import pytest
 
+from ssdiar.errors import InputError
 from ssdiar.io.ark import write_xvector_scp, write_xvectors
 from ssdiar.io.rttm import Turn, write_rttm
 from ssdiar.io.tables import Segment, write_segments, write_table
 from ssdiar.scoring.score_file import read_score
+from tune_threshold import make_folds
 
 PIECES = 12
 
@@ -34,7 +36,7 @@ def made(tmp_path_factory):
     for folder in ("data", "subsegments", "xvectors"):
         (root / folder).mkdir(parents=True)
     (root / "audio").write_bytes(b"")
-    write_table(root / "data/wav.scp", {reco: root / "audio" for reco in "abcd"})
+    write_table(root / "data/wav.scp", dict.fromkeys("abcd", root / "audio"))
     write_rttm(root / "data/ref.rttm", turns)
     write_segments(root / "subsegments", segments)
     write_segments(root / "xvectors", segments)
@@ -44,7 +46,7 @@ def made(tmp_path_factory):
     return root
 
 
-def run(made, out, *args, rc=0, thresholds="-0.1 0.35 0.7"):
+def run(made, out, *args, rc=0, thresholds="0.35 0.7"):
     script = os.path.join(os.path.dirname(__file__), "../../local/tune_threshold.sh")
     command = [script, "--python", sys.executable, "--thresholds", thresholds, *map(str, args)]
     done = subprocess.run(
@@ -82,16 +84,16 @@ def test_each_half_has_the_threshold_of_the_other(made):
         "full.json",
     ]
     table = (made / "crossed/tuning/table.txt").read_text().splitlines()
-    assert [line.split() for line in table[3:]] == [["0.35", "0.00*", "50.00"], ["0.7", "0.00", "0.00*"]]
+    assert [line.split() for line in table[2:]] == [["0.35", "0.00*", "50.00"], ["0.7", "0.00", "0.00*"]]
 
 
-def test_every_other_recording_by_default_and_nj_has_no_say(made):
-    run(made, "plain", "--nj", 1)
-    plan = json.loads((made / "plain/tuning/plan.json").read_text())
-    assert plan["folds"] == {"fold1": ["a", "c"], "fold2": ["b", "d"]}
-    run(made, "rest", "--fold2", "bd", "--nj", 3)
-    for name in ("labels", "rttm", "tuning/table.txt"):
-        assert (made / "plain" / name).read_bytes() == (made / "rest" / name).read_bytes()
+def test_folds(made):
+    (made / "list").write_text("zzz\nb 1\nd 2\n")
+    assert make_folds("dcba", None, None) == {"fold1": ["a", "c"], "fold2": ["b", "d"]}
+    assert make_folds("abcd", made / "list", None) == {"fold1": ["b", "d"], "fold2": ["a", "c"]}
+    assert make_folds("abcd", None, made / "list") == {"fold1": ["a", "c"], "fold2": ["b", "d"]}
+    with pytest.raises(InputError, match="fold2 has no recording"):
+        make_folds("a", None, None)
 
 
 @pytest.mark.parametrize(

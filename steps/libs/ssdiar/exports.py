@@ -92,7 +92,11 @@ def textgrid_text(turns: Sequence[Turn], duration: float | None = None) -> str:
         lines += [f"    item [{number}]:", '        class = "IntervalTier"', f"        name = {name}"]
         lines += ["        xmin = 0", f"        xmax = {end:.3f}", f"        intervals: size = {len(intervals)}"]
         for place, (start, stop, talks) in enumerate(intervals, 1):
-            lines += [f"        intervals [{place}]:", f"            xmin = {start:.3f}", f"            xmax = {stop:.3f}"]
+            lines += [
+                f"        intervals [{place}]:",
+                f"            xmin = {start:.3f}",
+                f"            xmax = {stop:.3f}",
+            ]
             lines.append(f"            text = {name if talks else _praat_string('')}")
     return "\n".join(lines) + "\n"
 

@@ -80,7 +80,7 @@ def _remarks(turns: Sequence[Turn], count: int) -> tuple[str, ...]:
     named = len({turn.speaker for turn in turns})
     remarks = [] if named == count else [f"{count} speakers by reco2num, {named} by fullref.rttm"]
     remarks += [
-        f"speaker {turn.speaker} talks from {turn.start:g} to {turn.end:g} s without end by fullref.rttm"
+        f"speaker {turn.speaker} talks from {turn.start:g} to {turn.end:g} s without a break by fullref.rttm"
         for turn in turns
         if turn.end - turn.start > _LONGEST_TURN
     ]

@@ -107,12 +107,11 @@ def clusters_chart(histories: Mapping[str, Mapping[str, Any]], lines: Mapping[st
         figure = _figure(360, 210)
         axes = _axes(figure, 46, 10, 10, 40)
         for name, history in histories.items():
-            steps = [step["clusters"] for step in history["iterations"]]
-            counts = [history.get("first_clusters", np.nan), *steps]
+            counts = [history.get("first_clusters", np.nan), *(step["clusters"] for step in history["iterations"])]
             axes.plot(counts, marker="o", markersize=4, **_line(lines[name]))
             if len(histories) == 1:
-                for place, count in enumerate(steps, 1):
-                    axes.annotate(f"{count}", (place, count), (4, 4), textcoords="offset points", color=_INK)
+                for place, count in enumerate(counts):
+                    axes.annotate(f"{count:g}", (place, count), (4, 4), textcoords="offset points", color=_INK)
         _whole_numbers(axes, "outer iteration", "clusters")
         axes.set_ylim(bottom=0)
         return _svg(figure, title)
@@ -172,7 +171,7 @@ def vectors_picture(vectors: np.ndarray, speakers: Sequence[int | None]) -> byte
 
 
 def _style(title: str) -> AbstractContextManager[None]:
-    """Return Matplotlib with the page's settings, for a ``with``; ``title`` keeps ids of one SVG from those of others."""
+    """Return Matplotlib with the page's settings, for a ``with``; ``title`` keeps the ids of one SVG its own."""
     import matplotlib
 
     return matplotlib.rc_context({**_SETTINGS, "svg.hashsalt": title})
@@ -202,9 +201,7 @@ def _svg(figure: Figure, title: str) -> str:
     figure.savefig(stream, format="svg", transparent=True, metadata=no_metadata)
     text = stream.getvalue()
     width, height = (round(72 * inches) for inches in figure.get_size_inches())
-    head = (
-        f'<svg viewBox="0 0 {width} {height}" style="max-width:{width}px" role="img" aria-label="{escape(title)}">'
-    )
+    head = f'<svg viewBox="0 0 {width} {height}" style="max-width:{width}px" role="img" aria-label="{escape(title)}">'
     text = re.sub(r"<svg[^>]*>", lambda _: head, text[text.index("<svg") :], count=1)
     text = re.sub(r'<g id="[^"]*"', "<g", text).replace("xlink:href", "href")
     text = re.sub(r"\n\s*", "\n", text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -35,16 +36,18 @@ def by_speaker(turns: Sequence[Turn]) -> dict[str, np.ndarray]:
     return {name: covered([(turn.start, turn.end) for turn in turns if turn.speaker == name]) for name in names}
 
 
-def match_speakers(
-    reference: Sequence[Turn], system: Sequence[Turn], regions: Sequence[Region]
-) -> dict[str, str]:
+def match_speakers(reference: Sequence[Turn], system: Sequence[Turn], regions: Sequence[Region]) -> dict[str, str]:
     """Return the reference speaker of each system speaker that has one, by the mapping that the DER uses."""
     ref, hyp = by_speaker(reference), by_speaker(system)
     times, ref_talks, sys_talks = _cells(ref, hyp, [regions])
     evaluated = np.diff(times) * _inside(covered(regions), times)
     pairs = map_speakers(ref_talks, sys_talks, evaluated)
     names, hyp_names = list(ref), list(hyp)
-    return {hyp_names[row]: names[column] for column, row in pairs if total(intersect(ref[names[column]], hyp[hyp_names[row]]))}
+    return {
+        hyp_names[row]: names[column]
+        for column, row in pairs
+        if total(intersect(ref[names[column]], hyp[hyp_names[row]]))
+    }
 
 
 def error_regions(
@@ -100,10 +103,9 @@ def _inside(spans: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 def _runs(kind: str, counts: np.ndarray, times: np.ndarray) -> list[Mark]:
     """Return neighbouring cells of one count as one mark."""
-    edges = np.flatnonzero(np.diff(counts, prepend=0, append=0))
-    cuts = [*edges.tolist()]
+    edges = np.flatnonzero(np.diff(counts, prepend=0, append=0)).tolist()
     return [
         Mark(kind, float(times[first]), float(times[last]), int(counts[first]))
-        for first, last in zip(cuts, cuts[1:], strict=False)
+        for first, last in pairwise(edges)
         if counts[first] > 0
     ]

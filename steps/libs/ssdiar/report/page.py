@@ -51,7 +51,9 @@ def render(
     """
     import jinja2
 
-    views = [_view(number, system, score, recordings) for number, system in enumerate(systems) for score in _scores(system)]
+    views = [
+        _view(number, system, score, recordings) for number, system in enumerate(systems) for score in _scores(system)
+    ]
     first = _first_view(views)
     order = _worst_first(first, recordings)
     lines = {system.name: number for number, system in enumerate(systems)}
@@ -62,8 +64,11 @@ def render(
     ]
     script = (_TEMPLATES / "page.js").read_text(encoding="utf-8")
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters["clock"] = clock
     return environment.get_template("page.html.jinja").render(
@@ -125,7 +130,8 @@ def _summary(systems: Sequence[System]) -> dict[str, Any]:
     """Return the table of :mod:`ssdiar.report.table` turned to one row per system, its parts side by side."""
     parts = table_parts(systems)
     rows = [
-        {"words": rows[0][:4], "parts": [row[4:] for row in rows]} for rows in zip(*(part.rows for part in parts), strict=True)
+        {"words": rows[0][:4], "parts": [row[4:] for row in rows]}
+        for rows in zip(*(part.rows for part in parts), strict=True)
     ]
     return {"terms": [part.terms for part in parts], "rows": rows}
 

@@ -1,4 +1,4 @@
-"""Audio for a page: a link where a browser plays the file as it is, else a mono MP3 copy beside the page or inside it."""
+"""Audio for a page: a link where a browser plays the file as it is, else a mono MP3 copy, beside the page or in it."""
 
 from __future__ import annotations
 

@@ -77,9 +77,9 @@ def from_hub(repository: str) -> Path:
     Raises:
         InputError: The hub cannot be reached or does not give it.
     """
-    from huggingface_hub import hf_hub_download
-
     try:
+        from huggingface_hub import hf_hub_download
+
         return Path(hf_hub_download(repository, _HUB_FILE))
     except Exception as error:  # huggingface_hub, httpx and requests each have errors of their own
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,0 +1,229 @@
+"""Runs of systems under ``<exp-set-dir>/paper/``: which there shall be, which are done, and what they scored.
+
+A run is one system, with changed options perhaps, one source of speaker counts and one seed. Its folder holds what
+stages 5 to 7 write, and ``.stamp``: the fingerprint of everything that went into it, written when it is complete.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssdiar.clustering.config import SystemConfig, read_system
+from ssdiar.errors import InputError
+from ssdiar.io.meta import read_meta
+from ssdiar.scoring.score_file import Score, read_score
+from ssdiar.work import file_digest, file_stamp, fingerprint
+
+#: Sources of the number of speakers.
+COUNTS = ("oracle", "estimate")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run.
+
+    Args:
+        system: The system's file of conf/systems.
+        count: ``oracle`` or ``estimate``.
+        seed: Of the training.
+        changes: Options put over what the file says, such as ``stop.threshold=0.3``.
+    """
+
+    system: Path
+    count: str
+    seed: int
+    changes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The system's name."""
+        return self.system.stem
+
+    def folder(self, root: Path) -> Path:
+        """Return its folder below ``root``: ``<system>[/<options>]/<count>/seed<N>``."""
+        options = ["_".join(self.changes).replace("=", "_")] if self.changes else []
+        return root.joinpath(self.name, *options, self.count, f"seed{self.seed}")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What all runs of a set read.
+
+    Args:
+        data_dir: With ref.rttm; all.uem and reco2num_spk where there are any.
+        subsegments_dir: Of stage 3.
+        xvector_dir: Of stage 4.
+    """
+
+    data_dir: Path
+    subsegments_dir: Path
+    xvector_dir: Path
+
+    def check(self, counts: Iterable[str]) -> None:
+        """Raise InputError where stages 1 to 4 have not left what runs need."""
+        needed = {
+            self.data_dir / "ref.rttm": "the reference, which scoring needs",
+            self.subsegments_dir / "segments": "sub-segments (stage 3)",
+            self.xvector_dir / "xvector.scp": "x-vectors (stage 4)",
+        }
+        if "oracle" in counts:
+            needed[self.data_dir / "reco2num_spk"] = "reference counts, for --num-spk oracle"
+        model = self.xvector_dir.name.removeprefix("xvectors_")
+        roots = f"--data-root {self.data_dir.parent} --exp-root {self.xvector_dir.parent.parent}"
+        command = f"./run.sh --set {self.data_dir.name} --xvector {model} {roots} --stop-stage 4"
+        hint = f"Prepare the set first: {command} (with --audio or --corpus-dir where the set has them)."
+        for path, what in needed.items():
+            if not path.is_file():
+                raise InputError("no such file", path=path, expected=what, hint=hint)
+
+    def stamp(self) -> list[object]:
+        """Return what identifies the content of all of it."""
+        files = [self.data_dir / name for name in ("ref.rttm", "all.uem", "reco2num_spk")]
+        for folder in (self.subsegments_dir, self.xvector_dir):
+            files += sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        return [file_stamp(path) for path in files if path.is_file()]
+
+
+def make_runs(systems: Sequence[Path], counts: Sequence[str], seeds: Sequence[int]) -> list[Run]:
+    """Return the runs of systems with every count source and seed, in an order that completes a seed at a time.
+
+    A system without randomness runs once per count source, with the first seed.
+
+    Raises:
+        InputError: A system's file is missing or bad, or two have the same name.
+    """
+    random = {system: uses_seed(read_system(system)) for system in systems}
+    names = [system.stem for system in systems]
+    for system in systems:
+        if names.count(system.stem) > 1:
+            raise InputError("two systems have one name", path=system, expected="different names", got=system.stem)
+    return [
+        Run(system, count, seed)
+        for count in counts
+        for seed in seeds
+        for system in systems
+        if random[system] or seed == seeds[0]
+    ]
+
+
+def uses_seed(config: SystemConfig) -> bool:
+    """Return whether randomness has a say in what the system does."""
+    return config.method != "ahc"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run gave.
+
+    Args:
+        run: The run.
+        meta: Its meta.json.
+        scores: By protocol name.
+        histories: ``history/RECO.json`` by recording.
+    """
+
+    run: Run
+    meta: dict[str, Any]
+    scores: dict[str, Score]
+    histories: dict[str, dict[str, Any]]
+
+    @property
+    def epochs(self) -> dict[str, int]:
+        """Epochs over all outer iterations, by recording; of recordings that trained."""
+        return {reco: sum(step["epochs"] for step in steps) for reco, steps in self.iterations.items()}
+
+    @property
+    def iterations(self) -> dict[str, list[dict[str, Any]]]:
+        """The outer iterations by recording; of recordings that trained."""
+        return {reco: history["iterations"] for reco, history in self.histories.items() if history.get("iterations")}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Runs on the same input, below one folder.
+
+    Args:
+        root: The folder.
+        inputs: What all of them read.
+        protocols: Names of the protocols they are scored by.
+        runs: The runs, in the order in which they shall be done.
+    """
+
+    root: Path
+    inputs: Inputs
+    protocols: tuple[str, ...]
+    runs: tuple[Run, ...]
+
+    def plan_lines(self, overwrite: bool = False) -> list[str]:
+        """Return a line per run that is left to do: folder, stamp, count, seed, system file, options; tabs between.
+
+        Raises:
+            InputError: An option of a run is bad.
+        """
+        stamps = self._stamps()
+        return [
+            "\t".join(
+                (str(run.folder(self.root)), stamp, run.count, str(run.seed), str(run.system), " ".join(run.changes))
+            )
+            for run, stamp in stamps.items()
+            if overwrite or not self._is_done(run, stamp)
+        ]
+
+    def results(self) -> list[Result]:
+        """Return the results of the runs that are done, in order.
+
+        Raises:
+            InputError: A file is damaged, or a score is not of the RTTM beside it.
+        """
+        done = [run for run, stamp in self._stamps().items() if self._is_done(run, stamp)]
+        return [_read_result(run, run.folder(self.root), self.protocols) for run in done]
+
+    def _stamps(self) -> dict[Run, str]:
+        common = self.inputs.stamp()
+        stamps = {}
+        for run in self.runs:
+            system = dataclasses.asdict(read_system(run.system, run.changes))
+            stamps[run] = fingerprint(common, system, run.count, run.seed, self.protocols)
+        return stamps
+
+    def _is_done(self, run: Run, stamp: str) -> bool:
+        folder = run.folder(self.root)
+        files = [folder / "labels", folder / "rttm", *(folder / "score" / f"{name}.json" for name in self.protocols)]
+        stamp_file = folder / ".stamp"
+        return (
+            stamp_file.is_file() and stamp_file.read_text().strip() == stamp and all(path.is_file() for path in files)
+        )
+
+
+def _read_result(run: Run, folder: Path, protocols: Sequence[str]) -> Result:
+    digest = file_digest(folder / "rttm")
+    scores = {}
+    for name in protocols:
+        path = folder / "score" / f"{name}.json"
+        scores[name] = read_score(path)
+        if scores[name].rttm_digest != digest:
+            raise InputError("score of another RTTM", path=path, hint="Run it again with --overwrite true.")
+    histories = {}
+    for path in sorted((folder / "history").glob("*.json")):
+        try:
+            histories[path.stem] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            raise InputError("damaged", path=path, hint="Run it again with --overwrite true.") from None
+    return Result(run, read_meta(folder), scores, histories)
+
+
+def error_seconds(results: Sequence[Result], protocol: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return (R,) seconds in error and (R,) seconds scored per recording, in order of id, averaged over ``results``."""
+    seconds = [
+        [(rates.seconds.error, rates.seconds.scored) for _, rates in sorted(result.scores[protocol].recordings.items())]
+        for result in results
+    ]
+    error, scored = np.mean(seconds, axis=0).T
+    return error, scored
