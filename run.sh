@@ -17,7 +17,9 @@ corpus_dir=
 corpus=
 subset=
 sad=webrtc
+sad_source=
 overlap=drop
+overlap_detector=sad
 num_spk=2
 xvector=campplus
 xvector_source=
@@ -50,8 +52,15 @@ Data
   --corpus <name>, --subset <name|n|file>
                               # which one it is, and what of it; see the recipe's local/prepare_data.sh --help
 Method
-  --sad <webrtc|oracle>       # speech regions: WebRTC's detector (default), or those of the reference
-  --overlap <drop|keep>       # overlapped speech of --sad oracle: no x-vectors from it (default), or as any speech
+  --sad <webrtc|silero|pyannote|oracle|file>
+                              # speech regions: of a detector (default webrtc), of the reference, or of a file (segments
+                              # or RTTM); finer settings are in conf/sad.conf
+  --sad-source <file|dir|name>
+                              # weights of --sad pyannote or silero from there, instead of from the installed package
+  --overlap <drop|keep|label> # detected (or oracle) overlapped speech: no x-vectors from it (default); as any speech; no
+                              # x-vectors, and a second speaker written for it
+  --overlap-detector <sad|none|pyannote>
+                              # what finds overlap: the speech detector if it can (default: pyannote, oracle), or this
   --num-spk <n|estimate|oracle>
                               # speakers per recording (default 2); from the x-vectors; from the reference
   --xvector <name|campplus>   # a file of conf/xvector: campplus, or speechbrain (the paper's, from its hub)
@@ -162,7 +171,7 @@ fi
 if wants 2; then
   headline 2 "speech regions ($sad)"
   steps/diar/detect_speech.sh "${common[@]}" "${jobs[@]}" --config "$repo/conf/sad.conf" \
-    --sad "$sad" --overlap "$overlap" "$data" "$speech"
+    --sad "$sad" --sad-source "$sad_source" --overlap "$overlap" --overlap-detector "$overlap_detector" "$data" "$speech"
 fi
 
 if wants 3; then

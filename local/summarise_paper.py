@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"
 import stage
 from ssdiar.errors import InputError
 from ssdiar.io.publish import publish_text
-from ssdiar.report.paper import make_tables
+from ssdiar.report.paper_text import make_tables
 from ssdiar.report.runs import COUNTS, Experiment, Inputs, make_runs
 from ssdiar.scoring.der import PROTOCOLS
 

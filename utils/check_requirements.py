@@ -14,7 +14,10 @@ from pathlib import Path
 try:
     from packaging.requirements import Requirement
 except ImportError:  # a bare Python has it inside pip only
-    from pip._vendor.packaging.requirements import Requirement
+    try:
+        from pip._vendor.packaging.requirements import Requirement
+    except ImportError:  # Debian's python3 comes without pip
+        Requirement = None
 
 # Distributions that hold the same modules.
 _SAME = {"tensorflow-cpu": ["tensorflow"], "tensorflow": ["tensorflow-cpu"]}
@@ -50,6 +53,9 @@ def main() -> int:
     """Check the files of the command line."""
     if sys.version_info < (3, 10) or sys.version_info >= (3, 13):
         print(f"Python >=3.10,<3.13: {sys.version.split()[0]}")
+        return 1
+    if Requirement is None:
+        print("pip: not installed")
         return 1
     problems = [problem for path in sys.argv[1:] for problem in unmet(path)]
     print("\n".join(problems), end="\n" if problems else "")

@@ -40,6 +40,7 @@ unmet() { "$1" "$root/utils/check_requirements.py" "${files[@]}"; }
 
 if [ -n "$python" ]; then
   path=$(command -v "$python") || die "$python: no such program (--python)"
+  [ "$("$path" -c 'print(6 * 7)' 2>/dev/null)" = 42 ] || die "$python is no Python (--python)"
   missing=$(unmet "$path") || die "$python lacks $(wc -l <<<"$missing") packages: $(paste -sd';' <<<"$missing")"
   printf '%s\n' "$path"
   exit 0

@@ -19,6 +19,7 @@ _LOG = logging.getLogger(__name__)
 # What the page is made of, in a system's folder and in a data directory.
 _SYSTEM_FILES = ("rttm", "labels", "meta.json", ".plan.json", "score/*.json", "history/*.json", "latent/*.npz")
 _DATA_FILES = ("wav.scp", "reco2dur", "reco2channel", "ref.rttm", "all.uem")
+_CODE = ("page.py", "charts.py", "marks.py", "recordings.py", "sound.py", "systems.py", "table.py", "templates/*")
 
 
 def main() -> None:
@@ -44,9 +45,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--systems", default="", help="which systems, in this order (default: all, by name)")
     parser.add_argument("--data-dir", type=Path, help="wav.scp, and the reference where there is one")
     parser.add_argument("--embed-audio", type=stage.boolean, default=False, help="put the audio into the page")
-    parser.add_argument(
-        "--pictures", type=stage.whole_number(0), default=30, help="recordings with pictures of vectors"
-    )
+    parser.add_argument("--pictures", type=stage.whole_number(0), default=60, help="pictures of vectors")
     return parser.parse_args()
 
 
@@ -72,7 +71,8 @@ def _digest(options: argparse.Namespace, systems: list[System], recordings: list
     files = [path for system in systems for pattern in _SYSTEM_FILES for path in sorted(system.folder.glob(pattern))]
     if options.data_dir is not None:
         files += [options.data_dir / name for name in _DATA_FILES if (options.data_dir / name).exists()]
-    files += sorted(path for path in Path(page.__file__).parent.rglob("*.*") if "__pycache__" not in path.parts)
+    code = Path(page.__file__).parent
+    files += [path for pattern in _CODE for path in sorted(code.glob(pattern))]
     audio = [reco.audio.stamp() for reco in recordings if reco.audio is not None]
     place = str(options.out_dir.absolute())
     return fingerprint(place, options.embed_audio, options.pictures, [file_stamp(path) for path in files], audio)

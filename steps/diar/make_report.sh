@@ -14,7 +14,7 @@
 systems=
 data_dir=
 embed_audio=false
-pictures=30
+pictures=60
 python=${PYTHON:-python3}
 verbose=1
 # End configuration section.
@@ -29,7 +29,7 @@ Reads <exp-set-dir>/*/{rttm,labels,meta.json,score/*.json,history/*.json,latent/
   --systems '<names>|'      # which systems, in this order; default: every folder that has an rttm, by name
   --data-dir <dir>          # wav.scp, reco2dur, ref.rttm, all.uem; default: no player, no reference timeline
   --embed-audio <true|false># true: the page holds the audio (mono MP3), to be given away (default false: links)
-  --pictures <n|30>         # so many recordings, the worst first, get pictures of their vectors
+  --pictures <n|60>         # so many pictures of vectors, of the worst recordings, to keep the page light
   --python <path|$python>   # Python that has the requirements
   --verbose <0|1|2>         # 0: warnings only, 1: progress (default), 2: details
   --config <file>           # options as name=value lines, read before the others"

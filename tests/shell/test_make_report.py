@@ -170,6 +170,8 @@ def test_damaged_latent_vectors(work):
     (folder / "latent/r.npz").write_bytes(b"PK")
     assert "latent/r.npz: not a file of latent vectors" in report(work, "--systems", "mute", rc=1).stderr
     assert not (work / "exp/mini/report").exists()
+    report(work, "--systems", "mute", "--pictures", "0")
+    assert "Latent vectors" not in (work / "exp/mini/report/index.html").read_text()
 
 
 def test_bad_arguments(work):

@@ -58,8 +58,8 @@ _SETTINGS = {
     "figure.dpi": 72,
 }
 
-#: Speaker colours, for pictures; the page has the same as CSS variables. Distinct under every colour vision deficiency.
-SPEAKER_COLOURS = ("#3273b8", "#e3a02a", "#1f9a7a", "#9067c6", "#55b4df", "#b5679b")
+#: Speaker colours, for pictures and as CSS variables of the page; apart also to the colour-blind (CIE76 at least 14).
+SPEAKER_COLOURS = ("#3273b8", "#e3a02a", "#1f9a7a", "#8a5a44", "#55b4df", "#b5679b")
 NO_SPEAKER_COLOUR = "#8d949e"
 _PIXELS = 360  # side of each half of a picture; shown at half of it, sharp on dense screens
 

@@ -35,7 +35,7 @@ def render(
     recordings: Sequence[Shown],
     audio: Mapping[str, str],
     vectors: Callable[[str], Sequence[Vectors]],
-    most_pictures: int = 30,
+    most_pictures: int = 60,
     digest: str = "",
 ) -> str:
     """Return the page.
@@ -46,7 +46,7 @@ def render(
         recordings: In any order; they are shown worst first.
         audio: URL by recording; a recording that is not in it is shown without a player.
         vectors: Gives the vectors of a recording; called for those that get pictures of them.
-        most_pictures: So many recordings get pictures of their vectors, the worst first, to keep the page light.
+        most_pictures: About so many pictures of vectors, of the worst recordings, to keep the page light.
         digest: Of what the page is made of, for :func:`is_made_of`.
     """
     import jinja2
@@ -58,10 +58,11 @@ def render(
     order = _worst_first(first, recordings)
     lines = {system.name: number for number, system in enumerate(systems)}
     shown = {reco.id: reco for reco in recordings}
-    sections = [
-        _section(shown[reco], systems, lines, audio.get(reco), vectors(reco) if place < most_pictures else ())
-        for place, reco in enumerate(order)
-    ]
+    sections, left = [], most_pictures
+    for reco in order:
+        found = vectors(reco) if left > 0 else ()
+        left -= len(found)
+        sections.append(_section(shown[reco], systems, lines, audio.get(reco), found))
     script = (_TEMPLATES / "page.js").read_text(encoding="utf-8")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
@@ -81,7 +82,7 @@ def render(
         systems=[system.name for system in systems],
         protocols=_protocols(systems),
         sections=sections,
-        skipped=max(0, len(order) - most_pictures),
+        pictures_left_out=left <= 0 and not sections[-1]["pictures"],
         data={section["id"]: section.pop("data") for section in sections},
         orders={view["key"]: view["order"] for view in views},
         kinds=KINDS,

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ssdiar.clustering.config import SystemConfig, read_system
+from ssdiar.clustering.config import read_system
 from ssdiar.errors import InputError
 from ssdiar.io.meta import read_meta
 from ssdiar.scoring.score_file import Score, read_score
@@ -99,7 +99,7 @@ def make_runs(systems: Sequence[Path], counts: Sequence[str], seeds: Sequence[in
     Raises:
         InputError: A system's file is missing or bad, or two have the same name.
     """
-    random = {system: uses_seed(read_system(system)) for system in systems}
+    random = {system: uses_seed(read_system(system).method) for system in systems}
     names = [system.stem for system in systems]
     for system in systems:
         if names.count(system.stem) > 1:
@@ -113,9 +113,9 @@ def make_runs(systems: Sequence[Path], counts: Sequence[str], seeds: Sequence[in
     ]
 
 
-def uses_seed(config: SystemConfig) -> bool:
-    """Return whether randomness has a say in what the system does."""
-    return config.method != "ahc"
+def uses_seed(method: str) -> bool:
+    """Return whether randomness has a say in what a system of that method does."""
+    return method != "ahc"
 
 
 @dataclass(frozen=True)

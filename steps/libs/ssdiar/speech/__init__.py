@@ -3,7 +3,7 @@
 A detector is an object with one method, ``detect(samples, rate) -> Detection``, made by :func:`make_detector` from its
 name; what it decides frame by frame is then smoothed by :class:`Smoothing`. A new detector is one module here and one
 entry of ``DETECTORS``. The ``oracle`` is none of them: it reads the reference instead of the audio
-(:mod:`ssdiar.speech.oracle`), as does speech that is given in a file.
+(:mod:`ssdiar.speech.given`), as does speech that is given in a file.
 """
 
 from __future__ import annotations
