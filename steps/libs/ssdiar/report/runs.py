@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -227,3 +227,38 @@ def error_seconds(results: Sequence[Result], protocol: str) -> tuple[np.ndarray,
     ]
     error, scored = np.mean(seconds, axis=0).T
     return error, scored
+
+
+def describe(set_name: str, results: Sequence[Result]) -> dict[str, str]:
+    """Return what every table of results (one at least) of one experiment has to say of them."""
+    meta, score = results[0].meta, next(iter(results[0].scores.values()))
+    return {
+        "set": set_name,
+        "recordings": str(len(score.recordings)),
+        "speech_source": str(meta.get("speech_source", "not recorded")),
+        "xvector_model": str(meta.get("xvector_model", "not recorded")),
+        "seeds": " ".join(map(str, sorted({result.run.seed for result in results}))),
+        "scorer": score.scorer,
+        "uem": "yes" if score.uem is not None else "no",
+    }
+
+
+def caption(origin: Mapping[str, str], num_spk_source: str) -> str:
+    """Return the same in words, for results with one source of speaker counts."""
+    return (
+        f"Set {origin['set']} ({origin['recordings']} recordings); speech: {origin['speech_source']}; "
+        f"speaker count: {num_spk_source}; x-vectors: {origin['xvector_model']}; seeds: {origin['seeds']}; "
+        f"scorer: {origin['scorer']}, UEM: {origin['uem']}."
+    )
+
+
+def tsv(rows: Sequence[Mapping[str, object]]) -> str:
+    """Return rows, all with the same keys, as tab-separated text under a line of names; None and NaN are empty."""
+
+    def cell(value: object) -> str:
+        if value is None or value != value:
+            return ""
+        return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+    lines = [list(rows[0]) if rows else [], *([cell(value) for value in row.values()] for row in rows)]
+    return "".join("\t".join(line) + "\n" for line in lines)
