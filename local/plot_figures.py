@@ -74,9 +74,12 @@ def _plot(figure: str, inputs: Inputs, folder: Path, options: argparse.Namespace
         raise InputError(f"Figure {figure}: {error}", path=options.out_dir) from None
     origin = describe(options.data_dir.name, results)
     source = str(results[0].meta["num_spk_source"])
-    protocol = PROTOCOLS[options.protocol].describe()
-    note = caption(origin, source) + (f" {protocol[0].upper()}{protocol[1:]}." if figure in "45" else "")
-    origin |= {"num_spk_source": source, "protocol": options.protocol}
+    note = caption(origin, source)
+    origin |= {"num_spk_source": source}
+    if figure in ("4", "5"):
+        protocol = PROTOCOLS[options.protocol].describe()
+        note += f" {protocol[0].upper()}{protocol[1:]}."
+        origin |= {"protocol": options.protocol}
     publish_text(folder / f"figure{figure}.tsv", tsv([origin | row for row in rows]))
     with publish(folder / f"figure{figure}.png") as path:
         draw(figure, rows, options.protocol, note, path)

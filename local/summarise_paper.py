@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"))
@@ -57,7 +58,7 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def words(what: str, known: tuple[str, ...] | None = None):
+def words(what: str, known: tuple[str, ...] | None = None) -> Callable[[str], tuple[str, ...]]:
     """Return a converter of an option's list of different words."""
 
     def convert(text: str) -> tuple[str, ...]:
@@ -73,7 +74,10 @@ def words(what: str, known: tuple[str, ...] | None = None):
 
 def seed_list(text: str) -> tuple[int, ...]:
     """Convert an option's list of different seeds."""
-    return tuple(stage.whole_number(0)(name) for name in words("seed")(text))
+    seeds = tuple(stage.whole_number(0)(name) for name in words("seed")(text))
+    if len(set(seeds)) < len(seeds):
+        raise argparse.ArgumentTypeError(f"expected seeds, none twice, got {text}")
+    return seeds
 
 
 def system_file(name: str) -> Path:

@@ -2,7 +2,8 @@
 
 Archives of any toolkit are read, binary or text, float or double, of any dimension. The formats are Kaldi's own
 (kaldi-vector.cc, kaldi-io.cc): binary is ``\\0B``, ``FV `` or ``DV ``, ``\\4``, the dimension as int32 and the numbers,
-little-endian; text is ``[ 1 0.5 ]`` on one line. Nothing else that an archive may hold is touched.
+little-endian; text is ``[ 1 0.5 ]`` on one line. kaldiio writes them; it does not read them here, because it unpickles
+what a foreign archive holds and takes a truncated vector for a shorter one.
 """
 
 from __future__ import annotations
@@ -132,12 +133,13 @@ def _read_text_vector(stream: BinaryIO) -> np.ndarray:
 
 def write_xvectors(path: str | Path, vectors: Mapping[str, np.ndarray]) -> dict[str, int]:
     """Write vectors as a binary ark of float32; return each one's byte offset, what stands after ``file:`` in a scp."""
+    import kaldiio
+
     offsets = {}
     with open(path, "wb") as stream:
         for key, vector in vectors.items():
-            stream.write(f"{key} ".encode())
-            offsets[key] = stream.tell()
-            stream.write(b"\0BFV " + struct.pack("<bi", 4, len(vector)) + np.asarray(vector, "<f4").tobytes())
+            offsets[key] = stream.tell() + len(f"{key} ".encode())
+            kaldiio.save_ark(stream, {key: np.asarray(vector, np.float32)})
     return offsets
 
 

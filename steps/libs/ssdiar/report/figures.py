@@ -89,13 +89,15 @@ def figure_rows(figure: str, results: Sequence[Result], protocol: str) -> Rows:
 
 def _cluster_rows(results: Sequence[Result]) -> Rows:
     """Return quartiles of the number of clusters per outer iteration; a recording that has ended keeps its last."""
-    rows: Rows = []
-    for name in _systems(results):
-        chains = [
+    chains = {
+        name: [
             [history["first_clusters"], *(step["clusters"] for step in history["iterations"])]
             for history in _trained(results, name)
         ]
-        values, running = _carried_on(chains)
+        for name in _systems(results)
+    }
+    rows: Rows = []
+    for name, (values, running) in _carried_on(chains).items():
         for number, column in enumerate(values.T):
             low, middle, high = np.quantile(column, (0.25, 0.5, 0.75))
             rows.append(
@@ -114,19 +116,12 @@ def _cluster_rows(results: Sequence[Result]) -> Rows:
 def _loss_rows(results: Sequence[Result]) -> Rows:
     """Return mean and quartiles of loss / first loss per epoch of the whole training; ended trainings keep their last.
 
-    The loss after an epoch is on the labels that the epoch trained on, so that the first epoch of an outer iteration
-    may be above the last of the one before.
+    The loss after an epoch is on the labels that the epoch trained on, so that it may rise where new labels come. A
+    first loss that is not positive, of which nothing is a share, gives a flat curve.
     """
+    curves = {name: [_curve(history) for history in _trained(results, name)] for name in _systems(results)}
     rows: Rows = []
-    for name in _systems(results):
-        curves = []
-        for history in _trained(results, name):
-            losses = history["iterations"][0]["losses"][:1]
-            for step in history["iterations"]:
-                losses = losses + step["losses"][1:]
-            if losses[0] > 0:
-                curves.append([loss / losses[0] for loss in losses])
-        values, running = _carried_on(curves)
+    for name, (values, running) in _carried_on(curves).items():
         for epoch, column in enumerate(values.T):
             low, high = np.quantile(column, (0.25, 0.75))
             rows.append(
@@ -140,6 +135,13 @@ def _loss_rows(results: Sequence[Result]) -> Rows:
                 }
             )
     return rows
+
+
+def _curve(history: dict[str, Any]) -> list[float]:
+    losses = history["iterations"][0]["losses"][:1]
+    for step in history["iterations"]:
+        losses = losses + step["losses"][1:]
+    return [loss / losses[0] if losses[0] > 0 else 1.0 for loss in losses]
 
 
 def _der_rows(results: Sequence[Result], protocol: str) -> Rows:
@@ -172,12 +174,15 @@ def _trained(results: Sequence[Result], name: str) -> list[dict[str, Any]]:
     return found
 
 
-def _carried_on(chains: Sequence[Sequence[float]]) -> tuple[np.ndarray, np.ndarray]:
-    """Return chains of different lengths as (chains, longest), last values repeated, and the share not ended before."""
-    longest = max(map(len, chains))
-    values = np.array([[*chain, *[chain[-1]] * (longest - len(chain))] for chain in chains], float)
-    lengths = np.array([len(chain) for chain in chains])
-    return values, np.array([(lengths > place).mean() for place in range(longest)])
+def _carried_on(chains: dict[str, list[list[float]]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return per system its chains, last values repeated (chains, longest of all), and the share left at each place."""
+    longest = max(len(chain) for own in chains.values() for chain in own)
+    result = {}
+    for name, own in chains.items():
+        values = np.array([[*chain, *[chain[-1]] * (longest - len(chain))] for chain in own], float)
+        lengths = np.array([len(chain) for chain in own])
+        result[name] = (values, (lengths[:, None] > np.arange(longest)).mean(axis=0))
+    return result
 
 
 def draw(figure: str, rows: Rows, protocol: str, caption: str, path: Path) -> None:
@@ -190,7 +195,7 @@ def draw(figure: str, rows: Rows, protocol: str, caption: str, path: Path) -> No
 
         canvas = Figure(figsize=(7.2, 5.0), dpi=150, layout="constrained")
         FigureCanvasAgg(canvas)
-        lines = textwrap.wrap(caption, 116)
+        lines = textwrap.wrap(caption, 122)
         canvas.get_layout_engine().set(rect=(0, 0.035 * len(lines) + 0.01, 1, 0.98 - 0.035 * len(lines)))
         canvas.text(0.015, 0.015, "\n".join(lines), fontsize=7.5, color="#555555", linespacing=1.4)
         _DRAWINGS[figure](canvas, rows, protocol)
@@ -227,7 +232,8 @@ def _draw_losses(canvas: Figure, rows: Rows, _: str) -> None:
     # A few long trainings would press the rest to the left edge; the table has them.
     last = max([row["epoch"] for row in rows if row["share_training"] >= 0.05], default=1)
     upper.set(ylabel="loss / first loss", xlim=(0, max(last, 1)), ylim=(0, None))
-    lower.set(ylabel="still training, %", xlabel="epoch of the whole training", ylim=(0, 105))
+    lower.set(ylabel="still training, %", xlabel="epoch, counted through all outer iterations", ylim=(0, 105))
+    lower.xaxis.get_major_locator().set_params(integer=True)
     upper.set_title("Figure 3: loss over the whole training")
     upper.legend(title="mean over recordings, band: quartiles", alignment="left")
 
@@ -252,7 +258,6 @@ def _draw_thresholds(canvas: Figure, rows: Rows, protocol: str) -> None:
         _der_line(axes, [row["stop.threshold"] for row in own], own, _NAMES[name], style)
     axes.set_xticks(THRESHOLDS)
     axes.set(xlabel="threshold of the loss ratio (the paper's choice: 0.5)", ylabel=f"DER %, {protocol}")
-    axes.set_ylim(bottom=0)
     axes.set_title("Figure 5: DER by threshold")
     axes.legend()
 

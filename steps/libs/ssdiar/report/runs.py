@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,9 +76,14 @@ class Inputs:
         }
         if "oracle" in counts:
             needed[self.data_dir / "reco2num_spk"] = "reference counts, for --num-spk oracle"
-        model = self.xvector_dir.name.removeprefix("xvectors_")
-        roots = f"--data-root {self.data_dir.parent} --exp-root {self.xvector_dir.parent.parent}"
-        command = f"./run.sh --set {self.data_dir.name} --xvector {model} {roots} --stop-stage 4"
+        options = {
+            "--set": self.data_dir.name,
+            "--xvector": self.xvector_dir.name.removeprefix("xvectors_"),
+            "--data-root": str(self.data_dir.parent),
+            "--exp-root": str(self.xvector_dir.parent.parent),
+        }
+        command = " ".join(["./run.sh", *(f"{key} {shlex.quote(value)}" for key, value in options.items())])
+        command += " --stop-stage 4"
         hint = f"Prepare the set first: {command} (with --audio or --corpus-dir where the set has them)."
         for path, what in needed.items():
             if not path.is_file():

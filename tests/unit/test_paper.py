@@ -1,0 +1,291 @@
+"""Tables and figures of the paper from made-up results with known answers."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ssdiar.errors import InputError
+from ssdiar.report.bootstrap import mean_difference, paired_difference
+from ssdiar.report.figures import figure_rows, figure_runs
+from ssdiar.report.paper import CLAIMS, PAPER, Summary
+from ssdiar.report.paper_text import make_tables
+from ssdiar.report.runs import Experiment, Inputs, Result, Run, make_runs
+from ssdiar.scoring.der import PROTOCOLS, DiarizationError
+from ssdiar.scoring.score_file import Rates, Score
+
+REPO = Path(__file__).resolve().parents[2]
+SYSTEMS = REPO / "conf" / "systems"
+
+
+def made_score(errors, scored=100.0, protocol="forgiving"):
+    """A score with ``errors`` seconds of confusion in recordings of ``scored`` seconds, and a second of false alarm."""
+    each = {f"r{i:02d}": DiarizationError(scored, 0.0, 1.0, float(error) - 1) for i, error in enumerate(errors)}
+    total = sum(each.values(), DiarizationError())
+    counts = dict.fromkeys(each, (2, 2))
+    rates = {reco: Rates.of(error) for reco, error in each.items()}
+    return Score(PROTOCOLS[protocol], "all.uem", "ssdiar", "digest", Rates.of(total), rates, counts)
+
+
+def made_history(chain=(), first=20, losses=(1.0, 0.5)):
+    steps = [{"clusters": number, "epochs": len(losses) - 1, "losses": list(losses)} for number in chain]
+    return {"first_clusters": first, "iterations": steps} if chain else {}
+
+
+def made_result(system, errors, seed=0, source="oracle", histories=None, changes=()):
+    method = {"xvector_ahc": "ahc", "nmesc": "nmesc"}.get(system, "ssl")
+    meta = {
+        "num_spk_source": source,
+        "speech_source": "oracle (ref.rttm)",
+        "xvector_model": "made",
+        "system_options": {"method": method},
+    }
+    run = Run(SYSTEMS / f"{system}.yaml", "oracle", seed, changes)
+    score = made_score(errors)
+    return Result(run, meta, {"forgiving": score}, histories or {reco: {} for reco in score.recordings})
+
+
+class TestBootstrap:
+    def test_a_constant_difference_is_certain(self):
+        found = paired_difference(np.array([3.0, 5, 7]), np.array([1.0, 3, 5]), np.array([10.0, 10, 10]))
+        assert (found.value, found.low, found.high) == pytest.approx((0.2, 0.2, 0.2))
+        assert found.verdict("below", "above") == "above"
+
+    def test_pooled_over_time_not_averaged_over_recordings(self):
+        found = paired_difference(np.array([10.0, 0]), np.array([0.0, 0]), np.array([10.0, 90]))
+        assert found.value == pytest.approx(0.1)
+        assert (found.low, found.high) == pytest.approx((0.0, 1.0)), "only one, or only the other, is drawn"
+
+    def test_interval_of_many_recordings_is_that_of_their_mean(self):
+        values = np.random.default_rng(3).normal(0.4, 2.0, 400)
+        found = paired_difference(values, np.zeros(400), np.ones(400))
+        half = 1.96 * values.std() / 20
+        assert found.value == pytest.approx(values.mean())
+        assert (found.low, found.high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.02)
+
+    def test_is_paired_and_the_same_each_time(self):
+        rng = np.random.default_rng(0)
+        hard = rng.uniform(0, 50, 30)
+        one, two = hard + 1 + rng.uniform(0, 0.1, 30), hard
+        found = paired_difference(one, two, np.full(30, 100.0))
+        assert 0.0099 < found.low < found.high < 0.0112, "recordings that are hard for both do not blur it"
+        again = paired_difference(one, two, np.full(30, 100.0))
+        assert found == again
+        assert paired_difference(two, one, np.full(30, 100.0)).high == pytest.approx(-found.low)
+
+    def test_mean_of_pairs(self):
+        zero, weights = np.zeros(4), np.full(4, 10.0)
+        pairs = [(np.full(4, 1.0), zero), (np.array([-3.0, -2, -4, -3]), zero)]
+        found = mean_difference(pairs, weights)
+        assert found.value == pytest.approx(-0.1)
+        assert found.high < 0
+        assert found.verdict("holds", "does not hold") == "holds"
+
+    @pytest.mark.parametrize(("weights", "value"), [([0.0, 0.0], np.nan), ([10.0], 0.1)])
+    def test_too_little_to_tell(self, weights, value):
+        found = paired_difference(np.ones(len(weights)), np.zeros(len(weights)), np.array(weights))
+        np.testing.assert_equal((found.value, found.low, found.high), (value, np.nan, np.nan))
+        assert found.verdict("below", "above") == "undecided"
+
+    def test_recordings_without_reference_speech(self):
+        found = paired_difference(np.array([1.0, 2]), np.array([0.0, 2]), np.array([10.0, 0]))
+        assert found.value == pytest.approx(0.1)
+        assert np.isfinite([found.low, found.high]).all()
+
+
+class TestRankings:
+    def test_pairs_differ_in_one_thing(self):
+        pairs = {claim.text: claim.pairs(PAPER) for claim in CLAIMS}
+        assert pairs["FINCH below AHC"] == [
+            ("dnn_finch_ahc_triplet", "dnn_ahc_triplet"),
+            ("conformer_finch_ahc_triplet", "conformer_ahc_triplet"),
+            ("conformer_finch_ahc_contrastive", "conformer_ahc_contrastive"),
+        ]
+        assert len(pairs["conformer below DNN"]) == len(pairs["contrastive below triplet"]) == 3
+        for claim in CLAIMS:
+            if claim.measure == "der":
+                assert all(PAPER[one].der < PAPER[two].der for one, two in pairs[claim.text]), "the paper's own figures"
+
+    def test_every_system_of_the_paper_has_a_file(self):
+        assert all((SYSTEMS / f"{name}.yaml").is_file() for name in PAPER)
+
+    def test_verdicts(self):
+        clear = np.arange(12) % 3
+        results = [
+            made_result("conformer_ahc_triplet", 10 + clear),
+            made_result("conformer_ahc_contrastive", 20 + clear),
+            made_result("conformer_finch_ahc_triplet", 10 + clear[::-1]),
+            made_result("conformer_finch_ahc_contrastive", 12 + clear),
+        ]
+        found = {(row.claim, row.first): row for row in Summary("made", results).comparisons}
+        finch = found["FINCH below AHC", "conformer_finch_ahc_contrastive"]
+        assert (finch.verdict, finch.difference.value, finch.relative) == pytest.approx(("holds", -8, -800 / 21))
+        assert finch.paper == pytest.approx(10.69 - 13.61)
+        assert found["FINCH below AHC", "conformer_finch_ahc_triplet"].verdict == "undecided"
+        assert found["FINCH below AHC", "all pairs"].difference.value == pytest.approx(-4)
+        assert found["contrastive below triplet", "conformer_ahc_contrastive"].verdict == "does not hold"
+        assert not any(claim == "conformer below DNN" for claim, _ in found)
+
+    def test_epochs_and_iterations(self):
+        def histories(chain):
+            return {f"r{i:02d}": made_history(chain) for i in range(6)}
+
+        results = [
+            made_result("conformer_ahc_contrastive", [5] * 6, histories=histories([4, 2])),
+            made_result("conformer_finch_ahc_contrastive", [5] * 6, histories=histories([10, 5, 3, 2])),
+        ]
+        found = {row.claim: row for row in Summary("made", results).comparisons if row.measure != "der"}
+        assert {row.difference.value for row in found.values()} == {2.0}
+        assert {row.verdict for row in found.values()} == {"does not hold"}
+
+
+class TestTable:
+    def results(self):
+        trained = {f"r{i:02d}": made_history([8, 2] if i else [2]) for i in range(3)}
+        trained["r03"] = {"fallback": "nothing to learn"}
+        return [
+            made_result("xvector_ahc", [30, 30, 30, 30]),
+            *(
+                made_result("conformer_finch_ahc_contrastive", [errors] * 4, seed, histories=trained)
+                for seed, errors in ((0, 9), (1, 12), (2, 12))
+            ),
+            made_result("nmesc", [10, 10, 10, 20], source="estimated"),
+        ]
+
+    def test_means_over_seeds(self):
+        summary = Summary("made", self.results())
+        ahc, best, nmesc = summary.rows
+        assert (ahc.der, ahc.der_sd, ahc.seeds, ahc.paper_der, ahc.epochs) == (
+            pytest.approx(30),
+            None,
+            "none",
+            26.07,
+            None,
+        )
+        assert (best.der, best.der_sd, best.seeds) == (pytest.approx(11), pytest.approx(3**0.5), "0 1 2")
+        assert (best.miss, best.false_alarm, best.confusion) == pytest.approx((0, 1, 10))
+        assert (best.iterations, best.epochs, best.untrained) == (2, 2, 3)
+        assert (nmesc.num_spk_source, nmesc.paper_der, nmesc.der_sd) == ("estimated", None, None)
+        (comparison,) = [row for row in summary.comparisons if row.second == "xvector_ahc"]
+        assert (comparison.difference.value, comparison.relative) == pytest.approx((-19, -1900 / 30))
+        assert comparison.verdict == "below"
+
+    def test_files_name_their_terms(self):
+        tables = make_tables("made", self.results())
+        text = tables["table.md"]
+        assert (
+            "| conformer_finch_ahc_contrastive | II.5 III.7 | 10.69 | 11.00 ± 1.73 | 0.00 | 1.00 | 10.00 | 2 | 2 |"
+            in text
+        )
+        for source in ("oracle", "estimated"):
+            caption = (
+                f"Set made (4 recordings); speech: oracle (ref.rttm); speaker count: {source}; x-vectors: made; seeds"
+            )
+            assert caption in text
+        assert "forgiving: collar 0.25 s each side, overlapped speech ignored" in text
+        assert "-19.00 [-19.00, -19.00] | -63.3 | -15.38 |" in text
+        for name in ("table.tsv", "bootstrap.tsv"):
+            head, *rows = [line.split("\t") for line in tables[name].splitlines()]
+            assert rows and all(len(row) == len(head) for row in rows)
+            terms = {"set", "protocol", "speech_source", "num_spk_source", "xvector_model", "seeds", "recordings"}
+            assert terms <= set(head)
+        assert dict(zip(head, rows[0], strict=True))["difference"] == "-19.0000"
+
+
+class TestRuns:
+    def inputs(self, root):
+        folders = [root / name for name in ("data", "subsegments", "xvectors_made")]
+        for folder in folders:
+            folder.mkdir()
+        for path in (folders[0] / "ref.rttm", folders[1] / "segments", folders[2] / "xvector.scp"):
+            path.write_text("x\n")
+        return Inputs(*folders)
+
+    def test_order_completes_a_seed_at_a_time(self):
+        systems = [SYSTEMS / f"{name}.yaml" for name in ("xvector_ahc", "nmesc", "dnn_ahc_triplet")]
+        runs = make_runs(systems, ["oracle", "estimate"], [3, 1])
+        told = [f"{run.name} {run.count} {run.seed}" for run in runs[:6]]
+        assert told == [
+            "xvector_ahc oracle 3",
+            "nmesc oracle 3",
+            "dnn_ahc_triplet oracle 3",
+            "nmesc oracle 1",
+            "dnn_ahc_triplet oracle 1",
+            "xvector_ahc estimate 3",
+        ]
+        assert len(runs) == 10
+
+    def test_two_files_of_one_name(self, tmp_path):
+        (tmp_path / "nmesc.yaml").write_text((SYSTEMS / "nmesc.yaml").read_text())
+        with pytest.raises(InputError, match="two systems have one name"):
+            make_runs([SYSTEMS / "nmesc.yaml", tmp_path / "nmesc.yaml"], ["oracle"], [0])
+
+    def test_what_is_done_is_not_planned_until_something_changes(self, tmp_path):
+        inputs = self.inputs(tmp_path)
+        run = Run(SYSTEMS / "nmesc.yaml", "estimate", 0)
+        experiment = Experiment(tmp_path / "out", inputs, ("forgiving",), (run,))
+        (line,) = experiment.plan_lines()
+        folder, stamp, count, seed, system, changes = line.split("\t")
+        assert (count, seed, system, changes) == ("estimate", "0", str(SYSTEMS / "nmesc.yaml"), "")
+        assert Path(folder) == tmp_path / "out/nmesc/estimate/seed0"
+        (Path(folder) / "score").mkdir(parents=True)
+        for name in ("labels", "rttm", "score/forgiving.json"):
+            (Path(folder) / name).write_text("")
+        assert len(experiment.plan_lines()) == 1, "no stamp"
+        (Path(folder) / ".stamp").write_text(stamp + "\n")
+        assert experiment.plan_lines() == []
+        assert len(experiment.plan_lines(overwrite=True)) == 1
+        with pytest.raises(InputError, match="not a score file"):
+            experiment.results()
+        (inputs.data_dir / "ref.rttm").write_text("another\n")
+        assert len(experiment.plan_lines()) == 1
+        assert experiment.results() == []
+
+    def test_options_have_folders_of_their_own(self):
+        run = Run(SYSTEMS / "nmesc.yaml", "oracle", 2, ("encoder.heads=1", "encoder.key_dim=16"))
+        assert run.folder(Path("x")) == Path("x/nmesc/encoder.heads_1_encoder.key_dim_16/oracle/seed2")
+
+    def test_unprepared_sets(self, tmp_path):
+        inputs = self.inputs(tmp_path)
+        inputs.check(["estimate"])
+        with pytest.raises(InputError, match=r"reco2num_spk: no such file.*\n.*run\.sh --set data .*--stop-stage 4"):
+            inputs.check(["oracle"])
+
+
+class TestFigures:
+    def test_clusters_of_recordings_that_end_early_stay(self):
+        names = ["conformer_ahc_contrastive", "conformer_finch_ahc_contrastive"]
+        chains = {"r00": [4, 2], "r01": [5, 3, 2], "r02": [6, 3, 2]}
+        histories = {reco: made_history(chain) for reco, chain in chains.items()} | {"r03": {}}
+        rows = figure_rows("2", [made_result(name, [5] * 4, histories=histories) for name in names], "forgiving")
+        own = [row for row in rows if row["system"] == names[1]]
+        assert [row["clusters_median"] for row in own] == [20, 5, 3, 2]
+        assert own[2]["clusters_quartile_1"] == 2.5
+        assert [row["share_iterating"] for row in own] == pytest.approx([1, 1, 1, 2 / 3])
+
+    def test_losses_are_joined_and_scaled(self):
+        short = {"r00": made_history([2], losses=(0.8, 0.4))}
+        long = {"r00": made_history([4, 2], losses=(0.4, 0.3, 0.2))}
+        results = [
+            made_result("conformer_ahc_contrastive", [5], histories=short),
+            made_result("conformer_finch_ahc_contrastive", [5], histories=long),
+        ]
+        rows = figure_rows("3", results, "forgiving")
+        assert [row["epoch"] for row in rows] == [0, 1, 2, 3, 4] * 2
+        assert [row["loss_mean"] for row in rows] == pytest.approx([1, 0.5, 0.5, 0.5, 0.5, 1, 0.75, 0.5, 0.75, 0.5])
+        assert [row["share_training"] for row in rows] == [1, 1, 0, 0, 0, 1, 1, 1, 1, 1]
+
+    def test_der_of_options(self):
+        runs = figure_runs("5", SYSTEMS, "oracle", [0, 1])
+        assert len(runs) == 40
+        assert len(figure_runs("4", SYSTEMS, "oracle", [0])) == 20
+        results = [
+            made_result("dnn_finch_ahc_contrastive", [10 + 2 * seed], seed, changes=("stop.threshold=0.3",))
+            for seed in (0, 1)
+        ]
+        (row,) = figure_rows("5", results, "forgiving")
+        assert (row["stop.threshold"], row["der_mean"], row["der_sd"]) == pytest.approx((0.3, 11, 2**0.5))
+
+    def test_nothing_trained(self):
+        with pytest.raises(ValueError, match="no recording of the set trained in conformer_ahc_contrastive"):
+            figure_rows("2", [made_result("conformer_ahc_contrastive", [5])], "forgiving")
