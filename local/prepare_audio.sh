@@ -34,7 +34,7 @@ Takes every audio file in the folder and below it (wav, flac, mp3, sph, and what
   --verbose <0|1|2>                  # 0: warnings only, 1: progress (default), 2: details
   --config <file>                    # options as name=value lines, read before the others"
 
-echo "$0 $*" >&2
+command_line="$0 $*"
 
 # shellcheck source=/dev/null
 if [ -f path.sh ]; then . ./path.sh; fi
@@ -43,6 +43,7 @@ utils=utils
 # shellcheck source=/dev/null
 . "$utils/parse_options.sh" || exit 1
 set -euo pipefail
+if [ "$verbose" != 0 ]; then echo "$command_line" >&2; fi
 
 if [ $# != 1 ] || [ -z "$set" ]; then
   printf '%s: error: expected --set <name> and <audio-dir>, got %d arguments\n%s\n' "$script" $# "$help_message" >&2

@@ -33,7 +33,7 @@ was made with the same --num-calls and --seed.
   --verbose <0|1|2>          # 0: warnings only, 1: progress (default), 2: details
   --config <file>            # options as name=value lines, read before the others"
 
-echo "$0 $*" >&2
+command_line="$0 $*"
 
 # shellcheck source=/dev/null
 if [ -f path.sh ]; then . ./path.sh; fi
@@ -42,6 +42,7 @@ utils=utils
 # shellcheck source=/dev/null
 . "$utils/parse_options.sh" || exit 1
 set -euo pipefail
+if [ "$verbose" != 0 ]; then echo "$command_line" >&2; fi
 
 die() {
   echo "$script: error: $1" >&2

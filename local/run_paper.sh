@@ -51,7 +51,7 @@ help_message="Usage: $0 [options] --set <name>
   --verbose <0|1|2>            # 0: warnings only, 1: a line per run and the tables (default), 2: details in run.log
   --config <file>              # options as name=value lines, read before the others"
 
-echo "$0 $*" >&2
+command_line="$0 $*"
 
 # shellcheck source=/dev/null
 if [ -f path.sh ]; then . ./path.sh; fi
@@ -60,6 +60,7 @@ utils=utils
 # shellcheck source=/dev/null
 . "$utils/parse_options.sh" || exit 1
 set -euo pipefail
+if [ "$verbose" != 0 ]; then echo "$command_line" >&2; fi
 
 if [ $# != 0 ] || [ -z "$set" ]; then
   printf '%s: error: expected --set and no arguments, got %d arguments\n%s\n' "$script" $# "$help_message" >&2

@@ -49,7 +49,7 @@ help_message="Usage: $0 [options] <data-dir> <subsegments-dir> <xvector-dir> <ou
   --verbose <0|1|2>            # 0: warnings only, 1: progress (default), 2: details
   --config <file>              # options as name=value lines, read before the others"
 
-echo "$0 $*" >&2
+command_line="$0 $*"
 
 # shellcheck source=/dev/null
 if [ -f path.sh ]; then . ./path.sh; fi
@@ -58,6 +58,7 @@ utils=utils
 # shellcheck source=/dev/null
 . "$utils/parse_options.sh" || exit 1
 set -euo pipefail
+if [ "$verbose" != 0 ]; then echo "$command_line" >&2; fi
 
 if [ $# != 4 ]; then
   printf '%s: error: expected <data-dir> <subsegments-dir> <xvector-dir> <out-dir>, got %d arguments\n%s\n' \

@@ -43,7 +43,7 @@ help_message="Usage: $0 [options] <xvector-dir> <out-dir>
   --verbose <0|1|2>                  # 0: warnings only, 1: progress (default), 2: details
   --config <file>                    # options as name=value lines, read before the others"
 
-echo "$0 $*" >&2
+command_line="$0 $*"
 
 # shellcheck source=/dev/null
 if [ -f path.sh ]; then . ./path.sh; fi
@@ -51,7 +51,10 @@ utils=utils
 [ -f "$utils/parse_options.sh" ] || utils=$here/../../utils
 # shellcheck source=/dev/null
 . "$utils/parse_options.sh" || exit 1
+# shellcheck source=steps/diar/jobs.sh
+. "$here/jobs.sh"
 set -euo pipefail
+if [ "$verbose" != 0 ]; then echo "$command_line" >&2; fi
 
 if [ $# != 2 ]; then
   printf '%s: error: expected <xvector-dir> <out-dir>, got %d arguments\n%s\n' "$script" $# "$help_message" >&2
@@ -72,13 +75,5 @@ jobs=$("$python" "$here/cluster_ssl.py" --verbose "$verbose" plan --system "$sys
   --system-options "$system_options" ${more[@]+"${more[@]}"} --seed "$seed" --nj "$nj" --overwrite "$overwrite" \
   "$xvectors" "$out") || exit 1
 
-if [ "$jobs" -gt 0 ]; then
-  mkdir -p "$out/log"
-  # $cmd is unquoted by design: it may hold options, as in --cmd "queue.pl --mem 2G".
-  # shellcheck disable=SC2086
-  $cmd JOB=1:"$jobs" "$out/log/cluster_ssl.JOB.log" \
-    "$python" "$here/cluster_ssl.py" --verbose "$verbose" run --job JOB "$out"
-else
-  echo "$script: nothing to do, all recordings are done"
-fi
+run_jobs cluster_ssl "$jobs" "$out"
 "$python" "$here/cluster_ssl.py" --verbose "$verbose" gather "$out"

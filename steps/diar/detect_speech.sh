@@ -73,7 +73,7 @@ Running
   --verbose <0|1|2>                  # 0: warnings only, 1: progress (default), 2: details
   --config <file>                    # options as name=value lines, read before the others; e.g. conf/sad.conf"
 
-echo "$0 $*" >&2
+command_line="$0 $*"
 
 # shellcheck source=/dev/null
 if [ -f path.sh ]; then . ./path.sh; fi
@@ -81,7 +81,10 @@ utils=utils
 [ -f "$utils/parse_options.sh" ] || utils=$here/../../utils
 # shellcheck source=/dev/null
 . "$utils/parse_options.sh" || exit 1
+# shellcheck source=steps/diar/jobs.sh
+. "$here/jobs.sh"
 set -euo pipefail
+if [ "$verbose" != 0 ]; then echo "$command_line" >&2; fi
 
 if [ $# != 2 ]; then
   printf '%s: error: expected <data-dir> <speech-dir>, got %d arguments\n%s\n' "$script" $# "$help_message" >&2
@@ -100,13 +103,5 @@ jobs=$("$python" "$here/detect_speech.py" --verbose "$verbose" plan --sad "$sad"
   --overlap-min "$overlap_min" --segmentation "$segmentation" \
   --nj "$nj" --overwrite "$overwrite" "$data" "$out") || exit 1
 
-if [ "$jobs" -gt 0 ]; then
-  mkdir -p "$out/log"
-  # $cmd is unquoted by design: it may hold options, as in --cmd "queue.pl --mem 2G".
-  # shellcheck disable=SC2086
-  $cmd JOB=1:"$jobs" "$out/log/detect_speech.JOB.log" \
-    "$python" "$here/detect_speech.py" --verbose "$verbose" run --job JOB "$out"
-else
-  echo "$script: nothing to do, all $(grep -c '[^[:space:]]' "$data/wav.scp") recordings are done"
-fi
+run_jobs detect_speech "$jobs" "$out"
 "$python" "$here/detect_speech.py" --verbose "$verbose" gather "$out"

@@ -34,7 +34,7 @@ help_message="Usage: $0 [options] <data-dir> <subsegments-dir> <xvector-dir>
   --verbose <0|1|2>                  # 0: warnings only, 1: progress (default), 2: details
   --config <file>                    # options as name=value lines, read before the others"
 
-echo "$0 $*" >&2
+command_line="$0 $*"
 
 # shellcheck source=/dev/null
 if [ -f path.sh ]; then . ./path.sh; fi
@@ -42,7 +42,10 @@ utils=utils
 [ -f "$utils/parse_options.sh" ] || utils=$here/../../utils
 # shellcheck source=/dev/null
 . "$utils/parse_options.sh" || exit 1
+# shellcheck source=steps/diar/jobs.sh
+. "$here/jobs.sh"
 set -euo pipefail
+if [ "$verbose" != 0 ]; then echo "$command_line" >&2; fi
 
 if [ $# != 3 ]; then
   printf '%s: error: expected <data-dir> <subsegments-dir> <xvector-dir>, got %d arguments\n%s\n' \
@@ -63,13 +66,5 @@ source_option=()
 jobs=$("$python" "$here/extract_xvectors.py" --verbose "$verbose" plan --model "$model" \
   ${source_option[@]+"${source_option[@]}"} --nj "$nj" --overwrite "$overwrite" "$data" "$subsegments" "$out") || exit 1
 
-if [ "$jobs" -gt 0 ]; then
-  mkdir -p "$out/log"
-  # $cmd is unquoted by design: it may hold options, as in --cmd "queue.pl --mem 2G".
-  # shellcheck disable=SC2086
-  $cmd JOB=1:"$jobs" "$out/log/extract_xvectors.JOB.log" \
-    "$python" "$here/extract_xvectors.py" --verbose "$verbose" run --job JOB "$out"
-else
-  echo "$script: nothing to do, all recordings are done"
-fi
+run_jobs extract_xvectors "$jobs" "$out"
 "$python" "$here/extract_xvectors.py" --verbose "$verbose" gather "$out"

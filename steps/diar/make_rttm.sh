@@ -26,7 +26,7 @@ help_message="Usage: $0 [options] <subsegments-dir> <labels-dir>
   --verbose <0|1|2>                  # 0: warnings only, 1: progress (default), 2: details
   --config <file>                    # options as name=value lines, read before the others"
 
-echo "$0 $*" >&2
+command_line="$0 $*"
 
 # shellcheck source=/dev/null
 if [ -f path.sh ]; then . ./path.sh; fi
@@ -35,6 +35,7 @@ utils=utils
 # shellcheck source=/dev/null
 . "$utils/parse_options.sh" || exit 1
 set -euo pipefail
+if [ "$verbose" != 0 ]; then echo "$command_line" >&2; fi
 
 if [ $# != 2 ]; then
   printf '%s: error: expected <subsegments-dir> <labels-dir>, got %d arguments\n%s\n' "$script" $# "$help_message" >&2

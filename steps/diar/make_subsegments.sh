@@ -33,7 +33,7 @@ All times in seconds, whole hundredths.
   --verbose <0|1|2>                  # 0: warnings only, 1: progress (default), 2: details
   --config <file>                    # options as name=value lines, read before the others; e.g. conf/subsegments.conf"
 
-echo "$0 $*" >&2
+command_line="$0 $*"
 
 # shellcheck source=/dev/null
 if [ -f path.sh ]; then . ./path.sh; fi
@@ -42,6 +42,7 @@ utils=utils
 # shellcheck source=/dev/null
 . "$utils/parse_options.sh" || exit 1
 set -euo pipefail
+if [ "$verbose" != 0 ]; then echo "$command_line" >&2; fi
 
 if [ $# != 2 ]; then
   printf '%s: error: expected <speech-dir> <subsegments-dir>, got %d arguments\n%s\n' "$script" $# "$help_message" >&2

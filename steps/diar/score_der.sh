@@ -43,7 +43,7 @@ Reads <data-dir>/{ref.rttm,all.uem} and <exp-dir>/rttm, writes <exp-dir>/score/{
   --verbose <0|1|2>                  # 0: warnings only, 1: progress (default), 2: details
   --config <file>                    # options as name=value lines, read before the others"
 
-echo "$0 $*" >&2
+command_line="$0 $*"
 
 # shellcheck source=/dev/null
 if [ -f path.sh ]; then . ./path.sh; fi
@@ -52,6 +52,7 @@ utils=utils
 # shellcheck source=/dev/null
 . "$utils/parse_options.sh" || exit 1
 set -euo pipefail
+if [ "$verbose" != 0 ]; then echo "$command_line" >&2; fi
 
 if [ $# != 2 ]; then
   printf '%s: error: expected <data-dir> <exp-dir>, got %d arguments\n%s\n' "${0##*/}" $# "$help_message" >&2

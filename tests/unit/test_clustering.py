@@ -212,7 +212,8 @@ def test_speaker_count_of_clear_speakers(number):
 
 
 def test_speaker_count_of_hardly_anything_is_one():
-    assert [estimate_num_spk(np.eye(4)[:size]) for size in (1, 2, 3)] == [1, 1, 1]
+    assert [estimate_num_spk(np.eye(9)[:size]) for size in (1, 2, 3, 9)] == [1, 1, 1, 1]
+    assert estimate_num_spk(speakers(2, 14, spread=1.0)[0]) <= 2
     assert spectral_labels(np.eye(4)[:3], 2, np.random.default_rng(0)).tolist() == [0, 1, 1]
 
 

@@ -229,7 +229,7 @@ class TestRuns:
         assert (count, seed, system, changes) == ("estimate", "0", str(SYSTEMS / "nmesc.yaml"), "")
         assert Path(folder) == tmp_path / "out/nmesc/estimate/seed0"
         (Path(folder) / "score").mkdir(parents=True)
-        for name in ("labels", "rttm", "score/forgiving.json"):
+        for name in ("labels", "rttm", "meta.json", "score/forgiving.json"):
             (Path(folder) / name).write_text("")
         assert len(experiment.plan_lines()) == 1, "no stamp"
         (Path(folder) / ".stamp").write_text(stamp + "\n")

@@ -35,7 +35,7 @@ help_message="Usage: $0 [options] --corpus-dir <dir>
   --verbose <0|1|2>          # 0: warnings only, 1: progress (default), 2: details
   --config <file>            # options as name=value lines, read before the others"
 
-echo "$0 $*" >&2
+command_line="$0 $*"
 
 # shellcheck source=/dev/null
 if [ -f path.sh ]; then . ./path.sh; fi
@@ -44,6 +44,7 @@ utils=utils
 # shellcheck source=/dev/null
 . "$utils/parse_options.sh" || exit 1
 set -euo pipefail
+if [ "$verbose" != 0 ]; then echo "$command_line" >&2; fi
 
 if [ $# != 0 ] || [ -z "$corpus_dir" ]; then
   printf '%s: error: expected --corpus-dir <dir> and options only, got %s\n%s\n' "$script" "${1:-no --corpus-dir}" \

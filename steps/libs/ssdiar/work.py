@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ssdiar.errors import InputError
 from ssdiar.io.publish import publish_text
@@ -64,6 +64,14 @@ def balance(weights: Mapping[str, float], jobs: int) -> list[list[str]]:
     return lists
 
 
+class Progress(NamedTuple):
+    """How far the jobs of a plan are: recordings done, recordings planned, and the share of the expected cost done."""
+
+    done: int
+    planned: int
+    share: float
+
+
 class WorkDir:
     """The receipts and the plan of one output directory (see the module's docstring)."""
 
@@ -99,8 +107,9 @@ class WorkDir:
         except PermissionError as error:
             raise InputError("no write permission", path=error.filename) from None
         todo = [reco for reco in sorted(fingerprints) if overwrite or not self._is_done(reco, fingerprints[reco])]
-        jobs = balance({reco: weights[reco] for reco in todo}, min(max_jobs, len(todo)))
-        plan = {"settings": dict(settings), "fingerprints": dict(fingerprints), "jobs": jobs}
+        costs = {reco: weights[reco] for reco in todo}
+        jobs = balance(costs, min(max_jobs, len(todo)))
+        plan = {"settings": dict(settings), "fingerprints": dict(fingerprints), "jobs": jobs, "costs": costs}
         publish_text(self._plan_file, json.dumps(plan, indent=1) + "\n")
         for reco in todo:
             # What is no longer valid counts for nothing, but what it left behind stays known: should the recording
@@ -126,6 +135,20 @@ class WorkDir:
         if not 1 <= number <= len(plan["jobs"]):
             raise InputError("no such job", path=self._plan_file, expected=f"1 to {len(plan['jobs'])}", got=number)
         return [reco for reco in plan["jobs"][number - 1] if not self._is_done(reco, plan["fingerprints"][reco])]
+
+    def progress(self) -> Progress:
+        """Return how far the jobs of the plan are.
+
+        Believes the receipts without a look at the files that they name: cheap enough to ask every second.
+
+        Raises:
+            InputError: There is no plan.
+        """
+        plan = self._load()
+        costs, stamps = plan["costs"], plan["fingerprints"]
+        done = [reco for reco in costs if self._receipt(reco).get("fingerprint") == stamps[reco]]
+        total = sum(costs.values())
+        return Progress(len(done), len(costs), sum(costs[reco] for reco in done) / total if total > 0 else 0.0)
 
     @contextmanager
     def recording(self, reco: str) -> Iterator[Path]:

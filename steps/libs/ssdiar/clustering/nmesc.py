@@ -13,6 +13,7 @@ from ssdiar.clustering.vectors import length_normalise, relabel_by_time
 _MOST_NEIGHBOURS = 0.25  # of the sub-segments; more would not be a neighbourhood
 _STEPS = 20  # values of p tried
 _RESTARTS = 10  # of k-means
+_PIECES_PER_SPEAKER = 5  # with fewer, outliers look like speakers
 
 
 def estimate_num_spk(vectors: np.ndarray, most: int = 8) -> int:
@@ -24,9 +25,10 @@ def estimate_num_spk(vectors: np.ndarray, most: int = 8) -> int:
 
     Args:
         vectors: (S, D) prepared x-vectors, S at least 1.
-        most: Largest answer.
+        most: Largest answer; a recording of few sub-segments has a smaller one.
     """
-    return 1 if len(vectors) < 4 else _tuned(vectors, most)[1]
+    most = min(most, len(vectors) // _PIECES_PER_SPEAKER)
+    return 1 if most < 2 else _tuned(vectors, most)[1]
 
 
 def spectral_labels(vectors: np.ndarray, num_spk: int, rng: np.random.Generator) -> np.ndarray:

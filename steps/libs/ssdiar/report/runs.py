@@ -201,7 +201,7 @@ class Experiment:
 
     def _is_done(self, run: Run, stamp: str) -> bool:
         folder = run.folder(self.root)
-        files = [folder / "labels", folder / "rttm", *(folder / "score" / f"{name}.json" for name in self.protocols)]
+        names = ["labels", "rttm", "meta.json", *(f"score/{name}.json" for name in self.protocols)]
         stamp_file = folder / ".stamp"
         return (
             stamp_file.is_file() and stamp_file.read_text().strip() == stamp and all(path.is_file() for path in files)
