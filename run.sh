@@ -103,7 +103,8 @@ die() {
   exit 1
 }
 wants() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
-headline() { if [ "$verbose" != 0 ]; then printf '\n== Stage %s: %s\n' "$1" "$2" >&2; fi; }
+say() { if [ "$verbose" != 0 ]; then printf '%s\n' "$1" >&2; fi; }
+headline() { say $'\n'"== Stage $1: $2"; }
 
 [ $# = 0 ] || die "expected options only, got '$1' (see run.sh --help)"
 for number in "$stage" "$stop_stage"; do
@@ -141,7 +142,8 @@ jobs=(--nj "$nj" --cmd "$cmd" --overwrite "$overwrite")
 
 if wants 0; then
   headline 0 "environment"
-  if [ -n "$python" ]; then python=$(utils/setup_env.sh --python "$python"); else python=$(utils/setup_env.sh); fi
+  if [ -n "$python" ]; then setup=(--python "$python"); else setup=(); fi
+  python=$(utils/setup_env.sh --verbose "$verbose" ${setup[@]+"${setup[@]}"})
 fi
 common+=(--python "${python:-python3}")
 if [ "$stop_stage" -ge 1 ]; then
@@ -158,7 +160,7 @@ if wants 1; then
     if [ -n "$channel" ]; then options+=(--channel "$channel"); fi
     "$repo/local/prepare_audio.sh" "${common[@]}" "${options[@]}" "$audio"
   elif [ "$set" != mini ] && [ -z "$corpus_dir" ] && [ -f "$data/wav.scp" ]; then
-    echo "run.sh: $data is there and is taken as it is" >&2
+    say "run.sh: $data is there and is taken as it is"
   else
     options=(--set "$set" --data-root "$data_root")
     if [ -n "$corpus_dir" ]; then options+=(--corpus-dir "$corpus_dir"); fi
@@ -205,7 +207,7 @@ for system in $systems; do
     if [ -f "$data/ref.rttm" ]; then
       steps/diar/score_der.sh "${common[@]}" --scorer "$scorer" "$data" "$dir"
     else
-      echo "run.sh: no reference ($data/ref.rttm), so no DER; the RTTM is made all the same" >&2
+      say "run.sh: no reference ($data/ref.rttm), so no DER; the RTTM is made all the same"
     fi
   fi
 done
@@ -213,7 +215,9 @@ done
 if wants 8; then
   headline 8 "report"
   steps/diar/make_report.sh "${common[@]}" --systems "${dirs[*]}" --data-dir "$data" "$exp" "$exp/report"
-  echo
-  for name in "${dirs[@]}"; do echo "RTTM    $exp/$name/rttm"; done
-  echo "Report  $exp/report/index.html"
+  if [ "$verbose" != 0 ]; then
+    echo
+    for name in "${dirs[@]}"; do echo "RTTM    $exp/$name/rttm"; done
+    echo "Report  $exp/report/index.html"
+  fi
 fi

@@ -53,6 +53,8 @@ def main() -> None:
         lines = [f"{reco} 1 {start:.3f} {end:.3f}\n" for reco in sorted(uem) for start, end in uem[reco]]
         publish_text(data_dir / "all.uem", "".join(lines))
     write_table(data_dir / "reco2dur", {reco: f"{info.duration:.4f}" for reco, info in audio.items()})
+    for name in ("utt2spk", "spk2utt"):  # an utterance is a whole recording
+        write_table(data_dir / name, {reco: reco for reco in files})
     write_table(data_dir / "wav.scp", {reco: str(path) for reco, path in files.items()})
     hours = sum(info.duration for info in audio.values()) / 3600
     rates = ", ".join(str(rate) for rate in sorted({info.rate for info in audio.values()}))

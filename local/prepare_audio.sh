@@ -2,7 +2,7 @@
 # Copyright 2026  ssdiar authors
 # Apache 2.0
 
-# Data preparation for any folder of audio: writes <data-root>/<set>/{wav.scp,reco2dur}, and what is given besides:
+# Data preparation for any folder of audio: writes <data-root>/<set>/{wav.scp,utt2spk,spk2utt,reco2dur}, and what is given besides:
 # reco2channel (which channel of each recording counts), ref.rttm, reco2num_spk, all.uem. A recording is named after its
 # file, without the extension, every character other than letters, digits and '_.-' replaced by '_'. Reference and UEM
 # may use either name. detect_speech.sh comes next.

@@ -75,7 +75,7 @@ figures_py() {
 }
 
 plan=$(figures_py plan) || exit 1
-[ -n "$plan" ] || echo "$script: nothing to do, all runs are done" >&2
+[ -n "$plan" ] || [ "$verbose" = 0 ] || echo "$script: nothing to do, all runs are done" >&2
 number=0
 total=$(grep -c . <<<"$plan") || true
 while IFS=$'\t' read -r dir stamp count seed system options <&3; do

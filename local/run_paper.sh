@@ -77,7 +77,7 @@ summarise() {
 }
 
 plan=$(summarise plan) || exit 1
-[ -n "$plan" ] || echo "$script: nothing to do, all runs are done" >&2
+[ -n "$plan" ] || [ "$verbose" = 0 ] || echo "$script: nothing to do, all runs are done" >&2
 number=0
 total=$(grep -c . <<<"$plan") || true
 last=

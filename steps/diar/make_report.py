@@ -35,7 +35,8 @@ def main() -> None:
     recordings = read_recordings(systems, options.data_dir)
     _write_page(options, name, systems, recordings)
     publish_text(options.out_dir / "table.md", as_markdown(parts, f"Results of {name}"))
-    print(as_text(parts), end="")
+    if _LOG.isEnabledFor(logging.INFO):
+        print(as_text(parts), end="")
 
 
 def _parse() -> argparse.Namespace:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import stage
+from ssdiar.data import check_not_features_only
 from ssdiar.errors import InputError
 from ssdiar.io.publish import publish_text
 from ssdiar.io.tables import (
@@ -19,6 +20,7 @@ from ssdiar.io.tables import (
     read_wav_scp,
     write_segments,
     write_segments_file,
+    write_table,
 )
 from ssdiar.subsegments import make_subsegments, split_short
 
@@ -28,6 +30,7 @@ _LOG = logging.getLogger(__name__)
 def main() -> None:
     """Read the speech regions, cut them, write the pieces."""
     options = _parse()
+    check_not_features_only(options.speech_dir)
     regions = _read_regions(options.speech_dir, "segments")
     overlap = _read_regions(options.speech_dir, "overlap.segments") if _has(options, "overlap.segments") else []
     meta = _read_meta(options.speech_dir / "meta.json")
@@ -42,6 +45,7 @@ def main() -> None:
     write_segments_file(options.out_dir / "overlap.segments", overlap)
     write_segments_file(options.out_dir / "short.segments", short)
     write_segments(options.out_dir, pieces)
+    _write_wav_scp(options.speech_dir / "wav.scp", options.out_dir / "wav.scp", {piece.reco for piece in pieces})
     publish_text(options.out_dir / "meta.json", json.dumps(meta, indent=1) + "\n")
     _LOG.info(
         "%s: %d pieces of %d speech regions of %d recordings; %d more are too short for an x-vector",
@@ -88,6 +92,14 @@ def _read_regions(speech_dir: Path, name: str) -> list[Segment]:
     recordings = read_wav_scp(wav_scp) if wav_scp.exists() else None
     durations = read_durations(reco2dur) if reco2dur.exists() else None
     return read_segments(speech_dir / name, recordings, durations)
+
+
+def _write_wav_scp(source: Path, path: Path, recordings: set[str]) -> None:
+    """Pass wav.scp on, for Kaldi's sake: beside segments it asks for one, of the same recordings."""
+    if source.exists():
+        write_table(path, {reco: entry for reco, entry in read_wav_scp(source).items() if reco in recordings})
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _read_meta(path: Path) -> dict[str, Any]:

@@ -4,8 +4,8 @@
 
 # Stage 3: cuts speech regions (from detect_speech.sh, or any directory with Kaldi's segments) into the pieces that get
 # one x-vector each. Writes segments, utt2spk, spk2utt ("spk" files name recordings, as Kaldi's diarization does),
-# short.segments (speech too short for an x-vector), overlap.segments and meta.json (passed on). extract_xvectors.sh
-# comes next; make_rttm.sh gives the short and the overlapped speech the label of the nearest piece.
+# short.segments (speech too short for an x-vector), overlap.segments, wav.scp and meta.json (passed on).
+# extract_xvectors.sh comes next; make_rttm.sh gives the short and the overlapped speech the label of the nearest piece.
 #
 # Tail rule, as Kaldi's sub-segments of constant duration: a piece every period while more than a window is left of the
 # region; what is then left is a piece, or, if it is shorter than min-segment, the last piece is the region's last window.

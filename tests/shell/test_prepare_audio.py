@@ -58,7 +58,7 @@ def test_a_folder_without_reference(work):
     log = run(work, "--set", "calls", "calls").stderr
     assert "1 files that are no audio by their names are left out" in log
     assert "3 recordings" in log
-    assert sorted(os.listdir(work / "data/calls")) == ["reco2dur", "wav.scp"]
+    assert sorted(os.listdir(work / "data/calls")) == ["reco2dur", "spk2utt", "utt2spk", "wav.scp"]
     assert read(work, "wav.scp").splitlines() == [
         f"__d_ {work}/calls/Łódź.mp3",
         f"a {work}/calls/sub dir/a.flac",
@@ -93,7 +93,7 @@ def test_uem_speaker_counts_and_channel_are_kept_until_asked_for_no_longer(work)
     assert read(work, "reco2num_spk") == "a 4\nb__1_ 2\n"
     assert read(work, "reco2channel") == "__d_ 1\na 1\nb__1_ 1\n"
     run(work, "--set", "calls", "calls")
-    assert sorted(os.listdir(work / "data/calls")) == ["reco2dur", "wav.scp"]
+    assert sorted(os.listdir(work / "data/calls")) == ["reco2dur", "spk2utt", "utt2spk", "wav.scp"]
 
 
 def test_a_rerun_leaves_unchanged_files_alone(work):

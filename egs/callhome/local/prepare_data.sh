@@ -54,4 +54,6 @@ fi
 
 "$python" "$here/prepare_data.py" --verbose "$verbose" --corpus "$corpus" --subset "$subset" --set "$set" \
   --data-root "$data_root" "$corpus_dir" || exit 1
-PYTHON=$python "$utils/validate_data_dir.sh" --no-feats --no-text "$data_root/$set" >&2
+left_out=
+if [ "$verbose" = 0 ]; then left_out='/: Successfully validated/d'; fi
+PYTHON=$python "$utils/validate_data_dir.sh" --no-feats --no-text "$data_root/$set" | sed "$left_out" >&2

@@ -49,10 +49,11 @@ def load_recordings(data_dir: str | Path) -> dict[str, Recording]:
 
     Raises:
         InputError: A table is malformed, wav.scp is empty or names a file that is not there, or the tables name
-            recordings that wav.scp does not, or reco2dur leaves out one that it does.
+            recordings that wav.scp does not, or reco2dur leaves out one that it does; or there are only features.
     """
     data_dir = Path(data_dir)
     wav_scp = data_dir / "wav.scp"
+    check_not_features_only(data_dir)
     entries = {}
     for line, (reco, entry) in read_rows(wav_scp, "recording path-or-command..."):
         if not is_command(entry) and not Path(entry).is_file():
@@ -72,6 +73,18 @@ def load_recordings(data_dir: str | Path) -> dict[str, Recording]:
         reco: Recording(entries[reco], channels.get(reco), None if durations is None else durations[reco])
         for reco in sorted(entries)
     }
+
+
+def check_not_features_only(data_dir: str | Path) -> None:
+    """Refuse a directory of Kaldi that has features (feats.scp) and no audio (wav.scp).
+
+    Raises:
+        InputError: It is one.
+    """
+    data_dir = Path(data_dir)
+    if (data_dir / "feats.scp").exists() and not (data_dir / "wav.scp").exists():
+        what = "a directory of features only; speech and x-vectors are made from audio here, not from feats.scp"
+        raise InputError(what, path=data_dir, expected="wav.scp", got="feats.scp")
 
 
 def read_channels(path: str | Path) -> dict[str, int]:

@@ -141,11 +141,6 @@ class Result:
     histories: dict[str, dict[str, Any]]
 
     @property
-    def epochs(self) -> dict[str, int]:
-        """Epochs over all outer iterations, by recording; of recordings that trained."""
-        return {reco: sum(step["epochs"] for step in steps) for reco, steps in self.iterations.items()}
-
-    @property
     def iterations(self) -> dict[str, list[dict[str, Any]]]:
         """The outer iterations by recording; of recordings that trained."""
         return {reco: history["iterations"] for reco, history in self.histories.items() if history.get("iterations")}
@@ -204,7 +199,9 @@ class Experiment:
         names = ["labels", "rttm", "meta.json", *(f"score/{name}.json" for name in self.protocols)]
         stamp_file = folder / ".stamp"
         return (
-            stamp_file.is_file() and stamp_file.read_text().strip() == stamp and all(path.is_file() for path in files)
+            stamp_file.is_file()
+            and stamp_file.read_text().strip() == stamp
+            and all((folder / name).is_file() for name in names)
         )
 
 

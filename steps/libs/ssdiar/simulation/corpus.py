@@ -120,8 +120,9 @@ def simulate_call(
 class CorpusWriter:
     """Writes a data directory: recordings first, tables and the final name when the block ends without an exception.
 
-    It holds wav/RECO.flac (or .wav), wav.scp with absolute paths, reco2num_spk, reco2dur, ref.rttm and all.uem. Until
-    then everything is in a hidden folder beside the destination, which is removed if the block raises.
+    It holds wav/RECO.flac (or .wav), wav.scp with absolute paths, utt2spk and spk2utt (an utterance is a whole
+    recording), reco2num_spk, reco2dur, ref.rttm and all.uem. Until then everything is in a hidden folder beside the
+    destination, which is removed if the block raises.
     """
 
     def __init__(self, out_dir: str | Path, overwrite: bool = False, audio_format: str = "flac") -> None:
@@ -174,6 +175,8 @@ class CorpusWriter:
     def _write_tables(self) -> None:
         for name, rows in self._tables.items():
             write_table(self._build / name, rows)
+        for name in ("utt2spk", "spk2utt"):
+            write_table(self._build / name, {reco: reco for reco in self._tables["wav.scp"]})
         write_rttm(self._build / "ref.rttm", self._turns)
         ends = self._tables["reco2dur"]
         self.add_file("all.uem", "".join(f"{reco} 1 0.000 {ends[reco]}\n" for reco in sorted(ends)))
