@@ -132,7 +132,7 @@ class Loss:
     margin: float = 1.0
     gamma: float = 0.4
     positive_share: float = 0.5
-    pairs: int = 4096
+    pairs: int = 256
     anchors: Literal["clusters", "pairs"] = "clusters"
     resample: Literal["epoch", "iteration"] = "epoch"
 
