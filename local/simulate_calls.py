@@ -3,8 +3,8 @@
 
 Input: a folder with one sub-folder per voice, each holding that person's recordings at any sample rate: wav, flac, ogg,
 mp3, aiff, sph ..., and by name headerless .gsm (GSM 06.10), .ulaw, .alaw and .sln (16 bits), all 8 kHz.
-Output: a data directory, wav/*.flac (8 kHz mono), wav.scp, utt2spk, spk2utt, reco2num_spk, reco2dur, ref.rttm, all.uem. A speaker's name
-in ref.rttm is the voice's folder name.
+Output: a data directory, wav/*.flac (8 kHz mono), wav.scp, utt2spk, spk2utt, reco2num_spk, reco2dur, ref.rttm,
+all.uem. A speaker's name in ref.rttm is the voice's folder name.
 
 Who speaks when is drawn from a model of turn taking, every distribution of which is an option (MEDIAN,SIGMA is a
 log-normal of that median and log-standard deviation), or taken from the calls of an RTTM with --turns-from. The

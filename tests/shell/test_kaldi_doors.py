@@ -161,7 +161,8 @@ def test_every_stage_runs_in_a_kaldi_recipe(recipe):
 def test_how_a_queue_is_called(recipe):
     """Options, JOB=1:n, log, command, as queue.pl, slurm.pl and run.pl want it; never more jobs than recordings."""
     expected = [
-        f"--mem 4G JOB=1:{jobs} {out}/log/{stage}.JOB.log {sys.executable} {DIAR}/{stage}.py --verbose 1 run --job JOB {out}"
+        f"--mem 4G JOB=1:{jobs} {out}/log/{stage}.JOB.log "
+        f"{sys.executable} {DIAR}/{stage}.py --verbose 1 run --job JOB {out}"
         for stage, jobs, out in (
             ("detect_speech", 2, "data/x_speech"),
             ("extract_xvectors", 2, "exp/x/xvectors"),
@@ -262,7 +263,7 @@ def make_xvectors(folder, utterances, window, period, name):
     for job, kind in enumerate(SHARES, 1):
         archive = b""
         for utterance, reco, start, end in utterances[kind]:
-            for i in range(int(round((end - start - window) / period)) + 1):
+            for i in range(round((end - start - window) / period) + 1):
                 begin = start + i * period
                 key = name(utterance, round(100 * i * period), round(100 * (i * period + window)))
                 truth[key] = int(begin + window / 2 > 4)
@@ -282,7 +283,7 @@ def same_partition(found, truth, recordings):
 
 
 def test_an_x_vector_directory_of_kaldi(tmp_path):
-    """Float, double and text; scp relative to the current folder; ids of Kaldi's extract_xvectors.sh; whitening files."""
+    """Float, double, text; scp relative to the current folder; ids of Kaldi's extract_xvectors.sh; whitening files."""
     utterances = {kind: [(f"i{kind}-0000050-0000750", f"i{kind}", 0.5, 7.25)] for kind in SHARES}
     name = "{}-{:08d}-{:08d}".format
     truth, recordings = make_xvectors(tmp_path / "xv", utterances, 1.5, 0.75, name)

@@ -135,7 +135,7 @@ class Summary:
     Attributes:
         groups: Results by source of the speaker counts and system.
         scores: The first result's scores by protocol, for the protocols' sake.
-        origin: What :func:`ssdiar.report.runs.describe` says.
+        origins: What :func:`ssdiar.report.runs.describe` says of each group.
         rows: A row per source, protocol and system.
         comparisons: Systems against :data:`REFERENCES`, and the pairs of every claim, followed by their mean.
     """
@@ -146,7 +146,10 @@ class Summary:
             source = str(result.meta["num_spk_source"])
             self.groups.setdefault(source, {}).setdefault(result.run.name, []).append(result)
         self.scores = dict(results[0].scores)
-        self.origin = describe(set_name, results)
+        self.origins = {
+            source: describe(set_name, [run for runs in systems.values() for run in runs])
+            for source, systems in self.groups.items()
+        }
         self.rows = [
             _row(system, source, protocol, runs)
             for source, systems in self.groups.items()

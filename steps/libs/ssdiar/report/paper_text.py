@@ -17,17 +17,17 @@ def make_tables(set_name: str, results: Sequence[Result]) -> dict[str, str]:
     """Return the content of table.md, table.tsv and bootstrap.tsv for results (one at least) of one experiment."""
     summary = Summary(set_name, results)
     return {
-        "table.md": _markdown(summary),
-        "table.tsv": tsv([{**summary.origin, **_as_dict(row)} for row in summary.rows]),
-        "bootstrap.tsv": tsv([{**summary.origin, **_flat(row)} for row in summary.comparisons]),
+        "table.md": _markdown(set_name, summary),
+        "table.tsv": tsv([{**summary.origins[row.num_spk_source], **_as_dict(row)} for row in summary.rows]),
+        "bootstrap.tsv": tsv([{**summary.origins[row.num_spk_source], **_flat(row)} for row in summary.comparisons]),
     }
 
 
-def _markdown(summary: Summary) -> str:
+def _markdown(set_name: str, summary: Summary) -> str:
     protocols = "; ".join(score.protocol.describe() for score in summary.scores.values())
     headline = next(iter(summary.scores))
     lines = [
-        f"# Tables II and III of the paper on {summary.origin['set']}",
+        f"# Tables II and III of the paper on {set_name}",
         "",
         "DER, miss, false alarm and confusion are percent of scored speaker time, pooled over recordings; DER is mean "
         "± standard deviation over seeds. Outer iterations and epochs (of all of them) are medians over recordings. "
@@ -40,7 +40,7 @@ def _markdown(summary: Summary) -> str:
         f"interval of {RESAMPLES} bootstrap resamples of the recordings. It does not cover the choice of the seeds.",
     ]
     for source in summary.groups:
-        about = caption(summary.origin, source)
+        about = caption(summary.origins[source], source)
         lines += ["", f"## Speaker count: {source}", "", about, "", *_der_table(summary, source, headline)]
         for title, table in (
             (f"Differences, {headline}", _reference_table(summary, source, headline)),
@@ -59,7 +59,7 @@ def _der_table(summary: Summary, source: str, headline: str) -> list[str]:
             row.protocol: row for row in summary.rows if (row.system, row.num_spk_source) == (system, source)
         }
         row = by_protocol[headline]
-        seeds = "" if row.seeds in ("none", summary.origin["seeds"]) else f" (seeds {row.seeds})"
+        seeds = "" if row.seeds in ("none", summary.origins[source]["seeds"]) else f" (seeds {row.seeds})"
         rows.append(
             [
                 system + seeds,
