@@ -99,6 +99,5 @@ if [ "$simulated" != 0 ]; then
 fi
 "$python" "$here/make_mini.py" --verbose "$verbose" --made-with "$(made_with "$simulated")" ${calls[@]+"${calls[@]}"} \
   "$cache/phone_sample" "$dir"
-left_out=
-if [ "$verbose" = 0 ]; then left_out='/: Successfully validated/d'; fi
-PYTHON=$python "$utils/validate_data_dir.sh" --no-feats --no-text "$dir" | sed "$left_out" >&2
+checked=$(PYTHON=$python "$utils/validate_data_dir.sh" --no-feats --no-text "$dir") || exit 1
+if [ "$verbose" != 0 ]; then echo "$checked" >&2; fi

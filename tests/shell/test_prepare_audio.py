@@ -42,7 +42,8 @@ def run(work, *args, rc=0):
 def error(work, *args):
     lines = run(work, *args, rc=1).stderr.splitlines()
     assert not (work / "data").exists()
-    return "\n".join(line for line in lines[1:] if "WARNING" not in line)
+    shown = f"{SCRIPT} --"  # the command line
+    return "\n".join(line for line in lines if "WARNING" not in line and not line.startswith(shown))
 
 
 def read(work, name):

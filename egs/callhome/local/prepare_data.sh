@@ -54,6 +54,5 @@ fi
 
 "$python" "$here/prepare_data.py" --verbose "$verbose" --corpus "$corpus" --subset "$subset" --set "$set" \
   --data-root "$data_root" "$corpus_dir" || exit 1
-left_out=
-if [ "$verbose" = 0 ]; then left_out='/: Successfully validated/d'; fi
-PYTHON=$python "$utils/validate_data_dir.sh" --no-feats --no-text "$data_root/$set" | sed "$left_out" >&2
+checked=$(PYTHON=$python "$utils/validate_data_dir.sh" --no-feats --no-text "$data_root/$set") || exit 1
+if [ "$verbose" != 0 ]; then echo "$checked" >&2; fi
