@@ -39,7 +39,7 @@ RUN = [
     (r"(\./run\.sh --audio ~/calls .*)", r"\1 --stop-stage 1"),
     (r"(steps/diar/cluster_ssl\.sh )(.* kaldi/exp/xvectors .*)", r"\1--system xvector_ahc \2"),
     (r"(steps/diar/make_rttm\.sh kaldi/exp/xvectors .*)", r"\1"),
-    (r"(steps/diar/export_rttm\.sh) exp/calls/.*", r"\1 exp/mine/conformer"),
+    (r"(steps/diar/export_rttm\.sh) exp/calls/.*", r"\1 exp/calls/xvector_ahc"),
     (r"ln -s /path/to/this/repository/(.*)", r"ln -s repo/\1"),
     (r"(diar/detect_speech\.sh .* data/eval data/eval_speech)", r"\1"),
     (r"(local/simulate_calls\.py) --num-calls \d+ (.* voices .*)", r"\1 --num-calls 1 --duration 10 \2"),
