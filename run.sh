@@ -37,10 +37,10 @@ verbose=1
 # End configuration section.
 
 # shellcheck disable=SC2034  # parse_options.sh shows it
-help_message="Usage: $0 [options]
- e.g.: $0                                              # the corpus mini, the paper's best system and its comparison
-       $0 --audio ~/calls --set calls                  # your own audio: RTTM, without reference no DER
-       $0 --audio ~/calls --set calls --rttm ref.rttm --num-spk oracle
+help_message="Usage: ./run.sh [options]
+ e.g.: ./run.sh                                              # the corpus mini, the paper's best system and its comparison
+       ./run.sh --audio ~/calls --set calls                  # your own audio: RTTM, without reference no DER
+       ./run.sh --audio ~/calls --set calls --rttm ref.rttm --num-spk oracle
 
 Data
   --set <name>                # name of the data set: data/<name>, exp/<name> (default: mini, in egs/<name> that name)
