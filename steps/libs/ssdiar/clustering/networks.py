@@ -313,10 +313,10 @@ class Trainer:
         indices, numbers = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None,), tf.float32)
         comparison = [matrix, indices, indices, indices, numbers]
         target = [matrix, tf.TensorSpec((None, encoder.dimension), tf.float32)]
-        self._encode = tf.function(self.network.call, input_signature=[matrix])
-        self._step = tf.function(self._train_step, input_signature=comparison)
-        self._loss = tf.function(self._evaluate, input_signature=comparison)
-        self._fit = tf.function(self._fit_step, input_signature=target)
+        self._encode = tf.function(self.network.call, input_signature=[matrix], autograph=False)
+        self._step = tf.function(self._train_step, input_signature=comparison, autograph=False)
+        self._loss = tf.function(self._evaluate, input_signature=comparison, autograph=False)
+        self._fit = tf.function(self._fit_step, input_signature=target, autograph=False)
 
     def start(self, vectors: np.ndarray, whiten: np.ndarray, rng: np.random.Generator) -> None:
         """Begin a recording: see :meth:`Network.start`."""
