@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from slurm_cluster import PROGRAMS, running_cluster
 
 REPO = Path(__file__).resolve().parent.parent
 
@@ -30,3 +31,12 @@ def need():
         return None
 
     return find
+
+
+@pytest.fixture(scope="session")
+def slurm(need):
+    """Return a running Slurm cluster of one node (slurm_cluster.Cluster)."""
+    for program in PROGRAMS:
+        need(program, f"/usr/sbin/{program}")
+    with running_cluster() as cluster:
+        yield cluster
