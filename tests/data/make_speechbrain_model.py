@@ -22,7 +22,7 @@ embedding_model: !new:speechbrain.lobes.models.Xvector.Xvector
   in_channels: !ref <n_mels>
   activation: !name:torch.nn.LeakyReLU
   tdnn_blocks: 5
-  tdnn_channels: [48, 48, 48, 48, 96]
+  tdnn_channels: CHANNELS
   tdnn_kernel_sizes: [5, 3, 3, 1, 1]
   tdnn_dilations: [1, 2, 3, 1, 1]
   lin_neurons: 512
@@ -56,15 +56,19 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
 """
 
 
-def make(folder: Path) -> None:
-    """Write the files; ``folder`` is made. SpeechBrain must be importable."""
+def make(folder: Path, channels: tuple[int, ...] = (48, 48, 48, 48, 96)) -> None:
+    """Write the files; ``folder`` is made. The published network has (512, 512, 512, 512, 1500) channels.
+
+    SpeechBrain must be importable.
+    """
     from hyperpyyaml import load_hyperpyyaml
 
     folder.mkdir(parents=True)
-    (folder / "hyperparams.yaml").write_text(HYPERPARAMS)
+    hyperparams = HYPERPARAMS.replace("CHANNELS", str(list(channels)))
+    (folder / "hyperparams.yaml").write_text(hyperparams)
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        parts = load_hyperpyyaml(HYPERPARAMS)
+        parts = load_hyperpyyaml(hyperparams)
         for value in parts["embedding_model"].state_dict().values():
             if value.is_floating_point() and value.ndim == 1:
                 value.copy_(0.5 + torch.rand_like(value))  # statistics and biases as if it had been trained

@@ -1,6 +1,7 @@
 """FINCH, AHC, pairs, speaker count and the systems, on vectors whose clusters are known."""
 
 import itertools
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,7 @@ def test_finch_of_equal_or_zero_vectors_is_one_cluster():
 def test_first_neighbours_across_blocks_of_rows(monkeypatch):
     vectors, _ = speakers(2, 50)
     whole = first_neighbours(vectors)
-    monkeypatch.setattr("ssdiar.clustering.finch._BLOCK", 7)
+    monkeypatch.setattr("ssdiar.clustering.finch._CELLS", 350)
     np.testing.assert_array_equal(first_neighbours(vectors), whole)
 
 
@@ -234,3 +235,81 @@ def test_xvector_ahc_takes_vectors_as_they_come():
     result = cluster_recording(vectors, 2, read_system(SYSTEMS / "xvector_ahc.yaml"), "reco")
     assert same_partition(result.labels, truth)
     assert result.history["num_spk"] == result.history["clusters"] == 2
+
+
+def average_linkage(unit, labels):
+    """The labels after every merge of average linkage that starts with ``labels``, brute force, and the cosines."""
+    labels, steps = labels.copy(), []
+    while labels.max() > 0:
+        members = [unit[labels == label] for label in range(labels.max() + 1)]
+        mean = np.array([[(one @ other.T).mean() for other in members] for one in members])
+        np.fill_diagonal(mean, -np.inf)
+        left, right = sorted(np.unravel_index(mean.argmax(), mean.shape))
+        labels = relabel_by_time(np.where(labels == right, left, labels))
+        steps.append((labels, mean[left, right]))
+    return steps
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_ahc_from_clusters_is_average_linkage_of_their_members(seed):
+    rng = np.random.default_rng(seed)
+    unit = length_normalise(rng.standard_normal((70, 5)))
+    start = relabel_by_time(rng.integers(0, 30, 70))
+    tree, steps = Dendrogram(unit, start=start), average_linkage(unit, start)
+    assert tree.leaves == start.max() + 1 == len(steps) + 1
+    for number, (labels, _) in zip(range(tree.leaves - 1, 0, -1), steps, strict=True):
+        np.testing.assert_array_equal(tree.cut(number), labels)
+    for similarity in (-0.3, 0.0, 0.4, 0.8):
+        merged = sum(cosine > similarity for _, cosine in steps)
+        assert tree.clusters_at(similarity) == tree.leaves - merged
+
+
+@pytest.mark.parametrize("vectors", [np.ones((40, 3)), np.zeros((40, 3)), np.repeat(np.eye(4), 10, axis=0)])
+def test_ahc_from_clusters_in_ties_gives_exactly_the_clusters_asked_for(vectors):
+    tree = Dendrogram(vectors, start=np.arange(40) // 2)
+    assert [tree.cut(number).max() + 1 for number in (1, 2, 7, 20, 30)] == [1, 2, 7, 20, 20]
+
+
+@pytest.mark.parametrize("linkage_name", ["average", "ward", "complete", "single"])
+def test_ahc_of_a_long_recording_starts_from_finchs_clusters(linkage_name):
+    vectors, truth = speakers(3, 900, spread=0.4)
+    partitions = finch(vectors)
+    sizes = [partition.max() + 1 for partition in partitions]
+    for most, used in ((sizes[0], 0), (sizes[0] - 1, 1)):
+        tree = Dendrogram(vectors, linkage_name, most=most)
+        assert tree.leaves == sizes[used]
+        assert same_partition(tree.cut(tree.leaves), partitions[used])
+        assert same_partition(tree.cut(3), truth)
+    assert Dendrogram(vectors, linkage_name, most=900).leaves == 900
+
+
+def test_ahc_of_too_many_given_clusters_never_takes_them_apart():
+    vectors, _ = speakers(3, 300, spread=1.0)
+    start = np.arange(300) // 2
+    tree = Dendrogram(vectors, start=start, most=100)
+    assert tree.leaves <= 100
+    assert all(len(set(tree.cut(100)[start == cluster])) == 1 for cluster in range(150))
+
+
+def test_memory_of_a_long_recording_does_not_hold_all_pairs():
+    vectors, truth = speakers(2, 6000, spread=0.3, dimension=8)
+    tracemalloc.start()
+    labels = Dendrogram(vectors, most=1500).cut(2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert same_partition(labels, truth)
+    assert peak < 6000 * 5999 / 2 * 8 / 2
+
+
+@pytest.mark.parametrize("name", ["xvector_ahc", "nmesc"])
+def test_a_long_recording_takes_its_path_by_its_length_and_says_so(monkeypatch, name):
+    vectors, truth = speakers(3, 300, spread=0.3)
+    whole = cluster_recording(vectors, None, read_system(SYSTEMS / f"{name}.yaml"), "reco")
+    assert whole.history["finch_first"] == []
+    monkeypatch.setattr("ssdiar.clustering.nmesc.MOST_NODES", 100)
+    config = read_system(SYSTEMS / f"{name}.yaml", ["labels.ahc_most=150"])
+    long = cluster_recording(vectors, None, config, "reco")
+    steps = {"xvector_ahc": "ahc (more than 150 sub-segments)", "nmesc": "nmesc (more than 100 sub-segments)"}
+    assert long.history["finch_first"] == ["num_spk (more than 100 sub-segments)", steps[name]]
+    assert whole.history["num_spk"] == long.history["num_spk"] == 3
+    assert same_partition(long.labels, truth) and same_partition(whole.labels, truth)

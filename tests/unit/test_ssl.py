@@ -9,6 +9,7 @@ import pytest
 
 from ssdiar.clustering.config import Encoder, Loss, Training, read_system
 from ssdiar.clustering.pairs import Draw, Sampler
+from ssdiar.clustering.ssl import warm_up
 from ssdiar.clustering.systems import cluster_recording
 from ssdiar.clustering.vectors import Moments, length_normalise, principal_axes
 
@@ -250,3 +251,50 @@ def test_hardly_anything_to_cluster_is_valid(vectors, num_spk, clusters):
     result = cluster_recording(vectors, num_spk, read_system(SYSTEM), "reco")
     assert len(set(result.labels.tolist())) == clusters
     assert result.history["stop_reason"] in ("fallback", "one speaker")
+
+
+def test_a_long_recording_gets_the_labels_of_the_short_ones_path():
+    rng = np.random.default_rng(2)
+    truth = np.repeat(rng.integers(0, 2, 150), 4)
+    vectors = rng.standard_normal((2, 24))[truth] + 0.6 * rng.standard_normal((len(truth), 24))
+    results = [
+        cluster_recording(vectors, 2, read_system(SYSTEM, [f"labels.ahc_most={most}"]), "reco") for most in (600, 200)
+    ]
+    assert [result.history["finch_first"] for result in results] == [[], ["ahc (more than 200 sub-segments)"]]
+    assert accuracy(results[0].labels, results[1].labels) > 0.97
+    assert accuracy(results[1].labels, truth) > 0.95
+
+
+def test_a_job_traces_before_its_first_recording_and_never_again(networks, calls, monkeypatch):
+    made = []
+
+    class Spy(networks.Trainer):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            made.append(self)
+
+    monkeypatch.setattr(networks, "Trainer", Spy)
+    config = read_system(SYSTEM, ["train.learning_rate=0.00123"])  # so that no other test has made this trainer
+    warm_up(24, config)
+    (trainer,) = made
+    functions = [trainer._encode, trainer._step, trainer._loss]
+    assert [function.experimental_get_tracing_count() for function in functions] == [1, 1, 1]
+    for size in (120, 77, 30):
+        cluster_recording(calls[0][:size], 2, config, "reco")
+    assert [function.experimental_get_tracing_count() for function in functions] == [1, 1, 1] and len(made) == 1
+
+
+def test_adam_takes_the_steps_of_keras(networks):
+    keras, rng = networks.keras, np.random.default_rng(0)
+    ours, theirs = ([keras.Variable(np.ones(shape, np.float32)) for shape in ((3, 4), (5,))] for _ in range(2))
+    adam, reference = networks.Adam(ours, 0.01), keras.optimizers.Adam(0.01)
+    for _ in range(2):
+        reference.build(theirs)
+        for _ in range(5):
+            gradients = [networks.tf.constant(rng.standard_normal(weight.shape), "float32") for weight in ours]
+            adam.apply(gradients)
+            reference.apply_gradients(zip(gradients, theirs, strict=True))
+            for left, right in zip(ours, theirs, strict=True):
+                np.testing.assert_allclose(left, right, atol=1e-6)
+        adam.reset()
+        reference = keras.optimizers.Adam(0.01)

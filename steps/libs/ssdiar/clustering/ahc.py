@@ -1,10 +1,19 @@
-"""Agglomerative hierarchical clustering (AHC) by cosine: a library's linkage, cut at a number or at a similarity."""
+"""Agglomerative hierarchical clustering (AHC) by cosine, cut at a number or at a similarity.
+
+All merges of a recording's sub-segments need the distances of all pairs, which a day of audio has too many of. AHC can
+start from clusters instead: those that are given, or FINCH's. The average linkage of two clusters of unit vectors is
+the product of their mean vectors, so that means and sizes are all that is needed then.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ssdiar.clustering.vectors import length_normalise, relabel_by_time
+from ssdiar.clustering.finch import at_most
+from ssdiar.clustering.vectors import cluster_means, length_normalise, relabel_by_time
+
+_CELLS = 1 << 22  # distances computed at once
+_TIE = 1e-12  # rounding must not choose between similarities this close
 
 
 class Dendrogram:
@@ -13,40 +22,118 @@ class Dendrogram:
     Args:
         vectors: (S, D), S at least 1.
         linkage: ``average``: the mean of 1 - cosine over all pairs (the paper's); ``ward``, ``complete`` and
-            ``single`` as in the library.
-        start: (S,) labels of clusters that are merged to begin with; by default every vector is alone.
+            ``single`` as in the library. From clusters on, these three compare the clusters' mean vectors.
+        start: (S,) labels from 0, every number in use, of clusters that nothing takes apart; by default every vector is
+            alone.
+        most: With more clusters (or vectors) than this to start from, FINCH merges them first: its finest partition of
+            at most so many clusters is the start. By default there is no such bound; memory grows by its square.
+
+    Attributes:
+        leaves: Number of clusters that AHC started from.
     """
 
-    def __init__(self, vectors: np.ndarray, linkage: str = "average", start: np.ndarray | None = None) -> None:
-        self._size = len(vectors)
-        if self._size < 2:
-            self._merges, self._heights = np.zeros((0, 2), np.int64), np.zeros(0)
-            return
-        import fastcluster
-
+    def __init__(
+        self,
+        vectors: np.ndarray,
+        linkage: str = "average",
+        start: np.ndarray | None = None,
+        most: int | None = None,
+    ) -> None:
         unit = length_normalise(np.asarray(vectors, np.float64))
-        left, right = np.triu_indices(self._size, 1)
-        distances = np.maximum((1 - unit @ unit.T)[left, right], 0)
-        if linkage == "ward":
-            distances = np.sqrt(2 * distances)  # Euclidean, between unit vectors
-        lift = 0.0
-        if start is not None:
-            # Nothing within a given cluster, and everything else lifted, so that the given merges come first.
-            lift = 4.0
-            distances = np.where(start[left] == start[right], 0.0, distances + lift)
-        tree = fastcluster.linkage(distances, linkage, preserve_input=False)
-        self._merges, self._heights = tree[:, :2].astype(np.int64), tree[:, 2] - lift
+        start = np.arange(len(unit)) if start is None else np.asarray(start)
+        if most is not None and start.max() >= most:
+            start = at_most(cluster_means(unit, start), most)[start]
+        self._start, self.leaves = start, int(start.max()) + 1
+        sizes = np.bincount(start)
+        if self.leaves < 2:
+            self._merges, self._heights = np.zeros((0, 2), np.int64), np.zeros(0)
+        elif self.leaves == len(unit):
+            self._merges, self._heights = _merges_of_vectors(unit, linkage)
+        elif linkage == "average":
+            self._merges, self._heights = _merges_of_means(cluster_means(unit, start), sizes)
+        else:
+            self._merges, self._heights = _merges_of_vectors(length_normalise(cluster_means(unit, start)), linkage)
 
     def cut(self, clusters: int) -> np.ndarray:
-        """Return labels (S,) from 0, numbered by first occurrence, of exactly min(clusters, S) clusters."""
-        parent = np.arange(2 * self._size)
-        for step, (left, right) in enumerate(self._merges[: max(0, self._size - clusters)]):
-            parent[left] = parent[right] = self._size + step
+        """Return labels (S,) from 0, numbered by first occurrence, of exactly min(clusters, leaves) clusters."""
+        parent = np.arange(2 * self.leaves)
+        for step, (left, right) in enumerate(self._merges[: max(0, self.leaves - clusters)]):
+            parent[left] = parent[right] = self.leaves + step
         # Every node's parent has a higher number, so one pass from the top finds all roots.
         for node in range(len(parent) - 1, -1, -1):
             parent[node] = parent[parent[node]]
-        return relabel_by_time(parent[: self._size])
+        return relabel_by_time(parent[self._start])
 
     def clusters_at(self, similarity: float) -> int:
         """Return how many clusters are left when no two have a mean cosine above ``similarity``."""
-        return self._size - int(np.count_nonzero(self._heights < 1 - similarity))
+        return self.leaves - int(np.count_nonzero(self._heights < 1 - similarity))
+
+
+def _merges_of_vectors(unit: np.ndarray, linkage: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return a library's merges (S - 1, 2) of unit vectors (S, D), numbered as SciPy does, and their heights."""
+    import fastcluster
+
+    size = len(unit)
+    distances = np.empty(size * (size - 1) // 2)
+    rows, filled = max(1, _CELLS // size), 0
+    for first in range(0, size, rows):
+        block = 1 - unit[first : first + rows] @ unit.T
+        for number, row in enumerate(block, first + 1):
+            distances[filled : filled + size - number] = row[number:]
+            filled += size - number
+    np.maximum(distances, 0, out=distances)
+    if linkage == "ward":
+        distances = np.sqrt(2 * distances)  # Euclidean, between unit vectors
+    tree = fastcluster.linkage(distances, linkage, preserve_input=False)
+    return tree[:, :2].astype(np.int64), tree[:, 2]
+
+
+def _merges_of_means(means: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the merges of average linkage of clusters with these means (K, D) and sizes (K,), as above.
+
+    The nearest-neighbour chain (Murtagh, "A survey of recent advances in hierarchical clustering algorithms", The
+    Computer Journal 26, 1983): from a cluster to its nearest and on, until two are each other's nearest and merge.
+    Distances come from the means when they are asked for, so that memory is what the means take.
+    """
+    count = len(sizes)
+    means, sizes, names = means.copy(), sizes.astype(np.float64), np.arange(count)
+    gone = np.zeros(count)  # added to similarities: -inf for clusters that are no more
+    pairs, heights = np.empty((count - 1, 2), np.int64), np.empty(count - 1)
+    chain: list[int] = []
+    for step in range(count - 1):
+        if 2 * (count - step) < len(sizes):
+            kept = np.flatnonzero(gone == 0)
+            chain = np.searchsorted(kept, chain).tolist()
+            means, sizes, names, gone = means[kept], sizes[kept], names[kept], gone[kept]
+        chain = chain or [int(gone.argmax())]
+        while True:
+            similarity = means @ means[chain[-1]] + gone
+            similarity[chain[-1]] = -np.inf
+            nearest = int(similarity.argmax())
+            if len(chain) > 1 and similarity[chain[-2]] >= similarity[nearest] - _TIE:
+                break
+            chain.append(nearest)
+        right, left = chain.pop(), chain.pop()
+        pairs[step], heights[step] = (names[left], names[right]), 1 - similarity[left]
+        means[left] = (sizes[left] * means[left] + sizes[right] * means[right]) / (sizes[left] + sizes[right])
+        sizes[left] += sizes[right]
+        gone[right] = -np.inf
+    return _in_order(pairs, heights)
+
+
+def _in_order(pairs: np.ndarray, heights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sort merges by height; number the clusters that they make from K on, where ``pairs`` names one by a member."""
+    order = np.argsort(heights, kind="stable")
+    count = len(pairs) + 1
+    parent = np.arange(2 * count - 1)
+
+    def root(node: int) -> int:
+        while parent[node] != node:
+            parent[node] = node = parent[parent[node]]
+        return node
+
+    merges = np.empty_like(pairs)
+    for step, (left, right) in enumerate(pairs[order].tolist()):
+        merges[step] = root(left), root(right)
+        parent[merges[step]] = count + step
+    return merges, heights[order]

@@ -23,22 +23,32 @@ class Preparation:
         centre: Subtract the mean of the ``recording``, so that what all its pieces share (channel, language) counts for
             nothing; or that of the other ``fold``: every second recording of the set, the half that this one is not in.
         whiten: What whitening is computed from, in the same way; by ``whiten_input`` or as the start of a network.
+            ``neighbours``: by the recording's own differences of neighbours in time
+            (:mod:`ssdiar.clustering.neighbours`); the x-vectors are scaled to length 1 before.
         whiten_input: Whiten the x-vectors themselves.
         shrinkage: Of the covariance towards a multiple of the identity, 0 to 1; a recording has fewer pieces than its
             vectors have dimensions.
         length_normalise: Scale every vector to length 1, at the end.
+        average: If above 0, every vector is then averaged with its neighbours in time, whose weight falls by this many
+            seconds, and scaled to length 1 again.
     """
 
     centre: Literal["none", "recording", "fold"] = "recording"
-    whiten: Literal["recording", "fold"] = "recording"
+    whiten: Literal["recording", "fold", "neighbours"] = "recording"
     whiten_input: bool = False
     shrinkage: float = 0.1
     length_normalise: bool = True
+    average: float = 0.0
 
     @property
     def needs_fold(self) -> bool:
         """Whether the moments of other recordings are needed."""
         return "fold" in (self.centre, self.whiten)
+
+    @property
+    def needs_times(self) -> bool:
+        """Whether the times of the sub-segments are needed."""
+        return self.whiten == "neighbours" or self.average > 0
 
 
 @dataclass(frozen=True)
@@ -100,6 +110,8 @@ class Labels:
             0 goes to that number at once.
         similarity: If given, AHC also merges while two clusters have a mean cosine above this (0.5 is the cosine at
             which a margin of 1 stops pushing).
+        ahc_most: AHC starts from at most so many sub-segments, since it compares all pairs. A longer recording goes
+            through FINCH first, every time: AHC starts from its finest partition of at most so many clusters.
     """
 
     first: Literal["finch", "ahc"] = "finch"
@@ -109,6 +121,7 @@ class Labels:
     start: Literal["singletons", "previous"] = "singletons"
     decay: float = 0.5
     similarity: float | None = None
+    ahc_most: int = 10000
 
 
 @dataclass(frozen=True)
@@ -180,25 +193,63 @@ class Stop:
 
 
 @dataclass(frozen=True)
+class Consensus:
+    """Labels by the vote of random parts of the recording, each clustered by k-means (``method: consensus``).
+
+    Attributes:
+        parts: Number of parts.
+        share: Of the recording in a part that votes on labels, 0 to 1.
+        block: Seconds; parts are made of blocks of so long, since neighbours in time are no independent witnesses.
+        starts: Of k-means, per part.
+    """
+
+    parts: int = 24
+    share: float = 0.75
+    block: float = 8.0
+    starts: int = 3
+
+
+@dataclass(frozen=True)
+class Count:
+    """How the number of speakers is estimated, where it is asked for.
+
+    Attributes:
+        method: ``nme``: by the eigengaps of the neighbour graph of the centred x-vectors; ``agreement``: the largest
+            number on which random parts of the recording agree, of the prepared x-vectors
+            (:mod:`ssdiar.clustering.consensus`).
+        agreement: Of the latter, enough: 0 to 1.
+        share: Of the recording in a part. Smaller than for labels, so that parts are more independent.
+        most: Largest answer.
+    """
+
+    method: Literal["nme", "agreement"] = "nme"
+    agreement: float = 0.83
+    share: float = 0.6
+    most: int = 8
+
+
+@dataclass(frozen=True)
 class SystemConfig:
     """One clustering system.
 
     Attributes:
         description: A line for tables.
         method: ``ahc``: AHC of the prepared x-vectors, no training; ``nmesc``: NME spectral clustering of them, no
-            training; ``ssl``: Algorithm 1 of the paper.
-        prepare, encoder, labels, loss, train, stop: See their classes; the methods without training use the first
-            and, for AHC, ``labels.linkage``.
+            training; ``consensus``: k-means of random parts of them, and their vote; ``ssl``: Algorithm 1 of the paper.
+        prepare, encoder, labels, loss, train, stop, consensus, count: See their classes; the methods without training
+            use ``prepare`` and ``count``, AHC ``labels.linkage`` and ``labels.ahc_most``, consensus ``consensus``.
     """
 
     description: str
-    method: Literal["ahc", "nmesc", "ssl"]
+    method: Literal["ahc", "nmesc", "consensus", "ssl"]
     prepare: Preparation = field(default_factory=Preparation)
     encoder: Encoder = field(default_factory=Encoder)
     labels: Labels = field(default_factory=Labels)
     loss: Loss = field(default_factory=Loss)
     train: Training = field(default_factory=Training)
     stop: Stop = field(default_factory=Stop)
+    consensus: Consensus = field(default_factory=Consensus)
+    count: Count = field(default_factory=Count)
 
 
 def read_system(path: str | Path, changes: Sequence[str] = ()) -> SystemConfig:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ssdiar.clustering.vectors import length_normalise
+from ssdiar.clustering.vectors import cluster_means, length_normalise
 
-_BLOCK = 4096  # rows of similarities held at once
+_CELLS = 1 << 21  # similarities held at once
+_TIE = 1e-12  # rounding must not choose between similarities this close
 
 
 def finch(vectors: np.ndarray) -> list[np.ndarray]:
@@ -33,24 +34,32 @@ def finch(vectors: np.ndarray) -> list[np.ndarray]:
             break
         partitions.append(merged)
         labels = merged
-        sizes = np.bincount(labels)
-        means = np.zeros((len(sizes), vectors.shape[1]))
-        np.add.at(means, labels, vectors)
-        means /= sizes[:, None]
+        means = cluster_means(vectors, labels)
     return partitions or [labels]
+
+
+def at_most(vectors: np.ndarray, clusters: int) -> np.ndarray:
+    """Return labels (S,) of at most ``clusters`` clusters: each vector alone if that will do, else FINCH's.
+
+    Of FINCH's partitions it is the finest that is small enough; where none is, the last.
+    """
+    if len(vectors) <= clusters:
+        return np.arange(len(vectors))
+    partitions = finch(vectors)
+    return next((labels for labels in partitions if labels.max() < clusters), partitions[-1])
 
 
 def first_neighbours(vectors: np.ndarray) -> np.ndarray:
     """Return for each row the index of the most similar other row by cosine, (S,) int64; S at least 2."""
     unit = length_normalise(np.asarray(vectors, np.float64))
     neighbours = np.empty(len(unit), np.int64)
-    for start in range(0, len(unit), _BLOCK):
-        similarity = unit[start : start + _BLOCK] @ unit.T
-        rows = np.arange(len(similarity))
-        similarity[rows, start + rows] = -np.inf
-        # Rounding must not choose between vectors that are equally near: the first of them is taken.
-        similarity = similarity.round(12)
-        neighbours[start : start + _BLOCK] = similarity.argmax(axis=1)
+    rows = max(1, _CELLS // len(unit))
+    for start in range(0, len(unit), rows):
+        similarity = unit[start : start + rows] @ unit.T
+        numbers = np.arange(len(similarity))
+        similarity[numbers, start + numbers] = -np.inf
+        nearest = similarity.max(axis=1, keepdims=True)
+        neighbours[start : start + rows] = (similarity >= nearest - _TIE).argmax(axis=1)  # the first of them
     return neighbours
 
 

@@ -1,19 +1,22 @@
 """NME spectral clustering: speakers, and their number, by the normalised maximum eigengap of the affinity graph.
 
 Park et al., "Auto-Tuning Spectral Clustering for Speaker Diarization Using Normalized Maximum Eigengap", IEEE Signal
-Processing Letters 27, 2020; section and equation numbers below are its. Written from the paper.
+Processing Letters 27, 2020; section and equation numbers below are its. Written from the paper. In recordings of more
+than :data:`MOST_NODES` sub-segments the means of FINCH's clusters stand for them.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ssdiar.clustering.vectors import length_normalise, relabel_by_time
+from ssdiar.clustering.finch import at_most
+from ssdiar.clustering.vectors import cluster_means, length_normalise, relabel_by_time
 
 _MOST_NEIGHBOURS = 0.25  # of the sub-segments; more would not be a neighbourhood
 _STEPS = 20  # values of p tried
 _RESTARTS = 10  # of k-means
 _PIECES_PER_SPEAKER = 5  # with fewer, outliers look like speakers
+MOST_NODES = 2000  # of a graph; eigenvalues take the cube of that
 
 
 def estimate_num_spk(vectors: np.ndarray, most: int = 8) -> int:
@@ -27,6 +30,7 @@ def estimate_num_spk(vectors: np.ndarray, most: int = 8) -> int:
         vectors: (S, D) prepared x-vectors, S at least 1.
         most: Largest answer; a recording of few sub-segments has a smaller one.
     """
+    vectors = cluster_means(vectors, at_most(vectors, MOST_NODES))
     most = min(most, len(vectors) // _PIECES_PER_SPEAKER)
     return 1 if most < 2 else _tuned(vectors, most)[1]
 
@@ -39,9 +43,11 @@ def spectral_labels(vectors: np.ndarray, num_spk: int, rng: np.random.Generator)
         num_spk: Number of clusters; with fewer than 4 vectors, or no more than there are clusters, each is its own.
         rng: For the starts of k-means.
     """
+    nodes = at_most(vectors, MOST_NODES)
+    vectors = cluster_means(vectors, nodes)
     size = len(vectors)
     if size <= max(num_spk, 3):
-        return np.minimum(np.arange(size), num_spk - 1)
+        return np.minimum(np.arange(size), num_spk - 1)[nodes]
     from scipy.cluster.vq import kmeans2
     from scipy.linalg import eigh
 
@@ -53,7 +59,7 @@ def spectral_labels(vectors: np.ndarray, num_spk: int, rng: np.random.Generator)
         error = float(((embedding - centres[labels]) ** 2).sum())
         if error < best_error:
             best, best_error = labels, error
-    return relabel_by_time(best)
+    return relabel_by_time(best[nodes])
 
 
 def _tuned(vectors: np.ndarray, most: int) -> tuple[np.ndarray, int]:

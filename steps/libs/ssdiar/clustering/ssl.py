@@ -45,6 +45,18 @@ def _trainer(dimension: int, encoder: Encoder, loss: Loss, train: Training) -> T
     return Trainer(dimension, encoder, loss, train)
 
 
+def warm_up(dimension: int, config: SystemConfig) -> None:
+    """Load TensorFlow and trace what :func:`cluster_ssl` runs for such vectors, so that no recording's time has it."""
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((4, dimension)).astype(np.float32)
+    trainer = _trainer(dimension, config.encoder, config.loss, config.train)
+    trainer.start(vectors, np.eye(dimension), rng)
+    draw = Sampler(np.array([0, 0, 1, 1]), config.loss, rng).draw()
+    trainer.encode(vectors)
+    trainer.loss(vectors, draw)
+    trainer.step(vectors, draw)
+
+
 def cluster_ssl(
     vectors: np.ndarray, whiten: np.ndarray, num_spk: int, config: SystemConfig, rng: np.random.Generator
 ) -> Clustering:
@@ -63,7 +75,7 @@ def cluster_ssl(
     if labels.max() + 1 <= num_spk or not sampler.has_both_kinds:
         history["fallback"] = f"first labels have {labels.max() + 1} clusters, nothing to learn; AHC of Y^0 instead"
         history["stop_reason"] = "fallback"
-        labels = Dendrogram(latent, config.labels.linkage).cut(num_spk)
+        labels = Dendrogram(latent, config.labels.linkage, most=config.labels.ahc_most).cut(num_spk)
         return Clustering(labels, history, (start_latent, latent))
     start_weights, first_loss = trainer.weights(), trainer.loss(vectors, sampler.draw())
     history["first_loss"] = round(first_loss, 6)
@@ -75,7 +87,7 @@ def cluster_ssl(
         losses = _train(trainer, vectors, sampler, config)
         latent = trainer.encode(vectors)
         start = labels if config.labels.start == "previous" else None
-        tree = Dendrogram(latent, config.labels.linkage, start)
+        tree = Dendrogram(latent, config.labels.linkage, start, config.labels.ahc_most)
         prev_loss = trainer.loss(vectors, sampler.draw())
         labels = tree.cut(_next_number(tree, int(labels.max()) + 1, num_spk, config.labels))
         sampler = Sampler(labels, config.loss, rng)
@@ -117,7 +129,7 @@ def _first_labels(latent: np.ndarray, num_spk: int, config: Labels) -> tuple[np.
         sizes = [int(partition.max()) + 1 for partition in partitions]
         labels = partitions[_partition(config.finch_partition, sizes)]
         return labels, {"first_clusters": int(labels.max()) + 1, "finch_partitions": sizes}
-    tree = Dendrogram(latent, config.linkage)
+    tree = Dendrogram(latent, config.linkage, most=config.ahc_most)
     labels = tree.cut(max(num_spk, tree.clusters_at(config.first_similarity)))
     return labels, {"first_clusters": int(labels.max()) + 1}
 

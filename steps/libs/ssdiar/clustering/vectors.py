@@ -25,6 +25,14 @@ def principal_axes(vectors: np.ndarray, dimension: int) -> np.ndarray:
     return (axes * signs[:, None]).T
 
 
+def cluster_means(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the mean vector of each cluster, (K, D); labels (S,) from 0, every number in use."""
+    sizes = np.bincount(labels)
+    means = np.zeros((len(sizes), vectors.shape[1]))
+    np.add.at(means, labels, vectors)
+    return means / sizes[:, None]
+
+
 @dataclass(frozen=True)
 class Moments:
     """Mean (D,) and covariance (D, D) of vectors; of other recordings they are a background to see one against."""

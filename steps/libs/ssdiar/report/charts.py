@@ -62,6 +62,7 @@ _SETTINGS = {
 SPEAKER_COLOURS = ("#3273b8", "#e3a02a", "#1f9a7a", "#8a5a44", "#55b4df", "#b5679b")
 NO_SPEAKER_COLOUR = "#8d949e"
 _PIXELS = 360  # side of each half of a picture; shown at half of it, sharp on dense screens
+_MOST_VECTORS = 4 * _PIXELS  # of a picture; their matrix grows by the square
 
 
 def der_chart(rows: Sequence[tuple[str, Rates]], links: Mapping[str, str], title: str) -> str:
@@ -140,7 +141,8 @@ def loss_chart(histories: Mapping[str, Mapping[str, Any]], lines: Mapping[str, i
 def vectors_picture(vectors: np.ndarray, speakers: Sequence[int | None]) -> bytes:
     """Return a WebP picture of vectors: left in two dimensions (PCA), right their cosine matrix in order of time.
 
-    Dots, and the strip along the matrix, have the colour of their speaker. Black is cosine -1, white 1.
+    Dots, and the strip along the matrix, have the colour of their speaker. Black is cosine -1, white 1. Of many
+    vectors, so many are taken at equal distances as can be told apart.
 
     Args:
         vectors: (S, d) in order of time, S at least 2.
@@ -149,6 +151,9 @@ def vectors_picture(vectors: np.ndarray, speakers: Sequence[int | None]) -> byte
     import matplotlib
     from PIL import Image
 
+    if len(vectors) > _MOST_VECTORS:
+        taken = np.linspace(0, len(vectors) - 1, _MOST_VECTORS).round().astype(int)
+        vectors, speakers = vectors[taken], [speakers[index] for index in taken]
     colours = [NO_SPEAKER_COLOUR if n is None else SPEAKER_COLOURS[n % len(SPEAKER_COLOURS)] for n in speakers]
     rgba = matplotlib.colors.to_rgba_array(colours)
     figure = _figure(2 * _PIXELS, _PIXELS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,21 @@ class XVectorModel(ABC):
 def read_model_config(path: str | Path) -> ModelConfig:
     """Read a model description; errors as of :func:`ssdiar.config.read_config`."""
     return read_config(ModelConfig, path)
+
+
+def local_files(config: ModelConfig, source: str | None = None) -> list[Path]:
+    """Return the files on this machine that a model is made of; nothing for a model of the hub.
+
+    Args:
+        config: The model's description.
+        source: A folder that holds the model, instead of the description's own source.
+    """
+    if source is not None:
+        shown = (path for path in Path(source).rglob("[!.]*") if not path.relative_to(source).parts[0].startswith("."))
+        return sorted(path for path in shown if path.is_file())
+    spec = importlib.util.find_spec(config.source) if config.source.isidentifier() else None
+    folders = [] if spec is None else spec.submodule_search_locations or []
+    return sorted(path for folder in folders for path in Path(folder).rglob("*.p[yt]") if path.is_file())
 
 
 def load_model(config: ModelConfig, source: str | None = None) -> XVectorModel:

@@ -6,6 +6,7 @@ torchaudio and speechbrain.
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -20,6 +21,11 @@ from ssdiar.xvectors.models import ModelConfig, XVectorModel, equal_length_batch
 
 _WEIGHTS_FILE = "embedding_model.ckpt"
 _GIT_LFS = b"version https://git-lfs"
+_HARMLESS = "tags !ref, !tuple, and !new or !name of speechbrain and torch.nn"
+_HARMLESS_TAG = re.compile(
+    r"!|!(ref|copy|tuple|list|PLACEHOLDER)|tag:yaml\.org,2002:\w+|!(new|name):(torch\.nn|speechbrain"
+    r"\.(lobes|processing|nnet|dataio\.encoder|utils\.parameter_transfer))\.[\w.]+"
+)
 _SHORTEST = 480  # samples: the reflected edges of the convolutions need 4 frames
 _LENGTH_STEP = 800  # samples: lengths are rounded to 50 ms, so that odd tails share batches
 
@@ -91,6 +97,7 @@ def load(config: ModelConfig, source: str | None) -> SpeechBrainXVector:
         for name in ("hyperparams.yaml", _WEIGHTS_FILE):
             if not (folder / name).is_file():
                 raise InputError(f"no {name}", path=folder, expected=f"the files of {config.source}")
+        _check_hyperparams(folder / "hyperparams.yaml")
         with open(folder / _WEIGHTS_FILE, "rb") as stream:
             if stream.read(len(_GIT_LFS)) == _GIT_LFS:
                 raise InputError(
@@ -110,6 +117,17 @@ def load(config: ModelConfig, source: str | None) -> SpeechBrainXVector:
             hint="Either make the hub reachable once (it is cached), or give a local copy of the repository with "
             "--xvector-source DIR; --xvector campplus is another model that needs no hub.",
         ) from error
+
+
+def _check_hyperparams(path: Path) -> None:
+    """Raise InputError if a hyperparams.yaml would make speechbrain build or call anything but layers and the like."""
+    import yaml
+
+    for event in yaml.parse(path.read_text(encoding="utf-8"), yaml.SafeLoader):
+        tag = getattr(event, "tag", None)
+        if tag is not None and not _HARMLESS_TAG.fullmatch(tag):
+            line = event.start_mark.line + 1
+            raise InputError("names code that no model needs", path=path, line=line, expected=_HARMLESS, got=tag)
 
 
 def _make_torchaudio_importable() -> None:

@@ -1,0 +1,96 @@
+"""Neighbours in time: what lies side by side in a stretch of speech is nearly always one speaker.
+
+So the differences of neighbours show how a speaker's x-vectors vary, with no label at all: their covariance is a
+within-speaker covariance whose teacher is time (the idea of slow feature analysis and of WCCN). Whitening by it makes
+small what changes from piece to piece, words and noise, and leaves large what stays for a turn, the voice.
+
+Times are (S, 2) starts and ends in seconds, in any order. A stretch is a chain of sub-segments with no gap between.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+_TOUCH = 0.008  # seconds; a gap below it is none (where a detector cuts at a change of speaker it leaves 0.01)
+_LEAST = 0.5  # seconds; the x-vectors of shorter sub-segments say little of how a speaker varies
+_FEWEST_PAIRS = 4
+_REACH = 4.0  # times the decay of the neighbours' weight; what is further away has under 2 % of it
+
+
+def stretches(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the order of the sub-segments in time (S,), and the number of the stretch of each in that order (S,)."""
+    order = np.lexsort((times[:, 1], times[:, 0]))
+    ordered = times[order]
+    latest = np.maximum.accumulate(ordered[:, 1])
+    starts_new = ordered[1:, 0] - latest[:-1] >= _TOUCH
+    return order, np.concatenate([[0], np.cumsum(starts_new)])
+
+
+def neighbour_pairs(times: np.ndarray) -> np.ndarray:
+    """Return (P, 2) indices of neighbours: each sub-segment, and the next of its stretch that shares no audio with it.
+
+    Windows that overlap share audio: their difference would say what half a second changes, not what a speaker does.
+    """
+    order, stretch = stretches(times)
+    ordered = times[order]
+    after = np.searchsorted(ordered[:, 0], ordered[:, 1] - 1e-6)
+    first = np.arange(len(times))
+    inside = after < len(times)
+    first, after = first[inside], after[inside]
+    long = ordered[:, 1] - ordered[:, 0] >= _LEAST - 1e-6
+    good = (stretch[first] == stretch[after]) & long[first] & long[after] & (after > first)
+    return np.column_stack([order[first[good]], order[after[good]]])
+
+
+def neighbour_whitening(vectors: np.ndarray, times: np.ndarray, shrinkage: float) -> np.ndarray:
+    """Return the symmetric transform (D, D) that whitens by the covariance of neighbours' differences.
+
+    Args:
+        vectors: (S, D) x-vectors, of length 1.
+        times: (S, 2).
+        shrinkage: Of the covariance towards a multiple of the identity, 0 to 1. Much is needed: there are as many pairs
+            as dimensions, and some pairs are two speakers.
+
+    Returns:
+        The identity where there are hardly any neighbours to learn from.
+    """
+    pairs, dimension = neighbour_pairs(times), vectors.shape[1]
+    differences = vectors[pairs[:, 0]] - vectors[pairs[:, 1]]
+    covariance = differences.T @ differences / max(2 * len(pairs), 1)
+    scale = np.trace(covariance) / dimension
+    if len(pairs) < _FEWEST_PAIRS or scale <= 0:
+        return np.eye(dimension)
+    values, axes = np.linalg.eigh((1 - shrinkage) * covariance + shrinkage * scale * np.eye(dimension))
+    # A shrinkage of 0 leaves directions that no difference has; they are as quiet as the quietest that one has.
+    values = np.maximum(values, scale * 1e-6)
+    return (axes / np.sqrt(values)) @ axes.T
+
+
+def neighbour_average(vectors: np.ndarray, times: np.ndarray, decay: float) -> np.ndarray:
+    """Return every vector averaged with those of its stretch, (S, D).
+
+    A sub-segment's weight is its duration, falling by exp(-distance / decay) with the distance of the centres.
+
+    Args:
+        vectors: (S, D).
+        times: (S, 2).
+        decay: Seconds, above 0.
+    """
+    order, stretch = stretches(times)
+    ordered = vectors[order]
+    centre, duration = times[order].mean(axis=1), times[order, 1] - times[order, 0]
+    total = duration.copy()
+    summed = ordered * duration[:, None]
+    for step in range(1, len(vectors)):
+        distance = np.abs(centre[step:] - centre[:-step])
+        near = (stretch[step:] == stretch[:-step]) & (distance <= _REACH * decay)
+        if not near.any():
+            break
+        left, right = np.flatnonzero(near), np.flatnonzero(near) + step
+        weight = np.exp(-distance[near] / decay)
+        for here, there in ((left, right), (right, left)):
+            summed[here] += ordered[there] * (weight * duration[there])[:, None]
+            total[here] += weight * duration[there]
+    result = np.empty_like(summed)
+    result[order] = summed / total[:, None]
+    return result
