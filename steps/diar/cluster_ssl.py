@@ -13,6 +13,8 @@ import dataclasses
 import json
 import logging
 import statistics
+import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,14 +26,19 @@ from ssdiar.io.ark import XVectors
 from ssdiar.io.meta import read_meta, write_meta
 from ssdiar.io.publish import publish_text
 from ssdiar.io.tables import Segment, by_recording, read_counts, read_map, read_segments
+from ssdiar.made import check, marks
+from ssdiar.speech.segmentation import Segmentation, read_segmentation
 from ssdiar.work import WorkDir, fingerprint
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from ssdiar.clustering.config import SystemConfig
+
 _LOG = logging.getLogger(__name__)
 _NUM_SPK_SOURCES = {"oracle": "oracle", "estimate": "estimated"}
 _FORMAT = 1  # of what a job leaves behind; part of every fingerprint
+_TABLES = ("xvector.scp", "segments", "utt2spk", "meta.json")  # of an x-vector directory
 
 
 def main() -> None:
@@ -49,6 +56,7 @@ def _parse() -> argparse.Namespace:
     plan.add_argument("--threshold", type=stage.number(-1, 1), help="AHC similarity that gives the number of speakers")
     plan.add_argument("--system-options", default="", help="name=value ..., put over what the system's file says")
     plan.add_argument("--reco2num-spk", type=Path, help="reference counts, for --num-spk oracle")
+    plan.add_argument("--segmentation", type=Path, help="folder with <recording>.npz of detect_speech.sh")
     plan.add_argument("--seed", type=stage.whole_number(0), default=0)
     plan.add_argument("--nj", type=stage.whole_number(1), default=2)
     plan.add_argument("--overwrite", type=stage.boolean, default=False)
@@ -75,12 +83,16 @@ def _plan(options: argparse.Namespace) -> None:
     if options.out_dir.exists() and options.out_dir.resolve() == options.xvector_dir.resolve():
         raise InputError("is input and output at once", path=options.out_dir, expected="another output directory")
     config = read_system(options.system, options.system_options.split())
+    check(options.xvector_dir, *(path.name for path in options.xvector_dir.glob("xvector.*")), *_TABLES)
+    tables = [options.xvector_dir / name for name in _TABLES]
+    inputs = marks([*tables, options.system, *filter(None, [options.reco2num_spk])])
     pieces, xvectors = _read_input(options.xvector_dir)
     read_meta(options.xvector_dir)  # needed at the end: a damaged one is told of before there is any work
     counts = _speaker_counts(options, pieces)
     source = _NUM_SPK_SOURCES.get(options.num_spk, f"{options.num_spk} (given)")
     if options.threshold is not None:
         source = f"threshold {options.threshold:g}"
+    heard = _read_segmentation(options.segmentation, pieces, config)
     settings = {
         "xvector_dir": str(options.xvector_dir.absolute()),
         "system_file": str(options.system.absolute()),
@@ -89,6 +101,7 @@ def _plan(options: argparse.Namespace) -> None:
         "num_spk": counts,
         "threshold": options.threshold,
         "num_spk_source": source,
+        "segmentation": str(options.segmentation.absolute()) if heard else None,
         "seed": options.seed,
     }
     vectors = {reco: xvectors.load([piece.id for piece in pieces[reco]]) for reco in pieces}
@@ -99,15 +112,17 @@ def _plan(options: argparse.Namespace) -> None:
         background = backgrounds.get(reco)
         fingerprints[reco] = fingerprint(
             _FORMAT,
-            dataclasses.asdict(config),
+            [dataclasses.asdict(config), options.system.stem],
             [counts[reco], options.threshold, options.seed],
             [(piece.id, piece.start, piece.end) for piece in pieces[reco]],
             vectors[reco].tobytes(),
             b"" if background is None else background.mean.tobytes() + background.covariance.tobytes(),
+            heard[reco].probabilities.tobytes() if reco in heard and counts[reco] is None else b"",
         )
     # Making the linkage of S sub-segments takes S^2 operations.
     weights = {reco: float(len(pieces[reco])) ** 2 for reco in pieces}
-    jobs, _ = WorkDir(options.out_dir).plan(settings, fingerprints, weights, options.nj, options.overwrite)
+    work = WorkDir(options.out_dir)
+    jobs, _ = work.plan(settings, fingerprints, weights, options.nj, options.overwrite, "cluster_ssl", inputs)
     print(jobs)
 
 
@@ -141,6 +156,15 @@ def _read_input(folder: Path) -> tuple[dict[str, list[Segment]], XVectors]:
     return by_recording(pieces), xvectors
 
 
+def _read_segmentation(
+    folder: Path | None, recordings: Iterable[str], config: SystemConfig
+) -> dict[str, Segmentation]:
+    """Return what the segmentation network said of each recording, for systems that count speakers by it, too."""
+    if folder is None or config.count.method != "agreement":
+        return {}
+    return {reco: read_segmentation(folder / f"{reco}.npz") for reco in recordings}
+
+
 def _speaker_counts(options: argparse.Namespace, recordings: dict[str, Any]) -> dict[str, int | None]:
     """Return the number of speakers per recording that clustering is given; None where it shall estimate."""
     if options.num_spk != "oracle":
@@ -169,7 +193,12 @@ def _run(options: argparse.Namespace) -> None:
     if config.prepare.needs_fold:
         everything = {reco: xvectors.load([piece.id for piece in pieces[reco]]) for reco in pieces}
         backgrounds = fold_backgrounds(everything)
-    for reco in work.job(options.job):
+    todo = work.job(options.job)
+    folder = settings["segmentation"]
+    heard = _read_segmentation(Path(folder) if folder else None, todo, config)
+    if config.method == "ssl" and todo:
+        _warm_up(xvectors, pieces[todo[0]], config)
+    for reco in todo:
         ids = [piece.id for piece in pieces[reco]]
         result = cluster_recording(
             xvectors.load(ids),
@@ -179,11 +208,12 @@ def _run(options: argparse.Namespace) -> None:
             settings["seed"],
             settings["threshold"],
             backgrounds.get(reco),
+            np.array([(piece.start, piece.end) for piece in pieces[reco]]),
+            heard.get(reco),
         )
         history = {
             "recording": reco,
             "system": settings["system"],
-            "num_spk_source": settings["num_spk_source"],
             "seed": settings["seed"],
             "sub_segments": len(ids),
             **result.history,
@@ -204,13 +234,24 @@ def _run(options: argparse.Namespace) -> None:
             _LOG.warning("WARNING: %s: %s", reco, history["fallback"])
 
 
+def _warm_up(xvectors: XVectors, pieces: list[Segment], config: SystemConfig) -> None:
+    """Have TensorFlow ready before the first recording."""
+    from ssdiar.clustering.ssl import warm_up
+
+    started = time.monotonic()
+    warm_up(xvectors.load([pieces[0].id]).shape[1], config)
+    _LOG.debug("TensorFlow is ready after %.1f s", time.monotonic() - started)
+
+
 def _summary(reco: str, history: dict[str, Any]) -> str:
     chain = [history["first_clusters"]] if "first_clusters" in history else [history["sub_segments"]]
     chain += [iteration["clusters"] for iteration in history.get("iterations", [])] or [history["clusters"]]
     epochs = sum(iteration["epochs"] for iteration in history.get("iterations", []))
     numbers = " > ".join(map(str, chain))
+    path = "".join(f", FINCH first for {what}" for what in history["finch_first"])
     return (
         f"{reco}: {history['sub_segments']} sub-segments, clusters {numbers}, {epochs} epochs, {history['seconds']} s"
+        f"{path}"
     )
 
 
@@ -229,6 +270,7 @@ def _gather(options: argparse.Namespace) -> None:
     meta["system_options"] = dataclasses.asdict(read_system(settings["system_file"], settings["system_options"]))
     write_meta(out_dir, meta)
     publish_text(out_dir / "labels", "".join(lines))
+    work.complete("labels", "meta.json")
     seconds = [history["seconds"] for history in histories] or [0.0]
     fallbacks = sum("fallback" in history for history in histories)
     _LOG.info(

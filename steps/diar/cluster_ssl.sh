@@ -14,6 +14,7 @@ system_options=
 num_spk=2
 threshold=
 reco2num_spk=
+segmentation=
 seed=0
 nj=2
 cmd=run.pl
@@ -35,6 +36,8 @@ help_message="Usage: $0 [options] <xvector-dir> <out-dir>
   --reco2num-spk <file>              # <recording> <number> of the reference, for --num-spk oracle only
   --threshold <cosine>               # number of speakers instead from AHC of the x-vectors, which stops when no two
                                      # clusters have a mean cosine above this
+  --segmentation <dir>               # segmentation/ of the speech directory, where detect_speech.sh made one: the
+                                     # system best, when it estimates, sees by it that there is more than one speaker
   --seed <n|0>                       # randomness comes from it and the recording's id
   --nj <n|2>                         # parallel jobs, at most one per recording; no say in the result
   --cmd <command|run.pl>             # how jobs run: run.pl, or slurm.pl or queue.pl with their options
@@ -69,11 +72,11 @@ system_file=$system
 [[ $system == *.yaml ]] || system_file=$here/../../conf/systems/$system.yaml
 more=()
 if [ -n "$reco2num_spk" ]; then more+=(--reco2num-spk "$reco2num_spk"); fi
+if [ -n "$segmentation" ]; then more+=(--segmentation "$segmentation"); fi
 if [ -n "$threshold" ]; then more+=(--threshold "$threshold"); fi
 
-jobs=$("$python" "$here/cluster_ssl.py" --verbose "$verbose" plan --system "$system_file" --num-spk "$num_spk" \
+plan_jobs cluster_ssl "$out" "$xvectors" -- --system "$system_file" --num-spk "$num_spk" \
   --system-options "$system_options" ${more[@]+"${more[@]}"} --seed "$seed" --nj "$nj" --overwrite "$overwrite" \
-  "$xvectors" "$out") || exit 1
-
-run_jobs cluster_ssl "$jobs" "$out"
+  "$xvectors" "$out"
+run_jobs cluster_ssl "$out"
 "$python" "$here/cluster_ssl.py" --verbose "$verbose" gather "$out"

@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import stage
-from ssdiar.data import Recording, load_recordings, read_channels
+from ssdiar.data import Recording, audio_files, load_recordings, read_channels
 from ssdiar.errors import InputError
 from ssdiar.io.audio import is_command, probe
 from ssdiar.io.meta import write_meta
 from ssdiar.io.rttm import Turn
 from ssdiar.io.tables import Segment, read_wav_scp, write_segments, write_segments_file, write_table
+from ssdiar.made import check, marks
 from ssdiar.speech import DETECTORS, Smoothing, make_detector
 from ssdiar.speech.finder import Found, SpeechFinder
 from ssdiar.speech.given import read_turns
@@ -35,6 +36,7 @@ from ssdiar.work import WorkDir, file_digest, fingerprint
 
 _LOG = logging.getLogger(__name__)
 _FORMAT = 2  # of the files of regions; part of every fingerprint
+_DATA_TABLES = ("wav.scp", "reco2dur", "reco2channel")
 # What the class of each detector calls its options; one that is not given has the detector's own default.
 _SAD_OPTIONS = {
     "webrtc": {"sad_aggressiveness": "aggressiveness", "sad_frame": "frame_ms", "sad_majority": "majority"},
@@ -42,6 +44,8 @@ _SAD_OPTIONS = {
     "pyannote": {"sad_onset": "onset", "sad_offset": "offset"},
 }
 _SMOOTHING_OPTIONS = {"sad_gap": "gap", "sad_min_speech": "min_speech", "sad_pad": "pad"}
+# With --changes cut, pauses are left to make_rttm.sh, which closes those of one speaker and not those between two.
+_CLOSE = {"gap": 0.3, "pad": 0.1}
 _NETWORK_OPTIONS = {"sad_step": "step", "sad_source": "source"}
 _OVERLAP_OPTIONS = {"overlap_threshold": "overlap_threshold", "overlap_min": "overlap_min"}
 
@@ -71,9 +75,11 @@ def _parse() -> argparse.Namespace:
     plan.add_argument("--overlap-detector", choices=("sad", "none", "pyannote"), default="sad")
     plan.add_argument("--overlap-threshold", type=_or_default(stage.number(0, 1)), help="probability of two speakers")
     plan.add_argument("--overlap-min", type=_or_default(stage.number(0)), help="shorter overlap is none, seconds")
+    plan.add_argument("--changes", choices=("ignore", "cut"), default="ignore")
     plan.add_argument("--segmentation", type=stage.boolean, default=False)
     plan.add_argument("--nj", type=stage.whole_number(1), default=2)
     plan.add_argument("--overwrite", type=stage.boolean, default=False)
+    plan.add_argument("--allow-commands", type=stage.boolean, default=False, help="run commands of wav.scp")
     plan.add_argument("data_dir", type=Path)
     plan.add_argument("out_dir", type=Path)
     run = actions.add_parser("run")
@@ -112,8 +118,12 @@ def _plan(options: argparse.Namespace) -> None:
         raise InputError("is input and output at once", path=options.out_dir, expected="another output directory")
     chosen = _chosen_options(options)
     weights = _weights(chosen)
-    recordings = load_recordings(options.data_dir)
-    source, given = _given(options.sad, options.data_dir, recordings)
+    check(options.data_dir, *_DATA_TABLES)
+    tables = marks(options.data_dir / name for name in _DATA_TABLES)
+    recordings = load_recordings(options.data_dir, options.allow_commands)
+    source, speech_file = _speech_source(options.sad, options.data_dir)
+    tables |= marks([speech_file] if speech_file else ())
+    given = {} if speech_file is None else _given(speech_file, recordings)
     for reco, recording in recordings.items():
         _check_audio(reco, recording, options.data_dir)
     settings = {
@@ -122,6 +132,7 @@ def _plan(options: argparse.Namespace) -> None:
         "speech_source": source,
         "sad_weights": weights,
         "options": chosen,
+        "allow_commands": options.allow_commands,
     }
     # What is cut out is the same for drop and label; make_rttm.sh makes the difference.
     decisive = {**chosen, "overlap": {"label": "drop"}.get(options.overlap, options.overlap)}
@@ -143,7 +154,9 @@ def _plan(options: argparse.Namespace) -> None:
     costs = {
         reco: average if recording.duration is None else recording.duration for reco, recording in recordings.items()
     }
-    jobs, _ = WorkDir(options.out_dir).plan(settings, fingerprints, costs, options.nj, options.overwrite)
+    inputs = tables | marks(large=audio_files(recordings))
+    work = WorkDir(options.out_dir)
+    jobs, _ = work.plan(settings, fingerprints, costs, options.nj, options.overwrite, "detect_speech", inputs)
     print(jobs)
 
 
@@ -153,7 +166,8 @@ def _chosen_options(options: argparse.Namespace) -> dict[str, Any]:
     if options.sad in DETECTORS:
         info = DETECTORS[options.sad]
         _choose(chosen, options, _SAD_OPTIONS[options.sad], info.options)
-        _choose(chosen, options, _SMOOTHING_OPTIONS, vars(info.smoothing))
+        smoothing = vars(info.smoothing) | (_CLOSE if options.changes == "cut" else {})
+        _choose(chosen, options, _SMOOTHING_OPTIONS, smoothing)
         if "sad_onset" in chosen:
             if options.sad_offset is None:
                 chosen["sad_offset"] = min(chosen["sad_offset"], chosen["sad_onset"])
@@ -162,6 +176,8 @@ def _chosen_options(options: argparse.Namespace) -> dict[str, Any]:
                 raise InputError("bad --sad-offset", expected=expected, got=f"{chosen['sad_offset']:g}")
     if options.overlap_detector != "sad":
         chosen["overlap_detector"] = options.overlap_detector
+    if options.changes == "cut":
+        chosen["changes"] = "cut"
     if options.segmentation:
         chosen["segmentation"] = True
     source = _overlap_source(chosen)
@@ -195,7 +211,8 @@ def _overlap_source(chosen: dict[str, Any]) -> Literal["given", "network"] | Non
 
 
 def _uses_network(chosen: dict[str, Any]) -> bool:
-    return chosen["sad"] == "pyannote" or _overlap_source(chosen) == "network" or "segmentation" in chosen
+    wanted = "segmentation" in chosen or "changes" in chosen
+    return wanted or chosen["sad"] == "pyannote" or _overlap_source(chosen) == "network"
 
 
 def _weights(chosen: dict[str, Any]) -> list[str]:
@@ -228,36 +245,40 @@ def _check_audio(reco: str, recording: Recording, data_dir: Path) -> None:
         )
 
 
-def _given(sad: str, data_dir: Path, recordings: dict[str, Recording]) -> tuple[str, dict[str, list[Turn]]]:
-    """Return the name of where speech comes from, and the turns by recording if it is given and not detected."""
+def _speech_source(sad: str, data_dir: Path) -> tuple[str, Path | None]:
+    """Return the name of where speech comes from, and the file if it is given and not detected."""
     if sad in DETECTORS:
-        return sad, {}
+        return sad, None
     if sad == "oracle":
         path = next((path for path in (data_dir / "ref.rttm", data_dir / "segments") if path.exists()), None)
         if path is None:
             raise InputError("neither ref.rttm nor segments", path=data_dir, expected="one of them for --sad oracle")
-        source = f"oracle ({path.name})"
-    else:
-        path = Path(sad)
-        if not path.is_file():
-            expected = f"{', '.join(DETECTORS)}, oracle, or a file (segments or RTTM)"
-            raise InputError("bad --sad, and no such file", expected=expected, got=sad)
-        source = f"given ({path.name})"
+        return f"oracle ({path.name})", path
+    path = Path(sad)
+    if not path.is_file():
+        expected = f"{', '.join(DETECTORS)}, oracle, or a file (segments or RTTM)"
+        raise InputError("bad --sad, and no such file", expected=expected, got=sad)
+    return f"given ({path.name})", path
+
+
+def _given(path: Path, recordings: dict[str, Recording]) -> dict[str, list[Turn]]:
+    """Return the turns of a file by recording."""
     durations = {reco: r.duration for reco, r in recordings.items() if r.duration is not None}
     turns = read_turns(path, recordings, durations)
     if not turns.keys() & recordings.keys():
         raise InputError("no speech of any recording of wav.scp", path=path, hint="Do the recording ids differ?")
     if unknown := sorted(turns.keys() - recordings.keys()):
         _LOG.warning("WARNING: %s: %d recordings are not in wav.scp, e.g. %s", path, len(unknown), unknown[0])
-    return source, turns
+    return turns
 
 
 def _run(options: argparse.Namespace) -> None:
     work = WorkDir(options.out_dir)
     settings = work.load()
     data_dir = Path(settings["data_dir"])
-    recordings = load_recordings(data_dir)
-    _, given = _given(settings["sad"], data_dir, recordings)
+    recordings = load_recordings(data_dir, settings["allow_commands"])
+    _, speech_file = _speech_source(settings["sad"], data_dir)
+    given = {} if speech_file is None else _given(speech_file, recordings)
     finder = _finder(settings["options"])
     for reco in work.job(options.job):
         started = time.monotonic()
@@ -285,7 +306,7 @@ def _finder(chosen: dict[str, Any]) -> SpeechFinder:
         smoothing = Smoothing(**{key: chosen[name] for name, key in _SMOOTHING_OPTIONS.items()})
     if _uses_network(chosen):
         network = detector if sad == "pyannote" else make_detector("pyannote", **given)
-    return SpeechFinder(detector, smoothing, _overlap_source(chosen), network)
+    return SpeechFinder(detector, smoothing, _overlap_source(chosen), network, "changes" in chosen)
 
 
 def _write_recording(folder: Path, reco: str, found: Found) -> None:
@@ -320,6 +341,8 @@ def _gather(options: argparse.Namespace) -> None:
     write_meta(out_dir, meta)
     if not _uses_network(settings["options"]):
         shutil.rmtree(out_dir / "segmentation", ignore_errors=True)  # of an earlier run with other options
+    tables = ("segments", "utt2spk", "spk2utt", "overlap.segments", "wav.scp", "reco2dur", "reco2channel")
+    work.complete("meta.json", editable=tables)
     silent = [reco for reco in recordings if not results[reco]["speech"] and not results[reco]["overlap"]]
     if silent:
         _LOG.warning("WARNING: no speech in %d of %d recordings: %s", len(silent), len(recordings), " ".join(silent))

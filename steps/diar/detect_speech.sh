@@ -25,10 +25,12 @@ overlap=drop
 overlap_detector=sad
 overlap_threshold=
 overlap_min=
+changes=ignore
 segmentation=false
 nj=2
 cmd=run.pl
 overwrite=false
+allow_commands=false
 python=${PYTHON:-python3}
 verbose=1
 # End configuration section.
@@ -52,9 +54,11 @@ Speech
   --sad-offset <0-1>                 # and keeps it going on both sides (0.15; 0.3)
   --sad-step <seconds|2.5>           # pyannote: from one 10 s window to the next; less is slower, hardly better
  Then, for any detector:
-  --sad-gap <seconds>                # shorter pauses are closed (default: webrtc, silero 0.8, pyannote 0.7)
+  --sad-gap <seconds>                # shorter pauses are closed (default: webrtc, silero 0.8, pyannote 0.7; with
+                                     # --changes cut 0.3: make_rttm.sh then closes the pauses of each speaker)
   --sad-min-speech <seconds|0.1>     # speech that is then shorter is left out
-  --sad-pad <seconds>                # then added on both sides (default: webrtc, pyannote 0.2, silero 0.25)
+  --sad-pad <seconds>                # then added on both sides (default: webrtc, pyannote 0.2, silero 0.25; with
+                                     # --changes cut 0.1)
 Overlap
   --overlap <drop|keep|label>        # overlapped speech: drop (default) moves it from segments to overlap.segments: no
                                      # x-vectors of it, but the label of the nearest piece in the end; label: the same,
@@ -64,11 +68,15 @@ Overlap
                                      # nothing; or the network, whatever finds speech
   --overlap-threshold <0-1|0.4>      # pyannote: probability of two speakers that makes overlap
   --overlap-min <seconds|0.1>        # pyannote: shorter overlap is none
+Speaker changes
+  --changes <ignore|cut>             # cut: speech regions end where the network hears another speaker go on, so that
+                                     # hardly any x-vector is of two (default: ignore)
   --segmentation <true|false>        # true: run the network, for segmentation/, even if nothing else needs it
 Running
   --nj <n|2>                         # parallel jobs, at most one per recording
   --cmd <command|run.pl>             # how jobs run: run.pl, or slurm.pl or queue.pl with their options
   --overwrite <true|false>           # true: do all recordings again (default false)
+  --allow-commands <true|false>      # true: run the commands of wav.scp (entries that end in |); default: refuse them
   --python <path|$python>            # Python that has the requirements
   --verbose <0|1|2>                  # 0: warnings only, 1: progress (default), 2: details
   --config <file>                    # options as name=value lines, read before the others; e.g. conf/sad.conf"
@@ -95,13 +103,12 @@ out=$2
 utils=$(cd "$utils" && pwd)
 PATH=$utils:$PATH
 
-jobs=$("$python" "$here/detect_speech.py" --verbose "$verbose" plan --sad "$sad" --sad-source "$sad_source" \
+plan_jobs detect_speech "$out" "$data" -- --sad "$sad" --sad-source "$sad_source" \
   --sad-aggressiveness "$sad_aggressiveness" --sad-frame "$sad_frame" --sad-majority "$sad_majority" \
   --sad-onset "$sad_onset" --sad-offset "$sad_offset" --sad-step "$sad_step" \
   --sad-gap "$sad_gap" --sad-min-speech "$sad_min_speech" --sad-pad "$sad_pad" \
   --overlap "$overlap" --overlap-detector "$overlap_detector" --overlap-threshold "$overlap_threshold" \
-  --overlap-min "$overlap_min" --segmentation "$segmentation" \
-  --nj "$nj" --overwrite "$overwrite" "$data" "$out") || exit 1
-
-run_jobs detect_speech "$jobs" "$out"
+  --overlap-min "$overlap_min" --changes "$changes" --segmentation "$segmentation" \
+  --nj "$nj" --overwrite "$overwrite" --allow-commands "$allow_commands" "$data" "$out"
+run_jobs detect_speech "$out"
 "$python" "$here/detect_speech.py" --verbose "$verbose" gather "$out"

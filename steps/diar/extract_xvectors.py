@@ -17,15 +17,18 @@ from pathlib import Path
 import numpy as np
 
 import stage
-from ssdiar.data import load_recordings
+from ssdiar.data import audio_files, load_recordings
 from ssdiar.errors import InputError
 from ssdiar.io.meta import read_meta, write_meta
 from ssdiar.io.tables import Segment, by_recording, read_segments, write_segments
-from ssdiar.work import WorkDir, file_stamp, fingerprint
-from ssdiar.xvectors.models import load_model, read_model_config
+from ssdiar.made import check, file_digest, marks
+from ssdiar.work import WorkDir, fingerprint
+from ssdiar.xvectors.models import load_model, local_files, read_model_config
 
 _LOG = logging.getLogger(__name__)
 _FORMAT = 1  # of what a job leaves behind; part of every fingerprint
+_DATA_TABLES = ("wav.scp", "reco2dur", "reco2channel")
+_PIECES_TABLES = ("segments", "meta.json")
 
 
 def main() -> None:
@@ -42,6 +45,7 @@ def _parse() -> argparse.Namespace:
     plan.add_argument("--xvector-source", type=Path, help="a folder that holds the model")
     plan.add_argument("--nj", type=stage.whole_number(1), default=2)
     plan.add_argument("--overwrite", type=stage.boolean, default=False)
+    plan.add_argument("--allow-commands", type=stage.boolean, default=False, help="run commands of wav.scp")
     plan.add_argument("data_dir", type=Path)
     plan.add_argument("subsegments_dir", type=Path)
     plan.add_argument("out_dir", type=Path)
@@ -59,7 +63,16 @@ def _plan(options: argparse.Namespace) -> None:
     config = read_model_config(options.model)
     if options.xvector_source is not None and not options.xvector_source.is_dir():
         raise InputError("no such folder", path=options.xvector_source, expected=f"a copy of {config.source}")
-    recordings = load_recordings(options.data_dir)
+    check(options.data_dir, *_DATA_TABLES)
+    check(options.subsegments_dir, *_PIECES_TABLES)
+    tables = marks(
+        [
+            *(options.data_dir / name for name in _DATA_TABLES),
+            *(options.subsegments_dir / name for name in _PIECES_TABLES),
+            options.model,
+        ]
+    )
+    recordings = load_recordings(options.data_dir, options.allow_commands)
     durations = {reco: r.duration for reco, r in recordings.items() if r.duration is not None}
     pieces = by_recording(read_segments(options.subsegments_dir / "segments", recordings, durations))
     read_meta(options.subsegments_dir)  # needed at the end: a damaged one is told of before there is any work
@@ -69,19 +82,24 @@ def _plan(options: argparse.Namespace) -> None:
         "subsegments_dir": str(options.subsegments_dir.absolute()),
         "model": str(options.model.absolute()),
         "source": source,
+        "allow_commands": options.allow_commands,
     }
-    model_stamp = [
-        vars(config),
-        [] if source is None else sorted(file_stamp(file) for file in Path(source).rglob("*") if file.is_file()),
-    ]
+    model_files = local_files(config, source)
+    model_digests = [file_digest(path) for path in model_files]
     fingerprints = {
         reco: fingerprint(
-            _FORMAT, model_stamp, recordings[reco].stamp(), [(p.id, p.start, p.end) for p in pieces[reco]]
+            _FORMAT,
+            vars(config),
+            model_digests,
+            recordings[reco].stamp(),
+            [(p.id, p.start, p.end) for p in pieces[reco]],
         )
         for reco in pieces
     }
     weights = {reco: float(len(pieces[reco])) for reco in pieces}
-    jobs, _ = WorkDir(options.out_dir).plan(settings, fingerprints, weights, options.nj, options.overwrite)
+    inputs = tables | marks(large=[*model_files, *audio_files(recordings)])
+    work = WorkDir(options.out_dir)
+    jobs, _ = work.plan(settings, fingerprints, weights, options.nj, options.overwrite, "extract_xvectors", inputs)
     print(jobs)
 
 
@@ -91,7 +109,7 @@ def _run(options: argparse.Namespace) -> None:
     work = WorkDir(options.out_dir)
     settings = work.load()
     todo = work.job(options.job)
-    recordings = load_recordings(settings["data_dir"])
+    recordings = load_recordings(settings["data_dir"], settings["allow_commands"])
     pieces = _read_pieces(settings)
     model = load_model(read_model_config(settings["model"]), settings["source"])
     _LOG.info("model %s from %s, sha256 %s", model.config.name, model.source, model.weights_sha256)
@@ -153,6 +171,7 @@ def _gather(options: argparse.Namespace) -> None:
         "vectors": len(places),
     }
     write_meta(out_dir, meta)
+    work.complete("xvector.scp", "segments", "utt2spk", "spk2utt", "meta.json")
     _LOG.info("%s: %d x-vectors of %d recordings (%s)", options.out_dir, len(places), len(recordings), config.name)
 
 

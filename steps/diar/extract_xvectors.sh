@@ -14,6 +14,7 @@ xvector_source=
 nj=2
 cmd=run.pl
 overwrite=false
+allow_commands=false
 python=${PYTHON:-python3}
 verbose=1
 # End configuration section.
@@ -30,6 +31,7 @@ help_message="Usage: $0 [options] <data-dir> <subsegments-dir> <xvector-dir>
   --nj <n|2>                         # parallel jobs, at most one per recording
   --cmd <command|run.pl>             # how jobs run: run.pl, or slurm.pl or queue.pl with their options
   --overwrite <true|false>           # true: do all recordings again (default false)
+  --allow-commands <true|false>      # true: run the commands of wav.scp (entries that end in |); default: refuse them
   --python <path|$python>            # Python that has the requirements
   --verbose <0|1|2>                  # 0: warnings only, 1: progress (default), 2: details
   --config <file>                    # options as name=value lines, read before the others"
@@ -63,8 +65,8 @@ model=$xvector
 source_option=()
 [ -z "$xvector_source" ] || source_option=(--xvector-source "$xvector_source")
 
-jobs=$("$python" "$here/extract_xvectors.py" --verbose "$verbose" plan --model "$model" \
-  ${source_option[@]+"${source_option[@]}"} --nj "$nj" --overwrite "$overwrite" "$data" "$subsegments" "$out") || exit 1
-
-run_jobs extract_xvectors "$jobs" "$out"
+plan_jobs extract_xvectors "$out" "$data" "$subsegments" -- --model "$model" \
+  ${source_option[@]+"${source_option[@]}"} --nj "$nj" --overwrite "$overwrite" --allow-commands "$allow_commands" \
+  "$data" "$subsegments" "$out"
+run_jobs extract_xvectors "$out"
 "$python" "$here/extract_xvectors.py" --verbose "$verbose" gather "$out"

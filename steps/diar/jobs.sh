@@ -1,28 +1,73 @@
 # Copyright 2026  ssdiar authors
 # Apache 2.0
 
-# How a stage runs its parallel jobs. Sourced by the stage scripts, of whose variables it takes cmd, python, verbose,
-# here (the folder of this file) and script (the name to say).
+# How a stage keeps its output directory to itself and runs its parallel jobs. Sourced by the stage scripts, of whose
+# variables it takes cmd, python, verbose, here (the folder of this file) and script (the name to say).
 # shellcheck shell=bash disable=SC2154
 
-# run_jobs <stage> <number of jobs> <out-dir>: run <stage>.py for every job that its plan of <out-dir> has, by $cmd, with
-# logs in <out-dir>/log. Its exit code is that of $cmd. On a terminal there is a bar meanwhile, and what $cmd has to say
-# goes through it, to come out above the bar.
+# plan_jobs <stage> <out-dir> <input-dir>... -- <option>...: make the plan of <out-dir>, set `jobs` to its number of jobs.
+# <out-dir>/.lock stays open as file descriptor 9: the plan locks it, or waits for the run that has; this script and the
+# jobs that it starts on this machine inherit it and so keep it locked until the last of them has ended.
+plan_jobs() {
+  local stage=$1 out=$2 is_input=false
+  shift 2
+  while [ "$1" != -- ]; do
+    # Not a good idea, which the plan will say; an input is not touched.
+    if [ "$out" -ef "$1" ]; then is_input=true; fi
+    shift
+  done
+  if ! $is_input && mkdir -p -- "$out" 2>/dev/null; then { exec 9>>"$out/.lock"; } 2>/dev/null || true; fi
+  if jobs=$("$python" "$here/$stage.py" --verbose "$verbose" plan "${@:2}"); then return; fi
+  if ! $is_input && [ ! -e "$out/.plan.json" ]; then
+    rm -f -- "$out/.lock" 2>/dev/null || true
+    rmdir -- "$out" 2>/dev/null || true
+  fi
+  exit 1
+}
+
+# run_jobs <stage> <out-dir>: run <stage>.py for all $jobs of the plan of <out-dir>, by $cmd, with logs in <out-dir>/log.
+# Its exit code is that of $cmd. On a terminal there is a bar meanwhile, and what $cmd has to say goes through it, to
+# come out above the bar.
 run_jobs() {
-  local stage=$1 jobs=$2 out=$3
+  local stage=$1 out=$2 job=JOB word command=()
   if [ "$jobs" = 0 ]; then
     if [ "$verbose" != 0 ]; then echo "$script: nothing to do, all recordings are done"; fi
     return
   fi
-  mkdir -p "$out/log"
+  mkdir -p -- "$out/log"
   if [ "$verbose" = 2 ]; then echo "$script: number of jobs: $jobs, logs: $out/log/$stage.*.log" >&2; fi
-  local job=("$out/log/$stage.JOB.log" "$python" "$here/$stage.py" --verbose "$verbose" run --job JOB "$out")
+  # $cmd puts the job's number wherever it finds the name.
+  while [[ "$out $python $here" == *"$job"* ]]; do job+=_; done
+  for word in "$python" "$here/$stage.py" --verbose "$verbose" run --job "$job" "$out"; do
+    command+=("$(job_word "$word")")
+  done
+  command=("$job=1:$jobs" "$out/log/$stage.$job.log" "${command[@]}")
   # $cmd is unquoted by design: it may hold options, as in --cmd "queue.pl --mem 2G".
   # shellcheck disable=SC2086
   if [ "$verbose" != 0 ] && [ -t 2 ]; then
     # The bar ends when $cmd does, of ctrl-C too, and so must not end of ctrl-C before it.
-    $cmd JOB=1:"$jobs" "${job[@]}" 2>&1 | (trap '' INT && exec "$python" "$here/progress.py" "$stage" "$out")
+    $cmd "${command[@]}" 2>&1 | (trap '' INT && exec "$python" "$here/progress.py" "$stage" "$out")
   else
-    $cmd JOB=1:"$jobs" "${job[@]}"
+    $cmd "${command[@]}"
+  fi
+}
+
+# job_word <text>: print what $cmd must be given for its job to get <text>. Kaldi's run.pl and queue.pl, and ours, make a
+# shell line of their arguments: as it is of one without blanks, between double quotes of one with blanks. So a word that
+# means something to a shell goes as a substitution (it has blanks, and no quotes) that gives it back.
+job_word() {
+  local LC_ALL=C text=$1 code='' i plain='[A-Za-z0-9_./:=@%+,-]|[^[:print:][:cntrl:][:space:]]'
+  for ((i = 0; i < ${#text}; i++)); do
+    if [[ ${text:i:1} =~ $plain ]]; then
+      code+=${text:i:1}
+    else
+      printf -v code '%s\\\\0%03o' "$code" "'${text:i:1}"
+    fi
+  done
+  if [ -n "$text" ] && [ "$code" = "$text" ]; then
+    printf '%s' "$text"
+  else
+    # shellcheck disable=SC2016 # for the shell of the job
+    printf '$(printf %%b %s)' "$code"
   fi
 }

@@ -29,10 +29,14 @@ def main() -> None:
     for system in systems:
         if system.outdated:
             names = " ".join(sorted(system.outdated))
-            _LOG.warning("WARNING: %s has a newer rttm than its scores: %s; run score_der.sh", system.folder, names)
+            _LOG.warning(
+                "WARNING: %s has a newer rttm, reference or UEM than its scores: %s; run score_der.sh",
+                system.folder,
+                names,
+            )
     parts = table_parts(systems)
     name = options.exp_set_dir.resolve().name
-    recordings = read_recordings(systems, options.data_dir)
+    recordings = read_recordings(systems, options.data_dir, options.allow_commands)
     _write_page(options, name, systems, recordings)
     publish_text(options.out_dir / "table.md", as_markdown(parts, f"Results of {name}"))
     if _LOG.isEnabledFor(logging.INFO):
@@ -45,6 +49,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("out_dir", type=Path, help="where index.html and table.md go")
     parser.add_argument("--systems", default="", help="which systems, in this order (default: all, by name)")
     parser.add_argument("--data-dir", type=Path, help="wav.scp, and the reference where there is one")
+    parser.add_argument("--allow-commands", type=stage.boolean, default=False, help="run commands of wav.scp")
     parser.add_argument("--embed-audio", type=stage.boolean, default=False, help="put the audio into the page")
     parser.add_argument("--pictures", type=stage.whole_number(0), default=60, help="pictures of vectors")
     return parser.parse_args()

@@ -14,6 +14,7 @@
 systems=
 data_dir=
 embed_audio=false
+allow_commands=false
 pictures=60
 python=${PYTHON:-python3}
 verbose=1
@@ -29,6 +30,8 @@ Reads <exp-set-dir>/*/{rttm,labels,meta.json,score/*.json,history/*.json,latent/
   --systems '<names>|'      # which systems, in this order; default: every folder that has an rttm, by name
   --data-dir <dir>          # wav.scp, reco2dur, ref.rttm, all.uem; default: no player, no reference timeline
   --embed-audio <true|false># true: the page holds the audio (mono MP3), to be given away (default false: links)
+  --allow-commands <true|false>
+                            # true: run the commands of wav.scp (entries that end in |); default: refuse them
   --pictures <n|60>         # so many pictures of vectors, of the worst recordings, to keep the page light
   --python <path|$python>   # Python that has the requirements
   --verbose <0|1|2>         # 0: warnings only, 1: progress (default), 2: details
@@ -50,6 +53,6 @@ if [ $# != 2 ]; then
   exit 1
 fi
 
-options=(--systems="$systems" --embed-audio="$embed_audio" --pictures="$pictures" --verbose="$verbose")
+options=(--systems="$systems" --embed-audio="$embed_audio" --allow-commands="$allow_commands" --pictures="$pictures" --verbose="$verbose")
 if [ -n "$data_dir" ]; then options+=(--data-dir="$data_dir"); fi
 "$python" "$here/make_report.py" "${options[@]}" -- "$1" "$2"

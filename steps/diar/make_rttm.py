@@ -6,20 +6,27 @@ from __future__ import annotations
 import argparse
 import logging
 from pathlib import Path
+from typing import Any
 
 import stage
 from ssdiar.errors import InputError
 from ssdiar.io.meta import read_meta
 from ssdiar.io.rttm import write_rttm
 from ssdiar.io.tables import Segment, read_counts, read_segments
-from ssdiar.turns import turns_of_labels
+from ssdiar.made import check, marks, note
+from ssdiar.turns import close_pauses, turns_of_labels
 
 _LOG = logging.getLogger(__name__)
+_GAP = 0.8  # seconds
+_PIECES = ("segments", "short.segments", "overlap.segments", "meta.json")
 
 
 def main() -> None:
     """Read pieces and labels, write <labels-dir>/rttm."""
     options = _parse()
+    check(options.subsegments_dir, *_PIECES)
+    check(options.labels_dir, "labels")
+    inputs = marks([options.labels_dir / "labels", *(options.subsegments_dir / name for name in _PIECES)])
     pieces = read_segments(options.subsegments_dir / "segments")
     labels = read_counts(options.labels_dir / "labels", "sub-segment label")
     _check_same_ids(pieces, labels, options)
@@ -30,7 +37,9 @@ def main() -> None:
         _read_if_there(options.subsegments_dir / "overlap.segments"),
         _wants_second_speaker(options),
     )
+    turns = close_pauses(turns, _gap(options))
     write_rttm(options.labels_dir / "rttm", turns)
+    note(options.labels_dir, "make_rttm", {"rttm": None}, inputs)
     recordings = {turn.reco for turn in turns}
     _LOG.info("%s: %d turns of %d recordings", options.labels_dir / "rttm", len(turns), len(recordings))
 
@@ -39,6 +48,7 @@ def _parse() -> argparse.Namespace:
     parser = stage.Parser(__doc__)
     # Empty: as detect_speech.sh was told.
     parser.add_argument("--second-speaker", type=lambda text: stage.boolean(text) if text else None)
+    parser.add_argument("--gap", type=lambda text: stage.number(0)(text) if text else None)
     parser.add_argument("subsegments_dir", type=Path)
     parser.add_argument("labels_dir", type=Path)
     return parser.parse_args()
@@ -48,8 +58,20 @@ def _wants_second_speaker(options: argparse.Namespace) -> bool:
     """Return whether overlap gets a second speaker: as given, else if speech was detected with --overlap label."""
     if options.second_speaker is not None:
         return options.second_speaker
+    return _detection(options).get("overlap") == "label"
+
+
+def _gap(options: argparse.Namespace) -> float:
+    """Return which pauses of a speaker are closed: as given, else some if speech was detected with --changes cut."""
+    if options.gap is not None:
+        return options.gap
+    return _GAP if _detection(options).get("changes") == "cut" else 0.0
+
+
+def _detection(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options that detect_speech.sh was run with, where that is known."""
     settings = read_meta(options.subsegments_dir).get("options", {})
-    return isinstance(settings, dict) and settings.get("overlap") == "label"
+    return settings if isinstance(settings, dict) else {}
 
 
 def _check_same_ids(pieces: list[Segment], labels: dict[str, int], options: argparse.Namespace) -> None:

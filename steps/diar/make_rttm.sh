@@ -7,10 +7,12 @@
 # that overlap are cut in the middle of the overlap; turns of one speaker that touch are one. Speech that took no part
 # in the clustering (overlap.segments, short.segments of the sub-segments, where they exist) gets the label of the
 # nearest piece in time, so that no speech is left out; overlapped speech also the nearest other one, if it was detected
-# with --overlap label (meta.json of the sub-segments says so). score_der.sh comes next.
+# with --overlap label (meta.json of the sub-segments says so). Where speech was cut at changes of speaker, short pauses
+# of a speaker are closed here, as references do. score_der.sh comes next.
 
 # Begin configuration section.
 second_speaker=
+gap=
 python=${PYTHON:-python3}
 verbose=1
 # End configuration section.
@@ -22,6 +24,8 @@ help_message="Usage: $0 [options] <subsegments-dir> <labels-dir>
  e.g.: $0 exp/mini/subsegments exp/mini/xvector_ahc
   --second-speaker <true|false>      # whether overlapped speech gets the nearest other speaker too (default: if
                                      # detect_speech.sh was run with --overlap label)
+  --gap <seconds>                    # shorter pauses of a speaker in which nobody else talks are closed (default: 0.8 if
+                                     # detect_speech.sh was run with --changes cut, else 0)
   --python <path|$python>            # Python that has the requirements
   --verbose <0|1|2>                  # 0: warnings only, 1: progress (default), 2: details
   --config <file>                    # options as name=value lines, read before the others"
@@ -42,4 +46,4 @@ if [ $# != 2 ]; then
   exit 1
 fi
 
-"$python" "$here/make_rttm.py" --verbose "$verbose" --second-speaker "$second_speaker" "$1" "$2" || exit 1
+"$python" "$here/make_rttm.py" --verbose "$verbose" --second-speaker "$second_speaker" --gap "$gap" "$1" "$2" || exit 1

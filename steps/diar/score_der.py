@@ -8,10 +8,10 @@ from pathlib import Path
 
 import stage
 from ssdiar.errors import InputError
+from ssdiar.made import check, file_digest, marks, note
 from ssdiar.scoring.der import PROTOCOLS, Comparison, DiarizationError, Protocol, read_comparison, score
 from ssdiar.scoring.official import score_dscore, score_md_eval
 from ssdiar.scoring.score_file import ORIGIN_KEYS, Rates, Score, percent, speaker_counts, write_score
-from ssdiar.work import file_digest
 
 
 def score_ours(comparison: Comparison, protocol: Protocol) -> tuple[Rates, dict[str, Rates]]:
@@ -28,6 +28,8 @@ def main() -> None:
     """Score, write <out-dir>/<protocol>.{json,txt}, and log each pooled figure."""
     options = parse()
     protocols = chosen_protocols(options)
+    check(options.rttm.parent, options.rttm.name)
+    inputs = marks(filter(None, [options.reference, options.rttm, options.uem]))
     comparison = read_comparison(options.reference, options.rttm, options.uem)
     warn(comparison)
     origin = {key: getattr(options, key) for key in ORIGIN_KEYS if getattr(options, key)}
@@ -39,6 +41,9 @@ def main() -> None:
     options.out_dir.mkdir(parents=True, exist_ok=True)
     for result in scores:
         write_score(options.out_dir, result)
+        file = options.out_dir / f"{result.protocol.name}.json"
+        outputs = {f"{file.parent.name}/{file.name}": file_digest(file)}
+        note(options.out_dir.parent, f"score_der.{file.stem}", outputs, inputs)
         log_total(result)
 
 
@@ -46,7 +51,7 @@ def parse() -> argparse.Namespace:
     """Return the command line's options."""
     parser = stage.Parser(__doc__)
     parser.add_argument("reference", help="reference RTTM")
-    parser.add_argument("rttm", help="RTTM to score")
+    parser.add_argument("rttm", type=Path, help="RTTM to score")
     parser.add_argument("out_dir", type=Path, help="where <protocol>.json and <protocol>.txt go")
     parser.add_argument("--uem", help="regions to score (default: the extent of each recording's reference)")
     parser.add_argument("--protocols", default=" ".join(PROTOCOLS), help="some of: %(default)s")

@@ -85,6 +85,14 @@ def number(least: float, most: float = float("inf")) -> Callable[[str], float]:
     return convert
 
 
+def _is_out_of_memory(error: Exception) -> bool:
+    """Tell whether memory ran out; torch, TensorFlow and the loader of libraries each have their own way to say it."""
+    text = f"{type(error).__name__} {error}".lower()
+    return isinstance(error, MemoryError) or any(
+        known in text for known in ("allocate memory", "out of memory", "resourceexhausted", "bad_alloc", "oom when")
+    )
+
+
 def run(main: Callable[[], None]) -> NoReturn:
     """Run a stage's ``main``; bad input and failing files become one line on stderr and exit code 1."""
     program = Path(sys.argv[0]).name
@@ -100,4 +108,11 @@ def run(main: Callable[[], None]) -> NoReturn:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            raise
+        print(
+            f"{program}: error: out of memory; with fewer jobs at a time (--nj) there is more for each", file=sys.stderr
+        )
+        sys.exit(1)
     sys.exit(0)

@@ -82,10 +82,11 @@ def test_own_audio_without_reference_gives_rttm_whatever_nj_and_order(mini, tmp_
     stages = ["--audio", str(audio), "--set", "own", "--systems", SYSTEMS[1]]
     outputs = []
     for jobs in ("1", "2"):
-        roots = ["--data-root", str(tmp_path / f"dätä {jobs}"), "--exp-root", str(tmp_path / f"exp {jobs}")]
+        data, exp = tmp_path / f"dätä; ({jobs}) & $HOME", tmp_path / f'it\'s `exp` "{jobs}" | JOB'
+        roots = ["--data-root", str(data), "--exp-root", str(exp)]
         result = run(recipe, *stages, *roots, "--nj", jobs)
         assert "no reference" in result.stderr
-        outputs.append(tmp_path / f"exp {jobs}/own/{SYSTEMS[1]}/rttm")
+        outputs.append(exp / f"own/{SYSTEMS[1]}/rttm")
     assert filecmp.cmp(*outputs, shallow=False)
     assert {turn.reco for turn in read_rttm(outputs[0])} == {"call_0", "call_1"}
 

@@ -51,7 +51,7 @@ def work(tmp_path, sounds):
 
 def run(work, *args, rc=0, script=DIAR / "detect_speech.sh", **env):
     done = subprocess.run(
-        [str(script), "--python", sys.executable, *args],
+        [str(script), "--python", sys.executable, "--allow-commands", "true", *args],
         cwd=work,
         capture_output=True,
         text=True,
@@ -70,7 +70,7 @@ def regions(work, name="segments", out="out"):
 
 
 def stamps(work, out="out"):
-    return {path.name: path.stat().st_mtime_ns for path in (work / out).iterdir() if path.is_file()}
+    return {path.name: path.stat().st_mtime_ns for path in (work / out).glob("[!.]*") if path.is_file()}
 
 
 def test_webrtc(work):
@@ -101,7 +101,7 @@ def test_a_second_run_does_nothing_and_a_third_only_what_changed(work):
     run(work, "my data", "out")
     before = stamps(work)
     assert "detect_speech.sh: nothing to do, all recordings are done" in run(work, "my data", "out").stdout
-    assert {**stamps(work), ".plan.json": 0} == {**before, ".plan.json": 0}
+    assert stamps(work) == before
     soundfile.write(work / "quiet.wav", buzz(16000, (3, 4)), 16000)
     run(work, "--nj", "1", "my data", "out")
     assert regions(work)[-1][0] == "q"
@@ -235,7 +235,19 @@ def test_planning_loads_no_torch(work):
         "assert 'torch' not in sys.modules"
     )
     script = str(DIAR / "detect_speech.py")
-    command = [sys.executable, "-c", code, script, "plan", "--sad", "pyannote", "my data", "out"]
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        script,
+        "plan",
+        "--sad",
+        "pyannote",
+        "--allow-commands",
+        "true",
+        "my data",
+        "out",
+    ]
     done = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=60, env=path_to(DIAR))
     assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr
 

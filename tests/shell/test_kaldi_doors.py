@@ -136,9 +136,11 @@ def recipe(tmp_path_factory, need):
     ]
     write(folder / "ref.rttm", *turns)
     script = """. ./cmd.sh; . ./path.sh; set -e
-diar/detect_speech.sh --nj 2 --cmd "$train_cmd" --config CONF/sad.conf --sad oracle data/x data/x_speech
+diar/detect_speech.sh --nj 2 --cmd "$train_cmd" --allow-commands true --config CONF/sad.conf --sad oracle \\
+  data/x data/x_speech
 diar/make_subsegments.sh --config CONF/subsegments.conf data/x_speech exp/x/subsegments
-diar/extract_xvectors.sh --nj 40 --cmd "$train_cmd" data/x_speech exp/x/subsegments exp/x/xvectors
+diar/extract_xvectors.sh --nj 40 --cmd "$train_cmd" --allow-commands true \\
+  data/x_speech exp/x/subsegments exp/x/xvectors
 diar/cluster_ssl.sh --nj 1 --cmd "$train_cmd" --system xvector_ahc --num-spk oracle \\
   --reco2num-spk data/x/reco2num_spk exp/x/xvectors exp/x/ahc
 diar/make_rttm.sh exp/x/subsegments exp/x/ahc
@@ -207,7 +209,17 @@ def test_a_failing_job_stops_the_stage(tmp_path):
     make_kaldi_recipe(tmp_path)
     write(tmp_path / "data/x/wav.scp", "a false |")
     write(tmp_path / "data/x/segments", "a-1 a 0 1")
-    call = ["diar/detect_speech.sh", "--cmd", "utils/queue.pl", "--sad", "oracle", "data/x", "out"]
+    call = [
+        "diar/detect_speech.sh",
+        "--allow-commands",
+        "true",
+        "--cmd",
+        "utils/queue.pl",
+        "--sad",
+        "oracle",
+        "data/x",
+        "out",
+    ]
     run(tmp_path, *call, rc=1)
     assert "detect_speech.py: error: false |: command failed" in (tmp_path / "out/log/detect_speech.1.log").read_text()
     assert not (tmp_path / "out/segments").exists()

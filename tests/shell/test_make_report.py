@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from ssdiar.work import WorkDir
+
 DIAR = Path(__file__).resolve().parents[2] / "steps" / "diar"
 UNSCORED = ["-", "-", "-"]
 
@@ -106,7 +108,9 @@ def test_no_reference_at_all(work):
 def test_scores_of_an_older_rttm_are_not_shown(work):
     (work / "exp/mini/best/rttm").write_text(turn(1, 0, 2))
     done = report(work)
-    assert "WARNING: exp/mini/best has a newer rttm than its scores: fair forgiving full" in done.stderr
+    assert (
+        "WARNING: exp/mini/best has a newer rttm, reference or UEM than its scores: fair forgiving full" in done.stderr
+    )
     for rows in markdown_rows(work).values():
         assert rows[1][4:] == [*UNSCORED, "out of date"]
 
@@ -136,7 +140,7 @@ def write_data(work, entry):
 )
 def test_audio_is_linked_or_copied(work, entry, url):
     write_data(work, entry.format(data=work / "data"))
-    report(work, "--data-dir", "data", "--systems", "mute")
+    report(work, "--data-dir", "data", "--systems", "mute", "--allow-commands", "true")
     page = (work / "exp/mini/report/index.html").read_text()
     link = re.search(r'<audio [^>]*src="([^"]*)"', page)[1]
     assert re.fullmatch(url, link)
@@ -158,7 +162,7 @@ def test_embedded_audio_and_a_page_that_is_up_to_date(work):
 
 def test_damaged_latent_vectors(work):
     folder = work / "exp/mini/mute"
-    (folder / ".plan.json").write_text(json.dumps({"settings": {"xvector_dir": str(work / "xvectors")}}))
+    WorkDir(folder).plan({"xvector_dir": str(work / "xvectors")}, {}, {}, 1)
     (work / "xvectors").mkdir()
     (work / "xvectors/segments").write_text("".join(f"r-{n} r {n} {n + 1}\n" for n in range(4)))
     (work / "xvectors/xvector.scp").write_text("".join(f"r-{n} x.ark:{n}\n" for n in range(4)))

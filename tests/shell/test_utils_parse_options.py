@@ -126,3 +126,22 @@ def test_config_can_set_options_and_nothing_else(run, tmp_path, text, message):
     done = run("--config", "c.conf")
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"a script.sh: error: c.conf:{message}\n")
     assert not (tmp_path / "pwned").exists()
+
+
+def test_a_marked_section_says_which_variables_are_options(tmp_path):
+    script = tmp_path / "marked.sh"
+    script.write_text(
+        f"""#!/usr/bin/env bash
+# Begin configuration section.
+nj=4
+# End configuration section.
+here=/home
+. "{UTILS}/parse_options.sh"
+echo "$nj $here"
+"""
+    )
+    known = subprocess.run(["bash", script, "--nj", "2"], capture_output=True, text=True, timeout=10)
+    assert known.stdout == "2 /home\n"
+    other = subprocess.run(["bash", script, "--here", "x"], capture_output=True, text=True, timeout=10)
+    assert (other.returncode, other.stdout) == (1, "")
+    assert other.stderr == "marked.sh: error: unknown option --here (see marked.sh --help)\n"

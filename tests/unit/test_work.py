@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from ssdiar.errors import InputError
+from ssdiar.made import marks
 from ssdiar.work import WorkDir, balance, file_digest, file_stamp, fingerprint
 
 RECORDINGS = ["a", "b.x", "c"]
@@ -156,7 +157,9 @@ def test_a_recording_that_left_the_input_leaves_the_output(out):
     do(out)
     assert plan(out, {"a": "1", "c": "1"}) == (0, 0)
     assert WorkDir(out).finish() == ["a", "c"]
-    assert sorted(path.name for path in out.rglob("*") if path.is_file() and path.name != ".plan.json") == [
+    assert sorted(
+        path.name for path in out.rglob("*") if path.is_file() and path.name[0] != "." and path.parent.name != ".made"
+    ) == [
         "a.bin",
         "a.json",
         "a.txt",
@@ -180,7 +183,7 @@ def test_a_failing_block_publishes_nothing(out):
     with pytest.raises(ZeroDivisionError), WorkDir(out).recording("a") as folder:
         (folder / "a.bin").write_text("half")
         raise ZeroDivisionError
-    assert [path.name for path in out.iterdir() if path.name not in (".done", ".plan.json")] == []
+    assert [path.name for path in out.iterdir() if path.name not in (".done", ".made", ".plan.json")] == []
     assert WorkDir(out).job(1) == RECORDINGS
 
 
@@ -249,3 +252,41 @@ def test_fingerprint_and_stamps(tmp_path):
     assert stamp == json.loads(json.dumps(stamp))
     path.write_bytes(b"abcd")
     assert file_stamp(path) != stamp
+
+
+def test_a_job_of_an_earlier_run_publishes_nothing_that_is_no_longer_wanted(out):
+    """As of a queue: its machine knows nothing of the lock that the run here had."""
+    plan(out)
+    earlier = WorkDir(out)
+    assert earlier.job(1) == RECORDINGS
+    refused = pytest.raises(InputError, match="another run was started here and wants recording a anew")
+    with refused, earlier.recording("a") as folder:
+        (folder / "a.bin").write_text("old")
+        plan(out, {"a": "2", "b.x": "1"})
+    assert not (out / "a.bin").exists()
+    with pytest.raises(InputError, match="recording c anew"), earlier.recording("c") as folder:
+        (folder / "c.bin").write_text("old")
+    with earlier.recording("b.x") as folder:
+        (folder / "b.x.bin").write_text("as wanted")
+    assert WorkDir(out).job(1) == ["a"]
+
+
+def test_of_two_that_did_the_same_the_first_counts(out):
+    plan(out)
+    with WorkDir(out).recording("a") as folder:
+        (folder / "a.bin").write_text("slow")
+        with WorkDir(out).recording("a") as other:
+            (other / "a.bin").write_text("quick")
+    assert (out / "a.bin").read_text() == "quick"
+    assert WorkDir(out).job(1) == ["b.x", "c"]
+
+
+def test_inputs_that_change_after_the_plan_stop_the_run(tmp_path):
+    table = tmp_path / "segments"
+    table.write_text("as planned")
+    work = WorkDir(tmp_path / "out")
+    work.plan({"n": 1}, {}, {}, 1, inputs=marks([table]))
+    assert WorkDir(tmp_path / "out").load() == {"n": 1}
+    table.write_text("changed")
+    with pytest.raises(InputError, match="segments: has changed since this run began"):
+        WorkDir(tmp_path / "out").load()

@@ -185,3 +185,15 @@ def test_a_package_that_is_not_installed():
         InputError, match=r"the package no_such, .* is not installed\nInstall it without its dependencies"
     ):
         load_model(replace(CAMPPLUS, source="no_such"))
+
+
+@pytest.mark.parametrize(
+    "tag", ["!apply:os.system", "!new:subprocess.Popen", "!name:speechbrain.core.Brain", "!include:x"]
+)
+def test_a_model_folder_cannot_name_other_code(tmp_path, tag):
+    from ssdiar.xvectors.speechbrain import _check_hyperparams
+
+    path = tmp_path / "hyperparams.yaml"
+    path.write_text(f"a: !ref <b>\nb: !name:torch.nn.LeakyReLU\nc: {tag} [touch ran]\n")
+    with pytest.raises(InputError, match=r"hyperparams\.yaml:3: names code that no model needs"):
+        _check_hyperparams(path)

@@ -52,7 +52,7 @@ def read_config(cls: type[T], path: str | Path, changes: Sequence[str] = ()) -> 
     except FileNotFoundError:
         names = " ".join(sorted(other.stem for other in path.parent.glob("*.yaml"))) or "nothing"
         raise InputError("no such file", path=path, expected=f"one of that folder ({names})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date such as 2001-99-99 is a ValueError
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None)
         raise InputError("not YAML", path=path, line=None if mark is None else mark.line + 1, got=problem) from None
@@ -68,7 +68,7 @@ def _changed(values: Any, change: str) -> Any:
         raise InputError("bad change of an option", expected="name=value or outer.name=value", got=change)
     try:
         value = yaml.load(text, _Loader)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise InputError(f"bad value of {place}", got=text) from None
     for key in reversed(place.split(".")):
         value = {key: value}

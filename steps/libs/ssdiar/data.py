@@ -9,6 +9,8 @@ all stages hear the same signal.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,19 +46,27 @@ class Recording:
         return [source, self.channel]
 
 
-def load_recordings(data_dir: str | Path) -> dict[str, Recording]:
+def load_recordings(data_dir: str | Path, allow_commands: bool = False) -> dict[str, Recording]:
     """Read wav.scp, and reco2dur and reco2channel where they exist, of a data directory; ordered by id.
 
+    Args:
+        data_dir: The directory.
+        allow_commands: Whether entries of wav.scp may be commands, which are run when the recording is read.
+
     Raises:
-        InputError: A table is malformed, wav.scp is empty or names a file that is not there, or the tables name
-            recordings that wav.scp does not, or reco2dur leaves out one that it does; or there are only features.
+        InputError: A table is malformed, wav.scp is empty, names a file that is not there or has a command that is not
+            allowed, or the tables name recordings that wav.scp does not, or reco2dur leaves out one that it does; or
+            there are only features.
     """
     data_dir = Path(data_dir)
     wav_scp = data_dir / "wav.scp"
     check_not_features_only(data_dir)
     entries = {}
     for line, (reco, entry) in read_rows(wav_scp, "recording path-or-command..."):
-        if not is_command(entry) and not Path(entry).is_file():
+        if is_command(entry) and not allow_commands:
+            expected = "a path, or --allow-commands true if you trust the commands of this file"
+            raise InputError(f"recording {reco} is a command", path=wav_scp, line=line, expected=expected, got=entry)
+        if not is_command(entry) and not os.path.isfile(entry):  # of any text, however long
             raise InputError(f"no such file for recording {reco}", path=wav_scp, line=line, got=entry)
         entries[reco] = entry
     if not entries:
@@ -73,6 +83,11 @@ def load_recordings(data_dir: str | Path) -> dict[str, Recording]:
         reco: Recording(entries[reco], channels.get(reco), None if durations is None else durations[reco])
         for reco in sorted(entries)
     }
+
+
+def audio_files(recordings: Mapping[str, Recording]) -> list[str]:
+    """Return the files that recordings are read from; what commands read is not known."""
+    return [recording.entry for recording in recordings.values() if not is_command(recording.entry)]
 
 
 def check_not_features_only(data_dir: str | Path) -> None:

@@ -7,6 +7,8 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
+import numpy as np
+
 from ssdiar.io.rttm import Turn
 from ssdiar.io.tables import Segment, by_recording
 from ssdiar.regions import merge
@@ -53,6 +55,34 @@ def turns_of_labels(
             stretches += [(region.start, region.end, label) for label in found]
         turns += _joined(reco, stretches)
     return turns
+
+
+def close_pauses(turns: Iterable[Turn], gap: float) -> list[Turn]:
+    """Return the turns with every speaker's pauses shorter than ``gap`` closed, unless somebody else talks in them.
+
+    References mark a turn as speech through its short pauses. A silence between two speakers stays one.
+
+    Args:
+        turns: Of any recordings.
+        gap: Seconds.
+    """
+    groups: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for turn in turns:
+        groups.setdefault(turn.reco, {}).setdefault(turn.speaker, []).append((turn.start, turn.end))
+    closed = []
+    for reco, speakers in groups.items():
+        anybody = merge([region for regions in speakers.values() for region in regions])
+        for speaker, regions in speakers.items():
+            own = merge(regions)
+            pauses = np.column_stack([own[:-1, 1], own[1:, 0]])
+            # Nobody talks in a pause if all of it lies in one silence of everybody.
+            before = np.searchsorted(anybody[:, 0], pauses[:, 0], side="right") - 1
+            after = np.minimum(before + 1, len(anybody) - 1)
+            silent = (anybody[before, 1] <= pauses[:, 0]) & (anybody[after, 0] >= pauses[:, 1])
+            short = pauses[:, 1] - pauses[:, 0] < gap
+            spans = merge(np.concatenate([own, pauses[silent & short]]))
+            closed += [Turn(reco, speaker, float(start), float(end)) for start, end in spans]
+    return sorted(closed, key=lambda turn: (turn.reco, turn.start, turn.end, turn.speaker))
 
 
 def cut_overlaps(pieces: Iterable[Stretch]) -> list[Stretch]:

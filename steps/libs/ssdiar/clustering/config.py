@@ -218,12 +218,14 @@ class Count:
             number on which random parts of the recording agree, of the prepared x-vectors
             (:mod:`ssdiar.clustering.consensus`).
         agreement: Of the latter, enough: 0 to 1.
+        agreement_on_three: Enough for three. What two talkers laugh and cough together is found again, too, as a third.
         share: Of the recording in a part. Smaller than for labels, so that parts are more independent.
         most: Largest answer.
     """
 
     method: Literal["nme", "agreement"] = "nme"
-    agreement: float = 0.83
+    agreement: float = 0.78
+    agreement_on_three: float = 0.88
     share: float = 0.6
     most: int = 8
 

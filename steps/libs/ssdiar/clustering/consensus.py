@@ -83,7 +83,7 @@ def estimate_num_spk(
     Args:
         vectors: (S, D) of length 1, S at least 1.
         times: (S, 2) seconds.
-        count: ``agreement`` is enough, ``share`` of the blocks in a part, ``most`` speakers at most. Trying ends two
+        count: What agreement is enough, the ``share`` of the blocks in a part, the ``most`` speakers. Trying ends two
             numbers after the last that was enough.
         config: As of :func:`vote`.
         rng: As of :func:`vote`.
@@ -92,7 +92,7 @@ def estimate_num_spk(
     for clusters in range(2, min(count.most, len(vectors) // _PIECES_PER_SPEAKER) + 1):
         agreement = vote(vectors, times, clusters, count.share, config, rng).agreement
         agreements[clusters] = round(agreement, 4)
-        if agreement >= count.agreement:
+        if agreement >= (count.agreement_on_three if clusters == 3 else count.agreement):
             best = clusters
         elif clusters >= max(best, 1) + 2:
             break

@@ -44,7 +44,7 @@ def cluster_recording(
             without it they make do with the recording's own.
         times: (S, 2) starts and ends in seconds, for systems that look at neighbours in time.
         segmentation: Output of the segmentation network for the recording, if there is one: where parts of the
-            recording do not agree on two speakers, its local speakers may still show them (``count.method: agreement``).
+            recording do not agree on two speakers, its local speakers may still show them (``count: agreement``).
 
     Returns:
         Labels of at most that many speakers, and a history with num_spk, seconds, finch_first (what was done on FINCH's

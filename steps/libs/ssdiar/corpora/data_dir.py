@@ -14,7 +14,7 @@ from types import ModuleType
 from ssdiar.corpora.corpus import Call, Corpus, Selection, files_below
 from ssdiar.errors import InputError
 from ssdiar.io.audio import AudioInfo, probe
-from ssdiar.io.publish import publish_text
+from ssdiar.io.publish import publish_folder, publish_text
 from ssdiar.io.rttm import Turn, write_rttm
 from ssdiar.io.tables import Segment, write_segments, write_table
 from ssdiar.work import file_stamp, fingerprint
@@ -172,19 +172,11 @@ def write_data_dir(out_dir: str | Path, corpus: Corpus, findings: Findings, made
         raise InputError(what, path=out_dir, hint="Give another --set.")
     out_dir.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out_dir.name}.", suffix=".tmp", dir=out_dir.parent) as aside:
-        build, old = Path(aside, "new"), Path(aside, "old")
+        build = Path(aside, "new")
         build.mkdir()
         _write_tables(build, corpus, findings)
         publish_text(build / "made_with", made_with + "\n")
-        # A folder that holds something cannot be replaced by one rename, so the old one steps aside first.
-        if out_dir.exists():
-            os.rename(out_dir, old)
-        try:
-            os.rename(build, out_dir)
-        except OSError:
-            if old.exists():
-                os.rename(old, out_dir)
-            raise
+        publish_folder(build, out_dir)
 
 
 def _is_empty_folder(path: Path) -> bool:

@@ -37,6 +37,29 @@ def publish(path: str | Path) -> Iterator[Path]:
         raise
 
 
+def publish_folder(build: Path, path: Path) -> None:
+    """Put the folder ``build`` in the place of the folder ``path``, which may be there; both are on one file system.
+
+    Raises:
+        OSError: It cannot be; ``path`` is then as it was.
+    """
+    umask = os.umask(0)
+    os.umask(umask)
+    build.chmod(0o777 & ~umask)
+    if not path.exists():
+        os.rename(build, path)
+        return
+    # A folder that holds something cannot be replaced by one rename, so the old one steps aside first.
+    with tempfile.TemporaryDirectory(prefix=".old.", dir=path.parent) as aside:
+        old = Path(aside, "old")
+        os.rename(path, old)
+        try:
+            os.rename(build, path)
+        except OSError:
+            os.rename(old, path)
+            raise
+
+
 def publish_text(path: str | Path, text: str) -> bool:
     """Write ``text`` to ``path`` (UTF-8) unless it holds exactly that already; return whether it changed.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,22 +63,25 @@ class Shown:
     histories: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-def read_recordings(systems: Sequence[System], data_dir: str | Path | None = None) -> list[Shown]:
+def read_recordings(
+    systems: Sequence[System], data_dir: str | Path | None = None, allow_commands: bool = False
+) -> list[Shown]:
     """Read everything but audio and vectors, for every recording that the data directory or a system names.
 
     Args:
         systems: The systems to show.
         data_dir: Folder with wav.scp, and reco2dur, ref.rttm and all.uem where they exist; None: systems alone.
+        allow_commands: Whether entries of wav.scp may be commands.
 
     Raises:
-        InputError: A file is malformed.
+        InputError: A file is malformed, or wav.scp has a command that is not allowed.
     """
     audio: Mapping[str, Recording] = {}
     reference: dict[str, list[Turn]] | None = None
     uem: dict[str, list[Region]] = {}
     if data_dir is not None:
         data_dir = Path(data_dir)
-        audio = load_recordings(data_dir)
+        audio = load_recordings(data_dir, allow_commands)
         if (data_dir / "ref.rttm").exists():
             reference = _grouped(read_rttm(data_dir / "ref.rttm"))
         uem = read_uem(data_dir / "all.uem") if (data_dir / "all.uem").exists() else {}
@@ -155,7 +157,7 @@ def _read_latent(file: Path, pieces: int) -> dict[str, np.ndarray]:
     try:
         with np.load(file, allow_pickle=False) as arrays:
             latent = {name: np.asarray(arrays[name], np.float64) for name in ("before", "after")}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except Exception:  # zip, zlib and NumPy each have errors of their own for damaged bytes
         raise InputError("not a file of latent vectors", path=file, expected="arrays before and after") from None
     for name, array in latent.items():
         if array.ndim != 2 or len(array) != pieces or not np.isfinite(array).all():
@@ -173,7 +175,7 @@ def _read_history(file: Path) -> dict[str, Any]:
             for step in history.get("iterations", [])
         ]
         return {**history, "iterations": steps}
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         raise InputError("not a history", path=file, hint="Run the clustering stage again.") from None
 
 

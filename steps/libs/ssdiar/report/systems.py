@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ssdiar.errors import InputError
+from ssdiar.made import check, file_digest
 from ssdiar.scoring.score_file import ORIGIN_KEYS, Score, read_score
-from ssdiar.work import file_digest
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class System:
         folder: The folder.
         origin: Where speech, speaker counts and x-vectors came from; what is not recorded is not in it.
         scores: By protocol name; empty if there was no reference.
-        outdated: Names of the protocols whose score is of an RTTM that has changed since.
+        outdated: Names of the protocols whose score is of an RTTM, reference or UEM that has changed since.
     """
 
     name: str
@@ -39,7 +39,7 @@ def read_systems(exp_set_dir: str | Path, names: Sequence[str] = ()) -> list[Sys
         names: Which systems, in this order; empty: all, by name.
 
     Raises:
-        InputError: There is no such folder or system, or a score file or meta.json is damaged.
+        InputError: There is no such folder or system, or what a system holds is damaged, half done or out of date.
     """
     exp_set_dir = Path(exp_set_dir)
     if not exp_set_dir.is_dir():
@@ -56,13 +56,25 @@ def read_systems(exp_set_dir: str | Path, names: Sequence[str] = ()) -> list[Sys
 
 
 def _read_system(folder: Path) -> System:
+    of_recordings = [*folder.glob("history/*.json"), *folder.glob("latent/*.npz")]
+    check(folder, "rttm", "labels", "meta.json", *(str(path.relative_to(folder)) for path in of_recordings))
     scores = {path.stem: read_score(path) for path in sorted((folder / "score").glob("*.json"))}
     digest = file_digest(folder / "rttm")
     origin = _read_origin(folder / "meta.json")
     for score in scores.values():
         origin.update(score.origin)
-    outdated = frozenset(name for name, score in scores.items() if score.rttm_digest != digest)
+    outdated = frozenset(
+        name for name, score in scores.items() if score.rttm_digest != digest or not _is_current(folder, name)
+    )
     return System(folder.name, folder, origin, scores, outdated)
+
+
+def _is_current(folder: Path, protocol: str) -> bool:
+    try:
+        check(folder, f"score/{protocol}.json")
+    except InputError:
+        return False
+    return True
 
 
 def _read_origin(meta_file: Path) -> dict[str, str]:
@@ -72,5 +84,5 @@ def _read_origin(meta_file: Path) -> dict[str, str]:
     try:
         meta = json.loads(meta_file.read_text(encoding="utf-8"))
         return {key: str(meta[key]) for key in ORIGIN_KEYS if meta.get(key) is not None}
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         raise InputError("not a JSON object", path=meta_file, hint="Run the clustering stage again.") from None

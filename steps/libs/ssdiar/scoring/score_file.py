@@ -100,7 +100,7 @@ def read_score(path: str | Path) -> Score:
             num_spk={reco: (row["num_spk_ref"], row["num_spk_sys"]) for reco, row in data["recordings"].items()},
             origin={key: str(data[key]) for key in ORIGIN_KEYS if key in data},
         )
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         raise InputError(
             "not a score file", path=path, expected="what score_der.sh writes", hint="Run score_der.sh again."
         ) from None

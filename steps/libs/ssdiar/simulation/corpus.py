@@ -14,7 +14,7 @@ from types import TracebackType
 import numpy as np
 
 from ssdiar.errors import InputError
-from ssdiar.io.publish import publish_text
+from ssdiar.io.publish import publish_folder, publish_text
 from ssdiar.io.rttm import Turn, write_rttm
 from ssdiar.io.tables import check_id, read_rows, write_table
 from ssdiar.simulation.channel import Channel
@@ -152,7 +152,7 @@ class CorpusWriter:
         try:
             if kind is None:
                 self._write_tables()
-                self._publish()
+                publish_folder(self._build, self._out_dir)
         finally:
             shutil.rmtree(self._build, ignore_errors=True)
 
@@ -180,20 +180,3 @@ class CorpusWriter:
         write_rttm(self._build / "ref.rttm", self._turns)
         ends = self._tables["reco2dur"]
         self.add_file("all.uem", "".join(f"{reco} 1 0.000 {ends[reco]}\n" for reco in sorted(ends)))
-
-    def _publish(self) -> None:
-        umask = os.umask(0)
-        os.umask(umask)
-        self._build.chmod(0o777 & ~umask)
-        if not self._out_dir.exists():
-            os.rename(self._build, self._out_dir)
-            return
-        # A folder that holds something cannot be replaced by one rename, so the old one steps aside first.
-        with tempfile.TemporaryDirectory(prefix=".old.", dir=self._out_dir.parent) as aside:
-            old = Path(aside, "old")
-            os.rename(self._out_dir, old)
-            try:
-                os.rename(self._build, self._out_dir)
-            except OSError:
-                os.rename(old, self._out_dir)
-                raise

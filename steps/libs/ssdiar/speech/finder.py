@@ -10,10 +10,12 @@ import numpy as np
 
 from ssdiar.data import Recording
 from ssdiar.io.rttm import Turn
-from ssdiar.regions import intersect, subtract, to_hundredths
+from ssdiar.regions import hundredths, intersect, subtract, to_hundredths
 from ssdiar.speech.detection import Detector, Smoothing
 from ssdiar.speech.given import given_speech
 from ssdiar.speech.segmentation import Segmentation
+
+_NO_CUT = 10  # hundredths of a second
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,16 @@ class SpeechFinder:
         detector: What finds speech; None where turns are given.
         smoothing: What is done to the speech that it finds.
         overlap: ``given`` by the turns, by the ``network``, or None: all speech counts as that of one speaker.
-        network: The detector with the segmentation network, where overlap or segmentation is wanted; may be
+        network: The detector with the segmentation network, where overlap, segmentation or changes are wanted; may be
             ``detector`` itself, which then runs once.
+        cut_changes: Whether speech ends where the network hears another speaker go on.
     """
 
     detector: Detector | None
     smoothing: Smoothing | None
     overlap: Literal["given", "network"] | None
     network: Detector | None
+    cut_changes: bool = False
 
     def find(self, recording: Recording, turns: Iterable[Turn] = ()) -> Found:
         """Return speech and overlap of a recording.
@@ -78,4 +82,25 @@ class SpeechFinder:
         if self.overlap == "network":
             overlap = intersect(to_hundredths(heard.overlap, duration), speech)
             speech = subtract(speech, overlap)
+        if self.cut_changes:
+            speech = cut(speech, heard.segmentation.changes())
         return Found(duration, speech, overlap, None if heard is None else heard.segmentation)
+
+
+def cut(speech: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Return (m, 2) regions cut at times.
+
+    Between the parts a hundredth of a second is left out, so that they are no neighbours any more
+    (:mod:`ssdiar.clustering.neighbours`). Nothing is cut within a tenth of a second of an end.
+
+    Args:
+        speech: (n, 2) hundredths of a second, whole numbers, disjoint and in order.
+        times: (C,) seconds.
+    """
+    places = np.unique(hundredths(times))
+    region = np.searchsorted(speech[:, 0], places, side="right") - 1
+    places, region = places[region >= 0], region[region >= 0]
+    inside = (places - speech[region, 0] >= _NO_CUT) & (speech[region, 1] - places >= _NO_CUT)
+    places = places[inside]
+    holes = np.column_stack([places, places + 1])
+    return subtract(speech, holes) if len(holes) else speech

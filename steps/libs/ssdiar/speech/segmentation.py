@@ -19,6 +19,8 @@ from ssdiar.regions import covered
 #: Which local speakers each class of the network stands for, in its order: nobody, one of three, two of three.
 SPEAKER_SETS: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (2,), (0, 1), (0, 2), (1, 2))
 _LOCAL_SPEAKERS = 3
+_QUIET = 0.3  # mean number of talkers of a frame that belongs to nobody
+_SHORTEST_STINT = 0.25  # seconds; who leads for less than that is no change of speaker
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,21 @@ class Segmentation:
         two = [index for index, group in enumerate(SPEAKER_SETS) if len(group) > 1]
         return self._averaged(self.probabilities[:, :, two].astype(np.float32).sum(axis=2))
 
+    def changes(self) -> np.ndarray:
+        """Return when the speaker changes, in seconds, in order, (C,): in the middle of the pause, if there is one.
+
+        The windows' local speakers are brought into one order, each window's by who talks at the same time as in those
+        before it; a change is where another of the three leads. That order lasts for some windows, no more.
+        """
+        together = self._aligned()
+        leader = np.where(together.sum(axis=1) > _QUIET, together.argmax(axis=1), -1)
+        edges = np.flatnonzero(np.diff(leader, prepend=-2, append=-2))
+        first, last, who = edges[:-1], edges[1:], leader[edges[:-1]]
+        stint = (who >= 0) & ((last - first) * self.frame_step >= _SHORTEST_STINT)
+        first, last, who = first[stint], last[stint], who[stint]
+        change = who[1:] != who[:-1]
+        return self.times((last[:-1][change] + first[1:][change]) / 2)
+
     def regions(self, chosen: np.ndarray) -> np.ndarray:
         """Return chosen frames of the recording, (T,) bool, as (m, 2) regions in seconds."""
         edges = np.flatnonzero(np.diff(chosen, prepend=False, append=False)).reshape(-1, 2)
@@ -64,6 +81,22 @@ class Segmentation:
         times[edges == 0] = 0.0
         times[edges == len(chosen)] = self.duration
         return covered(np.clip(times, 0.0, self.duration))
+
+    def _aligned(self) -> np.ndarray:
+        """Return the local speakers' activities for each frame of the recording, mean of its windows, (T, 3)."""
+        from scipy.optimize import linear_sum_assignment
+
+        activities = self.activities()
+        frames = activities.shape[1]
+        total = int(self.first_frames[-1]) + frames
+        summed, count = np.zeros((total, _LOCAL_SPEAKERS)), np.zeros((total, 1))
+        for first, window in zip(self.first_frames, activities, strict=True):
+            here = slice(int(first), int(first) + frames)
+            known = summed[here] / np.maximum(count[here], 1)
+            _, order = linear_sum_assignment(-(known.T @ window))
+            summed[here] += window[:, order]
+            count[here] += 1
+        return summed / np.maximum(count, 1)
 
     def _averaged(self, values: np.ndarray) -> np.ndarray:
         """Return (W, F) values of frames of windows as the mean for each frame of the recording, (T,) float64."""

@@ -1,0 +1,259 @@
+"""Whatever bytes a file holds, its reader gives a valid result or an InputError of one line: no traceback, no hang."""
+
+import contextlib
+import io
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ssdiar.config import read_config
+from ssdiar.corpora import ldc
+from ssdiar.corpora.cabank import read_chat
+from ssdiar.data import load_recordings
+from ssdiar.errors import InputError
+from ssdiar.io.ark import XVectors
+from ssdiar.io.meta import read_meta
+from ssdiar.io.rttm import read_rttm, read_uem
+from ssdiar.io.tables import read_counts, read_durations, read_map, read_segments, read_wav_scp
+from ssdiar.made import check
+from ssdiar.report.recordings import _read_history, _read_latent
+from ssdiar.scoring.score_file import read_score
+from ssdiar.speech.segmentation import Segmentation, read_segmentation, write_segmentation
+from ssdiar.work import WorkDir
+from ssdiar.xvectors.models import ModelConfig
+
+# The same examples in every run of continuous integration; elsewhere new ones each time.
+FUZZ = settings(
+    max_examples=60,
+    deadline=2000,
+    database=None,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+WORDS = [
+    "a",
+    "a-1",
+    "..",
+    "-x",
+    "../../b",
+    "1",
+    "0.5",
+    "-1",
+    "1e999",
+    "nan",
+    "inf",
+    "1_0",
+    "9" * 400,
+    "<NA>",
+    "$(id)",
+    "",
+]
+WORDS += ["SPEAKER", "SPKR-INFO", ";;", "|", "x.ark:7", "x.ark:99999999999999999", "[ 1 2 ]", "*A:", "@Begin", "@End"]
+WORDS += ["@Participants:\tA Subject", "*A:\thi \x151_2\x15", "\x15", "\x1599_\x15", "1.0 2.0 A: hi", "1 2 B", "\ufeff"]
+LINES = st.lists(st.lists(st.one_of(st.sampled_from(WORDS), st.text(max_size=6)), max_size=11), max_size=5)
+TABLES = st.builds(
+    lambda lines, blank, end: end.join(blank.join(words) for words in lines).encode("utf-8", "surrogatepass"),
+    LINES,
+    st.sampled_from([" ", "\t", "  "]),
+    st.sampled_from(["\n", "\r\n", "\n\n", "\x85"]),
+)
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.floats(), st.integers(), st.text(max_size=5)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.sampled_from(["outputs", "inputs", "finished", "iterations", "clusters", "losses", "a.txt", "files"])
+            | st.sampled_from(["protocol", "collar", "uem", "recordings", "fingerprint", "settings", "jobs"]),
+            inner,
+            max_size=5,
+        ),
+    ),
+    max_leaves=12,
+)
+JSON_FILES = st.one_of(
+    JSON.map(lambda value: json.dumps(value).encode()), st.just(b"[" * 20000), st.binary(max_size=20)
+)
+
+
+def damaged(good):
+    """Return a strategy of a file's bytes cut short, or with some bytes replaced."""
+
+    def change(cut, changes):
+        data = bytearray(good[: cut if cut is not None else len(good)])
+        for place, byte in changes:
+            if data:
+                data[place % len(data)] = byte
+        return bytes(data)
+
+    places = st.tuples(st.integers(0, len(good)), st.integers(0, 255))
+    return st.builds(change, st.none() | st.integers(0, len(good)), st.lists(places, max_size=4))
+
+
+def archive(**arrays):
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)
+    return stream.getvalue()
+
+
+def segmentation_file(folder):
+    probabilities = np.full((3, 4, 7), 0.1, np.float16)
+    write_segmentation(folder / "good.npz", Segmentation(probabilities, np.array([0, 2, 4]), 0.0, 0.02, 0.2))
+    return (folder / "good.npz").read_bytes()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def without_lazy_modules():
+    """Hypothesis looks into every loaded module; speechbrain's lazy ones fail when they are looked into."""
+    hidden = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "speechbrain"}
+    yield
+    sys.modules.update(hidden)
+
+
+@pytest.fixture
+def feed(tmp_path):
+    """Return what gives a reader a file with some bytes, and sees to it that nothing else happens."""
+    outside = tmp_path / "outside"
+    outside.write_text("here")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+
+    def feed(reader, data, name="file"):
+        (folder / name).write_bytes(data)
+        before = sorted(path.name for path in folder.iterdir())
+        result = None
+        try:
+            result = reader(folder / name)
+        except InputError as error:
+            assert str(error).splitlines() and len(str(error).split("\n")) <= 2
+        assert sorted(path.name for path in folder.iterdir()) == before
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "outside"]
+        assert outside.read_text() == "here"
+        return result
+
+    return feed
+
+
+@FUZZ
+@given(data=TABLES | st.binary(max_size=200))
+@pytest.mark.parametrize(
+    "reader",
+    [
+        read_rttm,
+        read_uem,
+        read_segments,
+        read_wav_scp,
+        read_durations,
+        lambda path: read_map(path, "utterance recording"),
+        lambda path: read_counts(path, "sub-segment label"),
+        read_chat,
+        lambda path: ldc.read_transcript(path, "en_0001"),
+        lambda path: read_config(ModelConfig, path),
+    ],
+)
+def test_text(feed, reader, data):
+    for row in feed(reader, data) or ():
+        if hasattr(row, "start"):
+            assert 0 <= row.start < row.end < float("inf")
+
+
+@pytest.mark.parametrize("text", ["a: 2001-99-99", "[" * 9999, "a: !!int x", "? [a]\n: 1", "a: !!python/object:os.x 1"])
+def test_odd_yaml(feed, text):
+    assert feed(lambda path: read_config(ModelConfig, path), text.encode()) is None
+
+
+@FUZZ
+@given(data=TABLES)
+def test_a_data_directory(feed, data):
+    for reco, recording in (feed(lambda path: load_recordings(path.parent), data, "wav.scp") or {}).items():
+        assert Path(recording.entry).is_file() and "/" not in reco and reco[0] not in ".-"
+
+
+GOOD_ARK = b"a-1 \0BFV \4\3\0\0\0" + np.arange(3, dtype="<f4").tobytes() + b"a-2  [ 1 2.5 -3e2 ]\n"
+
+
+@FUZZ
+@given(data=damaged(GOOD_ARK) | st.binary(max_size=60), offset=st.integers(0, 40) | st.integers(0, 10**18 - 1))
+def test_archives(feed, tmp_path, data, offset):
+    def load(path):
+        scp = path.parent.parent / "outside"  # any file: read before, written again below
+        scp.write_text(f"a-1 {path}:{offset}\n")
+        try:
+            return XVectors(scp).load(["a-1"])
+        finally:
+            scp.write_text("here")
+
+    vectors = feed(load, data)
+    assert vectors is None or (vectors.dtype == np.float32 and np.isfinite(vectors).all() and vectors.size)
+
+
+@FUZZ
+@given(data=TABLES)
+def test_tables_of_archives(feed, data):
+    xvectors = feed(XVectors, data)
+    if xvectors is not None:
+        with contextlib.suppress(InputError):
+            xvectors.load(sorted(xvectors.keys()))
+
+
+@FUZZ
+@given(data=JSON_FILES)
+def test_json(feed, data):
+    meta = feed(lambda path: read_meta(path.parent), data, "meta.json")
+    assert meta is None or isinstance(meta, dict)
+    feed(_read_history, data)
+    feed(read_score, data)
+
+
+@FUZZ
+@given(plan=JSON_FILES, receipt=JSON_FILES, note=JSON_FILES)
+def test_what_a_run_notes(tmp_path, plan, receipt, note):
+    """The plan, a receipt and a note may be anything: the next run plans anew, and what it deletes is its own."""
+    out = tmp_path / "out"
+    for name, data in ((".plan.json", plan), (".done/a.json", receipt), (".done/gone.json", receipt)):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_bytes(data)
+    (out / ".made").mkdir(exist_ok=True)
+    (out / ".made/stage.json").write_bytes(note)
+    (tmp_path / "a.txt").write_text("here")
+    with contextlib.suppress(InputError):
+        check(out, "a.txt")
+    with contextlib.suppress(InputError):
+        WorkDir(out).load()
+    assert WorkDir(out).plan({}, {"a": "1"}, {"a": 1.0}, 1) == (1, 1)
+    work = WorkDir(out)
+    with work.recording("a") as folder:
+        (folder / "a.txt").write_text("done")
+    assert work.finish() == ["a"]
+    work.complete()
+    check(out, "a.txt")
+    assert (tmp_path / "a.txt").read_text() == "here"
+
+
+def test_a_receipt_cannot_delete_what_is_outside(tmp_path):
+    work = WorkDir(tmp_path / "out")
+    work.plan({}, {}, {}, 1)
+    (tmp_path / "mine").write_text("here")
+    for number, name in enumerate(["../mine", str(tmp_path / "mine"), "x/../../mine"]):
+        (tmp_path / f"out/.done/{number}.json").write_text(json.dumps({"fingerprint": "1", "files": {name: "0"}}))
+    assert work.finish() == []
+    assert (tmp_path / "mine").read_text() == "here"
+
+
+@FUZZ
+@given(data=damaged(archive(before=np.ones((4, 2), np.float32), after=np.zeros((4, 2), np.float32))))
+def test_latent_vectors(feed, data):
+    latent = feed(lambda path: _read_latent(path, 4), data)
+    assert latent is None or all(array.shape[0] == 4 and np.isfinite(array).all() for array in latent.values())
+
+
+@settings(FUZZ, max_examples=60)
+@given(choose=st.data())
+def test_segmentations(feed, tmp_path_factory, choose):
+    good = segmentation_file(tmp_path_factory.mktemp("good"))
+    feed(read_segmentation, choose.draw(damaged(good)))
