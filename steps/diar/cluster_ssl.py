@@ -93,6 +93,7 @@ def _plan(options: argparse.Namespace) -> None:
     if options.threshold is not None:
         source = f"threshold {options.threshold:g}"
     heard = _read_segmentation(options.segmentation, pieces, config)
+    inputs |= marks(large=[options.segmentation / f"{reco}.npz" for reco in heard])
     settings = {
         "xvector_dir": str(options.xvector_dir.absolute()),
         "system_file": str(options.system.absolute()),
@@ -156,9 +157,7 @@ def _read_input(folder: Path) -> tuple[dict[str, list[Segment]], XVectors]:
     return by_recording(pieces), xvectors
 
 
-def _read_segmentation(
-    folder: Path | None, recordings: Iterable[str], config: SystemConfig
-) -> dict[str, Segmentation]:
+def _read_segmentation(folder: Path | None, recordings: Iterable[str], config: SystemConfig) -> dict[str, Segmentation]:
     """Return what the segmentation network said of each recording, for systems that count speakers by it, too."""
     if folder is None or config.count.method != "agreement":
         return {}

@@ -66,7 +66,7 @@ Overlap
   --overlap-detector <sad|none|pyannote>
                                      # what finds it: sad (default), --sad itself if it can (pyannote, oracle, an RTTM);
                                      # nothing; or the network, whatever finds speech
-  --overlap-threshold <0-1|0.4>      # pyannote: probability of two speakers that makes overlap
+  --overlap-threshold <0-1|0.6>      # pyannote: probability of two speakers that makes overlap
   --overlap-min <seconds|0.1>        # pyannote: shorter overlap is none
 Speaker changes
   --changes <ignore|cut>             # cut: speech regions end where the network hears another speaker go on, so that

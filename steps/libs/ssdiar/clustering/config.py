@@ -217,8 +217,9 @@ class Count:
         method: ``nme``: by the eigengaps of the neighbour graph of the centred x-vectors; ``agreement``: the largest
             number on which random parts of the recording agree, of the prepared x-vectors
             (:mod:`ssdiar.clustering.consensus`).
-        agreement: Of the latter, enough: 0 to 1.
+        agreement: Of the latter, enough: 0 to 1, mean of the speakers.
         agreement_on_three: Enough for three. What two talkers laugh and cough together is found again, too, as a third.
+        agreement_on_each: Enough for the speaker with the least: one found by chance must not hide behind the others.
         share: Of the recording in a part. Smaller than for labels, so that parts are more independent.
         most: Largest answer.
     """
@@ -226,6 +227,7 @@ class Count:
     method: Literal["nme", "agreement"] = "nme"
     agreement: float = 0.78
     agreement_on_three: float = 0.88
+    agreement_on_each: float = 0.6
     share: float = 0.6
     most: int = 8
 

@@ -20,10 +20,23 @@ _PIECES_PER_SPEAKER = 3  # with fewer there is nothing to agree on
 
 
 class Vote(NamedTuple):
-    """Labels (S,) from 0 by first occurrence, and how far the parts agree on what they did not see, 0 to 1 or nan."""
+    """What the parts say together.
+
+    Attributes:
+        labels: (S,) from 0 by first occurrence.
+        agreement: (K,) how far the parts agree on each cluster: the share of it, of what a part did not see, that the
+            part puts there too, mean of the parts; 0 for a part that has seen all of it. nan where nothing can be said.
+    """
 
     labels: np.ndarray
-    agreement: float
+    agreement: np.ndarray
+
+
+class Agreement(NamedTuple):
+    """How far parts agree on a number of speakers: mean of the speakers, and on the one with the least."""
+
+    mean: float
+    least: float
 
 
 def vote(
@@ -43,13 +56,9 @@ def vote(
         share: Of the blocks in a part, between 0 and 1.
         config: How many parts and starts, and how long a block is.
         rng: For parts and starts.
-
-    Returns:
-        The agreement is the mean over parts and clusters of the share of a cluster (of what the part did not see) that
-        the part puts there too; a cluster that a part does not find has 0. nan if the recording is a single block.
     """
     if len(vectors) <= clusters:
-        return Vote(np.arange(len(vectors)), float("nan"))
+        return Vote(np.arange(len(vectors)), np.full(clusters, np.nan))
     weights = np.maximum(times[:, 1] - times[:, 0], 1e-3)
     parts = list(_parts(times, share, config, rng))
     opinions = []
@@ -68,7 +77,8 @@ def vote(
         votes[np.arange(len(vectors)), renamed[-1]] += agreed
     labels = votes.argmax(axis=1)
     found = [_recall(labels, own, weights * ~part, clusters) for own, part in zip(renamed, parts, strict=True)]
-    return Vote(relabel_by_time(labels), float(np.mean(found)) if not all(part.all() for part in parts) else np.nan)
+    nothing_unseen = all(part.all() for part in parts)
+    return Vote(relabel_by_time(labels), np.full(clusters, np.nan) if nothing_unseen else np.mean(found, axis=0))
 
 
 def estimate_num_spk(
@@ -77,8 +87,8 @@ def estimate_num_spk(
     count: Count,
     config: Consensus,
     rng: np.random.Generator,
-) -> tuple[int, dict[int, float]]:
-    """Return the largest number of speakers that the parts of a recording agree on, and the agreement on each tried.
+) -> tuple[int, dict[int, Agreement]]:
+    """Return the largest number of speakers that the parts of a recording agree on, and the agreement on those tried.
 
     Args:
         vectors: (S, D) of length 1, S at least 1.
@@ -88,15 +98,16 @@ def estimate_num_spk(
         config: As of :func:`vote`.
         rng: As of :func:`vote`.
     """
-    best, agreements = 1, {}
+    best, tried = 1, {}
     for clusters in range(2, min(count.most, len(vectors) // _PIECES_PER_SPEAKER) + 1):
         agreement = vote(vectors, times, clusters, count.share, config, rng).agreement
-        agreements[clusters] = round(agreement, 4)
-        if agreement >= (count.agreement_on_three if clusters == 3 else count.agreement):
+        tried[clusters] = Agreement(round(float(agreement.mean()), 4), round(float(agreement.min()), 4))
+        enough = count.agreement_on_three if clusters == 3 else count.agreement
+        if agreement.mean() >= enough and agreement.min() >= count.agreement_on_each:
             best = clusters
         elif clusters >= max(best, 1) + 2:
             break
-    return best, agreements
+    return best, tried
 
 
 def _parts(times: np.ndarray, share: float, config: Consensus, rng: np.random.Generator) -> list[np.ndarray]:
@@ -158,8 +169,8 @@ def _matched(table: np.ndarray) -> tuple[np.ndarray, float]:
     return columns, float(table[rows, columns].sum() / table.sum())
 
 
-def _recall(labels: np.ndarray, found: np.ndarray, weights: np.ndarray, clusters: int) -> float:
-    """Return the mean over clusters of the share of ``labels`` that ``found`` has too; of a cluster not there, 0."""
+def _recall(labels: np.ndarray, found: np.ndarray, weights: np.ndarray, clusters: int) -> np.ndarray:
+    """Return the share of every cluster of ``labels`` that ``found`` has too, (K,); of a cluster not there, 0."""
     total = np.bincount(labels, weights, clusters)
     right = np.bincount(labels, weights * (labels == found), clusters)
-    return float((right / np.where(total > 0, total, 1)).mean())
+    return right / np.where(total > 0, total, 1)

@@ -149,8 +149,11 @@ def _count(
     from ssdiar.clustering import consensus
     from ssdiar.clustering.links import breach
 
-    number, agreements = consensus.estimate_num_spk(prepared, times, config.count, config.consensus, rng)
-    remembered: dict[str, Any] = {"count_agreements": agreements}
+    number, tried = consensus.estimate_num_spk(prepared, times, config.count, config.consensus, rng)
+    remembered: dict[str, Any] = {
+        "count_agreements": {clusters: agreement.mean for clusters, agreement in tried.items()},
+        "count_least_agreements": {clusters: agreement.least for clusters, agreement in tried.items()},
+    }
     if number == 1 and len(vectors) > 2 and segmentation is not None:
         labels = consensus.vote(prepared, times, 2, config.consensus.share, config.consensus, rng).labels
         links = breach(labels, times, segmentation)

@@ -41,7 +41,7 @@ DETECTORS: dict[str, DetectorInfo] = {
     "pyannote": DetectorInfo(
         ("pyannote", "Pyannote"),
         Smoothing(0.7, 0.1, 0.2),
-        {"onset": 0.6, "offset": 0.3, "overlap_threshold": 0.4, "overlap_min": 0.1, "step": 2.5, "source": None},
+        {"onset": 0.6, "offset": 0.3, "overlap_threshold": 0.6, "overlap_min": 0.1, "step": 2.5, "source": None},
     ),
 }
 

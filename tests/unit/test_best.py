@@ -1,0 +1,215 @@
+"""The system best: neighbours in time, votes of parts, the number of speakers, and what the segmentation network adds."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ssdiar.clustering.config import Consensus, Count, read_system
+from ssdiar.clustering.consensus import estimate_num_spk, vote
+from ssdiar.clustering.links import breach
+from ssdiar.clustering.neighbours import neighbour_average, neighbour_pairs, neighbour_whitening
+from ssdiar.clustering.systems import cluster_recording, prepare
+from ssdiar.clustering.vectors import length_normalise
+from ssdiar.speech.segmentation import SPEAKER_SETS, Segmentation
+
+BEST = Path(__file__).parents[2] / "conf/systems/best.yaml"
+
+
+def call(speakers=2, turns=40, dimension=64, seed=0, noise=4.0):
+    """Return x-vectors, times and truth of a conversation: turns of 1-6 pieces of 0.75 s, and loud noise in a few axes.
+
+    The noise is what k-means of the vectors as they are would split by: it changes from piece to piece.
+    """
+    rng = np.random.default_rng(seed)
+    voices = rng.standard_normal((speakers, dimension))
+    axes = rng.standard_normal((4, dimension))
+    vectors, times, truth, now = [], [], [], 0.0
+    for turn in range(turns):
+        who = turn % speakers
+        for _ in range(rng.integers(1, 7)):
+            content = noise * rng.standard_normal(4) @ axes / 4
+            vectors.append(voices[who] + content + rng.standard_normal(dimension))
+            times.append((now, now + 0.75))
+            truth.append(who)
+            now += 0.75
+        now += 0.4
+    return np.array(vectors), np.round(times, 3), np.array(truth)
+
+
+def right(labels, truth):
+    """Return the share of pieces that are right under the best naming of two speakers or more."""
+    from scipy.optimize import linear_sum_assignment
+
+    table = np.zeros((max(labels.max(), truth.max()) + 1,) * 2)
+    np.add.at(table, (labels, truth), 1)
+    return table[linear_sum_assignment(-table)].sum() / len(truth)
+
+
+def test_neighbours_touch_and_share_no_audio():
+    # A stretch of three, a cut of a hundredth, a stretch whose last piece lies half in the one before, a short piece.
+    times = np.array(
+        [[0, 0.75], [0.75, 1.5], [1.5, 2.25], [2.26, 3.01], [3.01, 3.76], [3.4, 4.15], [6, 6.75], [6.75, 7]]
+    )
+    assert neighbour_pairs(times).tolist() == [[0, 1], [1, 2], [3, 4]]
+
+
+def test_neighbours_of_overlapping_windows_are_the_next_that_share_nothing():
+    starts = np.arange(0, 6, 0.75)
+    times = np.column_stack([starts, starts + 1.5])
+    assert neighbour_pairs(times).tolist() == [[i, i + 2] for i in range(len(times) - 2)]
+
+
+def test_neighbours_do_not_depend_on_the_order_of_the_input():
+    _, times, _ = call(turns=6)
+    order = np.random.default_rng(1).permutation(len(times))
+    pairs = {tuple(pair) for pair in neighbour_pairs(times).tolist()}
+    assert {tuple(order[list(pair)].tolist()) for pair in neighbour_pairs(times[order])} == pairs
+
+
+def test_whitening_makes_the_differences_of_neighbours_round():
+    vectors, times, _ = call(turns=600, dimension=12)
+    vectors = length_normalise(vectors)
+    pairs = neighbour_pairs(times)
+    white = vectors @ neighbour_whitening(vectors, times, 0.0)
+    differences = white[pairs[:, 0]] - white[pairs[:, 1]]
+    np.testing.assert_allclose(differences.T @ differences / (2 * len(pairs)), np.eye(12), atol=1e-6)
+
+
+def test_where_there_are_no_neighbours_nothing_is_whitened():
+    vectors, times, _ = call(turns=5)
+    np.testing.assert_array_equal(
+        neighbour_whitening(vectors, times + 10 * np.arange(len(times))[:, None], 0.5), np.eye(64)
+    )
+    np.testing.assert_array_equal(neighbour_whitening(np.ones((9, 3)), times[:9], 0.5), np.eye(3))
+
+
+def test_average_takes_neighbours_by_distance_and_duration_and_stays_in_the_stretch():
+    times = np.array([[0, 1.0], [1.0, 1.5], [1.6, 2.6]])
+    vectors = np.array([[1.0, 0], [0, 1.0], [5.0, 5.0]])
+    weight = np.exp(-0.75 / 0.5)
+    expected = [
+        [1 / (1 + 0.5 * weight), 0.5 * weight / (1 + 0.5 * weight)],
+        [weight / (0.5 + weight), 0.5 / (0.5 + weight)],
+        [5, 5],
+    ]
+    np.testing.assert_allclose(neighbour_average(vectors, times, 0.5), expected)
+    np.testing.assert_allclose(neighbour_average(vectors[::-1], times[::-1], 0.5), expected[::-1])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_best_finds_the_speakers_that_k_means_of_the_plain_vectors_does_not(seed):
+    vectors, times, truth = call(seed=seed)
+    found = cluster_recording(vectors, 2, read_system(BEST), "r", times=times)
+    plain = read_system(BEST, ["prepare.whiten=recording", "prepare.whiten_input=false", "prepare.average=0"])
+    assert right(found.labels, truth) > 0.97
+    assert (
+        right(found.labels, truth) > right(cluster_recording(vectors, 2, plain, "r", times=times).labels, truth) + 0.1
+    )
+
+
+def test_the_number_of_speakers_from_one_to_four():
+    counts = []
+    for speakers in (1, 2, 3, 4):
+        vectors, times, _ = call(speakers, turns=60, seed=speakers, noise=0.2)
+        result = cluster_recording(vectors, None, read_system(BEST), "r", times=times)
+        assert result.history["num_spk"] == result.labels.max() + 1
+        assert set(result.history["count_agreements"]) >= {2, 3}
+        counts.append(result.history["num_spk"])
+    assert counts == [1, 2, 3, 4]
+
+
+def test_best_depends_on_the_recording_and_the_seed_alone_and_not_on_scale_or_rotation():
+    vectors, times, _ = call()
+    config = read_system(BEST)
+    labels = cluster_recording(vectors, None, config, "r", times=times).labels
+    np.testing.assert_array_equal(labels, cluster_recording(vectors, None, config, "r", times=times).labels)
+    rotation, _ = np.linalg.qr(np.random.default_rng(3).standard_normal((64, 64)))
+    np.testing.assert_array_equal(
+        labels, cluster_recording(30 * vectors @ rotation, None, config, "r", times=times).labels
+    )
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+@pytest.mark.parametrize("num_spk", [None, 1, 2, 4])
+def test_short_recordings(size, num_spk):
+    vectors, times, _ = call(turns=6)
+    labels = cluster_recording(vectors[:size], num_spk, read_system(BEST), "r", times=times[:size]).labels
+    assert len(labels) == size
+    assert labels.max() < max(num_spk or 1, 1)
+
+
+def test_a_vote_of_equal_vectors_ends():
+    times = np.column_stack([np.arange(40), np.arange(40) + 1.0])
+    result = vote(np.tile([1.0, 0, 0], (40, 1)), times, 3, 0.5, Consensus(), np.random.default_rng(0))
+    assert result.labels.max() == 0
+    assert (
+        estimate_num_spk(np.tile([1.0, 0, 0], (40, 1)), times, Count(), Consensus(), np.random.default_rng(0))[0] == 1
+    )
+
+
+def test_a_single_block_gives_labels_and_no_agreement():
+    vectors, times, truth = call(turns=4, noise=1.0)
+    inside = times[:, 1] < 7.9
+    prepared, _ = prepare(vectors[inside], read_system(BEST).prepare, None, times[inside])
+    result = vote(prepared, times[inside], 2, 0.75, Consensus(), np.random.default_rng(0))
+    assert right(result.labels, truth[inside]) == 1
+    assert np.isnan(result.agreement).all()
+
+
+def test_a_system_that_looks_at_neighbours_needs_times():
+    vectors, _, _ = call(turns=5)
+    with pytest.raises(ValueError, match="times are needed"):
+        cluster_recording(vectors, 2, read_system(BEST), "r")
+
+
+def heard(times, who, duration, swap=False):
+    """Return a segmentation of windows of 10 s, every 2.5 s, that hears who talks; every second window swaps names."""
+    step, frames = 0.02, 500
+    first = np.arange(0, max(1, int((duration - 10) / step) + 1), 125)
+    truth = np.full(int(duration / step) + frames, -1)
+    for (start, end), speaker in zip(times, who, strict=True):
+        truth[int(start / step) : int(end / step)] = speaker
+    classes = [SPEAKER_SETS.index(()), SPEAKER_SETS.index((0,)), SPEAKER_SETS.index((1,))]
+    probabilities = np.zeros((len(first), frames, 7), np.float16)
+    for number, at in enumerate(first):
+        here = truth[at : at + frames]
+        if swap and number % 2:
+            here = np.where(here < 0, here, 1 - here)
+        probabilities[number, np.arange(frames), np.array(classes)[here + 1]] = 1
+    return Segmentation(probabilities, first, 0.0, step, duration)
+
+
+def test_links_tell_good_labels_from_bad_ones_whatever_the_windows_call_the_speakers():
+    _, times, truth = call(turns=16)
+    segmentation = heard(times, truth, times[-1, 1], swap=True)
+    good = breach(truth, times, segmentation)
+    assert good.must == good.cannot == 0
+    assert good.shows_speakers
+    by_chance = breach(np.random.default_rng(0).integers(0, 2, len(truth)), times, segmentation)
+    assert 0.7 < by_chance.must < 1.3
+    assert 0.7 < by_chance.cannot < 1.3
+    assert not by_chance.shows_speakers
+
+
+def test_links_of_one_speaker_show_no_second_one():
+    _, times, truth = call(turns=16)
+    found = breach(truth, times, heard(times, np.zeros_like(truth), times[-1, 1]))
+    assert found.share_cannot == 0
+    assert not found.shows_speakers
+
+
+def test_the_network_shows_two_speakers_where_parts_do_not_agree_on_them():
+    vectors, times, truth = (part[:10] for part in call(turns=8, noise=0.5))  # under 8 s: no parts to agree
+    config = read_system(BEST)
+    assert cluster_recording(vectors, None, config, "r", times=times).history["num_spk"] == 1
+    segmentation = heard(times, truth, times[-1, 1] + 10)
+    result = cluster_recording(vectors, None, config, "r", times=times, segmentation=segmentation)
+    assert result.history["num_spk"] == 2
+    assert right(result.labels, truth) == 1
+
+
+def test_changes_of_speaker_are_heard_through_windows_that_name_them_anew():
+    times = np.array([[0.0, 3.0], [3.4, 7.0], [7.0, 7.1], [7.1, 20.0]])  # a pause at 3.0, a stint too short to count
+    segmentation = heard(times, [0, 1, 0, 1], 20.0, swap=True)
+    np.testing.assert_allclose(segmentation.changes(), [3.2], atol=0.03)
