@@ -91,6 +91,25 @@ def test_own_audio_without_reference_gives_rttm_whatever_nj_and_order(mini, tmp_
     assert {turn.reco for turn in read_rttm(outputs[0])} == {"call_0", "call_1"}
 
 
+def test_own_audio_is_done_by_best_with_an_estimated_count(mini, tmp_path):
+    recipe, _ = mini
+    audio = tmp_path / "audio"
+    audio.mkdir()
+    calls = ("sim-0001", "sim-0002")
+    for name in calls:
+        shutil.copy(recipe / f"data/mini/wav/{name}.flac", audio)
+    reference = (recipe / "data/mini/ref.rttm").read_text().splitlines(keepends=True)
+    (tmp_path / "ref.rttm").write_text("".join(line for line in reference if line.split()[1] in calls))
+    options = ["--audio", str(audio), "--set", "own", "--rttm", str(tmp_path / "ref.rttm")]
+    result = run(recipe, *options, "--data-root", str(tmp_path / "data"), "--exp-root", str(tmp_path / "exp"))
+    assert re.search(r"^best +pyannote +estimated +campplus ", result.stdout, re.MULTILINE), result.stdout
+    score = json.loads((tmp_path / "exp/own/best/score/forgiving.json").read_text())
+    assert [score["recordings"][call]["num_spk_sys"] for call in calls] == [2, 2]
+    assert score["confusion"] < 0.05
+    options = json.loads((tmp_path / "data/own_speech/meta.json").read_text())["options"]
+    assert (options["changes"], options["overlap"]) == ("cut", "label")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -12,6 +12,7 @@ import pytest
 
 from ssdiar.io.ark import write_xvector_scp, write_xvectors
 from ssdiar.io.tables import Segment, write_segments
+from ssdiar.speech.segmentation import Segmentation, write_segmentation
 
 DIAR = Path(__file__).resolve().parents[2] / "steps" / "diar"
 DIMENSION = 12
@@ -40,6 +41,18 @@ def make(folder, vectors):
         places |= {key: (ark, place) for key, place in write_xvectors(ark, dict(zip(ids, rows, strict=True))).items()}
     write_segments(folder, segments)
     write_xvector_scp(folder / "xvector.scp", places)
+
+
+def write_heard(folder, sizes, talkers):
+    """Write segmentations in which the network hears speakers 0 and 1 take turns of three pieces, or one alone."""
+    folder.mkdir()
+    for reco, size in sizes.items():
+        frames = round(0.75 * size / 0.025)
+        probabilities = np.zeros((1, frames, 7), np.float16)
+        who = np.arange(frames) * 0.025 // 0.75 // 3 % talkers
+        probabilities[0, np.arange(frames), 1 + who.astype(int)] = 1
+        heard = Segmentation(probabilities, np.array([0]), 0.0, 0.025, 0.75 * size)
+        write_segmentation(folder / f"{reco}.npz", heard)
 
 
 @pytest.fixture
@@ -83,6 +96,31 @@ def redone(work, out="out"):
 
 def history(work, reco, out="out"):
     return json.loads((work / out / "history" / f"{reco}.json").read_text())
+
+
+def test_best_estimates_and_the_segmentation_shows_it_two_speakers_in_a_short_recording(work):
+    run(work, "--num-spk", "estimate", "x vectors", "out", system="best")
+    assert [history(work, reco)["num_spk"] for reco in SIZES] == [2, 2, 1]  # 6 s of c-1 have no parts that could agree
+    for talkers, expected in ((2, [2, 2, 2]), (1, [2, 2, 1])):
+        shutil.rmtree(work / "heard", ignore_errors=True)
+        write_heard(work / "heard", SIZES, talkers)
+        run(work, "--num-spk", "estimate", "--segmentation", "heard", "x vectors", "out", system="best")
+        assert redone(work) == (list(SIZES))
+        assert [history(work, reco)["num_spk"] for reco in SIZES] == expected
+    assert set(history(work, "a")["count_agreements"]) >= {"2", "3"}
+    assert history(work, "c-1")["count_links"]["share_cannot"] == 0
+    assert np.load(work / "out/latent/a.npz")["after"].shape == (SIZES["a"], DIMENSION)
+
+
+def test_a_segmentation_that_is_missing_or_of_no_use(work):
+    write_heard(work / "heard", SIZES, 2)
+    run(work, "--segmentation", "heard", "x vectors", "out")
+    run(work, "x vectors", "out")
+    assert "nothing to do" in run(work, "--segmentation", "heard", "x vectors", "out").stdout
+    (work / "heard/a.npz").unlink()
+    done = run(work, "--segmentation", "heard", "x vectors", "new", rc=1, system="best")
+    assert "cluster_ssl.py: error: heard/a.npz: no such file" in done.stderr
+    assert not (work / "new").exists()
 
 
 def test_finds_the_speakers_and_says_how(work):

@@ -191,6 +191,15 @@ def test_pyannote_with_its_segmentation_kept(work):
     assert not (work / "out/segmentation").exists()
 
 
+def test_changes_take_the_network_whatever_finds_speech(work):
+    run(work, "--sad", "oracle", "--changes", "cut", "--nj", "1", "my data", "out")
+    assert sorted(os.listdir(work / "out/segmentation")) == ["a.npz", "b.npz", "q.npz"]
+    assert json.loads((work / "out/meta.json").read_text())["options"]["changes"] == "cut"
+    run(work, "--sad", "pyannote", "--changes", "cut", "--nj", "1", "my data", "out")
+    options = json.loads((work / "out/meta.json").read_text())["options"]
+    assert (options["sad_gap"], options["sad_pad"]) == (0.3, 0.1)
+
+
 def test_silero_and_overlap_of_the_network(work):
     every = (
         "--sad",

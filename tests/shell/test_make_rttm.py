@@ -68,6 +68,21 @@ def test_second_speaker_is_learnt_from_the_way_speech_was_detected(work):
     assert "sub/meta.json: damaged; expected a JSON object" in run(work, "sub", "sys", rc=1).stderr
 
 
+def test_pauses_are_closed_if_asked_for_or_if_speech_was_cut_at_changes(work):
+    (work / "sub/overlap.segments").unlink()
+    run(work, "sub", "sys")
+    apart = turns(work)
+    assert apart[:2] == ["a 0.000 1.500 1", "a 2.000 0.625 2"]
+    (work / "sub/short.segments").write_text("s1 b 2.5 2.55\n")
+    run(work, "--gap", "0.6", "sub", "sys")
+    assert turns(work) == [*apart[:-2], "b 1.000 1.550 7"]
+    (work / "sub/meta.json").write_text('{"options": {"changes": "cut"}}')
+    run(work, "sub", "sys")
+    assert turns(work) == [*apart[:-2], "b 1.000 1.550 7"]
+    run(work, "--gap", "0", "sub", "sys")
+    assert turns(work) == apart
+
+
 def test_pieces_alone(work):
     (work / "sub/overlap.segments").unlink()
     (work / "sub/short.segments").unlink()

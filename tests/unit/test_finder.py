@@ -7,7 +7,7 @@ import soundfile
 from ssdiar.data import Recording
 from ssdiar.io.rttm import Turn
 from ssdiar.speech import Detection, Smoothing
-from ssdiar.speech.finder import SpeechFinder
+from ssdiar.speech.finder import SpeechFinder, cut
 
 TURNS = [Turn("a", "A", 1.0, 4.0), Turn("a", "B", 3.0, 5.0)]
 
@@ -64,6 +64,27 @@ def test_given_turns_with_their_own_overlap_or_the_one_of_the_network(recording)
     detected = [[100, 350]], [[350, 500]]
     assert found(SpeechFinder(None, None, "network", network), recording, TURNS) == (*detected, "kept")
     assert found(SpeechFinder(None, None, None, None), recording, TURNS) == ([[100, 500]], [], None)
+
+
+def test_speech_is_cut_at_changes_and_the_parts_do_not_touch(recording):
+    class Heard:
+        def changes(self):
+            return np.array([0.5, 2.0, 2.0, 3.98, 5.0])
+
+    network = Fake([(1.0, 4.0)])
+    network.found = Detection(network.found.speech, network.found.overlap, Heard())
+    speech, _, _ = found(SpeechFinder(network, Smoothing(0, 0, 0), None, network, cut_changes=True), recording)
+    assert speech == [[100, 200], [201, 400]]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_cutting_leaves_out_a_hundredth_per_cut_and_nothing_else(seed):
+    rng = np.random.default_rng(seed)
+    edges = np.sort(rng.choice(2000, 12, replace=False)).reshape(-1, 2).astype(float)
+    parts = cut(edges, np.sort(rng.uniform(0, 20, 15)))
+    cuts = len(parts) - len(edges)
+    assert (parts[1:, 0] > parts[:-1, 1]).all()
+    assert np.diff(edges).sum() - np.diff(parts).sum() == cuts >= 0
 
 
 def test_nothing_given_and_nothing_detected(recording):

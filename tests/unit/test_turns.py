@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import pytest
 
-from ssdiar.io.rttm import write_rttm
+from ssdiar.io.rttm import Turn, write_rttm
 from ssdiar.io.tables import Segment
-from ssdiar.turns import cut_overlaps, turns_of_labels
+from ssdiar.turns import close_pauses, cut_overlaps, turns_of_labels
 
 # Segments and labels, and what Kaldi's diarization/make_rttm.py --rttm-channel 1 makes of them (padding taken out).
 KALDI_PIECES = """\
@@ -99,3 +99,31 @@ def test_piece_without_label():
     pieces, labels = labelled("a 0 1 1\n")
     with pytest.raises(KeyError, match="a-0"):
         turns_of_labels(pieces, dict.fromkeys(labels.keys() - {"a-0"}, 1))
+
+
+def test_pauses_of_one_speaker_are_closed_and_silences_between_two_are_not():
+    turns = [
+        Turn("a", "1", 0.0, 1.0),
+        Turn("a", "1", 1.5, 2.0),  # after a short pause
+        Turn("a", "2", 2.2, 3.0),  # after another speaker
+        Turn("a", "2", 4.0, 5.0),  # after a long pause
+        Turn("a", "2", 5.3, 6.0),  # after a short one in which speaker 1 talks
+        Turn("a", "1", 5.1, 5.2),
+        Turn("b", "2", 6.2, 6.4),  # in another recording
+    ]
+    closed = [(turn.reco, turn.speaker, turn.start, turn.end) for turn in close_pauses(turns, 0.8)]
+    assert closed == [
+        ("a", "1", 0.0, 2.0),
+        ("a", "2", 2.2, 3.0),
+        ("a", "2", 4.0, 5.0),
+        ("a", "1", 5.1, 5.2),
+        ("a", "2", 5.3, 6.0),
+        ("b", "2", 6.2, 6.4),
+    ]
+    assert close_pauses(turns, 0.0) == sorted(turns, key=lambda turn: (turn.reco, turn.start))
+    assert close_pauses([], 1.0) == []
+
+
+def test_a_pause_that_somebody_talks_through_to_the_end_stays():
+    turns = [Turn("a", "1", 0.0, 1.0), Turn("a", "2", 0.5, 3.0), Turn("a", "1", 1.5, 2.0)]
+    assert len(close_pauses(turns, 1.0)) == 3

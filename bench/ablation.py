@@ -1,0 +1,172 @@
+#!/usr/bin/env python3
+"""What each part of the system best is worth: DER with it taken away or put elsewhere, on directories of stages 1 to 4.
+
+For every variant, mean of the seeds: DER by protocol, DER (first protocol) of every second recording and of the others,
+the difference to best with its paired bootstrap interval over recordings, and seconds of clustering per recording.
+e.g.: bench/ablation.py --num-spk oracle data/mini exp/mini/subsegments exp/mini/xvectors_campplus
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+import measure
+import stage
+from measure import ROOT
+from ssdiar.clustering.config import read_system
+from ssdiar.clustering.systems import cluster_recording, fold_backgrounds
+from ssdiar.io.ark import XVectors
+from ssdiar.io.meta import read_meta
+from ssdiar.io.rttm import Turn, read_rttm
+from ssdiar.io.tables import by_recording, read_counts, read_segments
+from ssdiar.report.bootstrap import paired_difference
+from ssdiar.scoring.der import PROTOCOLS, Comparison, DiarizationError, read_comparison, score
+from ssdiar.speech.segmentation import read_segmentation
+from ssdiar.turns import close_pauses, turns_of_labels
+
+_SAME = ("prepare.centre=none", "prepare.whiten=neighbours", "prepare.whiten_input=true", "prepare.shrinkage=0.9")
+_AVERAGED = (*_SAME, "prepare.average=0.5")
+_PAPER = "conformer_finch_ahc_contrastive"
+VARIANTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("best", "best", ()),
+    ("no whitening", "best", ("prepare.whiten_input=false",)),
+    ("no average of neighbours", "best", ("prepare.average=0",)),
+    ("neither", "best", ("prepare.whiten_input=false", "prepare.average=0")),
+    ("shrinkage 0.5", "best", ("prepare.shrinkage=0.5",)),
+    ("shrinkage 0.8", "best", ("prepare.shrinkage=0.8",)),
+    ("shrinkage 0.98", "best", ("prepare.shrinkage=0.98",)),
+    ("whitened by all x-vectors", "best", ("prepare.whiten=recording",)),
+    ("mean removed", "best", ("prepare.centre=recording",)),
+    ("one k-means, no vote", "best", ("consensus.parts=1", "consensus.share=1")),
+    ("96 parts", "best", ("consensus.parts=96",)),
+    ("NME-SC on the same vectors", "nmesc", _AVERAGED),
+    ("AHC on the same vectors", "xvector_ahc", _AVERAGED),
+    ("AHC (Ward) on the same vectors", "xvector_ahc", (*_AVERAGED, "labels.linkage=ward")),
+    ("conformer trained on the same vectors", _PAPER, _AVERAGED),
+    ("conformer trained on whitened vectors", _PAPER, _SAME),
+    ("conformer, as the paper", _PAPER, ()),
+    ("NME-SC", "nmesc", ()),
+    ("AHC", "xvector_ahc", ()),
+)
+
+
+def main() -> None:
+    """Print one row per variant."""
+    options = _parse()
+    recordings = _Set(options)
+    baseline: np.ndarray | None = None
+    print("variant", *PROTOCOLS, "sd", "even", "odd", "to best", "low", "high", "right count", "s", sep="\t")
+    for name, system, changes in VARIANTS:
+        if options.variants and name not in options.variants.split(";"):
+            continue
+        runs = [recordings.run(system, changes, seed) for seed in range(options.seeds)]
+        errors = np.mean([run[0] for run in runs], axis=0)  # (protocols, recordings, [in error, scored])
+        totals = [_rate(run[0]) for run in runs]
+        first = errors[0]
+        baseline = first if baseline is None else baseline
+        difference = paired_difference(first[:, 0], baseline[:, 0], first[:, 1])
+        row = [*np.mean(totals, axis=0), np.std([total[0] for total in totals], ddof=options.seeds > 1)]
+        row += [_rate(first[None, 0::2])[0], _rate(first[None, 1::2])[0]]
+        row += [100 * value for value in (difference.value, difference.low, difference.high)]
+        right, seconds = (np.mean([run[place] for run in runs]) for place in (1, 2))
+        print(name, *(f"{value:.2f}" for value in row), f"{right:.3f}", f"{seconds:.3f}", sep="\t", flush=True)
+
+
+def _parse() -> argparse.Namespace:
+    parser = measure.parser(__doc__)
+    parser.add_argument("--segmentation", type=Path, help="segmentation/ of the speech directory, if there is one")
+    parser.add_argument("--num-spk", choices=("oracle", "estimate"), default="oracle")
+    parser.add_argument("--seeds", type=stage.whole_number(1), default=5)
+    parser.add_argument(
+        "--variants", help="only these, separated by ; (the first is what the others are compared with)"
+    )
+    parser.add_argument("data_dir", type=Path)
+    parser.add_argument("subsegments_dir", type=Path)
+    parser.add_argument("xvector_dir", type=Path)
+    return parser.parse_args()
+
+
+def _rate(errors: np.ndarray) -> np.ndarray:
+    """Return the pooled DER in % by protocol, of (protocols, recordings, [in error, scored])."""
+    pooled = errors.sum(axis=1)
+    return 100 * pooled[:, 0] / pooled[:, 1]
+
+
+class _Set:
+    """What the stages before left of a set, in memory."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        reference = options.data_dir / "ref.rttm"
+        uem = options.data_dir / "all.uem"
+        self._reference = read_comparison(reference, reference, uem if uem.exists() else None)
+        self._speakers = {reco: {turn.speaker for turn in turns} for reco, turns in self._turns(reference).items()}
+        self._pieces = by_recording(read_segments(options.subsegments_dir / "segments"))
+        xvectors = XVectors(options.xvector_dir / "xvector.scp")
+        self._vectors = {reco: xvectors.load([piece.id for piece in self._pieces[reco]]) for reco in self._pieces}
+        self._counts = None
+        if options.num_spk == "oracle":
+            self._counts = read_counts(options.data_dir / "reco2num_spk", "recording number")
+        self._heard = {}
+        if options.segmentation is not None:
+            self._heard = {reco: read_segmentation(options.segmentation / f"{reco}.npz") for reco in self._pieces}
+        detection = read_meta(options.subsegments_dir)["options"]
+        self._second, self._gap = detection.get("overlap") == "label", 0.8 if "changes" in detection else 0.0
+        self._rest = {
+            name: read_segments(options.subsegments_dir / f"{name}.segments")
+            for name in ("short", "overlap")
+            if (options.subsegments_dir / f"{name}.segments").exists()
+        }
+
+    def run(self, system: str, changes: Sequence[str], seed: int) -> tuple[np.ndarray, float, float]:
+        """Return (protocols, recordings, [seconds in error, scored]), share of right counts, seconds per recording."""
+        config = read_system(ROOT / "conf" / "systems" / f"{system}.yaml", changes)
+        backgrounds = fold_backgrounds(self._vectors) if config.prepare.needs_fold else {}
+        labels, seconds, right = {}, 0.0, 0
+        for reco, pieces in self._pieces.items():
+            times = np.array([(piece.start, piece.end) for piece in pieces])
+            number = self._counts[reco] if self._counts is not None else None
+            result = cluster_recording(
+                self._vectors[reco],
+                number,
+                config,
+                reco,
+                seed,
+                background=backgrounds.get(reco),
+                times=times,
+                segmentation=self._heard.get(reco),
+            )
+            labels |= {piece.id: int(label) + 1 for piece, label in zip(pieces, result.labels, strict=True)}
+            seconds += result.history["seconds"]
+            right += result.history["clusters"] == len(self._speakers.get(reco, ()))
+        pieces = [piece for group in self._pieces.values() for piece in group]
+        turns = turns_of_labels(
+            pieces, labels, self._rest.get("short", ()), self._rest.get("overlap", ()), self._second
+        )
+        return self._score(close_pauses(turns, self._gap)), right / len(self._pieces), seconds / len(self._pieces)
+
+    def _score(self, turns: list[Turn]) -> np.ndarray:
+        groups: dict[str, list[Turn]] = {}
+        for turn in turns:
+            groups.setdefault(turn.reco, []).append(turn)
+        comparison = Comparison(self._reference.reference, groups, self._reference.uem)
+        scores = [score(comparison, protocol) for protocol in PROTOCOLS.values()]
+        return np.array([[_counted(errors[reco]) for reco in comparison.recordings] for errors in scores])
+
+    @staticmethod
+    def _turns(path: Path) -> dict[str, list[Turn]]:
+        groups: dict[str, list[Turn]] = {}
+        for turn in read_rttm(path):
+            groups.setdefault(turn.reco, []).append(turn)
+        return groups
+
+
+def _counted(error: DiarizationError) -> tuple[float, float]:
+    return error.miss + error.false_alarm + error.confusion, error.scored
+
+
+if __name__ == "__main__":
+    stage.run(main)
