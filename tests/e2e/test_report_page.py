@@ -27,6 +27,10 @@ EVIL = '<script>alert("x")</script>'
 BEST, OTHER = "ssl$a$&<b>", "xvector_ahc"
 
 
+STEPS = [{"clusters": 4, "losses": [1.0, 0.5], "epochs": 1}, {"clusters": 2, "losses": [0.6, 0.2], "epochs": 1}]
+TRAINED = {"first_clusters": 9, "iterations": STEPS, "stop_reason": EVIL, "sub_segments": 20, "seconds": 1.5}
+
+
 def turn(reco, speaker, start, length):
     return f"SPEAKER {reco} 1 {start} {length} <NA> <NA> {speaker} <NA> <NA>\n"
 
@@ -44,16 +48,14 @@ def write_system(folder, text):
     (folder / "meta.json").write_text('{"speech_source": "oracle (ref.rttm)", "xvector_model": "campplus"}')
 
 
-def write_training(folder, xvectors):
+def write_clustering(folder, xvectors, history):
     """Leave what the clustering stage leaves of recording good: labels, history, latent vectors."""
     pieces = [f"good-{number:03d}" for number in range(20)]
-    xvectors.mkdir()
+    xvectors.mkdir(exist_ok=True)
     (xvectors / "segments").write_text("".join(f"{key} good {n} {n + 1}\n" for n, key in enumerate(pieces)))
     (xvectors / "xvector.scp").write_text("".join(f"{key} nowhere.ark:1\n" for key in pieces))
     WorkDir(folder).plan({"xvector_dir": str(xvectors)}, {}, {}, 1)
     (folder / "labels").write_text("".join(f"{key} {1 + (n > 9)}\n" for n, key in enumerate(pieces)))
-    steps = [{"clusters": 4, "losses": [1.0, 0.5], "epochs": 1}, {"clusters": 2, "losses": [0.6, 0.2], "epochs": 1}]
-    history = {"first_clusters": 9, "iterations": steps, "stop_reason": EVIL, "sub_segments": 20, "seconds": 1.5}
     for name in ("history", "latent"):
         (folder / name).mkdir()
     (folder / "history/good.json").write_text(json.dumps(history))
@@ -78,7 +80,7 @@ def page(tmp_path_factory):
     best = [turn("good", 1, 0, 10), turn("good", 2, 10, 10), turn("bad", 1, 0, 14), turn("bad", 2, 14, 6)]
     write_system(exp / BEST, "".join(best))
     write_system(exp / OTHER, turn("good", 1, 0, 19) + turn("bad", 1, 2, 10) + turn("bad", 2, 12, 6))
-    write_training(exp / BEST, root / "exp/xvectors")
+    write_clustering(exp / BEST, root / "exp/xvectors", TRAINED)
     for name in (BEST, OTHER):
         run(root, "score_der.sh", "data", f"exp/mini/{name}")
     run(root, "make_report.sh", "--allow-commands", "true", "--data-dir", "data", "exp/mini", "exp/mini/report")
@@ -148,6 +150,11 @@ def click_at(browser, selector, fraction):
     ActionChains(browser).move_to_element_with_offset(strip, offset, 0).click().perform()
 
 
+def open_section(browser, reco):
+    find(browser, f"#r-{reco} summary").click()
+    wait(browser, f"$('#r-{reco} .timeline')")  # is made after the click
+
+
 def shown_order(browser):
     return js(browser, "return [...$('#list').children].map((section) => section.dataset.id)")
 
@@ -166,7 +173,7 @@ def test_loads_clean_and_asks_no_network(browser):
 
 
 def test_ids_and_labels_are_text(browser):
-    find(browser, "#r-good summary").click()
+    open_section(browser, "good")
     assert js(browser, "return document.scripts.length") == 2
     labels = js(browser, "return [...document.querySelectorAll('#r-good .labels div')].map((one) => one.textContent)")
     assert EVIL in labels
@@ -179,7 +186,7 @@ def test_ids_and_labels_are_text(browser):
 def test_plays_from_the_clicked_second(browser, reco):
     """From a linked flac, and from the copy that was made of a command's output."""
     if reco != "bad":
-        find(browser, f"#r-{reco} summary").click()
+        open_section(browser, reco)
     wait(browser, f"$('#r-{reco} audio').readyState >= 1")
     click_at(browser, f"#r-{reco} .strip", 0.6)
     assert wait(browser, f"!$('#r-{reco} audio').paused && $('#r-{reco} audio').currentTime") == pytest.approx(
@@ -267,7 +274,7 @@ def test_choice_of_system_and_sorting(browser):
 
 
 def test_recording_without_reference_shows_what_it_can(browser):
-    find(browser, "#r-mute summary").click()
+    open_section(browser, "mute")
     text = find(browser, "#r-mute").text
     assert "No reference" in text
     assert "nobody talks" in text
@@ -277,7 +284,7 @@ def test_recording_without_reference_shows_what_it_can(browser):
 
 
 def test_pictures_and_charts_of_training(browser):
-    find(browser, "#r-good summary").click()
+    open_section(browser, "good")
     titles = js(browser, "return [...document.querySelectorAll('#r-good figure h4')].map((one) => one.innerText)")
     assert titles == [
         "Clusters per outer iteration",
@@ -290,6 +297,49 @@ def test_pictures_and_charts_of_training(browser):
     drawn = js(browser, "return [...document.querySelectorAll('#r-good .chart svg')].map((one) => one.textContent)")
     assert "outer iteration" in drawn[0]
     assert "epoch" in drawn[1]
+
+
+def estimated(number, agreements, links=None):
+    """Return the history of a system that counts speakers by agreement and trains nothing."""
+    options = {
+        "method": "consensus",
+        "prepare": {"centre": "none", "whiten_input": True, "average": 0.5},
+        "count": {"agreement": 0.8, "agreement_on_three": 0.9, "agreement_on_each": 0.6},
+    }
+    heard = {} if links is None else {"count_links": links}
+    counted = {"count_agreements": agreements, "count_least_agreements": agreements}
+    return {"sub_segments": 20, "num_spk": number, **counted, **heard, "options": options}
+
+
+@pytest.mark.parametrize(
+    ("history", "words"),
+    [
+        (estimated(3, {"2": 0.97, "3": 0.93, "4": 0.5}), "3 speakers: the largest number that parts of the recording"),
+        (
+            estimated(2, {"2": 0.7, "3": float("nan")}, {}),
+            "2 speakers: parts of the recording do not agree on two, b",
+        ),
+        (estimated(1, {"2": 0.7, "3": 0.6}, {}), "1 speaker: parts of the recording do not agree on two, and the"),
+        (estimated(1, {"2": 0.7}), "1 speaker: parts of the recording do not agree on more."),
+        (estimated(1, {}), "1 speaker: too little speech to tell more apart."),
+    ],
+    ids=["agreed", "heard", "not heard", "not agreed", "short"],
+)
+def test_system_without_training_says_how_it_counted(chrome, tmp_path, history, words):
+    write_system(tmp_path / "exp/best", turn("good", 1, 0, 20))
+    write_clustering(tmp_path / "exp/best", tmp_path / "xvectors", history)
+    run(tmp_path, "make_report.sh", "exp", "report")
+    chrome.get_log("browser")  # of the page before
+    chrome.get((tmp_path / "report/index.html").as_uri())
+    titles = js(chrome, "return [...document.querySelectorAll('figure h4')].map((one) => one.innerText)")
+    assert titles == [
+        "Agreement on the number of speakers",
+        "X-vectors as they come best",
+        "X-vectors whitened and averaged with their neighbours best",
+    ]
+    assert words in find(chrome, "figure.chart figcaption").text
+    assert len(chrome.find_elements("css selector", "figure.chart svg")) == bool(history["count_agreements"])
+    assert chrome.get_log("browser") == []
 
 
 def test_dark_mode_and_phone(browser):

@@ -1,4 +1,4 @@
-"""The system best: neighbours in time, votes of parts, the number of speakers, and what the segmentation network adds."""
+"""The system best: neighbours in time, votes of parts, the number of speakers, what the segmentation network adds."""
 
 from pathlib import Path
 

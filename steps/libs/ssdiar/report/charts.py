@@ -138,22 +138,69 @@ def loss_chart(histories: Mapping[str, Mapping[str, Any]], lines: Mapping[str, i
         return _svg(figure, title)
 
 
-def vectors_picture(vectors: np.ndarray, speakers: Sequence[int | None]) -> bytes:
+def agreement_chart(histories: Mapping[str, Mapping[str, Any]], lines: Mapping[str, int], title: str) -> str:
+    """Return how far parts of one recording agree on each number of speakers tried, and (grey) what is enough.
+
+    A dot is the mean of the speakers, with a stroke down to the one with the least. The number taken has a ring; it has
+    none where it is one, on which nobody votes.
+
+    Arguments as for :func:`clusters_chart`; every history has ``count_agreements`` and ``count_least_agreements``.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    with _style(title):
+        figure = _figure(360, 210)
+        axes = _axes(figure, 46, 10, 10, 40)
+        for name, history in histories.items():
+            agreements, count = history["count_agreements"], history["options"]["count"]
+            least = [history["count_least_agreements"][number] for number in agreements]
+            enough = [count["agreement_on_three" if number == 3 else "agreement"] for number in agreements]
+            axes.plot(list(agreements), enough, color=_MUTED, marker="_", markersize=16, linestyle="")
+            axes.axhline(count["agreement_on_each"], color=_MUTED, linewidth=0.8, linestyle=":")
+            line = _line(lines[name])
+            axes.vlines(list(agreements), least, list(agreements.values()), color=line["color"], linewidth=0.8)
+            axes.plot(list(agreements), list(agreements.values()), marker="o", markersize=4, **line)
+            if history["num_spk"] in agreements:
+                place = [history["num_spk"]], [agreements[history["num_spk"]]]
+                axes.plot(*place, marker="o", markersize=11, fillstyle="none", **line)
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
+        axes.set(xlabel="speakers", ylabel="agreement", xlim=(1.5, None), ylim=(0, 1.05))
+        axes.margins(x=0.1)
+        axes.grid(False, axis="x")
+        axes.tick_params(length=0)
+        return _svg(figure, title)
+
+
+def cosine_range(vectors: np.ndarray) -> tuple[float, float]:
+    """Return between which tenths nearly all cosines of different vectors lie; x-vectors as they come are all alike.
+
+    Args:
+        vectors: (S, d), S at least 2.
+    """
+    unit = length_normalise(vectors[_taken(len(vectors))])
+    cosines = (unit @ unit.T)[np.triu_indices(len(unit), 1)]
+    low, high = np.percentile(cosines, (1, 99))
+    return max(-1.0, np.floor(10 * low) / 10), min(1.0, np.floor(10 * high) / 10 + 0.1)
+
+
+def vectors_picture(
+    vectors: np.ndarray, speakers: Sequence[int | None], cosines: tuple[float, float] = (-1.0, 1.0)
+) -> bytes:
     """Return a WebP picture of vectors: left in two dimensions (PCA), right their cosine matrix in order of time.
 
-    Dots, and the strip along the matrix, have the colour of their speaker. Black is cosine -1, white 1. Of many
-    vectors, so many are taken at equal distances as can be told apart.
+    Dots, and the strip along the matrix, have the colour of their speaker. Of many vectors, so many are taken at equal
+    distances as can be told apart.
 
     Args:
         vectors: (S, d) in order of time, S at least 2.
         speakers: (S,) index into :data:`SPEAKER_COLOURS` (which repeats); None: nobody known.
+        cosines: The darkest and the brightest colour of the matrix.
     """
     import matplotlib
     from PIL import Image
 
-    if len(vectors) > _MOST_VECTORS:
-        taken = np.linspace(0, len(vectors) - 1, _MOST_VECTORS).round().astype(int)
-        vectors, speakers = vectors[taken], [speakers[index] for index in taken]
+    taken = _taken(len(vectors))
+    vectors, speakers = vectors[taken], [speakers[index] for index in taken]
     colours = [NO_SPEAKER_COLOUR if n is None else SPEAKER_COLOURS[n % len(SPEAKER_COLOURS)] for n in speakers]
     rgba = matplotlib.colors.to_rgba_array(colours)
     figure = _figure(2 * _PIXELS, _PIXELS)
@@ -163,16 +210,21 @@ def vectors_picture(vectors: np.ndarray, speakers: Sequence[int | None]) -> byte
     left.set_axis_off()
     figure.canvas.draw()
     picture = Image.fromarray(np.asarray(figure.canvas.buffer_rgba()))
-    unit = length_normalise(vectors)
-    shades = matplotlib.colormaps["cividis"]((1 + unit @ unit.T) / 2, bytes=True)
+    unit, (low, high) = length_normalise(vectors), cosines
+    shades = matplotlib.colormaps["cividis"]((unit @ unit.T - low) / (high - low), bytes=True)
     strip = Image.fromarray(np.round(255 * rgba[None]).astype(np.uint8))
     side = _PIXELS - 16
     picture.paste(Image.fromarray(shades).resize((side, side), Image.Resampling.BOX), (_PIXELS + 16, 16))
     picture.paste(strip.resize((side, 10), Image.Resampling.NEAREST), (_PIXELS + 16, 0))
     picture.paste(strip.rotate(-90, expand=True).resize((10, side), Image.Resampling.NEAREST), (_PIXELS, 16))
     stream = io.BytesIO()
-    picture.save(stream, "WEBP", quality=70, method=1)
+    picture.save(stream, "WEBP", quality=50, method=4)
     return stream.getvalue()
+
+
+def _taken(size: int) -> np.ndarray:
+    """Return the indices of the vectors that a picture shows."""
+    return np.unique(np.linspace(0, size - 1, min(size, _MOST_VECTORS)).round().astype(int))
 
 
 def _style(title: str) -> AbstractContextManager[None]:

@@ -111,10 +111,16 @@ def clock(seconds: float) -> str:
 def _facts(systems: Sequence[System], recordings: Sequence[Shown]) -> list[str]:
     length = sum(reco.seconds for reco in recordings)
     without = sum(reco.reference is None for reco in recordings)
-    facts = [f"{len(recordings)} recordings, {clock(length)}", f"{len(systems)} systems"]
+    facts = [f"{_plural(len(recordings), 'recording')}, {clock(length)}", _plural(len(systems), "system")]
     if without:
-        facts.append("no reference" if without == len(recordings) else f"{without} recordings without reference")
+        facts.append(
+            "no reference" if without == len(recordings) else f"{_plural(without, 'recording')} without reference"
+        )
     return facts
+
+
+def _plural(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _scores(system: System) -> list[Score]:
@@ -202,7 +208,8 @@ def _section(
         "has_reference": reco.reference is not None,
         "der": {protocol.name: [_der(s, protocol, reco.id) for s in systems] for protocol in _protocols(systems)},
         "talk": _talk(lanes, reco),
-        "histories": reco.histories,
+        "clustering": [_clustering(name, history) for name, history in reco.histories.items()],
+        "counts": _counts(reco, lines),
         "lines": [(name, lines[name] % 6) for name in trained],
         "charts": [
             charts.clusters_chart(trained, lines, f"Clusters per outer iteration, {reco.id}"),
@@ -213,6 +220,47 @@ def _section(
         "pictures": [_picture(reco, one, colours) for one in vectors],
         "data": {"seconds": round(reco.seconds, 3), "lanes": lanes},
     }
+
+
+def _clustering(name: str, history: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of the table of how the clustering went; what is not known is "-"."""
+    remarks = [history.get("fallback") or history.get("stop_reason", "-")]
+    remarks += [f"FINCH first for {what}" for what in history.get("finch_first", [])]
+    if "background" in history:
+        remarks.append(f"background: {history['background']}")
+    return {
+        "name": name,
+        "pieces": history.get("sub_segments", "-"),
+        "speakers": history.get("num_spk", "-"),
+        "epochs": sum(step["epochs"] for step in history["iterations"]) or "-",
+        "seconds": history.get("seconds", "-"),
+        "remarks": "; ".join(remarks),
+    }
+
+
+def _counts(reco: Shown, lines: Mapping[str, int]) -> dict[str, Any]:
+    """Return how systems that ask parts of a recording came to its number of speakers: a chart, and a sentence each."""
+    counted = {name: history for name, history in reco.histories.items() if "count_agreements" in history}
+    tried = {name: history for name, history in counted.items() if history["count_agreements"]}
+    title = f"Agreement on the number of speakers, {reco.id}"
+    return {
+        "chart": charts.agreement_chart(tried, lines, title) if tried else "",
+        "words": [(name, lines[name] % 6, _count_in_words(history)) for name, history in counted.items()],
+    }
+
+
+def _count_in_words(history: Mapping[str, Any]) -> str:
+    number = history["num_spk"]
+    if "count_links" in history:
+        heard = "but the segmentation network hears" if number > 1 else "and the segmentation network does not hear"
+        why = f"parts of the recording do not agree on two, {heard} two apart"
+    elif number > 1:
+        why = "the largest number that parts of the recording agree on"
+    elif history["count_agreements"]:
+        why = "parts of the recording do not agree on more"
+    else:
+        why = "too little speech to tell more apart"
+    return f"{_plural(number, 'speaker')}: {why}"
 
 
 def _lanes(reco: Shown, systems: Sequence[System]) -> tuple[list[dict[str, Any]], dict[str, int]]:
@@ -272,16 +320,18 @@ def _talk(lanes: Sequence[Mapping[str, Any]], reco: Shown) -> list[dict[str, Any
     ]
 
 
-def _picture(reco: Shown, vectors: Vectors, colours: Mapping[str, int]) -> dict[str, str]:
+def _picture(reco: Shown, vectors: Vectors, colours: Mapping[str, int]) -> dict[str, Any]:
     if reco.reference is not None:
         speakers, by = _speakers_of(vectors.pieces, reco, colours), "reference speaker"
     else:
         speakers, by = vectors.labels, "speaker found"
-    picture = charts.vectors_picture(vectors.values, speakers)
+    cosines = charts.cosine_range(vectors.values)
+    picture = charts.vectors_picture(vectors.values, speakers, cosines)
     return {
         "title": vectors.title,
         "system": vectors.system,
         "by": by,
+        "cosines": [f"{cosine:.1f}".replace("-", "\N{MINUS SIGN}") for cosine in cosines],
         "url": "data:image/webp;base64," + base64.b64encode(picture).decode(),
     }
 

@@ -26,7 +26,7 @@ class Vectors:
     """Vectors of one recording's sub-segments, with what to call them.
 
     Args:
-        title: For example "before training".
+        title: For example "Latent vectors before training".
         system: The system that they are of; empty for x-vectors, which all systems share.
         values: (S, d), in order of time.
         pieces: (S,) the sub-segments.
@@ -103,8 +103,9 @@ def read_recordings(
 class VectorReader:
     """The latent vectors that systems left in ``latent/RECO.npz``, and the x-vectors that they were made from.
 
-    An npz has the arrays ``before`` and ``after`` training, (S, d) each, rows in order of time. Where no system has one
-    for a recording, its x-vectors (centred and scaled to length 1) are there to show.
+    An npz has the arrays ``before`` and ``after`` what the system does to vectors before their last clustering, (S, d)
+    each, rows in order of time. Where no system has one for a recording, its x-vectors (centred and scaled to length 1)
+    are there to show.
     """
 
     def __init__(self, systems: Sequence[System]) -> None:
@@ -124,8 +125,9 @@ class VectorReader:
             pieces = self._pieces(system).get(reco, [])
             if file.exists() and len(pieces) > 2:
                 arrays = _read_latent(file, len(pieces))
+                titles = _latent_titles(_read_history(system.folder / "history" / f"{reco}.json"))
                 labels = [self._labels[system.name].get(piece.id, 1) - 1 for piece in pieces]
-                found += [Vectors(f"{name} training", system.name, arrays[name], pieces, labels) for name in arrays]
+                found += [Vectors(titles[name], system.name, arrays[name], pieces, labels) for name in arrays]
         return found or self._xvectors_of(reco)
 
     def _xvectors_of(self, reco: str) -> list[Vectors]:
@@ -135,7 +137,7 @@ class VectorReader:
                 vectors = self._load(system)[1].load([piece.id for piece in pieces])
                 labels = [self._labels[system.name].get(piece.id, 1) - 1 for piece in pieces]
                 centred = length_normalise(vectors - vectors.mean(axis=0))
-                return [Vectors("x-vectors", "", centred, pieces, labels)]
+                return [Vectors("X-vectors", "", centred, pieces, labels)]
         return []
 
     def _with_labels(self) -> list[System]:
@@ -151,6 +153,21 @@ class VectorReader:
             segments = read_segments(Path(folder) / "segments")
             self._xvectors[folder] = by_recording(segments), XVectors(Path(folder) / "xvector.scp")
         return self._xvectors[folder]
+
+
+def _latent_titles(history: Mapping[str, Any]) -> dict[str, str]:
+    """Return what to call the vectors before and after: those of training, or x-vectors and what was done to them."""
+    options = history.get("options", {})
+    if options.get("method", "ssl") == "ssl":
+        return {name: f"Latent vectors {name} training" for name in ("before", "after")}
+    prepare = options["prepare"]
+    done = {
+        "centred": prepare["centre"] != "none",
+        "whitened": prepare["whiten_input"],
+        "averaged with their neighbours": prepare["average"],
+    }
+    words = " and ".join(word for word, is_done in done.items() if is_done)
+    return {"before": "X-vectors as they come", "after": f"X-vectors {words or 'prepared'}"}
 
 
 def _read_latent(file: Path, pieces: int) -> dict[str, np.ndarray]:
@@ -174,7 +191,12 @@ def _read_history(file: Path) -> dict[str, Any]:
             {**step, "clusters": int(step["clusters"]), "losses": [float(loss) for loss in step["losses"]]}
             for step in history.get("iterations", [])
         ]
-        return {**history, "iterations": steps}
+        counted = {
+            key: {int(number): float(share) for number, share in history[key].items()}
+            for key in ("count_agreements", "count_least_agreements")
+            if key in history
+        }
+        return {**history, "iterations": steps, **counted}
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         raise InputError("not a history", path=file, hint="Run the clustering stage again.") from None
 

@@ -302,7 +302,8 @@
       const steps = [0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600];
       const step = steps.find((one) => one * perSecond >= 64) ?? 7200;
       const ticks = [];
-      for (let time = 0; time < this.seconds; time += step) {
+      const last = this.seconds - 36 / perSecond; // room for its text
+      for (let time = 0; time === 0 || time < last; time += step) {
         const tick = make("span", "", clock(time, step < 1 ? 1 : 0));
         tick.style.left = `${(100 * time) / this.seconds}%`;
         ticks.push(tick);
