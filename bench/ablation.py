@@ -26,7 +26,7 @@ from ssdiar.io.tables import by_recording, read_counts, read_segments
 from ssdiar.report.bootstrap import paired_difference
 from ssdiar.scoring.der import PROTOCOLS, Comparison, DiarizationError, read_comparison, score
 from ssdiar.speech.segmentation import read_segmentation
-from ssdiar.turns import close_pauses, turns_of_labels
+from ssdiar.turns import PAUSE, close_pauses, turns_of_labels
 
 _SAME = ("prepare.centre=none", "prepare.whiten=neighbours", "prepare.whiten_input=true", "prepare.shrinkage=0.9")
 _AVERAGED = (*_SAME, "prepare.average=0.5")
@@ -114,7 +114,7 @@ class _Set:
         if options.segmentation is not None:
             self._heard = {reco: read_segmentation(options.segmentation / f"{reco}.npz") for reco in self._pieces}
         detection = read_meta(options.subsegments_dir)["options"]
-        self._second, self._gap = detection.get("overlap") == "label", 0.8 if "changes" in detection else 0.0
+        self._second, self._gap = detection.get("overlap") == "label", PAUSE if "changes" in detection else 0.0
         self._rest = {
             name: read_segments(options.subsegments_dir / f"{name}.segments")
             for name in ("short", "overlap")

@@ -14,10 +14,9 @@ from ssdiar.io.meta import read_meta
 from ssdiar.io.rttm import write_rttm
 from ssdiar.io.tables import Segment, read_counts, read_segments
 from ssdiar.made import check, marks, note
-from ssdiar.turns import close_pauses, turns_of_labels
+from ssdiar.turns import PAUSE, close_pauses, turns_of_labels
 
 _LOG = logging.getLogger(__name__)
-_GAP = 0.8  # seconds
 _PIECES = ("segments", "short.segments", "overlap.segments", "meta.json")
 
 
@@ -65,7 +64,7 @@ def _gap(options: argparse.Namespace) -> float:
     """Return which pauses of a speaker are closed: as given, else some if speech was detected with --changes cut."""
     if options.gap is not None:
         return options.gap
-    return _GAP if _detection(options).get("changes") == "cut" else 0.0
+    return PAUSE if _detection(options).get("changes") == "cut" else 0.0
 
 
 def _detection(options: argparse.Namespace) -> dict[str, Any]:

@@ -108,6 +108,7 @@ def test_best_estimates_and_the_segmentation_shows_it_two_speakers_in_a_short_re
         assert redone(work) == (list(SIZES))
         assert [history(work, reco)["num_spk"] for reco in SIZES] == expected
     assert set(history(work, "a")["count_agreements"]) >= {"2", "3"}
+    assert history(work, "c-1")["count_agreements"] == {}
     assert history(work, "c-1")["count_links"]["share_cannot"] == 0
     assert np.load(work / "out/latent/a.npz")["after"].shape == (SIZES["a"], DIMENSION)
 

@@ -101,6 +101,8 @@ def estimate_num_spk(
     best, tried = 1, {}
     for clusters in range(2, min(count.most, len(vectors) // _PIECES_PER_SPEAKER) + 1):
         agreement = vote(vectors, times, clusters, count.share, config, rng).agreement
+        if np.isnan(agreement).any():
+            break  # a single block: there is nothing that parts could agree on
         tried[clusters] = Agreement(round(float(agreement.mean()), 4), round(float(agreement.min()), 4))
         enough = count.agreement_on_three if clusters == 3 else count.agreement
         if agreement.mean() >= enough and agreement.min() >= count.agreement_on_each:
