@@ -21,10 +21,10 @@ from ssdiar.clustering.config import read_system
 from ssdiar.clustering.systems import cluster_recording, fold_backgrounds
 from ssdiar.io.ark import XVectors
 from ssdiar.io.meta import read_meta
-from ssdiar.io.rttm import Turn, read_rttm
+from ssdiar.io.rttm import Turn
 from ssdiar.io.tables import by_recording, read_counts, read_segments
 from ssdiar.report.bootstrap import paired_difference
-from ssdiar.scoring.der import PROTOCOLS, Comparison, DiarizationError, read_comparison, score
+from ssdiar.scoring.der import PROTOCOLS, Comparison, DiarizationError, count_speakers, read_comparison, score
 from ssdiar.speech.segmentation import read_segmentation
 from ssdiar.turns import PAUSE, close_pauses, turns_of_labels
 
@@ -103,7 +103,6 @@ class _Set:
         reference = options.data_dir / "ref.rttm"
         uem = options.data_dir / "all.uem"
         self._reference = read_comparison(reference, reference, uem if uem.exists() else None)
-        self._speakers = {reco: {turn.speaker for turn in turns} for reco, turns in self._turns(reference).items()}
         self._pieces = by_recording(read_segments(options.subsegments_dir / "segments"))
         xvectors = XVectors(options.xvector_dir / "xvector.scp")
         self._vectors = {reco: xvectors.load([piece.id for piece in self._pieces[reco]]) for reco in self._pieces}
@@ -114,7 +113,10 @@ class _Set:
         if options.segmentation is not None:
             self._heard = {reco: read_segmentation(options.segmentation / f"{reco}.npz") for reco in self._pieces}
         detection = read_meta(options.subsegments_dir)["options"]
-        self._second, self._gap = detection.get("overlap") == "label", PAUSE if "changes" in detection else 0.0
+        self._second, self._gap = (
+            detection.get("overlap") == "label",
+            PAUSE if detection.keys() >= {"changes", "sad_gap"} else 0.0,
+        )
         self._rest = {
             name: read_segments(options.subsegments_dir / f"{name}.segments")
             for name in ("short", "overlap")
@@ -141,7 +143,7 @@ class _Set:
             )
             labels |= {piece.id: int(label) + 1 for piece, label in zip(pieces, result.labels, strict=True)}
             seconds += result.history["seconds"]
-            right += result.history["clusters"] == len(self._speakers.get(reco, ()))
+            right += result.history["clusters"] == count_speakers(self._reference.reference.get(reco, ()))
         pieces = [piece for group in self._pieces.values() for piece in group]
         turns = turns_of_labels(
             pieces, labels, self._rest.get("short", ()), self._rest.get("overlap", ()), self._second
@@ -155,13 +157,6 @@ class _Set:
         comparison = Comparison(self._reference.reference, groups, self._reference.uem)
         scores = [score(comparison, protocol) for protocol in PROTOCOLS.values()]
         return np.array([[_counted(errors[reco]) for reco in comparison.recordings] for errors in scores])
-
-    @staticmethod
-    def _turns(path: Path) -> dict[str, list[Turn]]:
-        groups: dict[str, list[Turn]] = {}
-        for turn in read_rttm(path):
-            groups.setdefault(turn.reco, []).append(turn)
-        return groups
 
 
 def _counted(error: DiarizationError) -> tuple[float, float]:

@@ -14,7 +14,7 @@ import json
 import logging
 import statistics
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +92,7 @@ def _plan(options: argparse.Namespace) -> None:
     source = _NUM_SPK_SOURCES.get(options.num_spk, f"{options.num_spk} (given)")
     if options.threshold is not None:
         source = f"threshold {options.threshold:g}"
-    heard = _read_segmentation(options.segmentation, pieces, config)
+    heard = _read_segmentation(options.segmentation, counts, config)
     inputs |= marks(large=[options.segmentation / f"{reco}.npz" for reco in heard])
     settings = {
         "xvector_dir": str(options.xvector_dir.absolute()),
@@ -118,7 +118,7 @@ def _plan(options: argparse.Namespace) -> None:
             [(piece.id, piece.start, piece.end) for piece in pieces[reco]],
             vectors[reco].tobytes(),
             b"" if background is None else background.mean.tobytes() + background.covariance.tobytes(),
-            heard[reco].probabilities.tobytes() if reco in heard and counts[reco] is None else b"",
+            heard[reco].probabilities.tobytes() if reco in heard else b"",
         )
     # Making the linkage of S sub-segments takes S^2 operations.
     weights = {reco: float(len(pieces[reco])) ** 2 for reco in pieces}
@@ -157,11 +157,13 @@ def _read_input(folder: Path) -> tuple[dict[str, list[Segment]], XVectors]:
     return by_recording(pieces), xvectors
 
 
-def _read_segmentation(folder: Path | None, recordings: Iterable[str], config: SystemConfig) -> dict[str, Segmentation]:
-    """Return what the segmentation network said of each recording, for systems that count speakers by it, too."""
+def _read_segmentation(
+    folder: Path | None, counts: Mapping[str, int | None], config: SystemConfig
+) -> dict[str, Segmentation]:
+    """Return what the network said of each recording whose speakers are yet to be counted, if the system asks it."""
     if folder is None or config.count.method != "agreement":
         return {}
-    return {reco: read_segmentation(folder / f"{reco}.npz") for reco in recordings}
+    return {reco: read_segmentation(folder / f"{reco}.npz") for reco, count in counts.items() if count is None}
 
 
 def _speaker_counts(options: argparse.Namespace, recordings: dict[str, Any]) -> dict[str, int | None]:
@@ -193,15 +195,15 @@ def _run(options: argparse.Namespace) -> None:
         everything = {reco: xvectors.load([piece.id for piece in pieces[reco]]) for reco in pieces}
         backgrounds = fold_backgrounds(everything)
     todo = work.job(options.job)
-    folder = settings["segmentation"]
-    heard = _read_segmentation(Path(folder) if folder else None, todo, config)
+    folder, counts = settings["segmentation"], settings["num_spk"]
+    heard = _read_segmentation(Path(folder) if folder else None, {reco: counts[reco] for reco in todo}, config)
     if config.method == "ssl" and todo:
         _warm_up(xvectors, pieces[todo[0]], config)
     for reco in todo:
         ids = [piece.id for piece in pieces[reco]]
         result = cluster_recording(
             xvectors.load(ids),
-            settings["num_spk"][reco],
+            counts[reco],
             config,
             reco,
             settings["seed"],

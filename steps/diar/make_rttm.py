@@ -61,10 +61,10 @@ def _wants_second_speaker(options: argparse.Namespace) -> bool:
 
 
 def _gap(options: argparse.Namespace) -> float:
-    """Return which pauses of a speaker are closed: as given, else some if speech was detected with --changes cut."""
+    """Return which pauses of a speaker are closed: as given, else those that --changes cut made the detector leave."""
     if options.gap is not None:
         return options.gap
-    return PAUSE if _detection(options).get("changes") == "cut" else 0.0
+    return PAUSE if _detection(options).keys() >= {"changes", "sad_gap"} else 0.0
 
 
 def _detection(options: argparse.Namespace) -> dict[str, Any]:

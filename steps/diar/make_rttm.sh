@@ -25,7 +25,7 @@ help_message="Usage: $0 [options] <subsegments-dir> <labels-dir>
   --second-speaker <true|false>      # whether overlapped speech gets the nearest other speaker too (default: if
                                      # detect_speech.sh was run with --overlap label)
   --gap <seconds>                    # shorter pauses of a speaker in which nobody else talks are closed (default: 0.8 if
-                                     # detect_speech.sh was run with --changes cut, else 0)
+                                     # a detector found the speech, with --changes cut, else 0)
   --python <path|$python>            # Python that has the requirements
   --verbose <0|1|2>                  # 0: warnings only, 1: progress (default), 2: details
   --config <file>                    # options as name=value lines, read before the others"

@@ -119,7 +119,8 @@ def test_a_segmentation_that_is_missing_or_of_no_use(work):
     run(work, "x vectors", "out")
     assert "nothing to do" in run(work, "--segmentation", "heard", "x vectors", "out").stdout
     (work / "heard/a.npz").unlink()
-    done = run(work, "--segmentation", "heard", "x vectors", "new", rc=1, system="best")
+    run(work, "--segmentation", "heard", "x vectors", "given", system="best")
+    done = run(work, "--num-spk", "estimate", "--segmentation", "heard", "x vectors", "new", rc=1, system="best")
     assert "cluster_ssl.py: error: heard/a.npz: no such file" in done.stderr
     assert not (work / "new").exists()
 

@@ -76,7 +76,10 @@ def test_pauses_are_closed_if_asked_for_or_if_speech_was_cut_at_changes(work):
     (work / "sub/short.segments").write_text("s1 b 2.5 2.55\n")
     run(work, "--gap", "0.6", "sub", "sys")
     assert turns(work) == [*apart[:-2], "b 1.000 1.550 7"]
-    (work / "sub/meta.json").write_text('{"options": {"changes": "cut"}}')
+    (work / "sub/meta.json").write_text('{"options": {"changes": "cut"}}')  # of speech that is given
+    run(work, "sub", "sys")
+    assert turns(work) == apart
+    (work / "sub/meta.json").write_text('{"options": {"changes": "cut", "sad_gap": 0.3}}')
     run(work, "sub", "sys")
     assert turns(work) == [*apart[:-2], "b 1.000 1.550 7"]
     run(work, "--gap", "0", "sub", "sys")

@@ -60,7 +60,7 @@ def vote(
     if len(vectors) <= clusters:
         return Vote(np.arange(len(vectors)), np.full(clusters, np.nan))
     weights = np.maximum(times[:, 1] - times[:, 0], 1e-3)
-    parts = list(_parts(times, share, config, rng))
+    parts = _parts(times, share, config, rng)
     opinions = []
     for part in parts:
         known = part if part.sum() > clusters else np.ones_like(part)
@@ -107,7 +107,7 @@ def estimate_num_spk(
         enough = count.agreement_on_three if clusters == 3 else count.agreement
         if agreement.mean() >= enough and agreement.min() >= count.agreement_on_each:
             best = clusters
-        elif clusters >= max(best, 1) + 2:
+        elif clusters >= best + 2:
             break
     return best, tried
 
