@@ -25,14 +25,14 @@ from ssdiar.io.audio import is_command, probe
 from ssdiar.io.meta import write_meta
 from ssdiar.io.rttm import Turn
 from ssdiar.io.tables import Segment, read_wav_scp, write_segments, write_segments_file, write_table
-from ssdiar.made import check, marks
+from ssdiar.made import check, file_digest, marks
 from ssdiar.speech import DETECTORS, Smoothing, make_detector
 from ssdiar.speech.finder import Found, SpeechFinder
 from ssdiar.speech.given import read_turns
 from ssdiar.speech.segmentation import write_segmentation
 from ssdiar.speech.weights import find_segmentation_weights, find_silero_weights
 from ssdiar.subsegments import segment_id
-from ssdiar.work import WorkDir, file_digest, fingerprint
+from ssdiar.work import WorkDir, fingerprint
 
 _LOG = logging.getLogger(__name__)
 _FORMAT = 2  # of the files of regions; part of every fingerprint

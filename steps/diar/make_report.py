@@ -8,12 +8,13 @@ from pathlib import Path
 
 import stage
 from ssdiar.io.publish import publish_text
+from ssdiar.made import file_stamp
 from ssdiar.report import page
 from ssdiar.report.recordings import Shown, VectorReader, read_recordings
 from ssdiar.report.sound import embed_audio, link_audio
 from ssdiar.report.systems import System, read_systems
 from ssdiar.report.table import as_markdown, as_text, table_parts
-from ssdiar.work import file_stamp, fingerprint
+from ssdiar.work import fingerprint
 
 _LOG = logging.getLogger(__name__)
 # What the page is made of, in a system's folder and in a data directory.

@@ -16,7 +16,7 @@ from scipy.signal import resample_poly
 
 from ssdiar.io.ark import XVectors
 from ssdiar.io.tables import Segment, write_segments
-from ssdiar.work import file_digest
+from ssdiar.made import file_digest
 from ssdiar.xvectors.models import load_model, read_model_config
 
 ROOT = Path(__file__).resolve().parents[2]

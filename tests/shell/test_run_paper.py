@@ -12,9 +12,9 @@ import pytest
 
 from ssdiar.io.ark import write_xvector_scp, write_xvectors
 from ssdiar.io.tables import Segment, write_segments
+from ssdiar.made import file_digest
 from ssdiar.scoring.der import PROTOCOLS, DiarizationError
 from ssdiar.scoring.score_file import Rates, Score, write_score
-from ssdiar.work import file_digest
 
 LOCAL = Path(__file__).resolve().parents[2] / "local"
 RECORDINGS = {"a": 30, "b.x": 24, "c-1": 12}

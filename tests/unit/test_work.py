@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from ssdiar.errors import InputError
-from ssdiar.made import marks
-from ssdiar.work import WorkDir, balance, file_digest, file_stamp, fingerprint
+from ssdiar.made import file_digest, file_stamp, marks
+from ssdiar.work import WorkDir, balance, fingerprint
 
 RECORDINGS = ["a", "b.x", "c"]
 

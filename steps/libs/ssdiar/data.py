@@ -19,7 +19,7 @@ import numpy as np
 from ssdiar.errors import InputError
 from ssdiar.io.audio import is_command, probe, read_audio
 from ssdiar.io.tables import parse_count, read_durations, read_rows
-from ssdiar.work import file_stamp
+from ssdiar.made import file_stamp
 
 
 @dataclass(frozen=True)

@@ -34,9 +34,7 @@ from typing import Any, NamedTuple
 
 from ssdiar.errors import InputError
 from ssdiar.io.publish import publish_text
-from ssdiar.made import changed, note, note_begun
-from ssdiar.made import file_digest as file_digest
-from ssdiar.made import file_stamp as file_stamp
+from ssdiar.made import changed, file_digest, note, note_begun
 
 _LOG = logging.getLogger(__name__)
 _LOCK_DESCRIPTOR = 9  # what jobs.sh opens .lock as

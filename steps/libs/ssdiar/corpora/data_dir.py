@@ -17,7 +17,8 @@ from ssdiar.io.audio import AudioInfo, probe
 from ssdiar.io.publish import publish_folder, publish_text
 from ssdiar.io.rttm import Turn, write_rttm
 from ssdiar.io.tables import Segment, write_segments, write_table
-from ssdiar.work import file_stamp, fingerprint
+from ssdiar.made import file_stamp
+from ssdiar.work import fingerprint
 
 # The module that reads a corpus, and its function that finds the files that give the corpus away.
 _READERS = {

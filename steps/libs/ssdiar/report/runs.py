@@ -19,8 +19,9 @@ import numpy as np
 from ssdiar.clustering.config import read_system
 from ssdiar.errors import InputError
 from ssdiar.io.meta import read_meta
+from ssdiar.made import file_digest, file_stamp
 from ssdiar.scoring.score_file import Score, read_score
-from ssdiar.work import file_digest, file_stamp, fingerprint
+from ssdiar.work import fingerprint
 
 #: Sources of the number of speakers.
 COUNTS = ("oracle", "estimate")
