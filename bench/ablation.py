@@ -18,7 +18,8 @@ import measure
 import stage
 from measure import ROOT
 from ssdiar.clustering.config import read_system
-from ssdiar.clustering.systems import cluster_recording, fold_backgrounds
+from ssdiar.clustering.recording import Recording, fold_backgrounds
+from ssdiar.clustering.systems import cluster_recording
 from ssdiar.io.ark import XVectors
 from ssdiar.io.meta import read_meta
 from ssdiar.io.rttm import Turn
@@ -131,16 +132,9 @@ class _Set:
         for reco, pieces in self._pieces.items():
             times = np.array([(piece.start, piece.end) for piece in pieces])
             number = self._counts[reco] if self._counts is not None else None
-            result = cluster_recording(
-                self._vectors[reco],
-                number,
-                config,
-                reco,
-                seed,
-                background=backgrounds.get(reco),
-                times=times,
-                segmentation=self._heard.get(reco),
-            )
+            heard, background = self._heard.get(reco), backgrounds.get(reco)
+            recording = Recording(reco, self._vectors[reco], times, number, heard, background)
+            result = cluster_recording(recording, config, seed)
             labels |= {piece.id: int(label) + 1 for piece, label in zip(pieces, result.labels, strict=True)}
             seconds += result.history["seconds"]
             right += result.history["clusters"] == count_speakers(self._reference.reference.get(reco, ()))

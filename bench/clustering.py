@@ -17,7 +17,7 @@ import measure
 import stage
 from measure import ROOT, simulate, write_row
 from ssdiar.clustering.config import SystemConfig, read_system
-from ssdiar.clustering.ssl import Clustering
+from ssdiar.clustering.recording import Clustering, Recording
 
 _SYSTEM = ROOT / "conf" / "systems" / "conformer_finch_ahc_contrastive.yaml"
 _GOALS = {230: "<=0.3", 2400: "<=3"}
@@ -42,7 +42,7 @@ def main() -> None:
         for number in range(options.repetitions):
             vectors, _ = simulate(size, 3, number)
             started = time.perf_counter()
-            cluster_recording(vectors, 3, config, f"reco{number}")
+            cluster_recording(Recording(f"reco{number}", vectors, num_spk=3), config)
             values.append(time.perf_counter() - started)
         write_row("clustering", f"{size} sub-segments", values, "s", _GOALS.get(size, ""))
     if options.literal:
@@ -94,7 +94,7 @@ def _timed_steps(size: int, config: SystemConfig) -> tuple[Clustering, list[floa
 
     vectors, _ = simulate(size, 2, dimension=_LITERAL_DIMENSION)
     with _recorded_steps() as seconds:
-        result = cluster_recording(vectors, 2, config, "reco")
+        result = cluster_recording(Recording("reco", vectors, num_spk=2), config)
     return result, seconds[1:]
 
 

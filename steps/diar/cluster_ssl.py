@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import stage
 from ssdiar.clustering.config import read_system
-from ssdiar.clustering.systems import fold_backgrounds
+from ssdiar.clustering.recording import Recording, fold_backgrounds
 from ssdiar.errors import InputError
 from ssdiar.io.ark import XVectors
 from ssdiar.io.meta import read_meta, write_meta
@@ -201,17 +201,10 @@ def _run(options: argparse.Namespace) -> None:
         _warm_up(xvectors, pieces[todo[0]], config)
     for reco in todo:
         ids = [piece.id for piece in pieces[reco]]
-        result = cluster_recording(
-            xvectors.load(ids),
-            counts[reco],
-            config,
-            reco,
-            settings["seed"],
-            settings["threshold"],
-            backgrounds.get(reco),
-            np.array([(piece.start, piece.end) for piece in pieces[reco]]),
-            heard.get(reco),
-        )
+        times = np.array([(piece.start, piece.end) for piece in pieces[reco]])
+        vectors, background = xvectors.load(ids), backgrounds.get(reco)
+        recording = Recording(reco, vectors, times, counts[reco], heard.get(reco), background)
+        result = cluster_recording(recording, config, settings["seed"], settings["threshold"])
         history = {
             "recording": reco,
             "system": settings["system"],

@@ -9,7 +9,8 @@ from ssdiar.clustering.config import Consensus, Count, read_system
 from ssdiar.clustering.consensus import estimate_num_spk, vote
 from ssdiar.clustering.links import breach
 from ssdiar.clustering.neighbours import neighbour_average, neighbour_pairs, neighbour_whitening
-from ssdiar.clustering.systems import cluster_recording, prepare
+from ssdiar.clustering.recording import Recording, prepare
+from ssdiar.clustering.systems import cluster_recording
 from ssdiar.clustering.vectors import length_normalise
 from ssdiar.speech.segmentation import SPEAKER_SETS, Segmentation
 
@@ -100,19 +101,18 @@ def test_average_takes_neighbours_by_distance_and_duration_and_stays_in_the_stre
 @pytest.mark.parametrize("seed", range(4))
 def test_best_finds_the_speakers_that_k_means_of_the_plain_vectors_does_not(seed):
     vectors, times, truth = call(seed=seed)
-    found = cluster_recording(vectors, 2, read_system(BEST), "r", times=times)
+    found = cluster_recording(Recording("r", vectors, times, 2), read_system(BEST))
     plain = read_system(BEST, ["prepare.whiten=recording", "prepare.whiten_input=false", "prepare.average=0"])
     assert right(found.labels, truth) > 0.97
-    assert (
-        right(found.labels, truth) > right(cluster_recording(vectors, 2, plain, "r", times=times).labels, truth) + 0.1
-    )
+    without = cluster_recording(Recording("r", vectors, times, 2), plain)
+    assert right(found.labels, truth) > right(without.labels, truth) + 0.1
 
 
 def test_the_number_of_speakers_from_one_to_four():
     counts = []
     for speakers in (1, 2, 3, 4):
         vectors, times, _ = call(speakers, turns=60, seed=speakers, noise=0.2)
-        result = cluster_recording(vectors, None, read_system(BEST), "r", times=times)
+        result = cluster_recording(Recording("r", vectors, times), read_system(BEST))
         assert result.history["num_spk"] == result.labels.max() + 1
         assert set(result.history["count_agreements"]) >= {2, 3}
         counts.append(result.history["num_spk"])
@@ -122,11 +122,11 @@ def test_the_number_of_speakers_from_one_to_four():
 def test_best_depends_on_the_recording_and_the_seed_alone_and_not_on_scale_or_rotation():
     vectors, times, _ = call()
     config = read_system(BEST)
-    labels = cluster_recording(vectors, None, config, "r", times=times).labels
-    np.testing.assert_array_equal(labels, cluster_recording(vectors, None, config, "r", times=times).labels)
+    labels = cluster_recording(Recording("r", vectors, times), config).labels
+    np.testing.assert_array_equal(labels, cluster_recording(Recording("r", vectors, times), config).labels)
     rotation, _ = np.linalg.qr(np.random.default_rng(3).standard_normal((64, 64)))
     np.testing.assert_array_equal(
-        labels, cluster_recording(30 * vectors @ rotation, None, config, "r", times=times).labels
+        labels, cluster_recording(Recording("r", 30 * vectors @ rotation, times), config).labels
     )
 
 
@@ -134,7 +134,7 @@ def test_best_depends_on_the_recording_and_the_seed_alone_and_not_on_scale_or_ro
 @pytest.mark.parametrize("num_spk", [None, 1, 2, 4])
 def test_short_recordings(size, num_spk):
     vectors, times, _ = call(turns=6)
-    labels = cluster_recording(vectors[:size], num_spk, read_system(BEST), "r", times=times[:size]).labels
+    labels = cluster_recording(Recording("r", vectors[:size], times[:size], num_spk), read_system(BEST)).labels
     assert len(labels) == size
     assert labels.max() < max(num_spk or 1, 1)
 
@@ -151,7 +151,7 @@ def test_a_vote_of_equal_vectors_ends():
 def test_a_single_block_gives_labels_and_no_agreement():
     vectors, times, truth = call(turns=4, noise=1.0)
     inside = times[:, 1] < 7.9
-    prepared, _ = prepare(vectors[inside], read_system(BEST).prepare, None, times[inside])
+    prepared = prepare(Recording("r", vectors[inside], times[inside]), read_system(BEST).prepare).vectors
     result = vote(prepared, times[inside], 2, 0.75, Consensus(), np.random.default_rng(0))
     assert right(result.labels, truth[inside]) == 1
     assert np.isnan(result.agreement).all()
@@ -160,7 +160,7 @@ def test_a_single_block_gives_labels_and_no_agreement():
 def test_a_system_that_looks_at_neighbours_needs_times():
     vectors, _, _ = call(turns=5)
     with pytest.raises(ValueError, match="times are needed"):
-        cluster_recording(vectors, 2, read_system(BEST), "r")
+        cluster_recording(Recording("r", vectors, num_spk=2), read_system(BEST))
 
 
 def heard(times, who, duration, swap=False):
@@ -202,9 +202,9 @@ def test_links_of_one_speaker_show_no_second_one():
 def test_the_network_shows_two_speakers_where_parts_do_not_agree_on_them():
     vectors, times, truth = (part[:10] for part in call(turns=8, noise=0.5))  # under 8 s: no parts to agree
     config = read_system(BEST)
-    assert cluster_recording(vectors, None, config, "r", times=times).history["num_spk"] == 1
+    assert cluster_recording(Recording("r", vectors, times), config).history["num_spk"] == 1
     segmentation = heard(times, truth, times[-1, 1] + 10)
-    result = cluster_recording(vectors, None, config, "r", times=times, segmentation=segmentation)
+    result = cluster_recording(Recording("r", vectors, times, heard=segmentation), config)
     assert result.history["num_spk"] == 2
     assert right(result.labels, truth) == 1
 

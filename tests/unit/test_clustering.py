@@ -13,7 +13,8 @@ from ssdiar.clustering.config import Loss, Preparation, read_system
 from ssdiar.clustering.finch import finch, first_neighbours
 from ssdiar.clustering.nmesc import estimate_num_spk, spectral_labels
 from ssdiar.clustering.pairs import Sampler
-from ssdiar.clustering.systems import cluster_recording, fold_backgrounds, prepare, random_generator
+from ssdiar.clustering.recording import Recording, fold_backgrounds, prepare
+from ssdiar.clustering.systems import cluster_recording, random_generator
 from ssdiar.clustering.vectors import Moments, length_normalise, principal_axes, relabel_by_time
 
 SYSTEMS = Path(__file__).parents[2] / "conf/systems"
@@ -124,21 +125,23 @@ def test_principal_axes_are_orthonormal_and_sorted_even_with_few_vectors():
 
 def test_prepare_centres_then_normalises():
     vectors, _ = speakers(2, 10)
-    prepared, _ = prepare(vectors + 5, Preparation())
+    prepared = prepare(Recording("reco", vectors + 5), Preparation()).vectors
     np.testing.assert_allclose(np.linalg.norm(prepared, axis=1), 1)
-    np.testing.assert_allclose(prepared, prepare(vectors, Preparation())[0], atol=1e-9)
+    np.testing.assert_allclose(prepared, prepare(Recording("reco", vectors), Preparation()).vectors, atol=1e-9)
 
 
 def test_prepare_whitens_by_the_recording_or_by_the_other_fold():
     vectors, _ = speakers(2, 400, dimension=6)
-    own, _ = prepare(vectors, Preparation(whiten_input=True, shrinkage=0.0, length_normalise=False))
+    plain = Preparation(whiten_input=True, shrinkage=0.0, length_normalise=False)
+    own = prepare(Recording("reco", vectors), plain).vectors
     np.testing.assert_allclose(np.cov(own.T, bias=True), np.eye(6), atol=1e-9)
     other = speakers(2, 400, dimension=6, seed=1)[0] * np.arange(1, 7)
     config = Preparation(centre="fold", whiten="fold", whiten_input=True, shrinkage=0.0, length_normalise=False)
     moments = Moments.of(other)
-    seen, whiten = prepare(other, config, moments)
-    np.testing.assert_allclose(np.cov(seen.T, bias=True), np.eye(6), atol=1e-9)
-    np.testing.assert_allclose(prepare(vectors, config, moments)[0], (vectors - moments.mean) @ whiten)
+    seen = prepare(Recording("reco", other, background=moments), config)
+    np.testing.assert_allclose(np.cov(seen.vectors.T, bias=True), np.eye(6), atol=1e-9)
+    again = prepare(Recording("reco", vectors, background=moments), config).vectors
+    np.testing.assert_allclose(again, (vectors - moments.mean) @ seen.whiten)
 
 
 def test_the_background_of_a_recording_is_the_other_half_of_the_set():
@@ -207,7 +210,7 @@ def test_ahc_goes_on_from_given_clusters():
 @pytest.mark.parametrize("number", [2, 3, 4, 5])
 def test_speaker_count_of_clear_speakers(number):
     vectors, truth = speakers(number, 120, spread=0.4, seed=number)
-    prepared, _ = prepare(vectors, Preparation())
+    prepared = prepare(Recording("reco", vectors), Preparation()).vectors
     assert estimate_num_spk(prepared) == number
     assert same_partition(spectral_labels(prepared, number, np.random.default_rng(0)), truth)
 
@@ -220,7 +223,9 @@ def test_speaker_count_of_hardly_anything_is_one():
 
 def test_a_threshold_decides_the_number_of_speakers():
     vectors, _ = speakers(3, 60, spread=0.3)
-    result = cluster_recording(vectors, 2, read_system(SYSTEMS / "xvector_ahc.yaml"), "reco", threshold=0.5)
+    result = cluster_recording(
+        Recording("reco", vectors, num_spk=2), read_system(SYSTEMS / "xvector_ahc.yaml"), threshold=0.5
+    )
     assert result.history["num_spk"] == 3 and result.labels.max() == 2
 
 
@@ -232,7 +237,7 @@ def test_random_numbers_depend_on_seed_and_recording_only():
 
 def test_xvector_ahc_takes_vectors_as_they_come():
     vectors, truth = speakers(2, 40, spread=0.2)
-    result = cluster_recording(vectors, 2, read_system(SYSTEMS / "xvector_ahc.yaml"), "reco")
+    result = cluster_recording(Recording("reco", vectors, num_spk=2), read_system(SYSTEMS / "xvector_ahc.yaml"))
     assert same_partition(result.labels, truth)
     assert result.history["num_spk"] == result.history["clusters"] == 2
 
@@ -304,11 +309,11 @@ def test_memory_of_a_long_recording_does_not_hold_all_pairs():
 @pytest.mark.parametrize("name", ["xvector_ahc", "nmesc"])
 def test_a_long_recording_takes_its_path_by_its_length_and_says_so(monkeypatch, name):
     vectors, truth = speakers(3, 300, spread=0.3)
-    whole = cluster_recording(vectors, None, read_system(SYSTEMS / f"{name}.yaml"), "reco")
+    whole = cluster_recording(Recording("reco", vectors), read_system(SYSTEMS / f"{name}.yaml"))
     assert whole.history["finch_first"] == []
     monkeypatch.setattr("ssdiar.clustering.nmesc.MOST_NODES", 100)
     config = read_system(SYSTEMS / f"{name}.yaml", ["labels.ahc_most=150"])
-    long = cluster_recording(vectors, None, config, "reco")
+    long = cluster_recording(Recording("reco", vectors), config)
     steps = {"xvector_ahc": "ahc (more than 150 sub-segments)", "nmesc": "nmesc (more than 100 sub-segments)"}
     assert long.history["finch_first"] == ["num_spk (more than 100 sub-segments)", steps[name]]
     assert whole.history["num_spk"] == long.history["num_spk"] == 3

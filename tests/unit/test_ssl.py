@@ -9,6 +9,7 @@ import pytest
 
 from ssdiar.clustering.config import Encoder, Loss, Training, read_system
 from ssdiar.clustering.pairs import Draw, Sampler
+from ssdiar.clustering.recording import Recording
 from ssdiar.clustering.ssl import warm_up
 from ssdiar.clustering.systems import cluster_recording
 from ssdiar.clustering.vectors import Moments, length_normalise, principal_axes
@@ -178,13 +179,13 @@ def test_equal_vectors_give_no_nan_gradient(networks):
 def test_every_system_of_the_paper_clusters_clear_speakers(calls, name):
     truth = calls[1]
     clear = calls[0] * 0.3 + 2 * np.random.default_rng(5).standard_normal((2, 24))[truth]
-    result = cluster_recording(clear, 2, read_system(SYSTEMS / f"{name}.yaml"), "reco")
+    result = cluster_recording(Recording("reco", clear, num_spk=2), read_system(SYSTEMS / f"{name}.yaml"))
     assert accuracy(result.labels, truth) > 0.95
 
 
 def test_algorithm_one_finds_the_speakers_and_tells_its_history(calls):
     config = read_system(SYSTEM)
-    result = cluster_recording(calls[0], 2, config, "reco")
+    result = cluster_recording(Recording("reco", calls[0], num_spk=2), config)
     assert accuracy(result.labels, calls[1]) > 0.95
     history = result.history
     clusters = [history["first_clusters"], *(step["clusters"] for step in history["iterations"])]
@@ -200,10 +201,10 @@ def test_algorithm_one_finds_the_speakers_and_tells_its_history(calls):
 def test_a_result_depends_on_seed_and_id_and_not_on_what_ran_before(calls):
     config = read_system(SYSTEM)
     config = dataclasses.replace(config, loss=dataclasses.replace(config.loss, pairs=64))
-    first = cluster_recording(calls[0], 2, config, "reco", 1).history["iterations"]
-    cluster_recording(calls[0][::2], 2, config, "other", 5)
-    again = cluster_recording(calls[0], 2, config, "reco", 1).history["iterations"]
-    other = cluster_recording(calls[0], 2, config, "reco", 2).history["iterations"]
+    first = cluster_recording(Recording("reco", calls[0], num_spk=2), config, 1).history["iterations"]
+    cluster_recording(Recording("other", calls[0][::2], num_spk=2), config, 5)
+    again = cluster_recording(Recording("reco", calls[0], num_spk=2), config, 1).history["iterations"]
+    other = cluster_recording(Recording("reco", calls[0], num_spk=2), config, 2).history["iterations"]
     losses = [[step["losses"] for step in run] for run in (first, again, other)]
     assert losses[0] == losses[1] != losses[2]
 
@@ -212,7 +213,9 @@ def test_iterating_ends_when_the_ratio_is_never_reached(calls):
     config = read_system(SYSTEM)
     stop = dataclasses.replace(config.stop, threshold=1e-9, loss="new_labels", max_iterations=3)
     train = dataclasses.replace(config.train, max_epochs=2)
-    result = cluster_recording(calls[0], 2, dataclasses.replace(config, stop=stop, train=train), "reco")
+    result = cluster_recording(
+        Recording("reco", calls[0], num_spk=2), dataclasses.replace(config, stop=stop, train=train)
+    )
     assert result.history["stop_reason"] == "max_iterations" and len(result.history["iterations"]) == 3
     assert result.labels.max() == 1
 
@@ -230,7 +233,7 @@ def test_iterating_ends_when_the_ratio_is_never_reached(calls):
     ids=" ".join,
 )
 def test_every_reading_of_the_loop_ends_with_two_speakers(calls, changes):
-    result = cluster_recording(calls[0], 2, read_system(SYSTEM, changes), "reco")
+    result = cluster_recording(Recording("reco", calls[0], num_spk=2), read_system(SYSTEM, changes))
     assert result.labels.max() == 1
     assert result.history["iterations"] or result.history["fallback"]
 
@@ -248,7 +251,7 @@ def test_every_reading_of_the_loop_ends_with_two_speakers(calls, changes):
     ids=["one piece", "two equal", "all equal", "all zero", "fewer than speakers", "one speaker"],
 )
 def test_hardly_anything_to_cluster_is_valid(vectors, num_spk, clusters):
-    result = cluster_recording(vectors, num_spk, read_system(SYSTEM), "reco")
+    result = cluster_recording(Recording("reco", vectors, num_spk=num_spk), read_system(SYSTEM))
     assert len(set(result.labels.tolist())) == clusters
     assert result.history["stop_reason"] in ("fallback", "one speaker")
 
@@ -258,7 +261,8 @@ def test_a_long_recording_gets_the_labels_of_the_short_ones_path():
     truth = np.repeat(rng.integers(0, 2, 150), 4)
     vectors = rng.standard_normal((2, 24))[truth] + 0.6 * rng.standard_normal((len(truth), 24))
     results = [
-        cluster_recording(vectors, 2, read_system(SYSTEM, [f"labels.ahc_most={most}"]), "reco") for most in (600, 200)
+        cluster_recording(Recording("reco", vectors, num_spk=2), read_system(SYSTEM, [f"labels.ahc_most={most}"]))
+        for most in (600, 200)
     ]
     assert [result.history["finch_first"] for result in results] == [[], ["ahc (more than 200 sub-segments)"]]
     assert accuracy(results[0].labels, results[1].labels) > 0.97
@@ -280,7 +284,7 @@ def test_a_job_traces_before_its_first_recording_and_never_again(networks, calls
     functions = [trainer._encode, trainer._step, trainer._loss]
     assert [function.experimental_get_tracing_count() for function in functions] == [1, 1, 1]
     for size in (120, 77, 30):
-        cluster_recording(calls[0][:size], 2, config, "reco")
+        cluster_recording(Recording("reco", calls[0][:size], num_spk=2), config)
     assert [function.experimental_get_tracing_count() for function in functions] == [1, 1, 1] and len(made) == 1
 
 

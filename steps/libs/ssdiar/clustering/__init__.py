@@ -1,5 +1,5 @@
 """Clustering of one recording's x-vectors: FINCH, AHC, spectral, and the self-supervised loop around them.
 
-``systems`` is the door: a system's description (conf/systems/*.yaml) and a recording's vectors in, labels and history
-out. Only ``networks`` imports TensorFlow, and only for systems that train.
+``systems.cluster_recording`` is the entry: a ``recording.Recording`` and a system (conf/systems/*.yaml) in, labels and
+history out. ``ssl`` holds Algorithm 1. Only ``networks`` imports TensorFlow, and only for systems that train.
 """

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,26 +14,12 @@ import numpy as np
 from ssdiar.clustering.ahc import Dendrogram
 from ssdiar.clustering.finch import finch
 from ssdiar.clustering.pairs import Sampler
+from ssdiar.clustering.recording import Clustering, Prepared
 from ssdiar.clustering.vectors import relabel_by_time
 
 if TYPE_CHECKING:
     from ssdiar.clustering.config import Encoder, Labels, Loss, Stop, SystemConfig, Training
     from ssdiar.clustering.networks import Trainer
-
-
-@dataclass
-class Clustering:
-    """What clustering one recording gives.
-
-    Attributes:
-        labels: (S,) from 0, numbered by first occurrence.
-        history: What happened, as JSON can hold it.
-        latent: Of systems that train, the latent vectors (S, d) before (Y^0) and after training.
-    """
-
-    labels: np.ndarray
-    history: dict[str, Any] = field(default_factory=dict)
-    latent: tuple[np.ndarray, np.ndarray] | None = None
 
 
 @functools.cache
@@ -57,69 +42,70 @@ def warm_up(dimension: int, config: SystemConfig) -> None:
     trainer.step(vectors, draw)
 
 
-def cluster_ssl(
-    vectors: np.ndarray, whiten: np.ndarray, num_spk: int, config: SystemConfig, rng: np.random.Generator
-) -> Clustering:
-    """Cluster prepared x-vectors (S, D) into at most ``num_spk`` speakers by Algorithm 1.
+def cluster_ssl(prepared: Prepared, num_spk: int, config: SystemConfig, rng: np.random.Generator) -> Clustering:
+    """Cluster a prepared recording into at most ``num_spk`` speakers by Algorithm 1.
 
-    ``whiten`` (D, D) is the whitening transform that some networks start with. Where there is nothing to learn from
-    (hardly any sub-segments, or first labels with no two clusters or no two sub-segments in one), AHC of Y^0 is the
-    result and ``history["fallback"]`` says why.
+    The comments are the lines of Algorithm 1, as the paper numbers them. Where there is nothing to learn from (hardly
+    any sub-segments, or first labels with no two clusters or no two sub-segments in one), AHC of Y^0 is the result and
+    ``history["fallback"]`` says why.
     """
+    vectors = prepared.vectors.astype(np.float32)  # 1: X
     trainer = _trainer(vectors.shape[1], config.encoder, config.loss, config.train)
-    vectors = vectors.astype(np.float32)
-    trainer.start(vectors, whiten, rng)
-    start_latent = latent = trainer.encode(vectors)
-    labels, history = _first_labels(latent, num_spk, config.labels)
+    trainer.start(vectors, prepared.whiten, rng)  # 10: theta^0
+    first_latent = latent = trainer.encode(vectors)  # 11: Y^0
+    labels, history = _first_labels(latent, num_spk, config.labels)  # 12: C^0 <- FINCH(Y^0)
     sampler = Sampler(labels, config.loss, rng)
     if labels.max() + 1 <= num_spk or not sampler.has_both_kinds:
         history["fallback"] = f"first labels have {labels.max() + 1} clusters, nothing to learn; AHC of Y^0 instead"
         history["stop_reason"] = "fallback"
-        labels = Dendrogram(latent, config.labels.linkage, most=config.labels.ahc_most).cut(num_spk)
-        return Clustering(labels, history, (start_latent, latent))
-    start_weights, first_loss = trainer.weights(), trainer.loss(vectors, sampler.draw())
-    history["first_loss"] = round(first_loss, 6)
-    history["iterations"] = []
-    for number in range(1, config.stop.max_iterations + 1):
+        return Clustering(_ahc(latent, config.labels).cut(num_spk), history, (first_latent, latent))
+    first_weights, first_loss = trainer.weights(), trainer.loss(vectors, sampler.draw())  # 13: L^0
+    history |= {"first_loss": round(first_loss, 6), "iterations": []}
+    for number in range(1, config.stop.max_iterations + 1):  # 1) Repeat, a) i <- i + 1
         started = time.monotonic()
         if config.train.carry == "none":
-            trainer.set_weights(start_weights)
-        losses = _train(trainer, vectors, sampler, config)
-        latent = trainer.encode(vectors)
-        start = labels if config.labels.start == "previous" else None
-        tree = Dendrogram(latent, config.labels.linkage, start, config.labels.ahc_most)
-        prev_loss = trainer.loss(vectors, sampler.draw())
-        labels = tree.cut(_next_number(tree, int(labels.max()) + 1, num_spk, config.labels))
+            trainer.set_weights(first_weights)
+        losses = _train(trainer, vectors, sampler, config)  # b) theta^i from theta^(i-1) by L^(i-1)
+        latent = trainer.encode(vectors)  # c) Y^i <- theta^i(X)
+        tree = _ahc(latent, config.labels, labels)
+        prev_loss = trainer.loss(vectors, sampler.draw())  # e) L^i where it is read as the loss of C^(i-1)
+        labels = tree.cut(_next_number(tree, int(labels.max()) + 1, num_spk, config.labels))  # d) C^i <- AHC(Y^i)
         sampler = Sampler(labels, config.loss, rng)
-        new_loss = trainer.loss(vectors, sampler.draw()) if sampler.has_both_kinds else 0.0
+        new_loss = trainer.loss(vectors, sampler.draw()) if sampler.has_both_kinds else 0.0  # e) L^i
         ratios = {
             "iteration": _ratio(losses[-1], losses[0]),
             "new_labels": _ratio(new_loss, first_loss),
             "prev_labels": _ratio(prev_loss, first_loss),
         }
-        history["iterations"].append(
-            {
-                "iteration": number,
-                "clusters": int(labels.max()) + 1,
-                "epochs": len(losses) - 1,
-                "losses": [round(loss, 6) for loss in losses],
-                "loss_of_new_labels": round(new_loss, 6),
-                "loss_ratio": round(ratios[config.stop.loss], 6),
-                "loss_ratios": {kind: round(ratio, 6) for kind, ratio in ratios.items()},
-                "seconds": round(time.monotonic() - started, 3),
-            }
-        )
-        if reason := _stop_reason(labels.max() + 1 <= num_spk, ratios[config.stop.loss], config.stop):
-            history["stop_reason"] = reason
+        told = _iteration(number, labels, losses, new_loss, ratios, config.stop)
+        history["iterations"].append(told | {"seconds": round(time.monotonic() - started, 3)})
+        reason = _stop_reason(labels.max() + 1 <= num_spk, ratios[config.stop.loss], sampler, config.stop)
+        if reason is not None:  # 2) Until: C^i has N_c* clusters and the loss ratio is at most the threshold
             break
-        if not sampler.has_both_kinds:
-            history["stop_reason"] = "nothing left to learn from"
-            break
-    else:
-        history["stop_reason"] = "max_iterations"
+    history["stop_reason"] = reason or "max_iterations"
     if labels.max() + 1 > num_spk:
         labels = tree.cut(num_spk)
-    return Clustering(relabel_by_time(labels), history, (start_latent, latent))
+    return Clustering(relabel_by_time(labels), history, (first_latent, latent))  # 5: C^i
+
+
+def _iteration(
+    number: int, labels: np.ndarray, losses: list[float], new_loss: float, ratios: dict[str, float], config: Stop
+) -> dict[str, Any]:
+    """Return what the history keeps of one outer iteration."""
+    return {
+        "iteration": number,
+        "clusters": int(labels.max()) + 1,
+        "epochs": len(losses) - 1,
+        "losses": [round(loss, 6) for loss in losses],
+        "loss_of_new_labels": round(new_loss, 6),
+        "loss_ratio": round(ratios[config.loss], 6),
+        "loss_ratios": {kind: round(ratio, 6) for kind, ratio in ratios.items()},
+    }
+
+
+def _ahc(latent: np.ndarray, config: Labels, labels: np.ndarray | None = None) -> Dendrogram:
+    """Return AHC of latent vectors (S, d), from ``labels`` on if the system starts from the previous clusters."""
+    return Dendrogram(latent, config.linkage, labels if config.start == "previous" else None, config.ahc_most)
 
 
 def _first_labels(latent: np.ndarray, num_spk: int, config: Labels) -> tuple[np.ndarray, dict[str, Any]]:
@@ -129,7 +115,7 @@ def _first_labels(latent: np.ndarray, num_spk: int, config: Labels) -> tuple[np.
         sizes = [int(partition.max()) + 1 for partition in partitions]
         labels = partitions[_partition(config.finch_partition, sizes)]
         return labels, {"first_clusters": int(labels.max()) + 1, "finch_partitions": sizes}
-    tree = Dendrogram(latent, config.linkage, most=config.ahc_most)
+    tree = _ahc(latent, config)
     labels = tree.cut(max(num_spk, tree.clusters_at(config.first_similarity)))
     return labels, {"first_clusters": int(labels.max()) + 1}
 
@@ -180,11 +166,13 @@ def _ratio(loss: float, first: float) -> float:
     return loss / scale if first > 0 else 1 + (loss - first) / scale
 
 
-def _stop_reason(has_number: bool, ratio: float, config: Stop) -> str | None:
+def _stop_reason(has_number: bool, ratio: float, sampler: Sampler, config: Stop) -> str | None:
     """Return why iterating ends here, or None."""
     reached = ratio <= config.threshold
-    if config.rule == "and":
-        return "number of clusters and loss ratio reached" if has_number and reached else None
-    if has_number:
+    if config.rule == "and" and has_number and reached:
+        return "number of clusters and loss ratio reached"
+    if config.rule != "and" and has_number:
         return "number of clusters reached"
-    return "loss ratio reached" if config.rule == "or" and reached else None
+    if config.rule == "or" and reached:
+        return "loss ratio reached"
+    return None if sampler.has_both_kinds else "nothing left to learn from"

@@ -1,0 +1,110 @@
+"""What clustering takes and gives: one recording, its prepared x-vectors, its labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ssdiar.clustering.config import Preparation
+from ssdiar.clustering.neighbours import neighbour_average, neighbour_whitening
+from ssdiar.clustering.vectors import Moments, length_normalise
+from ssdiar.speech.segmentation import Segmentation
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recording before it is clustered.
+
+    Attributes:
+        reco: Its id; together with the seed, the source of randomness.
+        vectors: (S, D) x-vectors of its sub-segments, in order of time, S at least 1.
+        times: (S, 2) starts and ends in seconds; systems that look at neighbours in time need them.
+        num_spk: N_c*, the number of speakers if it is given; None to estimate it.
+        heard: Output of the segmentation network, if there is one. Where parts of the recording do not agree on two
+            speakers, the network's local speakers may still show them (``count: agreement``).
+        background: Moments of the x-vectors of other recordings, for systems that are centred or whitened by them;
+            without it such a system uses the recording's own.
+    """
+
+    reco: str
+    vectors: np.ndarray
+    times: np.ndarray | None = None
+    num_spk: int | None = None
+    heard: Segmentation | None = None
+    background: Moments | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A recording whose x-vectors are ready to be clustered.
+
+    Attributes:
+        recording: The recording.
+        vectors: (S, D) X, the prepared x-vectors.
+        whiten: (D, D) the whitening transform, with which some networks start.
+    """
+
+    recording: Recording
+    vectors: np.ndarray
+    whiten: np.ndarray
+
+
+@dataclass
+class Clustering:
+    """The result for one recording.
+
+    Attributes:
+        labels: (S,) from 0, numbered by first occurrence.
+        history: What happened, as JSON can hold it.
+        latent: The latent vectors (S, d) before (Y^0) and after training, from systems that have them.
+    """
+
+    labels: np.ndarray
+    history: dict[str, Any] = field(default_factory=dict)
+    latent: tuple[np.ndarray, np.ndarray] | None = None
+
+
+def prepare(recording: Recording, config: Preparation) -> Prepared:
+    """Centre, whiten and scale a recording's x-vectors as a system says.
+
+    Raises:
+        ValueError: The system looks at neighbours in time and the recording has no times.
+    """
+    vectors, times = np.asarray(recording.vectors, np.float64), recording.times
+    if config.needs_times and times is None:
+        raise ValueError("times are needed to know neighbours")
+    own = Moments.of(vectors)
+    other = own if recording.background is None else recording.background
+    if config.centre != "none":
+        vectors = vectors - (own if config.centre == "recording" else other).mean
+    if config.whiten == "neighbours":
+        vectors = length_normalise(vectors)
+        whiten = neighbour_whitening(vectors, times, config.shrinkage)
+    else:
+        whiten = (own if config.whiten == "recording" else other).whitening(config.shrinkage)
+    if config.whiten_input:
+        vectors = vectors @ whiten
+    if config.length_normalise:
+        vectors = length_normalise(vectors)
+    if config.average:
+        vectors = length_normalise(neighbour_average(vectors, times, config.average))
+    return Prepared(recording, vectors, whiten)
+
+
+def fold_backgrounds(vectors: Mapping[str, np.ndarray]) -> dict[str, Moments]:
+    """Return for every recording the moments of the x-vectors of the half of the set that it is not in.
+
+    The halves are the recordings in order of id, alternately; a single recording has no background.
+
+    Args:
+        vectors: (S, D) x-vectors per recording.
+    """
+    names = sorted(vectors)
+    halves = [names[0::2], names[1::2]]
+    if not halves[1]:
+        return {}
+    moments = [Moments.of(np.concatenate([vectors[reco] for reco in half]).astype(np.float64)) for half in halves]
+    return {reco: moments[1 - number] for number, half in enumerate(halves) for reco in half}
