@@ -24,10 +24,10 @@ from ssdiar.io.ark import XVectors
 from ssdiar.io.meta import read_meta
 from ssdiar.io.rttm import Turn
 from ssdiar.io.tables import by_recording, read_counts, read_segments
-from ssdiar.report.bootstrap import paired_difference
+from ssdiar.scoring.bootstrap import paired_difference
 from ssdiar.scoring.der import PROTOCOLS, Comparison, DiarizationError, count_speakers, read_comparison, score
-from ssdiar.speech.segmentation import read_segmentation
-from ssdiar.turns import PAUSE, close_pauses, turns_of_labels
+from ssdiar.timeline.segmentation import read_segmentation
+from ssdiar.timeline.turns import PAUSE, close_pauses, turns_of_labels
 
 _SAME = ("prepare.centre=none", "prepare.whiten=neighbours", "prepare.whiten_input=true", "prepare.shrinkage=0.9")
 _AVERAGED = (*_SAME, "prepare.average=0.5")

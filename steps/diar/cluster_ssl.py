@@ -27,7 +27,7 @@ from ssdiar.io.meta import read_meta, write_meta
 from ssdiar.io.publish import publish_text
 from ssdiar.io.tables import Segment, by_recording, read_counts, read_map, read_segments
 from ssdiar.made import check, marks
-from ssdiar.speech.segmentation import Segmentation, read_segmentation
+from ssdiar.timeline.segmentation import Segmentation, read_segmentation
 from ssdiar.work import WorkDir, fingerprint
 
 if TYPE_CHECKING:

@@ -29,9 +29,9 @@ from ssdiar.made import check, file_digest, marks
 from ssdiar.speech import DETECTORS, Smoothing, make_detector
 from ssdiar.speech.finder import Found, SpeechFinder
 from ssdiar.speech.given import read_turns
-from ssdiar.speech.segmentation import write_segmentation
 from ssdiar.speech.weights import find_segmentation_weights, find_silero_weights
-from ssdiar.subsegments import segment_id
+from ssdiar.timeline.segmentation import write_segmentation
+from ssdiar.timeline.subsegments import segment_id
 from ssdiar.work import WorkDir, fingerprint
 
 _LOG = logging.getLogger(__name__)

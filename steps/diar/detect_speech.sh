@@ -5,7 +5,7 @@
 # Stage 2: where anybody speaks. Reads a data directory (wav.scp; reco2dur, reco2channel where they exist) and writes a
 # speech directory: segments, utt2spk, spk2utt (speech regions; "spk" files name recordings, as Kaldi's diarization
 # does), overlap.segments (overlapped speech, kept out of segments), wav.scp, reco2dur, meta.json (source and options).
-# Where the segmentation network is used, segmentation/<recording>.npz holds what it said (ssdiar.speech.segmentation
+# Where the segmentation network is used, segmentation/<recording>.npz holds what it said (ssdiar.timeline.segmentation
 # reads it). make_subsegments.sh comes next. Recordings are done one by one: a rerun does what is missing or no longer
 # valid.
 

@@ -14,7 +14,7 @@ from ssdiar.io.meta import read_meta
 from ssdiar.io.rttm import write_rttm
 from ssdiar.io.tables import Segment, read_counts, read_segments
 from ssdiar.made import check, marks, note
-from ssdiar.turns import PAUSE, close_pauses, turns_of_labels
+from ssdiar.timeline.turns import PAUSE, close_pauses, turns_of_labels
 
 _LOG = logging.getLogger(__name__)
 _PIECES = ("segments", "short.segments", "overlap.segments", "meta.json")

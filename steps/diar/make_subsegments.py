@@ -23,7 +23,7 @@ from ssdiar.io.tables import (
     write_table,
 )
 from ssdiar.made import check, file_digest, marks, note, note_begun
-from ssdiar.subsegments import make_subsegments, split_short
+from ssdiar.timeline.subsegments import make_subsegments, split_short
 
 _LOG = logging.getLogger(__name__)
 _INPUTS = ("segments", "overlap.segments", "wav.scp", "reco2dur", "meta.json")

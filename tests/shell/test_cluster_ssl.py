@@ -12,7 +12,7 @@ import pytest
 
 from ssdiar.io.ark import write_xvector_scp, write_xvectors
 from ssdiar.io.tables import Segment, write_segments
-from ssdiar.speech.segmentation import Segmentation, write_segmentation
+from ssdiar.timeline.segmentation import Segmentation, write_segmentation
 
 DIAR = Path(__file__).resolve().parents[2] / "steps" / "diar"
 DIMENSION = 12

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from ssdiar.speech.segmentation import read_segmentation
+from ssdiar.timeline.segmentation import read_segmentation
 
 DIAR = Path(__file__).resolve().parents[2] / "steps" / "diar"
 

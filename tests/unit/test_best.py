@@ -12,7 +12,7 @@ from ssdiar.clustering.neighbours import neighbour_average, neighbour_pairs, nei
 from ssdiar.clustering.recording import Recording, prepare
 from ssdiar.clustering.systems import cluster_recording
 from ssdiar.clustering.vectors import length_normalise
-from ssdiar.speech.segmentation import SPEAKER_SETS, Segmentation
+from ssdiar.timeline.segmentation import SPEAKER_SETS, Segmentation
 
 BEST = Path(__file__).parents[2] / "conf/systems/best.yaml"
 

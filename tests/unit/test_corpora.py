@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from ssdiar.corpora.cabank import read_chat
-from ssdiar.corpora.corpus import Call, Collector, join_turns, select
-from ssdiar.corpora.ldc import read_transcript
-from ssdiar.corpora.sre2000 import first_half
+from corpora.cabank import read_chat
+from corpora.corpus import Call, Collector, join_turns, select
+from corpora.ldc import read_transcript
+from corpora.sre2000 import first_half
 from ssdiar.errors import InputError
 from ssdiar.io.rttm import Turn
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from corpora import ldc
+from corpora.cabank import read_chat
 from ssdiar.config import read_config
-from ssdiar.corpora import ldc
-from ssdiar.corpora.cabank import read_chat
 from ssdiar.data import load_recordings
 from ssdiar.errors import InputError
 from ssdiar.io.ark import XVectors
@@ -24,7 +24,7 @@ from ssdiar.io.tables import read_counts, read_durations, read_map, read_segment
 from ssdiar.made import check
 from ssdiar.report.recordings import _read_history, _read_latent
 from ssdiar.scoring.score_file import read_score
-from ssdiar.speech.segmentation import Segmentation, read_segmentation, write_segmentation
+from ssdiar.timeline.segmentation import Segmentation, read_segmentation, write_segmentation
 from ssdiar.work import WorkDir
 from ssdiar.xvectors.models import ModelConfig
 

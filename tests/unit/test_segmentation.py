@@ -13,8 +13,8 @@ import torch
 from ssdiar.errors import InputError
 from ssdiar.speech import make_detector
 from ssdiar.speech.pyannet import load_network
-from ssdiar.speech.segmentation import SPEAKER_SETS, Segmentation, read_segmentation, write_segmentation
 from ssdiar.speech.weights import find_segmentation_weights, find_silero_weights, read_checkpoint
+from ssdiar.timeline.segmentation import SPEAKER_SETS, Segmentation, read_segmentation, write_segmentation
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 

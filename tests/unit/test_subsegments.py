@@ -6,7 +6,7 @@ import time
 import pytest
 
 from ssdiar.io.tables import Segment
-from ssdiar.subsegments import make_subsegments, segment_id, split_short
+from ssdiar.timeline.subsegments import make_subsegments, segment_id, split_short
 
 
 def region(start, end, reco="a"):

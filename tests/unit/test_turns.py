@@ -7,7 +7,7 @@ import pytest
 
 from ssdiar.io.rttm import Turn, write_rttm
 from ssdiar.io.tables import Segment
-from ssdiar.turns import close_pauses, cut_overlaps, turns_of_labels
+from ssdiar.timeline.turns import close_pauses, cut_overlaps, turns_of_labels
 
 # Segments and labels, and what Kaldi's diarization/make_rttm.py --rttm-channel 1 makes of them (padding taken out).
 KALDI_PIECES = """\

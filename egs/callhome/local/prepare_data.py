@@ -11,8 +11,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "steps" / "diar"))
 
 import stage
-from ssdiar.corpora.corpus import Corpus, select
-from ssdiar.corpora.data_dir import CORPORA, Findings, annotated_seconds, check, read_corpus, stamp, write_data_dir
+from corpora.corpus import Corpus, select
+from corpora.data_dir import CORPORA, Findings, annotated_seconds, check, read_corpus, stamp, write_data_dir
 from ssdiar.errors import InputError
 from ssdiar.io.tables import check_id
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ssdiar.speech.segmentation import Segmentation
+from ssdiar.timeline.segmentation import Segmentation
 
 _INSIDE = 0.9  # share of a sub-segment that must lie in a window
 _ACTIVE = 0.5  # mean number of talkers that the network must hear in it

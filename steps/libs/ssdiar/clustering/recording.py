@@ -11,7 +11,7 @@ import numpy as np
 from ssdiar.clustering.config import Preparation
 from ssdiar.clustering.neighbours import neighbour_average, neighbour_whitening
 from ssdiar.clustering.vectors import Moments, length_normalise
-from ssdiar.speech.segmentation import Segmentation
+from ssdiar.timeline.segmentation import Segmentation
 
 
 @dataclass(frozen=True)

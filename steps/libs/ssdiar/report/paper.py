@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssdiar.report.bootstrap import Difference, mean_difference
 from ssdiar.report.runs import Result, describe, error_seconds, uses_seed
+from ssdiar.scoring.bootstrap import Difference, mean_difference
 
 #: Systems that all others are compared with.
 REFERENCES = ("xvector_ahc", "conformer_ahc_contrastive")

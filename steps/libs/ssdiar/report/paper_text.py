@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ssdiar.report.bootstrap import CONFIDENCE, RESAMPLES
 from ssdiar.report.paper import REFERENCES, Comparison, Summary
 from ssdiar.report.runs import Result, caption, tsv
+from ssdiar.scoring.bootstrap import CONFIDENCE, RESAMPLES
 
 
 def make_tables(set_name: str, results: Sequence[Result]) -> dict[str, str]:

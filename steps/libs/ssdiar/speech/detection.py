@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from ssdiar.regions import drop_short, merge, pad
-from ssdiar.speech.segmentation import Segmentation
+from ssdiar.timeline.segmentation import Segmentation
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from ssdiar.io.rttm import Turn
 from ssdiar.regions import hundredths, intersect, subtract, to_hundredths
 from ssdiar.speech.detection import Detector, Smoothing
 from ssdiar.speech.given import given_speech
-from ssdiar.speech.segmentation import Segmentation
+from ssdiar.timeline.segmentation import Segmentation
 
 _NO_CUT = 10  # hundredths of a second
 

@@ -12,7 +12,7 @@ from ssdiar.io.audio import resample
 from ssdiar.regions import drop_short
 from ssdiar.speech.detection import Detection, active_frames
 from ssdiar.speech.pyannet import FRAME_STEP, RECEPTIVE_FIELD, SAMPLE_RATE, PyanNet, load_network
-from ssdiar.speech.segmentation import Segmentation
+from ssdiar.timeline.segmentation import Segmentation
 
 _WINDOW = 10 * SAMPLE_RATE  # what the network was trained on
 _SHORTEST = SAMPLE_RATE  # shorter recordings are filled up with silence

@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ssdiar.corpora.corpus import Call, Collector, Corpus, audio_by_stem, files_below, join_turns
+from corpora.corpus import Call, Collector, Corpus, audio_by_stem, files_below, join_turns
 from ssdiar.errors import InputError
 from ssdiar.io.rttm import Turn
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
-from ssdiar.corpora.corpus import Call, Corpus, Selection, files_below
+from corpora.corpus import Call, Corpus, Selection, files_below
 from ssdiar.errors import InputError
 from ssdiar.io.audio import AudioInfo, probe
 from ssdiar.io.publish import publish_folder, publish_text
@@ -87,7 +87,7 @@ def _detected(folder: Path) -> str:
 
 
 def _module(name: str) -> ModuleType:
-    return importlib.import_module(f"ssdiar.corpora.{_READERS[name][0]}")
+    return importlib.import_module(f"corpora.{_READERS[name][0]}")
 
 
 def stamp(corpus: Corpus, selection: Selection) -> str:
