@@ -162,7 +162,7 @@ def test_figures(work, monkeypatch):
     places = [work / "da ta/tiny", exp / "subsegments", exp / "xvectors_made", exp / "paper"]
     arguments = ["--figures=2 3 4 5", "--seeds=0 1", "--", *(str(place.relative_to(work)) for place in places)]
     plan = subprocess.run(
-        [sys.executable, LOCAL / "plot_figures.py", "plan", *arguments],
+        [sys.executable, LOCAL / "paper/run_figures.py", "plan", *arguments],
         cwd=work,
         capture_output=True,
         text=True,
@@ -235,8 +235,9 @@ def test_a_set_that_is_not_prepared_names_the_command(work):
     assert "./run.sh --set tiny --xvector none --data-root 'da ta' --exp-root 'ex p' --stop-stage 4" in message
 
 
+@pytest.mark.parametrize("folder", ["local", "egs/callhome/local"])
 @pytest.mark.parametrize("script", ["run_paper.sh", "run_figures.sh", "run_system.sh"])
-def test_help(work, script):
-    done = subprocess.run([str(LOCAL / script), "--help"], cwd=work, capture_output=True, text=True, check=True)
+def test_help_wherever_the_script_is_called(repo, work, folder, script):
+    done = subprocess.run([str(repo / folder / script), "--help"], cwd=work, capture_output=True, text=True, check=True)
     for option in ("--nj", "--cmd", "--overwrite", "--python", "--verbose", "--config"):
         assert f"  {option} <" in done.stdout

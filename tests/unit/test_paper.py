@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from paper.figures import figure_rows, figure_runs
+from paper.runs import Experiment, Inputs, Result, Run, make_runs
+from paper.summary import CLAIMS, PAPER, Summary
+from paper.tables import make_tables
 from ssdiar.errors import InputError
-from ssdiar.report.figures import figure_rows, figure_runs
-from ssdiar.report.paper import CLAIMS, PAPER, Summary
-from ssdiar.report.paper_text import make_tables
-from ssdiar.report.runs import Experiment, Inputs, Result, Run, make_runs
 from ssdiar.scoring.bootstrap import mean_difference, paired_difference
 from ssdiar.scoring.der import PROTOCOLS, DiarizationError
 from ssdiar.scoring.score_file import Rates, Score

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ssdiar.report.paper import REFERENCES, Comparison, Summary
-from ssdiar.report.runs import Result, caption, tsv
+from paper.runs import Result, caption, tsv
+from paper.summary import REFERENCES, Comparison, Summary
 from ssdiar.scoring.bootstrap import CONFIDENCE, RESAMPLES
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ssdiar.report.runs import Result, Run
+from paper.runs import Result, Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

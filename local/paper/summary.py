@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssdiar.report.runs import Result, describe, error_seconds, uses_seed
+from paper.runs import Result, describe, error_seconds, uses_seed
 from ssdiar.scoring.bootstrap import Difference, mean_difference
 
 #: Systems that all others are compared with.
@@ -135,7 +135,7 @@ class Summary:
     Attributes:
         groups: Results by source of the speaker counts and system.
         scores: The first result's scores by protocol, for the protocols' sake.
-        origins: What :func:`ssdiar.report.runs.describe` says of each group.
+        origins: What :func:`paper.runs.describe` says of each group.
         rows: A row per source, protocol and system.
         comparisons: Systems against :data:`REFERENCES`, and the pairs of every claim, followed by their mean.
     """

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Which runs the paper's figures need, and the figures; the Python side of run_figures.sh.
+"""Plan the runs of the paper's figures, and draw those figures; the Python side of run_figures.sh.
 
-plan  checks options and input, prints the runs that are left to do (see ssdiar/report/runs.py)
+plan  checks options and input, prints the runs that are left to do (see runs.py)
 plot  writes figure<N>.png and figure<N>.tsv
 """
 
@@ -12,25 +12,24 @@ import logging
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "steps" / "diar"))
 
 import stage
+from paper.figures import FIGURES, draw, figure_rows, figure_runs
+from paper.options import SYSTEMS, add_inputs, checked_inputs, words
+from paper.runs import COUNTS, Experiment, Inputs, Run, caption, describe, tsv
 from ssdiar.errors import InputError
 from ssdiar.io.publish import publish, publish_text
-from ssdiar.report.figures import FIGURES, draw, figure_rows, figure_runs
-from ssdiar.report.runs import COUNTS, Experiment, Inputs, caption, describe, tsv
 from ssdiar.scoring.der import PROTOCOLS
-from summarise_paper import seed_list, words
 
 _LOG = logging.getLogger(__name__)
-_SYSTEMS = Path(__file__).resolve().parent.parent / "conf" / "systems"
 
 
 def main() -> None:
     """Run one of the two sub-commands."""
     options = _parse()
-    inputs = Inputs(options.data_dir, options.subsegments_dir, options.xvector_dir)
-    inputs.check([options.num_spk])
+    inputs = checked_inputs(options, (options.num_spk,))
     if options.action == "plan":
         runs = dict.fromkeys(run for figure in options.figures for run in _runs(figure, options))
         experiment = Experiment(options.out_dir, inputs, tuple(PROTOCOLS), tuple(runs))
@@ -50,16 +49,13 @@ def _parse() -> argparse.Namespace:
         sub = actions.add_parser(action)
         sub.add_argument("--figures", type=words("figure", FIGURES), required=True)
         sub.add_argument("--num-spk", choices=COUNTS, default="oracle")
-        sub.add_argument("--seeds", type=seed_list, required=True)
         sub.add_argument("--protocol", choices=tuple(PROTOCOLS), default="forgiving")
-        sub.add_argument("--overwrite", type=stage.boolean, default=False)
-        for name in ("data_dir", "subsegments_dir", "xvector_dir", "out_dir"):
-            sub.add_argument(name, type=Path)
+        add_inputs(sub)
     return parser.parse_args()
 
 
-def _runs(figure: str, options: argparse.Namespace) -> list:
-    return figure_runs(figure, _SYSTEMS, options.num_spk, options.seeds)
+def _runs(figure: str, options: argparse.Namespace) -> list[Run]:
+    return figure_runs(figure, SYSTEMS, options.num_spk, options.seeds)
 
 
 def _plot(figure: str, inputs: Inputs, folder: Path, options: argparse.Namespace) -> None:

@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# Copyright 2026  ssdiar authors
+# Apache 2.0
+
+# Tables II and III of the paper on a set whose stages 0 to 4 are done (run.sh --stop-stage 4): every system, each with
+# several seeds, with the reference's speaker counts and with estimated ones. Beside the paper's rows, baseline2 (the
+# baseline as its authors published it) and nmesc (untrained spectral clustering). Results are in <exp-root>/<set>/paper:
+#   table.md, table.tsv   DER of each system, mean and standard deviation over seeds, beside the paper's figures
+#   bootstrap.tsv         paired differences between systems with confidence intervals, and the paper's rankings
+#   <system>/<oracle|estimate>/seed<N>/   the runs: labels, history, rttm, score
+# The order completes a seed at a time, and the tables are written anew after each. A rerun does what is missing.
+
+# Begin configuration section.
+set=
+systems="xvector_ahc dnn_ahc_triplet conformer_ahc_triplet conformer_ahc_contrastive dnn_finch_ahc_triplet
+  dnn_finch_ahc_contrastive conformer_finch_ahc_triplet conformer_finch_ahc_contrastive baseline2 nmesc"
+num_spk="oracle estimate"
+seeds="0 1 2 3 4"
+protocols="forgiving fair full"
+xvector=campplus
+tag=
+data_root=data
+exp_root=exp
+nj=$(getconf _NPROCESSORS_ONLN)
+cmd=run.pl
+overwrite=false
+python=${PYTHON:-python3}
+verbose=1
+# End configuration section.
+
+here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+script=$(basename "$0")
+
+help_message="Usage: $0 [options] --set <name>
+ e.g.: ./run.sh --sad oracle --stop-stage 4 && $0 --set mini
+  --set <name>                 # <data-root>/<name>, <exp-root>/<name>
+  --systems <\"names\">          # files of conf/systems (default: all rows of Tables II and III, baseline2, nmesc)
+  --num-spk <\"oracle estimate\">
+                               # speaker counts of the reference, or from the x-vectors, or both (default)
+  --seeds <\"n ..\"|0 1 2 3 4>   # of the training; a system without randomness runs with the first one only
+  --protocols <\"names\"|forgiving fair full>
+                               # see score_der.sh; the first is the one that details are shown of
+  --xvector <name|campplus>    # which <exp-root>/<set>/xvectors_<name>
+  --tag <text>                 # results go to paper_<text>, to keep two x-vector models apart, say
+  --data-root <dir|data>, --exp-root <dir|exp>
+                               # as of run.sh
+  --nj <n|$nj>                   # parallel jobs (default: the number of cores)
+  --cmd <command|run.pl>       # how jobs run: run.pl, or slurm.pl or queue.pl with their options
+  --overwrite <true|false>     # true: do finished runs again (default false)
+  --python <path|$python>      # Python that has the requirements
+  --verbose <0|1|2>            # 0: warnings only, 1: a line per run and the tables (default), 2: details in run.log
+  --config <file>              # options as name=value lines, read before the others"
+
+command_line="$0 $*"
+
+# shellcheck source=/dev/null
+if [ -f path.sh ]; then . ./path.sh; fi
+utils=utils
+[ -f "$utils/parse_options.sh" ] || utils=$here/../../utils
+# shellcheck source=/dev/null
+. "$utils/parse_options.sh" || exit 1
+set -euo pipefail
+if [ "$verbose" != 0 ]; then echo "$command_line" >&2; fi
+
+if [ $# != 0 ] || [ -z "$set" ]; then
+  printf '%s: error: expected --set and no arguments, got %d arguments\n%s\n' "$script" $# "$help_message" >&2
+  exit 1
+fi
+exp=$exp_root/$set
+inputs=("$data_root/$set" "$exp/subsegments" "$exp/xvectors_$(basename "$xvector" .yaml)")
+out=$exp/paper${tag:+_$tag}
+# shellcheck source=local/paper/loop.sh
+. "$here/loop.sh"
+
+paper() {
+  "$python" "$here/run_paper.py" --verbose="$verbose" "$1" --systems="$systems" --num-spk="$num_spk" \
+    --seeds="$seeds" --protocols="$protocols" --overwrite="$overwrite" -- "${inputs[@]}" "$out"
+}
+plan() { paper plan; }
+tables_so_far() { verbose=0 overwrite=false paper tables; }
+
+run_planned "$protocols" plan tables_so_far
+paper tables

@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Copyright 2026  ssdiar authors
+# Apache 2.0
+
+# Stages 5 to 7 of one system into one directory, as run_paper.sh and run_figures.sh need them many times: labels, RTTM
+# and scores of a set whose stages 1 to 4 are done. What the stages say goes to <out-dir>/run.log, which is shown where
+# one fails. Recordings that are done are not done again.
+
+# Begin configuration section.
+system=
+system_options=
+num_spk=oracle
+seed=0
+protocols="forgiving fair full"
+nj=2
+cmd=run.pl
+overwrite=false
+stamp=
+python=${PYTHON:-python3}
+verbose=1
+# End configuration section.
+
+here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+script=$(basename "$0")
+
+help_message="Usage: $0 [options] --system <name> <data-dir> <subsegments-dir> <xvector-dir> <out-dir>
+ e.g.: $0 --system nmesc data/mini exp/mini/subsegments exp/mini/xvectors_campplus exp/mini/nmesc_oracle
+  --system <name>              # conf/systems/<name>.yaml, or the path of such a file
+  --system-options <\"name=value ..\"> # put over what that file says
+  --num-spk <n|estimate|oracle>
+                               # speakers per recording: given, from the x-vectors, from the reference (default oracle)
+  --seed <n|0>                 # see cluster_ssl.sh
+  --protocols <\"names\"|forgiving fair full>
+                               # see score_der.sh
+  --nj <n|2>                   # parallel jobs, at most one per recording; no say in the result
+  --cmd <command|run.pl>       # how jobs run: run.pl, or slurm.pl or queue.pl with their options
+  --overwrite <true|false>     # true: do all recordings again (default false)
+  --stamp <text>               # left in <out-dir>/.stamp when all is done, and only then
+  --python <path|$python>      # Python that has the requirements
+  --verbose <0|1|2>            # 0: warnings only, 1: the result (default), 2: details, in run.log
+  --config <file>              # options as name=value lines, read before the others"
+
+# shellcheck source=/dev/null
+if [ -f path.sh ]; then . ./path.sh; fi
+utils=utils
+[ -f "$utils/parse_options.sh" ] || utils=$here/../../utils
+# shellcheck source=/dev/null
+. "$utils/parse_options.sh" || exit 1
+set -euo pipefail
+
+if [ $# != 4 ] || [ -z "$system" ]; then
+  printf '%s: error: expected --system and <data-dir> <subsegments-dir> <xvector-dir> <out-dir>, got %d arguments\n%s\n' \
+    "$script" $# "$help_message" >&2
+  exit 1
+fi
+data=$1
+subsegments=$2
+xvectors=$3
+out=$4
+steps=$here/../../steps/diar
+common=(--python "$python" --verbose "$verbose")
+options=(--system "$system" --system-options "$system_options" --num-spk "$num_spk" --seed "$seed")
+if [ "$num_spk" = oracle ]; then options+=(--reco2num-spk "$data/reco2num_spk"); fi
+
+mkdir -p "$out"
+rm -f "$out/.stamp"
+SECONDS=0
+if ! {
+  "$steps/cluster_ssl.sh" "${common[@]}" "${options[@]}" --nj "$nj" --cmd "$cmd" --overwrite "$overwrite" \
+    "$xvectors" "$out" &&
+    "$steps/make_rttm.sh" "${common[@]}" "$subsegments" "$out" &&
+    "$steps/score_der.sh" "${common[@]}" --protocols "$protocols" "$data" "$out"
+} >"$out/run.log" 2>&1 </dev/null; then
+  cat "$out/run.log" >&2
+  exit 1
+fi
+if [ -n "$stamp" ]; then echo "$stamp" >"$out/.stamp"; fi
+if [ "$verbose" != 0 ]; then
+  protocol=${protocols%% *}
+  der=$(awk '$1 == "TOTAL" { print $2 }' "$out/score/$protocol.txt")
+  echo "$script: $out: DER $der % ($protocol), $SECONDS s" >&2
+fi
