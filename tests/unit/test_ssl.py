@@ -238,6 +238,16 @@ def test_every_reading_of_the_loop_ends_with_two_speakers(calls, changes):
     assert result.history["iterations"] or result.history["fallback"]
 
 
+@pytest.mark.parametrize("name", ["conformer_finch_ahc_contrastive", "dnn_ahc_triplet"])
+def test_the_least_of_every_number_still_gives_labels(calls, name):
+    least = "prepare.shrinkage=0 encoder.dimension=1 encoder.heads=1 encoder.key_dim=1 encoder.hidden=[2] loss.pairs=2 "
+    least += "labels.first_similarity=-1 labels.decay=0 labels.ahc_most=2 loss.positive_share=0 loss.gamma=0 "
+    least += "train.max_epochs=0 train.patience=1 train.min_delta=0 stop.max_iterations=1"
+    config = read_system(SYSTEMS / f"{name}.yaml", least.split())
+    labels = cluster_recording(Recording("reco", calls[0], num_spk=2), config).labels
+    assert len(labels) == len(calls[0]) and labels.max() <= 1
+
+
 @pytest.mark.parametrize(
     ("vectors", "num_spk", "clusters"),
     [

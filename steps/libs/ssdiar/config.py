@@ -1,21 +1,72 @@
-"""YAML files read into frozen dataclasses: every key known, of its type, and there if it has no default."""
+"""YAML files read into frozen dataclasses: every key known, of its type, in its range, and there if it has no default.
+
+A field says what it allows in its type: ``Annotated[int, Range(1)]``, ``Literal["a", "b"]``, ``float | None``.
+"""
 
 from __future__ import annotations
 
+import functools
 import math
 import re
+import sys
 import types
 import typing
 from collections.abc import Sequence
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
 
 from ssdiar.errors import InputError
 
 T = TypeVar("T")
+
+# YAML's whole numbers have no end; nothing can compute with larger ones than these.
+_LARGEST = {int: 2**31 - 1, float: sys.float_info.max}
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers that a field allows.
+
+    Args:
+        low: The least; with ``above``, what they must be above.
+        high: The greatest.
+        above: Whether ``low`` itself is not allowed.
+        step: If given, only ``low`` and every ``step`` after it.
+    """
+
+    low: float
+    high: float = math.inf
+    above: bool = False
+    step: int | None = None
+
+    def allows(self, value: float) -> bool:
+        """Return whether the field may hold this number."""
+        in_step = self.step is None or (value - self.low) % self.step == 0
+        return self.low <= value <= self.high and not (self.above and value == self.low) and in_step
+
+    def __str__(self) -> str:
+        text = f"above {self.low:g}" if self.above else f"from {self.low:g}"
+        if self.high < math.inf:
+            text += f"{', at most' if self.above else ' to'} {self.high:g}"
+        return text if self.step is None else f"{text} in steps of {self.step}"
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Text that a field allows: what matches ``pattern`` as a whole, which ``description`` says in words."""
+
+    pattern: str
+    description: str
+
+    def allows(self, value: str) -> bool:
+        """Return whether the field may hold this text."""
+        return re.fullmatch(self.pattern, value) is not None
+
+    def __str__(self) -> str:
+        return self.description
 
 
 class _Loader(yaml.SafeLoader):
@@ -44,7 +95,8 @@ def read_config(cls: type[T], path: str | Path, changes: Sequence[str] = ()) -> 
         changes: ``key=value`` or ``outer.key=value``, put over what the file says; values as in YAML.
 
     Raises:
-        InputError: No such file, no YAML, or a key that is unknown, missing or of the wrong type, named with its place.
+        InputError: No such file, no YAML, or a key that is unknown, missing, of the wrong type or out of its range,
+            named with its place.
     """
     path = Path(path)
     try:
@@ -82,7 +134,7 @@ def _merged(values: Any, over: Any) -> Any:
 
 
 def _build(cls: type[T], values: Any, path: Path, place: str) -> T:
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     if not isinstance(values, dict):
         raise InputError(
             f"bad {place.rstrip('.') or 'content'}", path=path, expected=" ".join(hints), got=_shown(values)
@@ -103,31 +155,48 @@ def _build(cls: type[T], values: Any, path: Path, place: str) -> T:
     return cls(**arguments)
 
 
+@functools.cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls, include_extras=True)
+
+
 def _check(hint: Any, value: Any, path: Path, name: str) -> Any:
     """Return ``value`` if it is one that the type ``hint`` allows (whole numbers are numbers, booleans are not)."""
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    options = typing.get_args(hint) if union else (hint,)
     for option in options:
-        if typing.get_origin(option) is tuple:  # tuple[item, ...] only
+        kind, limits = _parts(option)
+        if typing.get_origin(kind) is tuple:  # tuple[item, ...] only
             if isinstance(value, list):
-                return tuple(_check(typing.get_args(option)[0], item, path, name) for item in value)
-        elif typing.get_origin(option) is typing.Literal:
-            if any(value == choice and type(value) is type(choice) for choice in typing.get_args(option)):
+                return tuple(_check(typing.get_args(kind)[0], item, path, name) for item in value)
+        elif typing.get_origin(kind) is typing.Literal:
+            if any(value == choice and type(value) is type(choice) for choice in typing.get_args(kind)):
                 return value
-        elif option is float:
-            if type(value) in (int, float) and math.isfinite(value):
-                return float(value)
-        elif type(value) is option:
-            return value
+        elif (type(value) is kind or (kind is float and type(value) is int)) and _is_in(value, kind, limits):
+            return float(value) if kind is float else value
     raise InputError(f"bad {name}", path=path, expected=" or ".join(map(_described, options)), got=_shown(value))
 
 
+def _parts(option: Any) -> tuple[Any, tuple[Range | Matching, ...]]:
+    """Return a type without its annotations, and these."""
+    return (option.__origin__, option.__metadata__) if typing.get_origin(option) is Annotated else (option, ())
+
+
+def _is_in(value: Any, kind: type, limits: tuple[Range | Matching, ...]) -> bool:
+    finite = kind not in _LARGEST or abs(value) <= _LARGEST[kind]  # which nan is not
+    return finite and all(limit.allows(value) for limit in limits)
+
+
 def _described(option: Any) -> str:
-    if typing.get_origin(option) is typing.Literal:
-        return ", ".join(map(_shown, typing.get_args(option)))
-    if typing.get_origin(option) is tuple:
-        return f"a list of {_described(typing.get_args(option)[0])}"
+    kind, limits = _parts(option)
+    if typing.get_origin(kind) is typing.Literal:
+        return ", ".join(map(_shown, typing.get_args(kind)))
+    if typing.get_origin(kind) is tuple:
+        return f"a list of {_described(typing.get_args(kind)[0])}"
     names = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
-    return names[option]
+    if any(isinstance(limit, Matching) for limit in limits):
+        return str(limits[0])
+    return " ".join([names[kind], *map(str, limits)])
 
 
 def _shown(value: Any) -> str:

@@ -10,9 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from ssdiar.config import read_config
+from ssdiar.config import Matching, Range, read_config
+
+Share = Annotated[float, Range(0, 1)]
+Cosine = Annotated[float, Range(-1, 1)]
+NotNegative = Annotated[float, Range(0)]
+Positive = Annotated[float, Range(0, above=True)]
+AtLeastOne = Annotated[int, Range(1)]
 
 
 @dataclass(frozen=True)
@@ -36,9 +42,9 @@ class Preparation:
     centre: Literal["none", "recording", "fold"] = "recording"
     whiten: Literal["recording", "fold", "neighbours"] = "recording"
     whiten_input: bool = False
-    shrinkage: float = 0.1
+    shrinkage: Share = 0.1
     length_normalise: bool = True
-    average: float = 0.0
+    average: NotNegative = 0.0
 
     @property
     def needs_fold(self) -> bool:
@@ -79,17 +85,17 @@ class Encoder:
     """
 
     type: Literal["conformer", "dnn", "baseline2"] = "conformer"
-    dimension: int = 30
+    dimension: AtLeastOne = 30
     init: Literal["pca", "pca_target", "glorot"] = "pca"
-    heads: int = 8
-    key_dim: int = 64
+    heads: AtLeastOne = 8
+    key_dim: AtLeastOne = 64
     sequence: Literal["segment", "window", "recording"] = "segment"
-    context: int = 2
-    conv_kernel: int = 3
+    context: Annotated[int, Range(0)] = 2
+    conv_kernel: AtLeastOne = 3
     conv_activation: Literal["none", "relu"] = "none"
     residual: bool = False
     layer_norm: bool = False
-    hidden: tuple[int, ...] = (512, 256, 64)
+    hidden: tuple[Annotated[int, Range(2)], ...] = (512, 256, 64)
     hidden_init: Literal["mirrored", "orthogonal"] = "mirrored"
     relu_last: bool = False
     l2_each: bool = False
@@ -115,13 +121,15 @@ class Labels:
     """
 
     first: Literal["finch", "ahc"] = "finch"
-    finch_partition: int | str = 0
-    first_similarity: float = 0.1
+    finch_partition: (
+        Annotated[int, Range(0)] | Literal["last"] | Annotated[str, Matching("closest:[1-9][0-9]{0,8}", "closest:N")]
+    ) = 0
+    first_similarity: Cosine = 0.1
     linkage: Literal["average", "ward", "complete", "single"] = "average"
     start: Literal["singletons", "previous"] = "singletons"
-    decay: float = 0.5
-    similarity: float | None = None
-    ahc_most: int = 10000
+    decay: Share = 0.5
+    similarity: Cosine | None = None
+    ahc_most: Annotated[int, Range(2)] = 10000
 
 
 @dataclass(frozen=True)
@@ -142,10 +150,10 @@ class Loss:
     """
 
     type: Literal["contrastive", "triplet", "triplet_hinge"] = "contrastive"
-    margin: float = 1.0
-    gamma: float = 0.4
-    positive_share: float = 0.5
-    pairs: int = 256
+    margin: Positive = 1.0
+    gamma: NotNegative = 0.4
+    positive_share: Share = 0.5
+    pairs: Annotated[int, Range(2)] = 256
     anchors: Literal["clusters", "pairs"] = "clusters"
     resample: Literal["epoch", "iteration"] = "epoch"
 
@@ -163,10 +171,10 @@ class Training:
             of Adam too), or ``none`` (it starts from the PCA again).
     """
 
-    learning_rate: float = 1e-3
-    max_epochs: int = 100
-    patience: int = 10
-    min_delta: float = 1e-4
+    learning_rate: Positive = 1e-3
+    max_epochs: Annotated[int, Range(0)] = 100
+    patience: AtLeastOne = 10
+    min_delta: NotNegative = 1e-4
     carry: Literal["weights", "all", "none"] = "weights"
 
 
@@ -186,10 +194,10 @@ class Stop:
         max_iterations: At most so many outer iterations; then AHC to the target number ends it.
     """
 
-    threshold: float = 0.5
+    threshold: Annotated[float, Range(0, 1, above=True)] = 0.5
     loss: Literal["iteration", "new_labels", "prev_labels"] = "iteration"
     rule: Literal["and", "or", "clusters"] = "and"
-    max_iterations: int = 10
+    max_iterations: AtLeastOne = 10
 
 
 @dataclass(frozen=True)
@@ -203,10 +211,10 @@ class Consensus:
         starts: Of k-means, per part.
     """
 
-    parts: int = 24
-    share: float = 0.75
-    block: float = 8.0
-    starts: int = 3
+    parts: AtLeastOne = 24
+    share: Annotated[float, Range(0, 1, above=True)] = 0.75
+    block: Positive = 8.0
+    starts: AtLeastOne = 3
 
 
 @dataclass(frozen=True)
@@ -225,11 +233,11 @@ class Count:
     """
 
     method: Literal["nme", "agreement"] = "nme"
-    agreement: float = 0.78
-    agreement_on_three: float = 0.88
-    agreement_on_each: float = 0.6
-    share: float = 0.6
-    most: int = 8
+    agreement: Share = 0.78
+    agreement_on_three: Share = 0.88
+    agreement_on_each: Share = 0.6
+    share: Annotated[float, Range(0, 1, above=True)] = 0.6
+    most: AtLeastOne = 8
 
 
 @dataclass(frozen=True)

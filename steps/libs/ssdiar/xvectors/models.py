@@ -7,11 +7,11 @@ import importlib.util
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
-from ssdiar.config import read_config
+from ssdiar.config import Range, read_config
 from ssdiar.errors import InputError
 
 
@@ -32,10 +32,10 @@ class ModelConfig:
     name: str
     loader: Literal["campplus", "speechbrain"]
     source: str
-    sample_rate: int
-    dimension: int
-    min_duration: float
-    batch_size: int
+    sample_rate: Annotated[int, Range(8000)]
+    dimension: Annotated[int, Range(1)]
+    min_duration: Annotated[float, Range(0.1)]
+    batch_size: Annotated[int, Range(1)]
 
 
 class XVectorModel(ABC):
