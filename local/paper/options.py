@@ -10,6 +10,8 @@ import stage
 from paper.runs import Inputs
 
 SYSTEMS = Path(__file__).resolve().parents[2] / "conf" / "systems"
+#: Files of conf/readings by their names on the command line.
+READINGS = {"robust": None, "literal": SYSTEMS.parent / "readings" / "literal.yaml"}
 
 
 def add_inputs(parser: argparse.ArgumentParser) -> None:

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "steps" / "diar"))
 
 import stage
-from paper.options import add_inputs, checked_inputs, system_file, words
+from paper.options import READINGS, add_inputs, checked_inputs, system_file, words
 from paper.runs import COUNTS, Experiment, make_runs
 from paper.tables import make_tables
 from ssdiar.errors import InputError
@@ -30,7 +30,13 @@ def main() -> None:
     """Run one of the two sub-commands."""
     options = _parse()
     inputs = checked_inputs(options, options.num_spk)
-    runs = make_runs([system_file(name) for name in options.systems], options.num_spk, options.seeds)
+    runs = make_runs(
+        [system_file(name) for name in options.systems],
+        options.num_spk,
+        options.seeds,
+        [READINGS[name] for name in options.reading],
+        options.system_options.split(),
+    )
     experiment = Experiment(options.out_dir, inputs, options.protocols, tuple(runs))
     if options.action == "plan":
         for line in experiment.plan_lines(options.overwrite):
@@ -51,6 +57,8 @@ def _parse() -> argparse.Namespace:
     for action in ("plan", "tables"):
         sub = actions.add_parser(action)
         sub.add_argument("--systems", type=words("system"), required=True)
+        sub.add_argument("--reading", type=words("reading", tuple(READINGS)), default=("robust",))
+        sub.add_argument("--system-options", default="")
         sub.add_argument("--num-spk", type=words("source", COUNTS), default=COUNTS)
         sub.add_argument("--protocols", type=words("protocol", tuple(PROTOCOLS)), default=tuple(PROTOCOLS))
         add_inputs(sub)

@@ -14,6 +14,8 @@
 set=
 systems="xvector_ahc dnn_ahc_triplet conformer_ahc_triplet conformer_ahc_contrastive dnn_finch_ahc_triplet
   dnn_finch_ahc_contrastive conformer_finch_ahc_triplet conformer_finch_ahc_contrastive baseline2 nmesc"
+reading=robust
+system_options=
 num_spk="oracle estimate"
 seeds="0 1 2 3 4"
 protocols="forgiving fair full"
@@ -35,6 +37,10 @@ help_message="Usage: $0 [options] --set <name>
  e.g.: ./run.sh --sad oracle --stop-stage 4 && $0 --set mini
   --set <name>                 # <data-root>/<name>, <exp-root>/<name>
   --systems <\"names\">          # files of conf/systems (default: all rows of Tables II and III, baseline2, nmesc)
+  --reading <robust|literal|\"robust literal\">
+                               # of the paper, by the systems that it trains: as their files say (default), to the
+                               # letter (conf/readings/literal.yaml), or both beside each other, with the difference
+  --system-options <\"name=value ..\"> # put over what all of these say, as in \"encoder.heads=4\"
   --num-spk <\"oracle estimate\">
                                # speaker counts of the reference, or from the x-vectors, or both (default)
   --seeds <\"n ..\"|0 1 2 3 4>   # of the training; a system without randomness runs with the first one only
@@ -73,8 +79,8 @@ out=$exp/paper${tag:+_$tag}
 . "$here/loop.sh"
 
 paper() {
-  "$python" "$here/run_paper.py" --verbose="$verbose" "$1" --systems="$systems" --num-spk="$num_spk" \
-    --seeds="$seeds" --protocols="$protocols" --overwrite="$overwrite" -- "${inputs[@]}" "$out"
+  "$python" "$here/run_paper.py" --verbose="$verbose" "$1" --systems="$systems" --reading="$reading" \
+    --system-options="$system_options" --num-spk="$num_spk" --seeds="$seeds" --protocols="$protocols" --overwrite="$overwrite" -- "${inputs[@]}" "$out"
 }
 plan() { paper plan; }
 tables_so_far() { verbose=0 overwrite=false paper tables; }

@@ -8,6 +8,7 @@
 
 # Begin configuration section.
 system=
+reading=robust
 system_options=
 num_spk=oracle
 seed=0
@@ -26,7 +27,8 @@ script=$(basename "$0")
 help_message="Usage: $0 [options] --system <name> <data-dir> <subsegments-dir> <xvector-dir> <out-dir>
  e.g.: $0 --system nmesc data/mini exp/mini/subsegments exp/mini/xvectors_campplus exp/mini/nmesc_oracle
   --system <name>              # conf/systems/<name>.yaml, or the path of such a file
-  --system-options <\"name=value ..\"> # put over what that file says
+  --reading <robust|literal>   # of the paper; see cluster_ssl.sh
+  --system-options <\"name=value ..\"> # put over what these say
   --num-spk <n|estimate|oracle>
                                # speakers per recording: given, from the x-vectors, from the reference (default oracle)
   --seed <n|0>                 # see cluster_ssl.sh
@@ -59,7 +61,7 @@ xvectors=$3
 out=$4
 steps=$here/../../steps/diar
 common=(--python "$python" --verbose "$verbose")
-options=(--system "$system" --system-options "$system_options" --num-spk "$num_spk" --seed "$seed")
+options=(--system "$system" --reading "$reading" --system-options "$system_options" --num-spk "$num_spk" --seed "$seed")
 if [ "$num_spk" = oracle ]; then options+=(--reco2num-spk "$data/reco2num_spk"); fi
 
 mkdir -p "$out"

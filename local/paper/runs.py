@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ssdiar.clustering.config import read_system
+from ssdiar.clustering.config import SystemConfig, name_of, read_system
 from ssdiar.errors import InputError
 from ssdiar.io.meta import read_meta
 from ssdiar.made import file_digest, file_stamp
@@ -36,17 +36,23 @@ class Run:
         count: ``oracle`` or ``estimate``.
         seed: Of the training.
         changes: Options put over what the file says, such as ``stop.threshold=0.3``.
+        reading: Of the paper: a file of conf/readings, or None for what the system's file says.
     """
 
     system: Path
     count: str
     seed: int
     changes: tuple[str, ...] = ()
+    reading: Path | None = None
 
     @property
     def name(self) -> str:
-        """The system's name."""
-        return self.system.stem
+        """The system's name, with its reading."""
+        return name_of(self.system, self.reading)
+
+    def config(self) -> SystemConfig:
+        """Return the system with its reading and options; InputError as of :func:`read_system`."""
+        return read_system(self.system, self.changes, self.reading)
 
     def folder(self, root: Path) -> Path:
         """Return its folder below ``root``: ``<system>[/<options>]/<count>/seed<N>``."""
@@ -98,30 +104,55 @@ class Inputs:
         return [file_stamp(path) for path in files if path.is_file()]
 
 
-def make_runs(systems: Sequence[Path], counts: Sequence[str], seeds: Sequence[int]) -> list[Run]:
+def make_runs(
+    systems: Sequence[Path],
+    counts: Sequence[str],
+    seeds: Sequence[int],
+    readings: Sequence[Path | None] = (None,),
+    changes: Sequence[str] = (),
+) -> list[Run]:
     """Return the runs of systems with every count source and seed, in an order that completes a seed at a time.
 
-    A system without randomness runs once per count source, with the first seed.
+    A system without randomness runs once per count source, with the first seed. What trains nothing, and [18] as
+    published, has one reading of the paper.
+
+    Args:
+        systems: Files of conf/systems.
+        counts: Some of :data:`COUNTS`.
+        seeds: Of the training.
+        readings: Files of conf/readings; None: as the system's file says.
+        changes: Options put over all systems.
 
     Raises:
-        InputError: A system's file is missing or bad, or two have the same name.
+        InputError: A system's file is missing or bad, two have the same name, or no system has a reading.
     """
-    random = {system: uses_seed(read_system(system).method) for system in systems}
+    configs = {system: read_system(system, changes) for system in systems}
     names = [system.stem for system in systems]
     for system in systems:
         if names.count(system.stem) > 1:
             raise InputError("two systems have one name", path=system, expected="different names", got=system.stem)
+    chosen = [
+        (system, reading)
+        for reading in readings
+        for system, config in configs.items()
+        if reading is None or None not in readings or _has_readings(config)
+    ]
     return [
-        Run(system, count, seed)
+        Run(system, count, seed, tuple(changes), reading if _has_readings(configs[system]) else None)
         for count in counts
         for seed in seeds
-        for system in systems
-        if random[system] or seed == seeds[0]
+        for system, reading in chosen
+        if uses_seed(configs[system].method) or seed == seeds[0]
     ]
 
 
+def _has_readings(config: SystemConfig) -> bool:
+    """Return whether a system is one that the paper trains, of which there is more than one reading."""
+    return config.method == "ssl" and config.encoder.type != "baseline2"
+
+
 def uses_seed(method: str) -> bool:
-    """Return whether randomness has a say in what a system of that method does."""
+    """Return whether a system of that method depends on randomness."""
     return method != "ahc"
 
 
@@ -164,19 +195,14 @@ class Experiment:
     runs: tuple[Run, ...]
 
     def plan_lines(self, overwrite: bool = False) -> list[str]:
-        """Return a line per run that is left to do: folder, stamp, count, seed, system file, options; tabs between.
+        """Return a line per run that is left to do, tabs between: folder, stamp, count, seed, system, reading, options.
 
         Raises:
             InputError: An option of a run is bad.
         """
         stamps = self._stamps()
-        return [
-            "\t".join(
-                (str(run.folder(self.root)), stamp, run.count, str(run.seed), str(run.system), " ".join(run.changes))
-            )
-            for run, stamp in stamps.items()
-            if overwrite or not self._is_done(run, stamp)
-        ]
+        left = [(run, stamp) for run, stamp in stamps.items() if overwrite or not self._is_done(run, stamp)]
+        return ["\t".join([str(run.folder(self.root)), stamp, *_arguments(run)]) for run, stamp in left]
 
     def results(self) -> list[Result]:
         """Return the results of the runs that are done, in order.
@@ -191,8 +217,8 @@ class Experiment:
         common = self.inputs.stamp()
         stamps = {}
         for run in self.runs:
-            system = dataclasses.asdict(read_system(run.system, run.changes))
-            stamps[run] = fingerprint(common, system, run.count, run.seed, self.protocols)
+            system = dataclasses.asdict(run.config())
+            stamps[run] = fingerprint(common, system, run.name, run.count, run.seed, self.protocols)
         return stamps
 
     def _is_done(self, run: Run, stamp: str) -> bool:
@@ -204,6 +230,12 @@ class Experiment:
             and stamp_file.read_text().strip() == stamp
             and all((folder / name).is_file() for name in names)
         )
+
+
+def _arguments(run: Run) -> list[str]:
+    """Return what run_system.sh is told of a run."""
+    reading = "robust" if run.reading is None else run.reading.stem
+    return [run.count, str(run.seed), str(run.system), reading, " ".join(run.changes)]
 
 
 def _read_result(run: Run, folder: Path, protocols: Sequence[str]) -> Result:

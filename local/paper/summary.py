@@ -6,6 +6,7 @@ are of a subset of CALLHOME English that it does not name, by a protocol and wit
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,8 +16,12 @@ import numpy as np
 from paper.runs import Result, describe, error_seconds, uses_seed
 from ssdiar.scoring.bootstrap import Difference, mean_difference
 
-#: Systems that all others are compared with.
+#: Systems that all others are compared with; a literal row with the second one's literal row.
 REFERENCES = ("xvector_ahc", "conformer_ahc_contrastive")
+#: The claim, as it were, of the pairs (literal row, robust row) of one system.
+LETTER = "to the letter"
+READINGS = ("robust", "literal")
+_LITERAL = "_literal"  # ends the names of rows of that reading
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,22 @@ PAPER = {
 }
 
 
+def paper_row(name: str) -> PaperRow | None:
+    """Return the row of the paper that a system's name means, in whatever reading."""
+    return PAPER.get(name.removesuffix(_LITERAL))
+
+
+def reading_of(name: str) -> str:
+    """Return which of :data:`READINGS` a system's name says."""
+    return "literal" if name.endswith(_LITERAL) else "robust"
+
+
+def reference_of(name: str, reference: str, systems: Iterable[str]) -> str:
+    """Return which of ``systems`` a system is compared with for one of :data:`REFERENCES`: that of its own reading."""
+    own = reference + _LITERAL
+    return own if reading_of(name) == "literal" and own in systems else reference
+
+
 @dataclass(frozen=True)
 class Claim:
     """A ranking of the paper: systems with ``better`` are below those that differ from them in ``worse`` alone.
@@ -60,15 +81,16 @@ class Claim:
     measure: str = "der"
 
     def pairs(self, systems: Iterable[str]) -> list[tuple[str, str]]:
-        """Return those pairs (better, worse) of ``systems`` that differ in nothing else."""
-        present = [PAPER[name] for name in systems if name in PAPER]
+        """Return those pairs (better, worse) of ``systems`` that differ in nothing else, their reading included."""
+        present = [(name, row) for name in systems if (row := paper_row(name)) is not None]
         others = [name for name in ("network", "loss", "first_labels") if name != self.part]
         return [
-            (one.system, two.system)
-            for one in present
-            for two in present
+            (first, second)
+            for first, one in present
+            for second, two in present
             if (getattr(one, self.part), getattr(two, self.part)) == (self.better, self.worse)
             and all(getattr(one, name) == getattr(two, name) for name in others)
+            and reading_of(first) == reading_of(second)
         ]
 
 
@@ -109,8 +131,9 @@ class Row:
 class Comparison:
     """First minus second system, with one source of speaker counts by one protocol, and what the paper's figures say.
 
-    ``claim`` is empty where the second is merely one of :data:`REFERENCES`; the systems are ``all pairs`` where it is a
-    mean. ``relative`` is the difference in percent of the second.
+    ``claim`` is empty where the second is merely one of :data:`REFERENCES`, and :data:`LETTER` where it is the first in
+    its other reading; the systems are ``all pairs`` where it is a mean. ``relative`` is the difference in percent of
+    the second.
     """
 
     num_spk_source: str
@@ -160,7 +183,8 @@ class Summary:
             comparison
             for source, systems in self.groups.items()
             for protocol in self.scores
-            for comparison in [*_against_references(source, protocol, systems), *_claims(source, protocol, systems)]
+            for make in (_against_references, _claims, _readings)
+            for comparison in make(source, protocol, systems)
         ]
 
 
@@ -173,7 +197,7 @@ def _row(system: str, source: str, protocol: str, runs: Sequence[Result]) -> Row
     trained = [steps for run in runs for steps in run.iterations.values()]
     recordings = sum(len(run.histories) for run in runs)
     random = uses_seed(runs[0].meta["system_options"]["method"])
-    paper = PAPER.get(system)
+    paper = paper_row(system)
     return Row(
         system=system,
         num_spk_source=source,
@@ -197,18 +221,24 @@ def _mean(fractions: Sequence[float | None]) -> float | None:
 
 def _against_references(source: str, protocol: str, systems: dict[str, list[Result]]) -> list[Comparison]:
     return [
-        _compare(source, protocol, systems, "", "der", (name, reference))
+        _compare(source, protocol, systems, "", "der", (name, own))
         for reference in REFERENCES
-        if reference in systems
         for name in systems
-        if name != reference
+        if (own := reference_of(name, reference, systems)) in systems and own != name
     ]
+
+
+def _readings(source: str, protocol: str, systems: dict[str, list[Result]]) -> list[Comparison]:
+    literal = [name for name in systems if reading_of(name) == "literal"]
+    pairs = [(name, robust) for name in literal if (robust := name.removesuffix(_LITERAL)) in systems]
+    rows = [_compare(source, protocol, systems, LETTER, "der", pair) for pair in pairs]
+    return rows + ([_compare(source, protocol, systems, LETTER, "der", *pairs)] if len(pairs) > 1 else [])
 
 
 def _claims(source: str, protocol: str, systems: dict[str, list[Result]]) -> list[Comparison]:
     rows = []
-    for claim in CLAIMS:
-        pairs = claim.pairs(systems)
+    for claim, reading in itertools.product(CLAIMS, READINGS):
+        pairs = [pair for pair in claim.pairs(systems) if reading_of(pair[0]) == reading]
         if not pairs or (claim.measure != "der" and protocol != next(iter(systems[pairs[0][0]][0].scores))):
             continue  # epochs are the same by every protocol
         rows += [_compare(source, protocol, systems, claim.text, claim.measure, pair) for pair in pairs]
@@ -225,7 +255,8 @@ def _compare(
     weights = _per_recording(systems[pairs[0][0]], protocol, measure)[1]
     difference = mean_difference(values, weights)
     second = np.mean([pair[1] for pair in values], axis=0).sum() / weights.sum() if weights.sum() else 0.0
-    known = measure == "der" and all(name in PAPER for pair in pairs for name in pair)
+    rows = [(paper_row(one), paper_row(two)) for one, two in pairs]
+    known = measure == "der" and claim != LETTER and all(row is not None for pair in rows for row in pair)
     return Comparison(
         num_spk_source=source,
         protocol=protocol if measure == "der" else "",
@@ -235,8 +266,8 @@ def _compare(
         second=pairs[0][1] if len(pairs) == 1 else "all pairs",
         difference=difference,
         relative=100 * difference.value / second if second > 0 else None,
-        paper=statistics.fmean(PAPER[one].der - PAPER[two].der for one, two in pairs) if known else None,
-        verdict=difference.verdict("holds", "does not hold") if claim else difference.verdict("below", "above"),
+        paper=statistics.fmean(one.der - two.der for one, two in rows) if known else None,
+        verdict=difference.verdict(*(("holds", "does not hold") if claim not in ("", LETTER) else ("below", "above"))),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from paper.runs import Result, caption, tsv
-from paper.summary import REFERENCES, Comparison, Summary
+from paper.summary import LETTER, REFERENCES, Comparison, Summary, reference_of
 from ssdiar.scoring.bootstrap import CONFIDENCE, RESAMPLES
 
 
@@ -44,6 +44,7 @@ def _markdown(set_name: str, summary: Summary) -> str:
         lines += ["", f"## Speaker count: {source}", "", about, "", *_der_table(summary, source, headline)]
         for title, table in (
             (f"Differences, {headline}", _reference_table(summary, source, headline)),
+            (f"What the letter costs, {headline}", _letter_table(summary, source, headline)),
             (f"The paper's rankings, {headline}", _claim_table(summary, source, headline)),
         ):
             if table:
@@ -80,24 +81,36 @@ def _reference_table(summary: Summary, source: str, headline: str) -> list[str]:
         for row in summary.comparisons
         if (row.num_spk_source, row.protocol, row.claim) == (source, headline, "")
     }
-    references = [name for name in REFERENCES if any(second == name for _, second in found)]
+    systems = summary.groups[source]
+    references = [name for name in REFERENCES if any(second.startswith(name) for _, second in found)]
     head = ["System"]
     for name in references:
         head += [f"minus {name}, points", "relative %", "paper, points"]
     rows = []
-    for system in summary.groups[source] if references else ():
+    for system in systems if references else ():
         cells = [system]
         for name in references:
-            row = found.get((system, name))
+            row = found.get((system, reference_of(system, name, systems)))
             cells += ["", "", ""] if row is None else [_interval(row), _text(row.relative, 1), _text(row.paper)]
         rows.append(cells)
     return _table(head, rows, 1) if rows else []
 
 
+def _letter_table(summary: Summary, source: str, headline: str) -> list[str]:
+    found = [
+        row
+        for row in summary.comparisons
+        if (row.num_spk_source, row.protocol, row.claim) == (source, headline, LETTER)
+    ]
+    names = ["mean of these" if row.first == "all pairs" else row.second for row in found]
+    rows = [[name, _interval(row), _text(row.relative, 1), row.verdict] for name, row in zip(names, found, strict=True)]
+    return _table(["Row", "literal minus robust, points", "relative %", "Literal is"], rows, 1) if rows else []
+
+
 def _claim_table(summary: Summary, source: str, headline: str) -> list[str]:
     rows = []
     for row in summary.comparisons:
-        if row.claim and row.num_spk_source == source and row.protocol in (headline, ""):
+        if row.claim not in ("", LETTER) and row.num_spk_source == source and row.protocol in (headline, ""):
             mean = row.first == "all pairs"
             pair = "mean of these" if mean else f"{row.first} minus {row.second}"
             unit = "points" if row.measure == "der" else row.measure

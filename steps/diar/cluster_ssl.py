@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import stage
-from ssdiar.clustering.config import read_system
+from ssdiar.clustering.config import name_of, read_system
 from ssdiar.clustering.recording import Recording, fold_backgrounds
 from ssdiar.errors import InputError
 from ssdiar.io.ark import XVectors
@@ -54,7 +54,8 @@ def _parse() -> argparse.Namespace:
     plan.add_argument("--system", type=Path, required=True, help="a file of conf/systems")
     plan.add_argument("--num-spk", type=_num_spk, default="2", help="oracle, estimate, or a number")
     plan.add_argument("--threshold", type=stage.number(-1, 1), help="AHC similarity that gives the number of speakers")
-    plan.add_argument("--system-options", default="", help="name=value ..., put over what the system's file says")
+    plan.add_argument("--reading", type=Path, help="a file of conf/readings, put over what the system's file says")
+    plan.add_argument("--system-options", default="", help="name=value ..., put over both")
     plan.add_argument("--reco2num-spk", type=Path, help="reference counts, for --num-spk oracle")
     plan.add_argument("--segmentation", type=Path, help="folder with <recording>.npz of detect_speech.sh")
     plan.add_argument("--seed", type=stage.whole_number(0), default=0)
@@ -82,10 +83,10 @@ def _num_spk(text: str) -> str:
 def _plan(options: argparse.Namespace) -> None:
     if options.out_dir.exists() and options.out_dir.resolve() == options.xvector_dir.resolve():
         raise InputError("is input and output at once", path=options.out_dir, expected="another output directory")
-    config = read_system(options.system, options.system_options.split())
+    config = read_system(options.system, options.system_options.split(), options.reading)
     check(options.xvector_dir, *(path.name for path in options.xvector_dir.glob("xvector.*")), *_TABLES)
     tables = [options.xvector_dir / name for name in _TABLES]
-    inputs = marks([*tables, options.system, *filter(None, [options.reco2num_spk])])
+    inputs = marks([*tables, options.system, *filter(None, [options.reading, options.reco2num_spk])])
     pieces, xvectors = _read_input(options.xvector_dir)
     read_meta(options.xvector_dir)  # needed at the end: a damaged one is told of before there is any work
     counts = _speaker_counts(options, pieces)
@@ -97,7 +98,8 @@ def _plan(options: argparse.Namespace) -> None:
     settings = {
         "xvector_dir": str(options.xvector_dir.absolute()),
         "system_file": str(options.system.absolute()),
-        "system": options.system.stem,
+        "system": name_of(options.system, options.reading),
+        "reading_file": str(options.reading.absolute()) if options.reading else None,
         "system_options": options.system_options.split(),
         "num_spk": counts,
         "threshold": options.threshold,
@@ -113,7 +115,7 @@ def _plan(options: argparse.Namespace) -> None:
         background = backgrounds.get(reco)
         fingerprints[reco] = fingerprint(
             _FORMAT,
-            [dataclasses.asdict(config), options.system.stem],
+            [dataclasses.asdict(config), settings["system"]],
             [counts[reco], options.threshold, options.seed],
             [(piece.id, piece.start, piece.end) for piece in pieces[reco]],
             vectors[reco].tobytes(),
@@ -188,7 +190,7 @@ def _run(options: argparse.Namespace) -> None:
 
     work = WorkDir(options.out_dir)
     settings = work.load()
-    config = read_system(settings["system_file"], settings["system_options"])
+    config = _config(settings)
     pieces, xvectors = _read_input(Path(settings["xvector_dir"]))
     backgrounds = {}
     if config.prepare.needs_fold:
@@ -228,6 +230,10 @@ def _run(options: argparse.Namespace) -> None:
             _LOG.warning("WARNING: %s: %s", reco, history["fallback"])
 
 
+def _config(settings: dict[str, Any]) -> SystemConfig:
+    return read_system(settings["system_file"], settings["system_options"], settings["reading_file"])
+
+
 def _warm_up(xvectors: XVectors, pieces: list[Segment], config: SystemConfig) -> None:
     """Have TensorFlow ready before the first recording."""
     from ssdiar.clustering.ssl import warm_up
@@ -261,7 +267,7 @@ def _gather(options: argparse.Namespace) -> None:
     meta.setdefault("speech_source", "as given")
     meta["system"] = settings["system"]
     meta |= {name: settings[name] for name in ("num_spk_source", "seed")}
-    meta["system_options"] = dataclasses.asdict(read_system(settings["system_file"], settings["system_options"]))
+    meta["system_options"] = dataclasses.asdict(_config(settings))
     write_meta(out_dir, meta)
     publish_text(out_dir / "labels", "".join(lines))
     work.complete("labels", "meta.json")

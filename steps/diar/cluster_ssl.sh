@@ -10,6 +10,7 @@
 
 # Begin configuration section.
 system=conformer_finch_ahc_contrastive
+reading=robust
 system_options=
 num_spk=2
 threshold=
@@ -30,7 +31,8 @@ help_message="Usage: $0 [options] <xvector-dir> <out-dir>
  e.g.: $0 --system xvector_ahc --num-spk 2 exp/mini/xvectors_campplus exp/mini/xvector_ahc
   --system <name|$system>
                                      # conf/systems/<name>.yaml, or the path of such a file
-  --system-options <\"name=value ..\"> # put over what that file says, as in \"stop.threshold=0.3 encoder.heads=4\"
+  --reading <robust|literal>         # of the paper: as that file says (default), or to the letter (conf/readings)
+  --system-options <\"name=value ..\"> # put over what these files say, as in \"stop.threshold=0.3 encoder.heads=4\"
   --num-spk <n|estimate|oracle>      # speakers per recording (default 2); estimate: from its x-vectors;
                                      # oracle: from --reco2num-spk
   --reco2num-spk <file>              # <recording> <number> of the reference, for --num-spk oracle only
@@ -71,6 +73,7 @@ PATH=$utils:$PATH
 system_file=$system
 [[ $system == *.yaml ]] || system_file=$here/../../conf/systems/$system.yaml
 more=()
+if [ "$reading" != robust ]; then more+=(--reading "$here/../../conf/readings/$reading.yaml"); fi
 if [ -n "$reco2num_spk" ]; then more+=(--reco2num-spk "$reco2num_spk"); fi
 if [ -n "$segmentation" ]; then more+=(--segmentation "$segmentation"); fi
 if [ -n "$threshold" ]; then more+=(--threshold "$threshold"); fi

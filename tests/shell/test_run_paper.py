@@ -131,7 +131,7 @@ def test_a_failing_run_is_shown_and_not_counted(work):
 def leave_results(plan):
     """Complete the planned runs by hand: a DER that the options give, one outer iteration more with FINCH."""
     for line in plan.splitlines():
-        folder, stamp, _, seed, system, changes = line.split("\t")
+        folder, stamp, _, seed, system, _, changes = line.split("\t")
         folder, options = Path(folder), dict(change.split("=") for change in changes.split())
         (folder / "score").mkdir(parents=True)
         (folder / "history").mkdir()

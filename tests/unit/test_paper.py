@@ -16,6 +16,7 @@ from ssdiar.scoring.score_file import Rates, Score
 
 REPO = Path(__file__).resolve().parents[2]
 SYSTEMS = REPO / "conf" / "systems"
+LITERAL = REPO / "conf" / "readings" / "literal.yaml"
 
 
 def made_score(errors, scored=100.0, protocol="forgiving"):
@@ -32,7 +33,7 @@ def made_history(chain=(), first=20, losses=(1.0, 0.5)):
     return {"first_clusters": first, "iterations": steps} if chain else {}
 
 
-def made_result(system, errors, seed=0, source="oracle", histories=None, changes=()):
+def made_result(system, errors, seed=0, source="oracle", histories=None, changes=(), reading=None):
     method = {"xvector_ahc": "ahc", "nmesc": "nmesc"}.get(system, "ssl")
     meta = {
         "num_spk_source": source,
@@ -40,7 +41,7 @@ def made_result(system, errors, seed=0, source="oracle", histories=None, changes
         "xvector_model": "made",
         "system_options": {"method": method},
     }
-    run = Run(SYSTEMS / f"{system}.yaml", "oracle", seed, changes)
+    run = Run(SYSTEMS / f"{system}.yaml", "oracle", seed, changes, reading)
     score = made_score(errors)
     return Result(run, meta, {"forgiving": score}, histories or {reco: {} for reco in score.recordings})
 
@@ -125,6 +126,29 @@ class TestRankings:
         assert found["FINCH below AHC", "all pairs"].difference.value == pytest.approx(-4)
         assert found["contrastive below triplet", "conformer_ahc_contrastive"].verdict == "does not hold"
         assert not any(claim == "conformer below DNN" for claim, _ in found)
+
+    def test_readings_are_compared_row_by_row_and_ranked_apart(self):
+        spread = np.arange(12) % 3
+        results = [
+            made_result("conformer_ahc_triplet", 10 + spread),
+            made_result("conformer_finch_ahc_triplet", 8 + spread),
+            made_result("conformer_ahc_triplet", 30 + spread, reading=LITERAL),
+            made_result("conformer_finch_ahc_triplet", 20 + spread, reading=LITERAL),
+        ]
+        summary = Summary("made", results)
+        found = {(row.claim, row.first, row.second): row for row in summary.comparisons}
+        costs = {first: row.difference.value for (claim, first, _), row in found.items() if claim == "to the letter"}
+        assert costs == pytest.approx(
+            {"conformer_ahc_triplet_literal": 20, "conformer_finch_ahc_triplet_literal": 12, "all pairs": 16}
+        )
+        rank = [(first, second) for claim, first, second in found if claim == "FINCH below AHC"]
+        assert rank == [
+            ("conformer_finch_ahc_triplet", "conformer_ahc_triplet"),
+            ("conformer_finch_ahc_triplet_literal", "conformer_ahc_triplet_literal"),
+        ]
+        assert {row.paper_der for row in summary.rows} == {14.15, 12.38}
+        text = make_tables("made", results)["table.md"]
+        assert "| conformer_ahc_triplet | +20.00 [+20.00, +20.00] |" in text and "What the letter costs" in text
 
     def test_epochs_and_iterations(self):
         def histories(chain):
@@ -213,6 +237,17 @@ class TestRuns:
         ]
         assert len(runs) == 10
 
+    def test_what_the_paper_trains_has_two_readings(self):
+        systems = [SYSTEMS / f"{name}.yaml" for name in ("xvector_ahc", "dnn_ahc_triplet", "baseline2")]
+        literal = SYSTEMS.parent / "readings/literal.yaml"
+        both = make_runs(systems, ["oracle"], [0], [None, literal])
+        assert [run.name for run in both] == ["xvector_ahc", "dnn_ahc_triplet", "baseline2", "dnn_ahc_triplet_literal"]
+        alone = make_runs(systems, ["oracle"], [0], [literal], ["train.max_epochs=3"])
+        assert [run.name for run in alone] == ["xvector_ahc", "dnn_ahc_triplet_literal", "baseline2"]
+        config = alone[1].config()
+        assert (config.train.max_epochs, config.encoder.relu_last, config.stop.loss) == (3, True, "new_labels")
+        assert "literal/train.max_epochs_3" in str(alone[1].folder(Path("x")))
+
     def test_two_files_of_one_name(self, tmp_path):
         (tmp_path / "nmesc.yaml").write_text((SYSTEMS / "nmesc.yaml").read_text())
         with pytest.raises(InputError, match="two systems have one name"):
@@ -223,8 +258,8 @@ class TestRuns:
         run = Run(SYSTEMS / "nmesc.yaml", "estimate", 0)
         experiment = Experiment(tmp_path / "out", inputs, ("forgiving",), (run,))
         (line,) = experiment.plan_lines()
-        folder, stamp, count, seed, system, changes = line.split("\t")
-        assert (count, seed, system, changes) == ("estimate", "0", str(SYSTEMS / "nmesc.yaml"), "")
+        folder, stamp, count, seed, *rest = line.split("\t")
+        assert (count, seed, *rest) == ("estimate", "0", str(SYSTEMS / "nmesc.yaml"), "robust", "")
         assert Path(folder) == tmp_path / "out/nmesc/estimate/seed0"
         (Path(folder) / "score").mkdir(parents=True)
         for name in ("labels", "rttm", "meta.json", "score/forgiving.json"):

@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 
 from ssdiar.clustering.config import Encoder, Loss, Training, read_system
+from ssdiar.clustering.losses import loss_of_labels
 from ssdiar.clustering.pairs import Draw, Sampler
 from ssdiar.clustering.recording import Recording
 from ssdiar.clustering.ssl import warm_up
 from ssdiar.clustering.systems import cluster_recording
 from ssdiar.clustering.vectors import Moments, length_normalise, principal_axes
+from ssdiar.errors import InputError
 
 SYSTEMS = Path(__file__).parents[2] / "conf/systems"
+LITERAL = SYSTEMS.parent / "readings/literal.yaml"
 SYSTEM = SYSTEMS / "conformer_finch_ahc_contrastive.yaml"
 TRAINED = sorted(path.stem for path in SYSTEMS.glob("*.yaml") if "method: ssl" in path.read_text())
 
@@ -137,7 +140,6 @@ def test_every_network_learns_and_starts_anew(networks, calls, name):
     draw = Sampler(calls[1], Loss(pairs=10**6), np.random.default_rng(0)).draw()
     losses = [trainer.step(vectors, draw) for _ in range(5)]
     assert losses[4] < losses[0]
-    assert trainer.loss(vectors, draw) < losses[0]
     trainer.start(vectors, whiten, np.random.default_rng(0))
     np.testing.assert_array_equal(trainer.encode(vectors), start)
     assert trainer.step(vectors, draw) == losses[0]
@@ -229,6 +231,7 @@ def test_iterating_ends_when_the_ratio_is_never_reached(calls):
         ["labels.finch_partition=last", "train.carry=all"],
         ["labels.finch_partition=closest:8", "labels.similarity=0.5"],
         ["loss.type=triplet_hinge", "loss.anchors=pairs"],
+        ["labels.decay=null", "labels.similarity=0.1"],
     ],
     ids=" ".join,
 )
@@ -246,6 +249,50 @@ def test_the_least_of_every_number_still_gives_labels(calls, name):
     config = read_system(SYSTEMS / f"{name}.yaml", least.split())
     labels = cluster_recording(Recording("reco", calls[0], num_spk=2), config).labels
     assert len(labels) == len(calls[0]) and labels.max() <= 1
+
+
+@pytest.mark.parametrize("name", [name for name in TRAINED if name != "baseline2"])
+def test_a_row_to_the_letter_runs_algorithm_one(calls, name):
+    config = read_system(SYSTEMS / f"{name}.yaml", ["train.max_epochs=20"], LITERAL)
+    assert (config.stop.loss, config.stop.rule, config.labels.decay) == ("new_labels", "and", None)
+    if config.encoder.type == "dnn":
+        assert config.encoder.relu_last and config.encoder.l2_each and config.encoder.hidden_init == "orthogonal"
+    history = cluster_recording(Recording("reco", calls[0], num_spk=2), config).history
+    assert history["iterations"], "at least one pass"
+    last = history["iterations"][-1]
+    assert last["loss_ratio"] == last["loss_ratios"]["new_labels"]
+    ended = last["clusters"] == 2 and last["loss_ratio"] <= 0.5
+    assert ended == (history["stop_reason"] == "number of clusters and loss ratio reached")
+
+
+def test_first_labels_with_the_right_number_are_trained_on_all_the_same(calls):
+    config = read_system(SYSTEMS / "conformer_ahc_contrastive.yaml", ["labels.first_similarity=-1"])
+    history = cluster_recording(Recording("reco", calls[0], num_spk=2), config).history
+    assert history["first_clusters"] == 2 and len(history["iterations"]) >= 1
+
+
+def test_the_paper_s_letter_is_not_that_of_its_baseline():
+    with pytest.raises(InputError, match=r"baseline2\.yaml: the reading literal is of the paper"):
+        read_system(SYSTEMS / "baseline2.yaml", (), LITERAL)
+
+
+@pytest.mark.parametrize("anchors", ["clusters", "pairs"])
+@pytest.mark.parametrize("kind", ["contrastive", "triplet", "triplet_hinge"])
+def test_the_loss_of_labels_is_what_drawing_many_pairs_tends_to(networks, calls, kind, anchors):
+    latent = length_normalise(calls[0][:60, :5])
+    labels = np.repeat([0, 1, 2, 3], [33, 16, 10, 1])
+    # 60 sub-segments have 1770 pairs, which a draw of as many takes all.
+    config = Loss(type=kind, anchors=anchors, pairs=1770 if kind == "contrastive" else 300_000)
+    draw = Sampler(labels, config, np.random.default_rng(0)).draw()
+    points = latent.astype(np.float32)
+    left, right, third = points[draw.anchor], points[draw.other], draw.third
+    if kind == "contrastive":
+        each = networks.contrastive_loss(left, right, third.astype(np.float32), config.margin)
+    elif kind == "triplet":
+        each = networks.triplet_loss(left, right, points[third], config.gamma)
+    else:
+        each = networks.triplet_hinge_loss(left, right, points[third], config.margin)
+    assert loss_of_labels(latent, labels, config) == pytest.approx(float(draw.weight @ each.numpy()), rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -291,11 +338,11 @@ def test_a_job_traces_before_its_first_recording_and_never_again(networks, calls
     config = read_system(SYSTEM, ["train.learning_rate=0.00123"])  # so that no other test has made this trainer
     warm_up(24, config)
     (trainer,) = made
-    functions = [trainer._encode, trainer._step, trainer._loss]
-    assert [function.experimental_get_tracing_count() for function in functions] == [1, 1, 1]
+    functions = [trainer._encode, trainer._step]
+    assert [function.experimental_get_tracing_count() for function in functions] == [1, 1]
     for size in (120, 77, 30):
         cluster_recording(Recording("reco", calls[0][:size], num_spk=2), config)
-    assert [function.experimental_get_tracing_count() for function in functions] == [1, 1, 1] and len(made) == 1
+    assert [function.experimental_get_tracing_count() for function in functions] == [1, 1] and len(made) == 1
 
 
 def test_adam_takes_the_steps_of_keras(networks):

@@ -86,21 +86,31 @@ _Loader.add_implicit_resolver(
 )
 
 
-def read_config(cls: type[T], path: str | Path, changes: Sequence[str] = ()) -> T:
+def read_config(cls: type[T], path: str | Path, changes: Sequence[str] = (), over: str | Path | None = None) -> T:
     """Read a YAML mapping into the dataclass ``cls``; nested dataclasses are nested mappings.
 
     Args:
         cls: The dataclass.
         path: The file.
-        changes: ``key=value`` or ``outer.key=value``, put over what the file says; values as in YAML.
+        changes: ``key=value`` or ``outer.key=value``, put over what the files say; values as in YAML.
+        over: Another file, a part of such a mapping that is put over the first.
 
     Raises:
         InputError: No such file, no YAML, or a key that is unknown, missing, of the wrong type or out of its range,
             named with its place.
     """
     path = Path(path)
+    values = _load(path)
+    if over is not None:
+        values = _merged(values, _load(Path(over)))
+    for change in changes:
+        values = _changed(values, change)
+    return _build(cls, values, path, "")
+
+
+def _load(path: Path) -> Any:
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        return yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
         names = " ".join(sorted(other.stem for other in path.parent.glob("*.yaml"))) or "nothing"
         raise InputError("no such file", path=path, expected=f"one of that folder ({names})") from None
@@ -108,9 +118,6 @@ def read_config(cls: type[T], path: str | Path, changes: Sequence[str] = ()) -> 
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None)
         raise InputError("not YAML", path=path, line=None if mark is None else mark.line + 1, got=problem) from None
-    for change in changes:
-        values = _changed(values, change)
-    return _build(cls, values, path, "")
 
 
 def _changed(values: Any, change: str) -> Any:

@@ -21,8 +21,8 @@ class Dendrogram:
 
     Args:
         vectors: (S, D), S at least 1.
-        linkage: ``average``: the mean of 1 - cosine over all pairs (the paper's); ``ward``, ``complete`` and
-            ``single`` as in the library. From clusters on, these three compare the clusters' mean vectors.
+        linkage: ``average``: the mean of 1 - cosine over all pairs (the paper's); ``ward`` as in the library, which
+            compares the clusters' mean vectors where it starts from clusters.
         start: (S,) labels from 0, every number in use, of clusters that nothing takes apart; by default every vector is
             alone.
         most: With more clusters (or vectors) than this to start from, FINCH merges them first: its finest partition of

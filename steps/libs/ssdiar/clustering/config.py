@@ -1,8 +1,9 @@
 """What a clustering system is: one file of conf/systems, read into one frozen dataclass.
 
-Defaults are the readings of the paper that the recipe recommends where the paper is silent; a yaml says what its
-system changes. "Paper" below is "Enhanced Self-Supervised Speaker Diarization Framework with Conformer and Hybrid
-Clustering", [18] its baseline (Singh & Ganapathy, Interspeech 2020).
+Defaults are the readings of the paper that the recipe recommends; a yaml says what its system changes, and
+conf/readings/literal.yaml what the paper says where the recommended readings depart from it. "Paper" below is "Enhanced
+Self-Supervised Speaker Diarization Framework with Conformer and Hybrid Clustering", [18] its baseline (Singh &
+Ganapathy, Interspeech 2020).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from ssdiar.config import Matching, Range, read_config
+from ssdiar.errors import InputError
 
 Share = Annotated[float, Range(0, 1)]
 Cosine = Annotated[float, Range(-1, 1)]
@@ -113,9 +115,9 @@ class Labels:
         linkage: Of AHC; the affinity is cosine.
         start: What AHC starts from: ``singletons``, or the ``previous`` clusters.
         decay: AHC leaves at most this share of the clusters before it, never fewer than the target number of speakers;
-            0 goes to that number at once.
-        similarity: If given, AHC also merges while two clusters have a mean cosine above this (0.5 is the cosine at
-            which a margin of 1 stops pushing).
+            0 goes to that number at once. null: there is no such schedule, and ``similarity`` alone stops AHC.
+        similarity: If given, AHC also merges while two clusters have a mean cosine above this (0.1: the stopping value
+            of [18]; 0.5: the cosine at which a margin of 1 stops pushing).
         ahc_most: AHC starts from at most so many sub-segments, since it compares all pairs. A longer recording goes
             through FINCH first, every time: AHC starts from its finest partition of at most so many clusters.
     """
@@ -125,9 +127,9 @@ class Labels:
         Annotated[int, Range(0)] | Literal["last"] | Annotated[str, Matching("closest:[1-9][0-9]{0,8}", "closest:N")]
     ) = 0
     first_similarity: Cosine = 0.1
-    linkage: Literal["average", "ward", "complete", "single"] = "average"
+    linkage: Literal["average", "ward"] = "average"
     start: Literal["singletons", "previous"] = "singletons"
-    decay: Share = 0.5
+    decay: Share | None = 0.5
     similarity: Cosine | None = None
     ahc_most: Annotated[int, Range(2)] = 10000
 
@@ -184,11 +186,11 @@ class Stop:
 
     Attributes:
         threshold: The paper's: the loss must fall to this share of what it was.
-        loss: What that ratio is of. ``iteration``: the loss at the end of an outer iteration to that at its start;
-            training ends as soon as it falls to the threshold ("the loss in each iteration remains below the
+        loss: What that ratio is of. ``iteration``: the training loss at the end of an outer iteration to that at its
+            start; training ends as soon as it falls to the threshold ("the loss in each iteration remains below the
             threshold", and the inner stop of [18]). ``new_labels``: the loss of the new labels to that of C^0
-            (Algorithm 1 to the letter), ``prev_labels``: the loss of the labels before them to that of C^0; with these
-            training ends by patience.
+            (Algorithm 1 to the letter), ``prev_labels``: the loss of the labels before them to that of C^0; both are
+            over all pairs (:mod:`ssdiar.clustering.losses`), and with these training ends by patience.
         rule: Iterating ends when there are num_spk clusters ``and`` the ratio is reached, when one ``or`` the other is,
             or when there are num_spk ``clusters``.
         max_iterations: At most so many outer iterations; then AHC to the target number ends it.
@@ -264,10 +266,24 @@ class SystemConfig:
     count: Count = field(default_factory=Count)
 
 
-def read_system(path: str | Path, changes: Sequence[str] = ()) -> SystemConfig:
-    """Read a system's yaml, with ``changes`` such as ``stop.threshold=0.3`` put over it.
+def read_system(path: str | Path, changes: Sequence[str] = (), reading: str | Path | None = None) -> SystemConfig:
+    """Read a system's yaml.
+
+    Args:
+        path: A file of conf/systems.
+        changes: Options put over it, such as ``stop.threshold=0.3``.
+        reading: A file of conf/readings, another reading of the paper; put over the system before ``changes``.
 
     Raises:
-        InputError: As of :func:`ssdiar.config.read_config`.
+        InputError: As :func:`ssdiar.config.read_config` says, or a reading of the paper for another paper's system.
     """
-    return read_config(SystemConfig, path, changes)
+    config = read_config(SystemConfig, path, changes, reading)
+    if reading is not None and config.encoder.type == "baseline2":
+        hint = "Give it --reading robust."
+        raise InputError(f"the reading {Path(reading).stem} is of the paper, not of [18]", path=path, hint=hint)
+    return config
+
+
+def name_of(path: str | Path, reading: str | Path | None = None) -> str:
+    """Return what results of a system are called: its file's name, and the reading's if it is given one."""
+    return Path(path).stem if reading is None else f"{Path(path).stem}_{Path(reading).stem}"

@@ -354,7 +354,6 @@ class Trainer:
         target = [matrix, tf.TensorSpec((None, encoder.dimension), tf.float32)]
         self._encode = tf.function(self.network.call, input_signature=[matrix], autograph=False)
         self._step = tf.function(self._train_step, input_signature=comparison, autograph=False)
-        self._loss = tf.function(self._evaluate, input_signature=comparison, autograph=False)
         self._fit = tf.function(self._fit_step, input_signature=target, autograph=False)
 
     def start(self, vectors: np.ndarray, whiten: np.ndarray, rng: np.random.Generator) -> None:
@@ -380,10 +379,6 @@ class Trainer:
     def step(self, vectors: np.ndarray, draw: Draw) -> float:
         """Take one step of Adam on a draw; return the loss before it."""
         return float(self._step(vectors, draw.anchor, draw.other, draw.third, draw.weight))
-
-    def loss(self, vectors: np.ndarray, draw: Draw) -> float:
-        """Return the loss of a draw."""
-        return float(self._loss(vectors.astype(np.float32), draw.anchor, draw.other, draw.third, draw.weight))
 
     def weights(self) -> list[np.ndarray]:
         """Return a copy of the network's weights."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from ssdiar.clustering.ahc import Dendrogram
 from ssdiar.clustering.finch import finch
+from ssdiar.clustering.losses import loss_of_labels
 from ssdiar.clustering.pairs import Sampler
 from ssdiar.clustering.recording import Clustering, Prepared
 from ssdiar.clustering.vectors import relabel_by_time
@@ -38,16 +39,15 @@ def warm_up(dimension: int, config: SystemConfig) -> None:
     trainer.start(vectors, np.eye(dimension), rng)
     draw = Sampler(np.array([0, 0, 1, 1]), config.loss, rng).draw()
     trainer.encode(vectors)
-    trainer.loss(vectors, draw)
     trainer.step(vectors, draw)
 
 
 def cluster_ssl(prepared: Prepared, num_spk: int, config: SystemConfig, rng: np.random.Generator) -> Clustering:
     """Cluster a prepared recording into at most ``num_spk`` speakers by Algorithm 1.
 
-    The comments are the lines of Algorithm 1, as the paper numbers them. Where there is nothing to learn from (hardly
-    any sub-segments, or first labels with no two clusters or no two sub-segments in one), AHC of Y^0 is the result and
-    ``history["fallback"]`` says why.
+    The comments are the lines of Algorithm 1, as the paper numbers them. There is at least one pass, also where C^0 has
+    N_c* clusters already. Where there is nothing to learn from (hardly any sub-segments, or first labels with no two
+    clusters or no two sub-segments in one), AHC of Y^0 is the result and ``history["fallback"]`` says why.
     """
     vectors = prepared.vectors.astype(np.float32)  # 1: X
     trainer = _trainer(vectors.shape[1], config.encoder, config.loss, config.train)
@@ -55,11 +55,11 @@ def cluster_ssl(prepared: Prepared, num_spk: int, config: SystemConfig, rng: np.
     first_latent = latent = trainer.encode(vectors)  # 11: Y^0
     labels, history = _first_labels(latent, num_spk, config.labels)  # 12: C^0 <- FINCH(Y^0)
     sampler = Sampler(labels, config.loss, rng)
-    if labels.max() + 1 <= num_spk or not sampler.has_both_kinds:
+    if not sampler.has_both_kinds:
         history["fallback"] = f"first labels have {labels.max() + 1} clusters, nothing to learn; AHC of Y^0 instead"
         history["stop_reason"] = "fallback"
         return Clustering(_ahc(latent, config.labels).cut(num_spk), history, (first_latent, latent))
-    first_weights, first_loss = trainer.weights(), trainer.loss(vectors, sampler.draw())  # 13: L^0
+    first_weights, first_loss = trainer.weights(), loss_of_labels(latent, labels, config.loss)  # 13: L^0
     history |= {"first_loss": round(first_loss, 6), "iterations": []}
     for number in range(1, config.stop.max_iterations + 1):  # 1) Repeat, a) i <- i + 1
         started = time.monotonic()
@@ -68,10 +68,10 @@ def cluster_ssl(prepared: Prepared, num_spk: int, config: SystemConfig, rng: np.
         losses = _train(trainer, vectors, sampler, config)  # b) theta^i from theta^(i-1) by L^(i-1)
         latent = trainer.encode(vectors)  # c) Y^i <- theta^i(X)
         tree = _ahc(latent, config.labels, labels)
-        prev_loss = trainer.loss(vectors, sampler.draw())  # e) L^i where it is read as the loss of C^(i-1)
+        prev_loss = loss_of_labels(latent, labels, config.loss)  # e) L^i where it is read as the loss of C^(i-1)
         labels = tree.cut(_next_number(tree, int(labels.max()) + 1, num_spk, config.labels))  # d) C^i <- AHC(Y^i)
         sampler = Sampler(labels, config.loss, rng)
-        new_loss = trainer.loss(vectors, sampler.draw()) if sampler.has_both_kinds else 0.0  # e) L^i
+        new_loss = loss_of_labels(latent, labels, config.loss) if sampler.has_both_kinds else 0.0  # e) L^i
         ratios = {
             "iteration": _ratio(losses[-1], losses[0]),
             "new_labels": _ratio(new_loss, first_loss),
@@ -131,8 +131,10 @@ def _partition(choice: int | str, sizes: list[int]) -> int:
 
 
 def _next_number(tree: Dendrogram, clusters: int, num_spk: int, config: Labels) -> int:
-    """Return how many clusters the next labels have: fewer than ``clusters``, never below ``num_spk``."""
-    number = min(int(np.ceil(config.decay * clusters)), clusters - 1)
+    """Return how many clusters the next labels have, of ``clusters`` before; never below ``num_spk``."""
+    number = tree.leaves
+    if config.decay is not None:
+        number = min(int(np.ceil(config.decay * clusters)), clusters - 1)
     if config.similarity is not None:
         number = min(number, tree.clusters_at(config.similarity))
     return max(num_spk, number)
