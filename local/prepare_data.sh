@@ -94,7 +94,7 @@ if [ "$simulated" != 0 ]; then
   tmpdir=$(mktemp -d "$cache/.calls.XXXXXX")
   trap 'rm -rf "$tmpdir"' EXIT
   "$python" "$here/simulate_calls.py" --verbose "$verbose" --num-calls "$num_calls" --duration 120 --seed "$seed" \
-    --max-speech 150 --pairs "$here/mini_pairs.txt" "$cache/prompts" "$tmpdir/calls"
+    --max-speech 150 --repeat true --pairs "$here/mini_pairs.txt" "$cache/prompts" "$tmpdir/calls"
   calls=(--calls "$tmpdir/calls")
 fi
 "$python" "$here/make_mini.py" --verbose "$verbose" --made-with "$(made_with "$simulated")" ${calls[@]+"${calls[@]}"} \

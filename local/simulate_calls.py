@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Simulate two-party telephone calls from real voices, with an exact reference of who speaks when.
+"""Simulate telephone recordings of one or more speakers from real voices, with an exact reference of who speaks when.
 
 Input: a folder with one sub-folder per voice, each holding that person's recordings at any sample rate: wav, flac, ogg,
 mp3, aiff, sph ..., and by name headerless .gsm (GSM 06.10), .ulaw, .alaw and .sln (16 bits), all 8 kHz.
@@ -7,14 +7,18 @@ Output: a data directory, wav/*.flac (8 kHz mono), wav.scp, utt2spk, spk2utt, re
 all.uem. A speaker's name in ref.rttm is the voice's folder name.
 
 Who speaks when is drawn from a model of turn taking, every distribution of which is an option (MEDIAN,SIGMA is a
-log-normal of that median and log-standard deviation), or taken from the calls of an RTTM with --turns-from. The
-defaults approximate what conversation research reports (sources: ssdiar/simulation/turns.py). What is said is cut from
-the voice's recordings at their pauses. Each side passes its own telephone line; then the two are added up.
+log-normal of that median and log-standard deviation), or taken from the recordings of an RTTM with --turns-from, each
+speaker of which gets a voice. The defaults approximate what conversation research reports (sources:
+ssdiar/simulation/turns.py). What is said is cut from the voice's recordings at their pauses, and nothing is said twice:
+a recording ends early, with a warning, when one of its voices has said everything. Each party has a telephone line of
+its own; more than --lines parties share lines, like a family. Then the lines are added up.
 
-One --seed is one corpus: the same voices, options and seed give the same bytes, and each call depends on the seed, its
-own id and its own voices alone.
+One --seed is one corpus: the same voices, options and seed give the same bytes, and each recording depends on the seed,
+its own id and its own voices alone.
 
-Example: simulate_calls.py --num-calls 20 --duration 180 --codec gsm voices data/sim
+Examples: simulate_calls.py --num-calls 20 --duration 180 --codec gsm voices data/sim
+          simulate_calls.py --num-calls 100 --num-spk 1-8 --duration 20-3600 voices data/count
+          simulate_calls.py --turns-from meetings.rttm --same-person "ann_home,ann_work" voices data/meetings
 """
 
 from __future__ import annotations
@@ -22,21 +26,39 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"))
 
 import stage
 from ssdiar.errors import InputError
-from ssdiar.io.rttm import read_rttm
+from ssdiar.io.rttm import Turn, read_rttm
 from ssdiar.io.tables import check_id
+from ssdiar.simulation.casting import assign_voices, read_casts, read_persons
 from ssdiar.simulation.channel import CODECS, Channel
-from ssdiar.simulation.corpus import CorpusWriter, assign_pairs, generator, read_pairs, simulate_call
-from ssdiar.simulation.turns import Spurt, TurnTaking, spurts_from_turns
+from ssdiar.simulation.corpus import Call, CorpusWriter, generator, simulate_call
+from ssdiar.simulation.planning import Plan, plan_by_model, plan_by_turns, usable_sources
+from ssdiar.simulation.turns import TurnTaking
 from ssdiar.simulation.voices import RATE, Voice, list_voices, load_voice
 
 LOG = logging.getLogger(__name__)
+
+
+def spans(convert: Callable[[str], float]) -> Callable[[str], list[tuple[float, float]]]:
+    """Return a converter of an option's numbers and ranges, ``30,60,120-3600``, to (first, last) of each."""
+
+    def convert_all(text: str) -> list[tuple[float, float]]:
+        found = []
+        for item in text.split(","):
+            first, _, last = item.partition("-")
+            found.append((convert(first), convert(last or first)))
+            if found[-1][0] > found[-1][1]:
+                raise argparse.ArgumentTypeError(f"expected the smaller number first, got {item}")
+        return found
+
+    return convert_all
 
 
 def two_numbers(least: float, most: float = float("inf"), ordered: bool = True) -> Callable[[str], tuple[float, float]]:
@@ -76,15 +98,31 @@ def get_parser() -> stage.Parser:
     parser.add_argument("voices_dir", metavar="<voices-dir>", type=Path)
     parser.add_argument("out_dir", metavar="<out-data-dir>", type=Path)
     add = parser.add_argument
-    add("--num-calls", type=stage.whole_number(1), help="calls to make; 10, or with --turns-from as many as it has")
-    add("--duration", type=stage.number(5, 36000), help="seconds; 180, or with --turns-from as long as the call there")
-    add("--pairs", type=Path, help="file of '<call> <voice> <voice>' lines, used in turn; default: all voices evenly")
-    add("--prefix", type=call_prefix, default="sim", help="calls are called PREFIX-0001 and so on (sim)")
+    text = "recordings to make; 10, or with --turns-from as many as it has"
+    add("--num-calls", type=stage.whole_number(1), help=text)
+    text = (
+        "speakers of a recording: a number, or a list or range (1-8) that each draws from; 2, or with --turns-from all "
+        "that a recording there has, otherwise those who speak most"
+    )
+    add("--num-spk", type=spans(stage.whole_number(1)), metavar="N", help=text)
+    text = (
+        "length, seconds: a number, or a list or range (20-3600) that each draws from, ranges evenly in the logarithm; "
+        "180, or with --turns-from as long as the recording there, at most"
+    )
+    add("--duration", type=spans(stage.number(5, 36000)), metavar="SECONDS", help=text)
+    text = "file of '<recording> <voice> ...' lines, a voice per speaker, used in turn; default: all voices evenly"
+    add("--pairs", type=Path, help=text)
+    text = "voices that are one person and never meet: groups separated by spaces, voices in them by commas"
+    add("--same-person", default="", metavar="'A,B C,D'", help=text)
+    add("--prefix", type=call_prefix, default="sim", help="recordings are called PREFIX-0001 and so on (sim)")
     add("--seed", type=stage.whole_number(0), default=0, help="(0)")
     add("--format", choices=("flac", "wav"), default="flac", help="of the audio (flac)")
     add("--overwrite", type=stage.boolean, default=False, metavar="true|false", help="replace the output (false)")
     add("--min-speech", type=stage.number(1), default=20.0, help="least speech of a voice, seconds (20)")
-    add("--max-speech", type=stage.number(1), default=300.0, help="no more of a voice is read, seconds (300)")
+    text = "no more of a voice is read, seconds (300, or as long as the longest recording may be)"
+    add("--max-speech", type=stage.number(1), help=text)
+    text = "a voice that has said everything says it again, instead of the recording ending there (false)"
+    add("--repeat", type=stage.boolean, default=False, metavar="true|false", help=text)
     _add_turn_options(parser)
     _add_channel_options(parser)
     return parser
@@ -93,7 +131,7 @@ def get_parser() -> stage.Parser:
 def _add_turn_options(parser: stage.Parser) -> None:
     default, add = TurnTaking(), parser.add_argument_group("turn taking").add_argument
     shape, positive = two_numbers(0, 60, ordered=False), stage.number(0, 60)
-    add("--turns-from", type=Path, metavar="RTTM", help="take the turns of these calls instead of the model's")
+    add("--turns-from", type=Path, metavar="RTTM", help="take the turns of these recordings instead of the model's")
     add("--spurt", type=shape, default=default.spurt, metavar="MEDIAN,SIGMA", help="length of a spurt, s (1.6,0.8)")
     add("--pause", type=shape, default=default.pause, metavar="MEDIAN,SIGMA", help="before going on, s (0.6,0.5)")
     add("--hold", type=stage.number(0, 1), default=default.hold, help="probability of going on after a pause (0.3)")
@@ -101,24 +139,99 @@ def _add_turn_options(parser: stage.Parser) -> None:
     add("--transfer", type=offset, default=default.transfer, metavar="MEAN,SD", help="floor-transfer offset, s (0,0.6)")
     add("--backchannel-rate", type=positive, default=default.backchannel_rate, help="per minute of speech heard (6)")
     add("--backchannel", type=two_numbers(0.2, 5), default=default.backchannel, metavar="LO,HI", help="s (0.3,0.8)")
-    add("--dominance", type=stage.number(0, 3), default=default.dominance, help="SD of the log-ratio of lengths (0.8)")
+    text = "spread of the parties' shares of talk, standard deviation of the logarithm (0.8)"
+    add("--dominance", type=stage.number(0, 3), default=default.dominance, help=text)
+    text = "of 3 or more parties, how much likelier the one before the last is to speak next (4)"
+    add("--recency", type=stage.number(1, 1000), default=default.recency, help=text)
+    text = "of 3 or more parties, seconds for which each speaks at least, if there is time (2)"
+    add("--least-talk", type=stage.number(0, 60), default=default.least_talk, help=text)
 
 
 def _add_channel_options(parser: stage.Parser) -> None:
     default, add = Channel(), parser.add_argument_group("telephone line").add_argument
+    add("--lines", type=stage.whole_number(1), default=2, help="parties beyond this number share lines (2)")
     add("--codec", choices=tuple(CODECS), default=default.codec, help="(mulaw)")
     add("--band", type=band, default=default.band, metavar="LO,HI", help="Hz (300,3400)")
     add("--snr", type=two_numbers(-20, 100), default=default.snr, metavar="LO,HI", help="speech to noise, dB (18,32)")
-    add("--gain", type=stage.number(0, 20), default=default.gain, help="a side's level is -26 dB +- up to this (5)")
-    add("--tilt", type=stage.number(0, 12), default=default.tilt, help="up to so many dB per octave, + or - (2)")
+    add("--gain", type=stage.number(0, 20), default=default.gain, help="a line's level is -26 dB +- at most this (5)")
+    text = "parties who share a line differ from its level by at most this, dB (3)"
+    add("--party-gain", type=stage.number(0, 20), default=default.party_gain, help=text)
+    add("--tilt", type=stage.number(0, 12), default=default.tilt, help="at most so many dB per octave, + or - (2)")
 
 
-def load_voices(args: argparse.Namespace, pairs: list[tuple[str, str]], folders: dict[str, Path]) -> dict[str, Voice]:
+def plan_all(args: argparse.Namespace, people: int, casts: list[tuple[str, ...]]) -> list[Plan | None]:
+    """Return a plan of every recording to be made; None where the turns of an RTTM do not suffice.
+
+    Args:
+        args: The options.
+        people: How many there are to speak.
+        casts: The voices listed by ``--pairs``, used in turn; may be none.
+
+    Raises:
+        InputError: There are too few voices, or no recording of the RTTM can be used.
+    """
+    spans = args.num_spk or ([] if args.turns_from or casts else [(2, 2)])
+    if (needed := max((last for _, last in spans), default=1)) > people:
+        expected = f"at least {needed} sub-folders, one per voice, with audio inside"
+        raise InputError("too few voices", path=args.voices_dir, expected=expected, got=f"{people} that can meet")
+    numbers = {number for first, last in spans for number in range(first, last + 1)} or {len(cast) for cast in casts}
+    sources = source_turns(args, numbers, people) if args.turns_from else []
+    model = turn_taking(args)
+    plans = []
+    for index in range(args.num_calls or len(sources) or 10):
+        reco = f"{args.prefix}-{index + 1:04d}"
+        wanted = {len(casts[index % len(casts)])} if casts else numbers
+        if sources:
+            source = sources[index % len(sources)]
+            plans.append(plan_by_turns(reco, source, args.duration or [], wanted, args.seed))
+            if plans[-1] is None:
+                LOG.warning("WARNING: %s left out: too few speakers in its part of %s", reco, source[0])
+        else:
+            plans.append(plan_by_model(reco, model, args.duration or [(180.0, 180.0)], wanted, args.seed))
+    return plans
+
+
+def source_turns(args: argparse.Namespace, numbers: set[int], people: int) -> list[tuple[str, Sequence[Turn]]]:
+    """Return (recording, turns) of the recordings of ``--turns-from`` that can be used.
+
+    Raises:
+        InputError: None can.
+    """
+    turns: dict[str, list[Turn]] = {}
+    for turn in read_rttm(args.turns_from):
+        turns.setdefault(turn.reco, []).append(turn)
+    longest = max(last for _, last in args.duration) if args.duration else None
+    sources = usable_sources(turns, longest, numbers, people)
+    if not sources:
+        expected = f"at least {min(numbers)} speakers" if numbers else f"1 to {people} speakers"
+        raise InputError("no recording that can be used", path=args.turns_from, expected=expected)
+    return sources
+
+
+def turn_taking(args: argparse.Namespace) -> TurnTaking:
+    """Return the model that the options describe."""
+    return TurnTaking(**{field.name: getattr(args, field.name) for field in fields(TurnTaking)})
+
+
+def most_speech(args: argparse.Namespace) -> float:
+    """Return how much of a voice is read, seconds: enough for the longest recording that the options allow.
+
+    It depends on the options alone, so that a recording does not depend on how many others are made.
+    """
+    if args.max_speech:
+        return args.max_speech
+    ends = [last for _, last in args.duration or []]
+    if args.turns_from and not ends:
+        ends = [turn.end for turn in read_rttm(args.turns_from)]
+    return max([300.0, *ends])
+
+
+def load_voices(args: argparse.Namespace, names: set[str], folders: dict[str, Path]) -> dict[str, Voice]:
     """Read the voices that have a part, telling of files that cannot be read."""
-    voices = {}
-    for name in sorted({name for pair in pairs for name in pair}):
+    voices, most = {}, most_speech(args)
+    for name in sorted(names):
         rng = generator(args.seed, "voice", name)
-        voices[name], problems = load_voice(name, folders[name], rng, args.min_speech, args.max_speech)
+        voices[name], problems = load_voice(name, folders[name], rng, args.min_speech, most)
         for problem in problems:
             LOG.warning("WARNING: skipped: %s", problem)
         LOG.info("voice %s: %.0f s of speech in %d files", name, voices[name].seconds, len(voices[name].prompts))
@@ -128,56 +241,49 @@ def load_voices(args: argparse.Namespace, pairs: list[tuple[str, str]], folders:
     return voices
 
 
-def source_calls(path: Path, duration: float | None) -> list[tuple[str, list[Spurt], float]]:
-    """Return (recording, spurts, seconds) of each two-party call of an RTTM.
-
-    Raises:
-        InputError: It has no recording with two speakers.
-    """
-    turns: dict[str, list] = {}
-    for turn in read_rttm(path):
-        turns.setdefault(turn.reco, []).append(turn)
-    calls = []
-    for reco in sorted(turns):
-        spurts = spurts_from_turns(turns[reco], duration)
-        if not spurts:
-            LOG.warning("WARNING: %s: recording %s has not two speakers, skipped", path, reco)
-            continue
-        calls.append((reco, spurts, duration or max(spurt.end for spurt in spurts) + 0.5))
-    if not calls:
-        raise InputError("no recording with two speakers", path=path)
-    return calls
+def tell(plan: Plan, call: Call, repeat: bool) -> None:
+    """Log what was made, and who had nothing more to say."""
+    for voice, seconds in call.ran_out.items():
+        if repeat:
+            LOG.warning("WARNING: %s: voice %s says things again from %.0f s on", plan.reco, voice, seconds)
+        elif seconds == min(call.ran_out.values()):
+            text = "WARNING: %s ends after %.0f s of %.0f: voice %s has nothing more to say (--max-speech, --repeat)"
+            LOG.warning(text, plan.reco, seconds, plan.duration, voice)
+    names = ", ".join(sorted({turn.speaker for turn in call.turns}))
+    seconds = len(call.samples) / RATE
+    LOG.info("%s: %s; turns from %s, %d turns in %.0f s", plan.reco, names, plan.source, len(call.turns), seconds)
 
 
 def main() -> None:
     """Make the corpus."""
-    args = get_parser().parse_args()
+    parser = get_parser()
+    args = parser.parse_args()
+    if args.pairs and (args.num_spk or args.same_person):
+        parser.error("--pairs says who speaks: --num-spk and --same-person cannot be given, too")
     folders = list_voices(args.voices_dir)
-    sources = source_calls(args.turns_from, args.duration) if args.turns_from else []
-    num_calls = args.num_calls or len(sources) or 10
-    if args.pairs:
-        listed = read_pairs(args.pairs, list(folders))
-        pairs = [listed[index % len(listed)] for index in range(num_calls)]
+    persons = read_persons(args.same_person, folders)
+    casts = read_casts(args.pairs, folders) if args.pairs else []
+    plans = plan_all(args, len({persons.get(voice, voice) for voice in folders}), casts)
+    if casts:
+        chosen = [casts[index % len(casts)] for index in range(len(plans))]
     else:
-        pairs = assign_pairs(list(folders), num_calls, args.seed)
+        chosen = assign_voices(list(folders), [plan.parties if plan else 0 for plan in plans], args.seed, persons)
     corpus = CorpusWriter(args.out_dir, args.overwrite, args.format)
-    voices = load_voices(args, pairs, folders)
-    model = TurnTaking(
-        args.spurt, args.pause, args.hold, args.transfer, args.backchannel_rate, args.backchannel, args.dominance
-    )
-    channel = Channel(args.band, args.gain, args.tilt, args.snr, args.codec)
+    voices = load_voices(args, {name for cast in chosen for name in cast}, folders)
+    channel = Channel(args.band, args.gain, args.tilt, args.snr, args.codec, args.party_gain)
+    made = 0
     with corpus:
-        for index, pair in enumerate(pairs):
-            reco = f"{args.prefix}-{index + 1:04d}"
-            if sources:
-                source, plan, duration = sources[index % len(sources)]
-            else:
-                source, duration = "the model", args.duration or 180.0
-                plan = model.draw(duration, generator(args.seed, reco, "turns"))
-            call = simulate_call(reco, (voices[pair[0]], voices[pair[1]]), plan, duration, channel, args.seed)
-            corpus.add(reco, call.samples, RATE, call.turns)
-            LOG.info("%s: %s and %s, turns from %s, %d turns in %.0f s", reco, *pair, source, len(call.turns), duration)
-    LOG.info("made %d calls in %s", num_calls, args.out_dir)
+        for plan, cast in zip(plans, chosen, strict=True):
+            if plan is None:
+                continue
+            parts = [voices[name] for name in cast]
+            call = simulate_call(
+                plan.reco, parts, plan.spurts, plan.duration, channel, args.seed, args.lines, args.repeat
+            )
+            corpus.add(plan.reco, call.samples, RATE, call.turns)
+            tell(plan, call, args.repeat)
+            made += 1
+    LOG.info("made %d recordings in %s", made, args.out_dir)
 
 
 if __name__ == "__main__":

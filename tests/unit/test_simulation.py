@@ -9,8 +9,10 @@ import soundfile
 
 from ssdiar.errors import InputError
 from ssdiar.io.rttm import Turn, read_rttm, write_rttm
+from ssdiar.simulation.casting import assign_voices, read_casts, read_persons
 from ssdiar.simulation.channel import Channel, through_codec
-from ssdiar.simulation.corpus import CorpusWriter, assign_pairs, generator, simulate_call
+from ssdiar.simulation.corpus import CorpusWriter, assign_lines, generator, simulate_call
+from ssdiar.simulation.planning import draw_duration, plan_by_model, plan_by_turns
 from ssdiar.simulation.turns import SPURT_JOIN, Spurt, TurnTaking, spurts_from_turns
 from ssdiar.simulation.voices import RATE, Supply, Voice, cut_at_pauses, list_voices, load_voice, read_speech
 
@@ -50,10 +52,10 @@ def active(samples, level=-60.0):
 def test_model_keeps_its_rules_and_its_length():
     for seed in range(30):
         spurts = TurnTaking().draw(120.0, generator(seed))
-        assert spurts == sorted(spurts, key=lambda spurt: (spurt.start, spurt.side))
+        assert spurts == sorted(spurts, key=lambda spurt: (spurt.start, spurt.party))
         assert spurts[0].start >= 0.2 and max(spurt.end for spurt in spurts) < 120.0
         for side in (0, 1):
-            own = [spurt for spurt in spurts if spurt.side == side]
+            own = [spurt for spurt in spurts if spurt.party == side]
             assert all(b.start - a.end >= SPURT_JOIN for a, b in itertools.pairwise(own))
         assert all(spurt.end - spurt.start > 0.1 for spurt in spurts)
 
@@ -67,7 +69,7 @@ def test_model_figures_are_those_of_telephone_talk():
     for seed in range(40):
         grid = np.zeros((2, 18000), bool)
         for spurt in TurnTaking().draw(180.0, generator(seed)):
-            grid[spurt.side, round(spurt.start * 100) : round(spurt.end * 100)] = True
+            grid[spurt.party, round(spurt.start * 100) : round(spurt.end * 100)] = True
         overlap, speech, silence = overlap + grid.all(0).sum(), speech + grid.sum(), silence + (~grid.any(0)).sum()
     assert 0.05 < overlap / speech < 0.14
     assert 0.08 < silence / (40 * 18000) < 0.25
@@ -75,7 +77,7 @@ def test_model_figures_are_those_of_telephone_talk():
 
 def test_options_of_the_model_take_effect():
     plain = TurnTaking(hold=0.0, backchannel_rate=0.0, transfer=(0.5, 0.0)).draw(100.0, generator(1))
-    assert all(a.side != b.side for a, b in itertools.pairwise(plain))
+    assert all(a.party != b.party for a, b in itertools.pairwise(plain))
     assert all(b.start - a.end >= 0.5 - 1e-9 for a, b in itertools.pairwise(plain))
     busy = TurnTaking(hold=0.0, backchannel_rate=30.0, backchannel=(0.3, 0.4), transfer=(0.5, 0.0)).draw(
         100.0, generator(1)
@@ -85,7 +87,57 @@ def test_options_of_the_model_take_effect():
     assert set(plain) <= set(busy)
 
 
-def test_spurts_from_turns_takes_the_two_main_speakers():
+def test_two_parties_are_drawn_as_ever():
+    """The corpus mini must not change: these numbers are those of the model when there were two parties only."""
+    spurts = TurnTaking().draw(120.0, generator(0, "sim-0001", "turns"))
+    found = [(spurt.party, round(spurt.start, 4), round(spurt.end, 4)) for spurt in (*spurts[:4], spurts[-1])]
+    assert len(spurts) == 53
+    assert found == [
+        (1, 0.338, 1.5656),
+        (0, 2.2117, 3.2136),
+        (1, 4.3689, 5.5798),
+        (0, 5.741, 6.5056),
+        (1, 111.0089, 119.8),
+    ]
+
+
+@pytest.mark.parametrize("parties", range(1, 9))
+@pytest.mark.parametrize("duration", [20.0, 180.0])
+def test_any_number_of_parties_keeps_the_rules_and_everybody_is_heard(parties, duration):
+    for seed in range(8):
+        spurts = TurnTaking().draw(duration, generator(seed), parties)
+        assert spurts == sorted(spurts, key=lambda spurt: (spurt.start, spurt.party))
+        assert spurts[0].start >= 0.2 and max(spurt.end for spurt in spurts) < duration
+        for party in range(parties):
+            own = [spurt for spurt in spurts if spurt.party == party]
+            assert all(b.start - a.end >= SPURT_JOIN for a, b in itertools.pairwise(own))
+            # 8 x 2 s and the gaps between them are more than 20 s.
+            assert sum(spurt.end - spurt.start for spurt in own) > (0.5 if duration == 20 else 1.0)
+
+
+def test_shares_of_talk_differ_and_small_speakers_exist():
+    shares = []
+    for seed in range(20):
+        talk = np.zeros(6)
+        for spurt in TurnTaking().draw(900.0, generator(seed), 6):
+            talk[spurt.party] += spurt.end - spurt.start
+        shares.append(np.sort(talk / talk.sum()))
+    assert 0.02 < np.min(shares) < 0.05 and 0.3 < np.mean(shares, axis=0)[-1] < 0.5
+    even = TurnTaking(dominance=0.0, recency=1.0).draw(900.0, generator(0), 6)
+    talk = [sum(spurt.end - spurt.start for spurt in even if spurt.party == party) for party in range(6)]
+    assert max(talk) < 2 * min(talk)
+
+
+def test_who_spoke_before_the_last_one_is_likely_to_be_next():
+    def back(recency):
+        model = TurnTaking(hold=0.0, backchannel_rate=0.0, recency=recency, dominance=0.0)
+        order = [spurt.party for spurt in model.draw(1800.0, generator(3), 5)]
+        return np.mean([a == c for a, c in zip(order, order[2:], strict=False)])
+
+    assert back(1.0) == pytest.approx(0.25, abs=0.05) and back(4.0) > 0.35
+
+
+def test_spurts_from_turns_takes_all_speakers_or_the_main_ones():
     turns = [
         Turn("r", "c", 0.0, 0.5),
         Turn("r", "b", 1.0, 3.0),
@@ -93,10 +145,43 @@ def test_spurts_from_turns_takes_the_two_main_speakers():
         Turn("r", "a", 3.5, 6.0),
         Turn("r", "b", 9.0, 12.0),
     ]
-    assert spurts_from_turns(turns) == [Spurt(0, 1.0, 3.0), Spurt(1, 2.5, 6.0), Spurt(0, 9.0, 12.0)]
-    assert spurts_from_turns(turns, duration=10.0)[-1] == Spurt(0, 9.0, 10.0)
-    assert spurts_from_turns(turns[:1]) == []
-    assert spurts_from_turns([*turns[:1], Turn("r", "x", 1.0, 1.1)]) == []
+    assert spurts_from_turns(turns) == [
+        Spurt(0, 0.0, 0.5),
+        Spurt(1, 1.0, 3.0),
+        Spurt(2, 2.5, 6.0),
+        Spurt(1, 9.0, 12.0),
+    ]
+    assert spurts_from_turns(turns, parties=2) == [Spurt(0, 1.0, 3.0), Spurt(1, 2.5, 6.0), Spurt(0, 9.0, 12.0)]
+    assert spurts_from_turns(turns, 10.0, 2)[-1] == Spurt(0, 9.0, 10.0)
+    assert spurts_from_turns(turns[:1]) == [Spurt(0, 0.0, 0.5)]
+    assert spurts_from_turns([Turn("r", "x", 1.0, 1.1)]) == []
+
+
+# Plans
+
+
+def test_a_recording_draws_its_length_and_number_of_speakers():
+    spans, numbers = [(30.0, 30.0), (60.0, 600.0)], {1, 2, 5}
+    plans = [plan_by_model(f"r{number}", TurnTaking(), spans, numbers, 0) for number in range(60)]
+    assert {plan.parties for plan in plans} == numbers
+    assert all(len({spurt.party for spurt in plan.spurts}) == plan.parties for plan in plans)
+    lengths = np.array([plan.duration for plan in plans])
+    drawn = lengths[lengths != 30]
+    assert 15 < np.sum(lengths == 30) < 45 and drawn.min() >= 60 and drawn.max() <= 600
+    assert np.median(drawn) == pytest.approx(190, abs=70) and np.all(drawn == np.round(drawn))
+    assert draw_duration([(7.5, 7.5)], generator(0)) == 7.5
+    assert plan_by_model("r7", TurnTaking(), spans, numbers, 0) == plans[7]
+
+
+def test_turns_of_a_recording_are_cut_to_length_and_to_the_main_speakers():
+    turns = [Turn("x", "a", 1.0, 4.0), Turn("x", "b", 5.0, 6.0), Turn("x", "c", 20.0, 29.0)]
+    whole = plan_by_turns("r", ("x", turns), [], (), 0)
+    assert (whole.parties, whole.duration, len(whole.spurts)) == (3, 29.5, 3)
+    assert plan_by_turns("r", ("x", turns), [(60.0, 60.0)], (), 0).duration == 29.5
+    part = plan_by_turns("r", ("x", turns), [(10.0, 10.0)], (), 0)
+    assert (part.parties, part.duration) == (2, 6.5)
+    assert plan_by_turns("r", ("x", turns), [], {1, 5}, 0).spurts == [Spurt(0, 20.0, 29.0)]
+    assert plan_by_turns("r", ("x", turns), [(10.0, 10.0)], {3}, 0) is None
 
 
 # Voices
@@ -116,7 +201,7 @@ def test_no_speech_gives_no_pieces(samples):
 
 @pytest.mark.parametrize("seconds", [0.2, 0.35, 0.8, 2.0, 7.3])
 def test_supply_starts_and_ends_with_energy_and_has_no_long_silence(voices, seconds):
-    supply = Supply(voices[0], generator(seconds))
+    supply = Supply(voices[0], generator(seconds), repeat=True)
     for _ in range(40):
         speech = supply.take(seconds, seconds + 0.05)
         assert len(speech) <= (seconds + 0.05) * RATE
@@ -127,11 +212,24 @@ def test_supply_starts_and_ends_with_energy_and_has_no_long_silence(voices, seco
         assert all(np.diff(edges.reshape(-1, 2), axis=1) <= 31)
 
 
-def test_supply_repeats_nothing_while_there_is_more():
+def test_supply_says_everything_once_or_says_that_it_repeats():
     prompts = tuple(cut_at_pauses(words([0.5, 0.2], pitch)) for pitch in np.linspace(100, 300, 200))
-    supply = Supply(Voice("v", prompts, 0), generator(0))
-    taken = [supply.take(0.5, 1.0)[400:800] for _ in range(120)]
-    assert len({part.tobytes() for part in taken}) == 120
+    voice = Voice("v", prompts, 0)
+    once, again = Supply(voice, generator(0)), Supply(voice, generator(0), repeat=True)
+    taken = []
+    while not once.is_over:
+        taken.append(once.take(0.5, 1.0)[400:800])
+    assert len({part.tobytes() for part in taken}) == len(taken) == 200 and not once.repeats
+    for number in range(240):
+        assert again.repeats is (number > 200) or number > 120
+        again.take(0.5, 1.0)
+    assert again.repeats and not again.is_over
+
+
+def test_supply_gives_what_is_left(voices):
+    supply = Supply(voices[0], generator(0))
+    speech = supply.take(500.0, 500.0)
+    assert supply.is_over and 0.8 * voices[0].seconds < len(speech) / RATE < 1.4 * voices[0].seconds
 
 
 @pytest.mark.parametrize(
@@ -266,15 +364,87 @@ def test_a_call_depends_on_seed_and_id_alone(voices):
     assert not np.array_equal(one.samples, other_id.samples) and not np.array_equal(one.samples, other_seed.samples)
 
 
+def energy(samples, turns):
+    return 10 * np.log10(
+        np.mean(np.concatenate([samples[round(t.start * RATE) : round(t.end * RATE)] for t in turns]) ** 2)
+    )
+
+
+def test_parties_of_one_line_differ_in_level_alone(voices):
+    """Two voices on one line; their levels differ by the party's gain, and the line's noise is there once."""
+    plan = [
+        Spurt(party, 1.0 + 4 * number + 2 * party, 2.4 + 4 * number + 2 * party)
+        for number in range(6)
+        for party in (0, 1)
+    ]
+    clean = {"snr": (100.0, 100.0), "codec": "none", "tilt": 0.0}
+    difference = {}
+    for gain, lines in ((0.0, 1), (3.0, 1), (3.0, 2)):
+        call = simulate_call("c", voices, plan, 30.0, Channel(gain=0.0, party_gain=gain, **clean), 0, lines)
+        levels = [energy(call.samples, [t for t in call.turns if t.speaker == name]) for name in ("low", "high")]
+        difference[gain, lines] = levels[0] - levels[1]
+    assert abs(difference[3.0, 1] - difference[0.0, 1]) > 0.3
+    assert abs(difference[3.0, 1]) < 7.5
+    noisy = Channel(snr=(20.0, 20.0), gain=0.0, codec="none")
+    quiet = [simulate_call("c", voices, plan, 30.0, noisy, 0, lines).samples[: RATE // 2] for lines in (1, 2)]
+    assert 10 * np.log10(np.mean(quiet[1] ** 2) / np.mean(quiet[0] ** 2)) == pytest.approx(3, abs=1)
+
+
+def test_every_line_is_in_use():
+    assert assign_lines(1, 2, generator(0)) == [0] and assign_lines(2, 2, generator(0)) == [0, 1]
+    drawn = [assign_lines(5, 2, generator(seed)) for seed in range(40)]
+    assert all(set(lines) == {0, 1} and len(lines) == 5 for lines in drawn)
+    assert {sum(lines) for lines in drawn} == {1, 2, 3, 4}
+
+
+def test_a_recording_ends_where_a_voice_does_or_repeats_it(voices):
+    plan = TurnTaking(dominance=0.0).draw(300.0, generator(1))
+    ended = simulate_call("c", voices, plan, 300.0, Channel(), 0)
+    over = min(ended.ran_out.values())
+    assert 60 < over < 200 and ended.turns[-1].end <= over
+    assert len(ended.samples) / RATE == pytest.approx(max(turn.end for turn in ended.turns) + 0.5)
+    repeated = simulate_call("c", voices, plan, 300.0, Channel(), 0, repeat=True)
+    assert len(repeated.samples) == 300 * RATE and repeated.turns[-1].end > 290
+    assert set(repeated.ran_out) == {"low", "high"}
+    assert simulate_call("c", voices, plan[:10], 30.0, Channel(), 0).ran_out == {}
+
+
 @pytest.mark.parametrize(("num_voices", "num_calls"), [(2, 5), (3, 4), (7, 8), (8, 8), (9, 40)])
-def test_pairs_are_even_and_never_one_voice_twice(num_voices, num_calls):
+@pytest.mark.parametrize("parties", [1, 2, 3])
+def test_voices_are_used_evenly_and_never_twice_in_a_recording(num_voices, num_calls, parties):
+    if parties > num_voices:
+        pytest.skip("too few voices")
     names = [f"v{index}" for index in range(num_voices)]
-    pairs = assign_pairs(names, num_calls, 0)
-    used = Counter(name for pair in pairs for name in pair)
-    assert all(a != b for a, b in pairs)
+    casts = assign_voices(names, [parties] * num_calls, 0)
+    used = Counter(name for cast in casts for name in cast)
+    assert all(len(set(cast)) == parties for cast in casts)
     assert max(used.values()) - min(used.get(name, 0) for name in names) <= 1
-    assert assign_pairs(names, num_calls + 3, 0)[:num_calls] == pairs
-    assert num_calls < 5 or assign_pairs(names, num_calls, 1) != pairs
+    assert assign_voices(names, [parties] * (num_calls + 3), 0)[:num_calls] == casts
+    assert num_calls < 5 or assign_voices(names, [parties] * num_calls, 1) != casts
+
+
+def test_pairs_of_voices_are_chosen_as_ever():
+    """The same choice as when there were two parties only."""
+    pairs = [("v2", "v0"), ("v1", "v3"), ("v4", "v1"), ("v2", "v4")]
+    assert assign_voices([f"v{index}" for index in range(5)], [2] * 4, 0) == pairs
+
+
+def test_voices_of_one_person_never_meet():
+    names = list("abcdef")
+    persons = read_persons("a,b c,d", names)
+    casts = assign_voices(names, [3, 4, 2, 1] * 10, 0, persons)
+    assert [len(cast) for cast in casts] == [3, 4, 2, 1] * 10 and {name for cast in casts for name in cast} == set(
+        names
+    )
+    assert not any({"a", "b"} <= set(cast) or {"c", "d"} <= set(cast) for cast in casts)
+    for text, message in (("a,x", "unknown voice"), ("a,b b,c", "in two groups")):
+        with pytest.raises(InputError, match=message):
+            read_persons(text, names)
+
+
+def test_casts_of_any_size(tmp_path):
+    (tmp_path / "casts").write_text("x a\ny c b a\n")
+    assert read_casts(tmp_path / "casts", "abc") == [("a",), ("c", "b", "a")]
 
 
 def test_corpus_writer_publishes_all_or_nothing(tmp_path):

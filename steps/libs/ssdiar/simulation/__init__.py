@@ -1,5 +1,6 @@
-"""Simulated two-party telephone calls: real voices, a model of turn taking, a telephone line, an exact reference.
+"""Simulated telephone recordings: real voices, a model of turn taking, telephone lines, an exact reference.
 
-``turns`` says who speaks when (a model, or the times of real calls), ``voices`` what is said (stretches of real
-recordings), ``channel`` what the line does to it, ``corpus`` puts calls together and writes data directories.
+``turns`` says who speaks when (a model, or the times of an RTTM), ``voices`` what is said (stretches of real
+recordings), ``casting`` whose voice it is, ``channel`` what the lines do to it, ``corpus`` puts recordings together and
+writes data directories.
 """

@@ -1,4 +1,4 @@
-"""The telephone line of a call: each side's band, tilt, level, noise and codec, then both sides added up."""
+"""The telephone lines of a call: each one's band, tilt, level, noise and codec, then all of them added up."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ _TAPS = 401
 
 @dataclass(frozen=True)
 class Channel:
-    """Ranges that a call's line is drawn from, uniformly and for each side apart.
+    """Ranges that a call's lines are drawn from, uniformly and for each line apart.
 
     Attributes:
         band: Lowest and highest frequency passed, Hz (ITU-T G.712 telephone band).
-        gain: Each side's speech is at -26 dB of full scale plus or minus up to so many dB.
-        tilt: Each side's spectrum rises or falls by up to so many dB per octave, about 1 kHz.
-        snr: Least and most dB by which the noise of a side's line is below that side's speech.
+        gain: The speech of a line is at -26 dB of full scale, plus or minus at most this many dB.
+        tilt: The spectrum of a line rises or falls by at most this many dB per octave, about 1 kHz.
+        snr: Least and most dB by which the noise of a line is below its speech.
         codec: A key of :data:`CODECS`.
+        party_gain: Each of several parties on one line is louder or softer by at most this many dB.
     """
 
     band: tuple[float, float] = (300.0, 3400.0)
@@ -32,17 +33,18 @@ class Channel:
     tilt: float = 2.0
     snr: tuple[float, float] = (18.0, 32.0)
     codec: str = "mulaw"
+    party_gain: float = 3.0
 
-    def transmit(self, sides: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-        """Return both sides as heard at the middle of the line, (n,) float32 at 8 kHz.
+    def transmit(self, lines: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+        """Return all lines as heard where they meet, (n,) float32 at 8 kHz.
 
         Args:
-            sides: Two signals (n,) at 8 kHz, zero where the side is silent.
-            rng: Source of the line's properties and of its noise.
+            lines: One signal (n,) at 8 kHz per line, zero where nobody speaks.
+            rng: Source of the lines' properties and of their noise.
         """
-        return np.sum([self._one_side(side, rng) for side in sides], axis=0, dtype=np.float32)
+        return np.sum([self._one_line(line, rng) for line in lines], axis=0, dtype=np.float32)
 
-    def _one_side(self, signal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _one_line(self, signal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         gain, tilt = rng.uniform(-self.gain, self.gain), rng.uniform(-self.tilt, self.tilt)
         ratio = rng.uniform(*self.snr)
         taps = _line_filter(self.band, tilt)

@@ -1,4 +1,4 @@
-"""Simulated calls and the data directories that they, or any other recordings with a reference, are written to."""
+"""Simulated recordings and the data directories that they, or any others with a reference, are written to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpy as np
 from ssdiar.errors import InputError
 from ssdiar.io.publish import publish_folder, publish_text
 from ssdiar.io.rttm import Turn, write_rttm
-from ssdiar.io.tables import check_id, read_rows, write_table
+from ssdiar.io.tables import check_id, write_table
 from ssdiar.simulation.channel import Channel
 from ssdiar.simulation.turns import SHORTEST_SPURT, Spurt
 from ssdiar.simulation.voices import RATE, Supply, Voice
@@ -24,11 +24,19 @@ from ssdiar.simulation.voices import RATE, Supply, Voice
 
 @dataclass(frozen=True)
 class Call:
-    """A simulated call: ``samples`` (n,) float32 at 8 kHz and its exact reference, times on a grid of 10 ms."""
+    """A simulated recording and its exact reference.
+
+    Attributes:
+        reco: Its id.
+        samples: (n,) float32 at 8 kHz.
+        turns: The reference, times on a grid of 10 ms.
+        ran_out: Seconds into the recording at which a voice had said everything that it has, by voice.
+    """
 
     reco: str
     samples: np.ndarray
     turns: tuple[Turn, ...]
+    ran_out: dict[str, float]
 
 
 def generator(*parts: object) -> np.random.Generator:
@@ -37,84 +45,80 @@ def generator(*parts: object) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "little")))
 
 
-def assign_pairs(voices: Sequence[str], num_calls: int, seed: int) -> list[tuple[str, str]]:
-    """Choose two different voices for each call, every voice as often as any other to within one.
-
-    Among equally used voices, those that have not met come first, then chance decides. The first calls of a corpus are
-    those of a longer one with the same seed.
-    """
-    rng = generator(seed, "pairs")
-    used = dict.fromkeys(voices, 0)
-    met: dict[frozenset[str], int] = {}
-    pairs = []
-    for _ in range(num_calls):
-        chance = dict(zip(voices, rng.permutation(len(voices)), strict=True))
-        first = min(voices, key=lambda voice: (used[voice], chance[voice]))
-        second = min(
-            (voice for voice in voices if voice != first),
-            key=lambda voice: (used[voice], met.get(frozenset((first, voice)), 0), chance[voice]),
-        )
-        for voice in (first, second):
-            used[voice] += 1
-        met[frozenset((first, second))] = met.get(frozenset((first, second)), 0) + 1
-        pairs.append((first, second) if rng.random() < 0.5 else (second, first))
-    return pairs
-
-
-def read_pairs(path: str | Path, voices: Sequence[str]) -> list[tuple[str, str]]:
-    """Read ``<call> <voice> <voice>`` lines: who talks to whom, in file order.
-
-    Raises:
-        InputError: A line is malformed, names an unknown voice, or the same voice twice; or there is no line.
-    """
-    pairs = []
-    for line, (_, first, second) in read_rows(path, "call voice voice"):
-        for voice in (first, second):
-            if voice not in voices:
-                expected = "one of " + ", ".join(voices[:10]) + (" ..." if len(voices) > 10 else "")
-                raise InputError("unknown voice", path=path, line=line, expected=expected, got=voice)
-        if first == second:
-            raise InputError("the same voice on both sides", path=path, line=line, got=first)
-        pairs.append((first, second))
-    if not pairs:
-        raise InputError("no pairs", path=path)
-    return pairs
+def assign_lines(parties: int, lines: int, rng: np.random.Generator) -> list[int]:
+    """Return the line of each party: one each, or, with more parties than lines, at random and every line in use."""
+    if parties <= lines:
+        return list(range(parties))
+    return rng.permutation([*range(lines), *rng.integers(lines, size=parties - lines)]).tolist()
 
 
 def simulate_call(
-    reco: str, voices: tuple[Voice, Voice], plan: Sequence[Spurt], duration: float, channel: Channel, seed: int
+    reco: str,
+    voices: Sequence[Voice],
+    plan: Sequence[Spurt],
+    duration: float,
+    channel: Channel,
+    seed: int,
+    lines: int = 2,
+    repeat: bool = False,
 ) -> Call:
-    """Speak a plan of spurts with two voices over a telephone line.
+    """Speak a plan of spurts with one voice per party over telephone lines.
 
     A spurt starts when the plan says and lasts as long as the speech found for it, which is near to the plan; the
     reference holds what was spoken. Spurts under 0.2 s are left out.
 
     Args:
-        reco: Id of the call; with ``seed`` it decides everything that is random here.
-        voices: The voices of side 0 and side 1.
-        plan: Spurts ordered by start, none of a side overlapping another of that side.
-        duration: Length of the call in seconds.
-        channel: The line.
+        reco: Id of the recording; with ``seed`` it decides everything that is random here.
+        voices: The voice of each party.
+        plan: Spurts ordered by start, none of a party overlapping another of that party.
+        duration: Length of the recording in seconds.
+        channel: The lines.
         seed: The corpus's seed.
+        lines: How many telephone lines there are at most; with more parties, some share one.
+        repeat: Whether a voice that has said everything says it again; otherwise the recording ends half a second
+            after the last turn before that.
     """
-    signals = [np.zeros(round(duration * RATE), np.float32) for _ in voices]
-    turns = []
-    for side, voice in enumerate(voices):
-        supply = Supply(voice, generator(seed, reco, "speech", side))
-        spurts = [spurt for spurt in plan if spurt.side == side]
+    spoken, ran_out = _speak(reco, voices, plan, duration, seed, repeat)
+    if ran_out and not repeat:
+        over = min(ran_out.values())
+        spoken = [part for part in spoken if part[0].end <= over]
+        duration = min(duration, max(turn.end for turn, _, _ in spoken) + 0.5)
+    line_of = assign_lines(len(voices), lines, generator(seed, reco, "lines"))
+    levels = generator(seed, reco, "levels").uniform(-channel.party_gain, channel.party_gain, len(voices))
+    signals = [np.zeros(round(duration * RATE), np.float32) for _ in range(max(line_of) + 1)]
+    for turn, party, speech in spoken:
+        first, line = round(turn.start * RATE), line_of[party]
+        gain = 10 ** (levels[party] / 20) if line_of.count(line) > 1 else 1.0
+        signals[line][first : first + len(speech)] += np.float32(gain) * speech
+    samples = channel.transmit(signals, generator(seed, reco, "channel"))
+    turns = sorted((turn for turn, _, _ in spoken), key=lambda turn: (turn.start, turn.speaker))
+    return Call(reco, samples, tuple(turns), ran_out)
+
+
+def _speak(
+    reco: str, voices: Sequence[Voice], plan: Sequence[Spurt], duration: float, seed: int, repeat: bool
+) -> tuple[list[tuple[Turn, int, np.ndarray]], dict[str, float]]:
+    """Return (turn, party, samples) of every spurt, and when each voice ran out, if it did; then it says no more."""
+    spoken, ran_out = [], {}
+    for party, voice in enumerate(voices):
+        supply = Supply(voice, generator(seed, reco, "speech", party), repeat)
+        spurts = [spurt for spurt in plan if spurt.party == party]
         limits = [spurt.start for spurt in spurts[1:]] + [duration]
         for spurt, limit in zip(spurts, limits, strict=False):
             start = round(spurt.start * 100) / 100
-            # Ends before the side's next spurt, with the 10 ms grid in mind: two turns of one side stay two.
+            # Ends before the party's next spurt, with the 10 ms grid in mind: two turns of one party stay two.
             longest = min(limit - 0.02, duration) - start
             if min(spurt.end - spurt.start, longest) < SHORTEST_SPURT:
                 continue
             speech = supply.take(spurt.end - spurt.start, longest)
-            first = round(start * RATE)
-            signals[side][first : first + len(speech)] = speech
-            turns.append(Turn(reco, voice.id, start, (first + len(speech)) / RATE))
-    samples = channel.transmit(signals, generator(seed, reco, "channel"))
-    return Call(reco, samples, tuple(sorted(turns, key=lambda turn: (turn.start, turn.speaker))))
+            turn = Turn(reco, voice.id, start, (round(start * RATE) + len(speech)) / RATE)
+            spoken.append((turn, party, speech))
+            if supply.repeats:
+                ran_out.setdefault(voice.id, turn.start)
+            if supply.is_over:
+                ran_out[voice.id] = turn.end
+                break
+    return spoken, ran_out
 
 
 class CorpusWriter:

@@ -63,7 +63,7 @@ def list_voices(folder: str | Path) -> dict[str, Path]:
     """Return the sub-folders of ``folder`` by voice id, ordered; names starting with a dot are left out.
 
     Raises:
-        InputError: ``folder`` does not exist, has fewer than two sub-folders, or two of them give the same id.
+        InputError: ``folder`` does not exist, has no sub-folders, or two of them give the same id.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -78,13 +78,8 @@ def list_voices(folder: str | Path) -> dict[str, Path]:
         if voice in voices:
             raise InputError(f"gives the same speaker name as {voices[voice].name}: {voice}", path=path)
         voices[voice] = path
-    if len(voices) < 2:
-        raise InputError(
-            "too few voices",
-            path=folder,
-            expected="at least 2 sub-folders, one per voice, with audio inside",
-            got=f"{len(voices)}",
-        )
+    if not voices:
+        raise InputError("no voices", path=folder, expected="a sub-folder per voice, with audio inside")
     return voices
 
 
@@ -192,42 +187,63 @@ def cut_at_pauses(samples: np.ndarray) -> Prompt:
 
 
 class Supply:
-    """One voice's pieces of speech for one call, in random order of prompts.
+    """One voice's pieces of speech for one recording, in random order of prompts.
 
-    No piece comes again before all but the last :data:`_LOOK_AHEAD` of the others have been used.
+    Attributes:
+        is_over: Whether there is nothing left to take.
+        repeats: Whether something was said a second time.
     """
 
-    def __init__(self, voice: Voice, rng: np.random.Generator) -> None:
-        self._prompts, self._rng = voice.prompts, rng
-        # Waiting pieces as (prompt, number of the piece in it), and the one handed out last.
+    def __init__(self, voice: Voice, rng: np.random.Generator, repeat: bool = False) -> None:
+        """Start with every piece unsaid.
+
+        Args:
+            voice: Whose pieces.
+            rng: Source of the order.
+            repeat: Whether pieces come again, none before all but the last :data:`_LOOK_AHEAD` of the others have been
+                used; otherwise each is handed out once, and whoever takes must look at ``is_over`` first.
+        """
+        self._prompts, self._rng, self._repeat = voice.prompts, rng, repeat
+        # Waiting pieces as (prompt, number of the piece in it), the one handed out last, and all handed out.
         self._waiting: list[tuple[int, int]] = []
         self._last: tuple[int, int] | None = None
+        self._said: set[tuple[int, int]] = set()
+        self._rounds = 0
+        self.repeats = False
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether there is nothing left to take."""
+        return self._ready(1) == 0
 
     def take(self, seconds: float, longest: float) -> np.ndarray:
         """Return speech of about ``seconds``, never longer than ``longest``, as float32 samples at 8 kHz.
 
         It goes on through a prompt with the prompt's own pauses, and from prompt to prompt with a pause of 0.1 to
         0.3 s. The last piece is the one among the next that fits best, so that words stay whole; only where all are
-        far off is one cut, at a point of low energy.
+        far off is one cut, at a point of low energy. It is shorter when there is no more.
         """
         wanted, most = round(seconds * RATE), int(longest * RATE)
         parts: list[np.ndarray] = []
         self._last, length = None, 0
-        while length + self._size(0) < wanted - 0.45 * RATE:
+        while self._ready(1) and length + self._size(0) < wanted - 0.45 * RATE:
             parts += self._pop(0)
             length = sum(map(len, parts))
-        parts += self._ending(wanted - length, most - length, bool(parts))
+        if self._ready(1):
+            parts += self._ending(wanted - length, most - length, bool(parts))
         return np.concatenate(parts)
 
     def _ending(self, wanted: int, most: int, may_be_nothing: bool) -> list[np.ndarray]:
         """Return [pause, piece], about ``wanted`` and at most ``most`` samples long together, or nothing."""
-        sizes = np.array([self._size(index) for index in range(_LOOK_AHEAD)])
+        sizes = np.array([self._size(index) for index in range(self._ready(_LOOK_AHEAD))])
         errors = np.abs(sizes - wanted).astype(float)
         errors[sizes > min(most, wanted + 0.1 * RATE)] = np.inf
         best = int(np.argmin(errors))
         if may_be_nothing and wanted <= min(errors[best], 0.5 * RATE):
             return []
-        longer = np.flatnonzero(sizes > wanted)
+        # Where even those under ``wanted`` are over ``most``, one of them is cut.
+        too_long = wanted if (sizes > wanted).any() or np.isfinite(errors[best]) else most
+        longer = np.flatnonzero(sizes > too_long)
         if errors[best] <= 0.25 * RATE or not len(longer):
             return self._pop(best)
         pause, piece = self._pop(longer[np.argmin(sizes[longer])])
@@ -237,14 +253,21 @@ class Supply:
         """Hand out a waiting piece as [pause before it, piece]."""
         pause = self._pause(index)
         number, piece = self._last = self._waiting.pop(index)
+        self.repeats = self.repeats or self._last in self._said
+        self._said.add(self._last)
         first, end = self._prompts[number].pieces[piece]
         return [pause, _faded(self._prompts[number].samples[first:end])]
 
-    def _size(self, index: int) -> int:
-        """Return the samples of a waiting piece and the pause before it."""
-        while len(self._waiting) <= index:
+    def _ready(self, count: int) -> int:
+        """Have up to ``count`` pieces wait, and return how many of them do."""
+        while len(self._waiting) < count and (self._repeat or not self._rounds):
+            self._rounds += 1
             for prompt in self._rng.permutation(len(self._prompts)):
                 self._waiting += [(int(prompt), piece) for piece in range(len(self._prompts[prompt].pieces))]
+        return min(count, len(self._waiting))
+
+    def _size(self, index: int) -> int:
+        """Return the samples of a waiting piece and the pause before it."""
         number, piece = self._waiting[index]
         first, end = self._prompts[number].pieces[piece]
         return int(end - first) + len(self._pause(index))
