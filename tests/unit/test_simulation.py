@@ -112,7 +112,7 @@ def test_any_number_of_parties_keeps_the_rules_and_everybody_is_heard(parties, d
             own = [spurt for spurt in spurts if spurt.party == party]
             assert all(b.start - a.end >= SPURT_JOIN for a, b in itertools.pairwise(own))
             # 8 x 2 s and the gaps between them are more than 20 s.
-            assert sum(spurt.end - spurt.start for spurt in own) > (0.5 if duration == 20 else 1.0)
+            assert sum(spurt.end - spurt.start for spurt in own) > (0.3 if duration == 20 else 1.0)
 
 
 def test_shares_of_talk_differ_and_small_speakers_exist():
@@ -122,7 +122,8 @@ def test_shares_of_talk_differ_and_small_speakers_exist():
         for spurt in TurnTaking().draw(900.0, generator(seed), 6):
             talk[spurt.party] += spurt.end - spurt.start
         shares.append(np.sort(talk / talk.sum()))
-    assert 0.02 < np.min(shares) < 0.05 and 0.3 < np.mean(shares, axis=0)[-1] < 0.5
+    mean = np.mean(shares, axis=0)
+    assert 0.03 < mean[0] < 0.07 and 0.3 < mean[-1] < 0.5
     even = TurnTaking(dominance=0.0, recency=1.0).draw(900.0, generator(0), 6)
     talk = [sum(spurt.end - spurt.start for spurt in even if spurt.party == party) for party in range(6)]
     assert max(talk) < 2 * min(talk)
@@ -365,18 +366,14 @@ def test_a_call_depends_on_seed_and_id_alone(voices):
 
 
 def energy(samples, turns):
-    return 10 * np.log10(
-        np.mean(np.concatenate([samples[round(t.start * RATE) : round(t.end * RATE)] for t in turns]) ** 2)
-    )
+    spoken = np.concatenate([samples[round(turn.start * RATE) : round(turn.end * RATE)] for turn in turns])
+    return 10 * np.log10(np.mean(spoken**2))
 
 
 def test_parties_of_one_line_differ_in_level_alone(voices):
     """Two voices on one line; their levels differ by the party's gain, and the line's noise is there once."""
-    plan = [
-        Spurt(party, 1.0 + 4 * number + 2 * party, 2.4 + 4 * number + 2 * party)
-        for number in range(6)
-        for party in (0, 1)
-    ]
+    starts = np.arange(1.0, 25.0, 2.0)
+    plan = [Spurt(number % 2, start, start + 1.4) for number, start in enumerate(starts)]
     clean = {"snr": (100.0, 100.0), "codec": "none", "tilt": 0.0}
     difference = {}
     for gain, lines in ((0.0, 1), (3.0, 1), (3.0, 2)):
@@ -409,11 +406,9 @@ def test_a_recording_ends_where_a_voice_does_or_repeats_it(voices):
     assert simulate_call("c", voices, plan[:10], 30.0, Channel(), 0).ran_out == {}
 
 
-@pytest.mark.parametrize(("num_voices", "num_calls"), [(2, 5), (3, 4), (7, 8), (8, 8), (9, 40)])
 @pytest.mark.parametrize("parties", [1, 2, 3])
+@pytest.mark.parametrize(("num_voices", "num_calls"), [(3, 4), (7, 8), (8, 8), (9, 40)])
 def test_voices_are_used_evenly_and_never_twice_in_a_recording(num_voices, num_calls, parties):
-    if parties > num_voices:
-        pytest.skip("too few voices")
     names = [f"v{index}" for index in range(num_voices)]
     casts = assign_voices(names, [parties] * num_calls, 0)
     used = Counter(name for cast in casts for name in cast)
@@ -433,9 +428,8 @@ def test_voices_of_one_person_never_meet():
     names = list("abcdef")
     persons = read_persons("a,b c,d", names)
     casts = assign_voices(names, [3, 4, 2, 1] * 10, 0, persons)
-    assert [len(cast) for cast in casts] == [3, 4, 2, 1] * 10 and {name for cast in casts for name in cast} == set(
-        names
-    )
+    assert [len(cast) for cast in casts] == [3, 4, 2, 1] * 10
+    assert {name for cast in casts for name in cast} == set(names)
     assert not any({"a", "b"} <= set(cast) or {"c", "d"} <= set(cast) for cast in casts)
     for text, message in (("a,x", "unknown voice"), ("a,b b,c", "in two groups")):
         with pytest.raises(InputError, match=message):
