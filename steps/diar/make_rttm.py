@@ -6,15 +6,14 @@ from __future__ import annotations
 import argparse
 import logging
 from pathlib import Path
-from typing import Any
 
 import stage
 from ssdiar.errors import InputError
-from ssdiar.io.meta import read_meta
+from ssdiar.io.meta import read_decisions
 from ssdiar.io.rttm import write_rttm
 from ssdiar.io.tables import Segment, read_counts, read_segments
 from ssdiar.made import check, marks, note
-from ssdiar.timeline.turns import PAUSE, close_pauses, turns_of_labels
+from ssdiar.timeline.turns import close_pauses, turns_of_labels
 
 _LOG = logging.getLogger(__name__)
 _PIECES = ("segments", "short.segments", "overlap.segments", "meta.json")
@@ -29,14 +28,17 @@ def main() -> None:
     pieces = read_segments(options.subsegments_dir / "segments")
     labels = read_counts(options.labels_dir / "labels", "sub-segment label")
     _check_same_ids(pieces, labels, options)
+    decided = read_decisions(options.subsegments_dir)
+    second_speaker = decided.second_speaker if options.second_speaker is None else options.second_speaker
+    gap = decided.close_pauses if options.gap is None else options.gap
     turns = turns_of_labels(
         pieces,
         labels,
         _read_if_there(options.subsegments_dir / "short.segments"),
         _read_if_there(options.subsegments_dir / "overlap.segments"),
-        _wants_second_speaker(options),
+        second_speaker,
     )
-    turns = close_pauses(turns, _gap(options))
+    turns = close_pauses(turns, gap)
     write_rttm(options.labels_dir / "rttm", turns)
     note(options.labels_dir, "make_rttm", {"rttm": None}, inputs)
     recordings = {turn.reco for turn in turns}
@@ -45,32 +47,12 @@ def main() -> None:
 
 def _parse() -> argparse.Namespace:
     parser = stage.Parser(__doc__)
-    # Empty: as detect_speech.sh was told.
+    # Empty: what detect_speech.sh decided.
     parser.add_argument("--second-speaker", type=lambda text: stage.boolean(text) if text else None)
     parser.add_argument("--gap", type=lambda text: stage.number(0)(text) if text else None)
     parser.add_argument("subsegments_dir", type=Path)
     parser.add_argument("labels_dir", type=Path)
     return parser.parse_args()
-
-
-def _wants_second_speaker(options: argparse.Namespace) -> bool:
-    """Return whether overlap gets a second speaker: as given, else if speech was detected with --overlap label."""
-    if options.second_speaker is not None:
-        return options.second_speaker
-    return _detection(options).get("overlap") == "label"
-
-
-def _gap(options: argparse.Namespace) -> float:
-    """Return which pauses of a speaker are closed: as given, else those that --changes cut made the detector leave."""
-    if options.gap is not None:
-        return options.gap
-    return PAUSE if _detection(options).keys() >= {"changes", "sad_gap"} else 0.0
-
-
-def _detection(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the options that detect_speech.sh was run with, where that is known."""
-    settings = read_meta(options.subsegments_dir).get("options", {})
-    return settings if isinstance(settings, dict) else {}
 
 
 def _check_same_ids(pieces: list[Segment], labels: dict[str, int], options: argparse.Namespace) -> None:

@@ -86,7 +86,8 @@ def test_webrtc(work):
     assert (work / "out/spk2utt").read_text().splitlines()[0].split()[0] == "a"
     meta = json.loads((work / "out/meta.json").read_text())
     assert meta["speech_source"] == "webrtc"
-    assert (meta["options"]["sad_gap"], meta["options"]["sad_aggressiveness"]) == (0.8, 2)
+    assert (meta["options"]["detector"]["gap"], meta["options"]["detector"]["aggressiveness"]) == (0.8, 2)
+    assert (meta["second_speaker"], meta["close_pauses"]) == (False, 0.0)
 
 
 def test_result_does_not_depend_on_nj_or_on_the_link_to_the_scripts(work):
@@ -130,10 +131,9 @@ def test_oracle_with_overlap_apart_or_kept(work):
     run(work, "--sad", "oracle", "my data", "out")
     assert regions(work) == [("a", 1.0, 2.5), ("a", 3.0, 3.1), ("a", 5.0, 7.0), ("b", 2.0, 4.0)]
     assert regions(work, "overlap.segments") == [("a", 2.5, 3.0)]
-    assert json.loads((work / "out/meta.json").read_text()) == {
-        "speech_source": "oracle (ref.rttm)",
-        "options": {"sad": "oracle", "overlap": "drop"},
-    }
+    meta = json.loads((work / "out/meta.json").read_text())
+    assert (meta["speech_source"], meta["sad_weights"]) == ("oracle (ref.rttm)", [])
+    assert (meta["options"]["sad"], meta["options"]["overlap"], meta["options"]["detector"]) == ("oracle", "drop", None)
     run(work, "--sad", "oracle", "--overlap", "keep", "my data", "out")
     assert regions(work) == [("a", 1.0, 3.1), ("a", 5.0, 7.0), ("b", 2.0, 4.0)]
     assert regions(work, "overlap.segments") == []
@@ -168,25 +168,44 @@ def test_channel_of_the_data_directory_counts(work):
 def test_config_file_and_command_line(work):
     (work / "sad.conf").write_text("sad=oracle\noverlap=keep  # both\n")
     run(work, "--config", "sad.conf", "--overlap", "drop", "my data", "out")
-    assert json.loads((work / "out/meta.json").read_text())["options"] == {"sad": "oracle", "overlap": "drop"}
+    options = json.loads((work / "out/meta.json").read_text())["options"]
+    assert (options["sad"], options["overlap"]) == ("oracle", "drop")
 
 
-def test_the_shipped_config_holds_the_defaults(work):
-    run(work, "my data", "out")
-    config = str(DIAR.parents[1] / "conf/sad.conf")
-    assert "nothing to do, all" in run(work, "--config", config, "my data", "out").stdout
+def test_a_detectors_own_file(work):
+    text = (DIAR.parents[1] / "conf/sad/webrtc.yaml").read_text()
+    (work / "né.yaml").write_text(text.replace("pad: 0.2", "pad: 3"))
+    run(work, "--sad", "né.yaml", "--sad-options", "min_speech=0.2", "my data", "out")
+    assert [(reco, end - start) for reco, start, end in regions(work)] == [("a", 8), ("b", 8)]
+    meta = json.loads((work / "out/meta.json").read_text())
+    assert (meta["speech_source"], meta["options"]["detector"]["min_speech"]) == ("né", 0.2)
+
+
+@pytest.mark.parametrize("name", ["aggressiveness", "frame", "majority", "onset", "offset", "gap", "min_speech", "pad"])
+def test_options_that_have_moved_name_the_new_way(work, name):
+    message = run(work, f"--sad-{name.replace('_', '-')}", "1", "my data", "out", rc=1).stderr
+    assert f'give --sad-options "{name}=<value>"' in message
+
+
+def test_network_options_and_the_config_file_that_have_moved_name_the_new_way(work):
+    for old, new in (("sad-step", "step"), ("overlap-threshold", "overlap_threshold"), ("overlap-min", "overlap_min")):
+        message = run(work, f"--{old}", "1", "my data", "out", rc=1).stderr
+        assert f'give --sad-options "network.{new}=<value>"' in message
+    (work / "mine.conf").write_text("sad=oracle\nsad_gap=\n")
+    assert "mine.conf:2: --sad_gap is not used any more; give" in run(work, "--config", "mine.conf", rc=1).stderr
+    assert "conf/sad/<detector>.yaml" in run(work, "--config", "conf/sad.conf", rc=1).stderr
 
 
 def test_pyannote_with_its_segmentation_kept(work):
-    options = ("--sad", "pyannote", "--sad-step", "5")
+    options = ("--sad", "pyannote", "--sad-options", "network.step=5")
     run(work, *options, "--overlap", "label", "--nj", "1", "my data", "out")
     assert {reco for reco, *_ in regions(work)} == {"a", "b"}
     assert sorted(os.listdir(work / "out/segmentation")) == ["a.npz", "b.npz", "q.npz"]
     assert read_segmentation(work / "out/segmentation/a.npz").probabilities.shape == (1, 471, 7)
-    assert json.loads((work / "out/meta.json").read_text())["options"]["overlap"] == "label"
+    assert json.loads((work / "out/meta.json").read_text())["second_speaker"] is True
     # What label and drop cut out is the same.
     assert "nothing to do" in run(work, *options, "my data", "out").stdout
-    assert json.loads((work / "out/meta.json").read_text())["options"]["overlap"] == "drop"
+    assert json.loads((work / "out/meta.json").read_text())["second_speaker"] is False
     run(work, "--sad", "oracle", "my data", "out")
     assert not (work / "out/segmentation").exists()
 
@@ -194,34 +213,38 @@ def test_pyannote_with_its_segmentation_kept(work):
 def test_changes_take_the_network_whatever_finds_speech(work):
     run(work, "--sad", "oracle", "--changes", "cut", "--nj", "1", "my data", "out")
     assert sorted(os.listdir(work / "out/segmentation")) == ["a.npz", "b.npz", "q.npz"]
-    assert json.loads((work / "out/meta.json").read_text())["options"]["changes"] == "cut"
+    meta = json.loads((work / "out/meta.json").read_text())
+    assert (meta["options"]["changes"], meta["close_pauses"]) == ("cut", 0.0)  # pauses of given speech stay
     run(work, "--sad", "pyannote", "--changes", "cut", "--nj", "1", "my data", "out")
-    options = json.loads((work / "out/meta.json").read_text())["options"]
-    assert (options["sad_gap"], options["sad_pad"]) == (0.3, 0.1)
+    meta = json.loads((work / "out/meta.json").read_text())
+    assert (meta["options"]["detector"]["gap"], meta["options"]["detector"]["pad"]) == (0.3, 0.1)
+    assert meta["close_pauses"] == 0.8
 
 
 def test_silero_and_overlap_of_the_network(work):
-    every = (
+    options = "onset=0 offset=0 gap=9 network.overlap_min=0 network.overlap_threshold=0.001"
+    run(
+        work,
         "--sad",
         "silero",
-        "--sad-onset",
-        "0",
-        "--sad-gap",
-        "9",
-        "--overlap-min",
-        "0",
-        "--overlap-threshold",
-        "0.001",
+        "--sad-options",
+        options,
+        "--overlap-detector",
+        "pyannote",
+        "--nj",
+        "1",
+        "my data",
+        "out",
     )
-    run(work, *every, "--overlap-detector", "pyannote", "--nj", "1", "my data", "out")
     speech, overlap = regions(work), regions(work, "overlap.segments")
     assert overlap
     assert sum(end - start for _, start, end in speech + overlap) == pytest.approx(24)
     assert (work / "out/segmentation/b.npz").exists()
     meta = json.loads((work / "out/meta.json").read_text())
     assert meta["speech_source"] == "silero"
-    expected = {"overlap_detector": "pyannote", "sad_onset": 0.0, "sad_offset": 0.0, "sad_pad": 0.25, "sad_step": 2.5}
-    assert {name: meta["options"][name] for name in expected} == expected
+    expected = {"detector": "silero", "gap": 9.0, "min_speech": 0.1, "pad": 0.25, "onset": 0.0, "offset": 0.0}
+    assert meta["options"]["detector"] == expected
+    assert meta["options"]["network"] == {"step": 2.5, "overlap_threshold": 0.001, "overlap_min": 0.0}
     assert [len(digest) for digest in meta["sad_weights"]] == [64, 64]
 
 
@@ -230,7 +253,7 @@ def test_speech_of_a_file(work):
     run(work, "--sad", "vad segments", "my data", "out")
     assert regions(work) == [("b", 1.0, 2.5)]
     meta = json.loads((work / "out/meta.json").read_text())
-    assert meta == {"speech_source": "given (vad segments)", "options": {"sad": "vad segments", "overlap": "drop"}}
+    assert (meta["speech_source"], meta["options"]["sad"]) == ("given (vad segments)", "vad segments")
     shutil.copy(work / "my data/ref.rttm", work / "others.rttm")
     run(work, "--sad", "./others.rttm", "--overlap", "label", "my data", "out")
     assert regions(work, "overlap.segments") == [("a", 2.5, 3.0)]
@@ -281,7 +304,7 @@ def path_to(folder):
             None,
             "",
             ["--sad", "magic"],
-            "bad --sad, and no such file; expected webrtc, silero, pyannote, oracle, or a file",
+            "bad --sad, and no such file; expected pyannote, silero, webrtc, oracle, or a file",
         ),
         (
             None,
@@ -289,9 +312,9 @@ def path_to(folder):
             ["--overlap", "label"],
             "nothing finds the overlap that --overlap label is about; expected --overlap-d",
         ),
-        (None, "", ["--sad", "silero", "--sad-offset", "0.4"], "bad --sad-offset; expected at most 0.3 (--sad-onset)"),
-        (None, "", ["--sad-frame", "15"], "--sad-frame: expected one of 10, 20, 30, got 15"),
-        (None, "", ["--sad-step", "11"], "--sad-step: expected a number from 0.1 to 10, got 11"),
+        (None, "", ["--sad-options", "frame=15"], "webrtc.yaml: bad frame; expected 10, 20, 30, got 15"),
+        (None, "", ["--sad-options", "onset=0.3"], "webrtc.yaml: unknown key onset"),
+        (None, "", ["--sad-options", "gap"], "bad change of an option; expected name=value"),
         (
             None,
             "",
@@ -300,8 +323,7 @@ def path_to(folder):
         ),
         ("vad", "x a 3 2\n", ["--sad", "my data/vad"], "my data/vad:1: segment x has no length"),
         ("vad.rttm", "hello\n", ["--sad", "my data/vad.rttm"], "my data/vad.rttm:1: not an RTTM line"),
-        (None, "", ["--sad-majority", "4"], "--sad-majority: expected an odd number, got 4"),
-        (None, "", ["--sad-pad", "-1"], "--sad-pad: expected a number from 0, got -1"),
+        (None, "", ["--sad", "none.yaml"], "none.yaml: no such file"),
         (None, "", ["--overwrite", "yes"], "expected true or false"),
         (None, "", ["--nj", "0"], "--nj: expected a whole number from 1, got 0"),
         (None, "", ["--sda", "webrtc"], "unknown option --sda"),

@@ -136,7 +136,7 @@ def recipe(tmp_path_factory, need):
     ]
     write(folder / "ref.rttm", *turns)
     script = """. ./cmd.sh; . ./path.sh; set -e
-diar/detect_speech.sh --nj 2 --cmd "$train_cmd" --allow-commands true --config CONF/sad.conf --sad oracle \\
+diar/detect_speech.sh --nj 2 --cmd "$train_cmd" --allow-commands true --sad oracle \\
   data/x data/x_speech
 diar/make_subsegments.sh --config CONF/subsegments.conf data/x_speech exp/x/subsegments
 diar/extract_xvectors.sh --nj 40 --cmd "$train_cmd" --allow-commands true \\

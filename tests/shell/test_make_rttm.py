@@ -55,8 +55,8 @@ def test_second_speaker(work):
 
 
 def test_second_speaker_is_learnt_from_the_way_speech_was_detected(work):
-    for overlap, speakers in (("label", {"1", "2"}), ("drop", {"1"})):
-        (work / "sub/meta.json").write_text(f'{{"options": {{"overlap": "{overlap}"}}}}')
+    for second_speaker, speakers in (("true", {"1", "2"}), ("false", {"1"})):
+        (work / "sub/meta.json").write_text(f'{{"second_speaker": {second_speaker}}}')
         run(work, "sub", "sys")
         rows = [turn.split() for turn in turns(work)]
         assert {
@@ -66,9 +66,15 @@ def test_second_speaker_is_learnt_from_the_way_speech_was_detected(work):
     assert turns(work)[1] == "a 1.500 1.125 2"
     (work / "sub/meta.json").write_text("[]")
     assert "sub/meta.json: damaged; expected a JSON object" in run(work, "sub", "sys", rc=1).stderr
+    for text, message in (
+        ('"second_speaker": 1', "second_speaker; expected true"),
+        ('"close_pauses": -1', "close_pauses"),
+    ):
+        (work / "sub/meta.json").write_text(f"{{{text}}}")
+        assert f"sub/meta.json: bad {message}" in run(work, "sub", "sys", rc=1).stderr
 
 
-def test_pauses_are_closed_if_asked_for_or_if_speech_was_cut_at_changes(work):
+def test_pauses_are_closed_if_asked_for_or_as_was_decided_with_the_speech(work):
     (work / "sub/overlap.segments").unlink()
     run(work, "sub", "sys")
     apart = turns(work)
@@ -76,10 +82,10 @@ def test_pauses_are_closed_if_asked_for_or_if_speech_was_cut_at_changes(work):
     (work / "sub/short.segments").write_text("s1 b 2.5 2.55\n")
     run(work, "--gap", "0.6", "sub", "sys")
     assert turns(work) == [*apart[:-2], "b 1.000 1.550 7"]
-    (work / "sub/meta.json").write_text('{"options": {"changes": "cut"}}')  # of speech that is given
+    (work / "sub/meta.json").write_text('{"close_pauses": 0.0}')
     run(work, "sub", "sys")
     assert turns(work) == apart
-    (work / "sub/meta.json").write_text('{"options": {"changes": "cut", "sad_gap": 0.3}}')
+    (work / "sub/meta.json").write_text('{"close_pauses": 0.6}')
     run(work, "sub", "sys")
     assert turns(work) == [*apart[:-2], "b 1.000 1.550 7"]
     run(work, "--gap", "0", "sub", "sys")

@@ -92,6 +92,24 @@ def test_bad_options_die_with_one_line(run, arguments, message):
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"a script.sh: error: {message}\n")
 
 
+def test_options_and_config_files_of_former_times_name_what_took_their_place(tmp_path, repo):
+    script = tmp_path / "a script.sh"
+    script.write_text(
+        "set -euo pipefail\nnj=1\nmoved_options='old_gap: give --options \"gap=..\"\nold.conf: see b.yaml'\n"
+        f". '{repo}/utils/parse_options.sh'\n"
+    )
+    (tmp_path / "x.conf").write_text("nj=2\nold-gap=3\n")
+    for arguments, message in (
+        (["--old-gap", "1"], '--old-gap is not used any more; give --options "gap=.."'),
+        (["--old_gap"], '--old_gap is not used any more; give --options "gap=.."'),
+        (["--config", "x.conf"], 'x.conf:2: --old-gap is not used any more; give --options "gap=.."'),
+        (["--config", "conf/old.conf"], "conf/old.conf is not used any more; see b.yaml"),
+        (["--new-gap", "1"], "unknown option --new-gap (see a script.sh --help)"),
+    ):
+        done = subprocess.run(["bash", script, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (1, f"a script.sh: error: {message}\n")
+
+
 def test_help_is_printed_as_it_is_on_stdout(run):
     for arguments in (["--help"], ["-h"], ["--nj", "3", "--help", "--unknown"]):
         done = run(*arguments)

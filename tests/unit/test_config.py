@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from ssdiar.clustering.config import SystemConfig, read_system
 from ssdiar.config import Matching, Range, read_config
 from ssdiar.errors import InputError
+from ssdiar.speech.config import PyannoteConfig, SileroConfig, WebRtcConfig, read_sad
 from ssdiar.xvectors.models import ModelConfig, read_model_config
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -127,6 +128,11 @@ def test_shipped_systems(path):
     assert read_system(path).description
 
 
+@pytest.mark.parametrize("path", sorted((CONF / "sad").glob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_detectors(path):
+    assert read_sad(path).detector == path.stem
+
+
 @pytest.mark.parametrize("path", sorted((CONF / "xvector").glob("*.yaml")), ids=lambda path: path.stem)
 def test_shipped_models(path):
     assert read_model_config(path).name == path.stem
@@ -166,7 +172,13 @@ def is_allowed(hint, value):
     return False
 
 
-CONFIGS = {SystemConfig: "{description: x, method: ssl}", ModelConfig: (CONF / "xvector/campplus.yaml").read_text()}
+CONFIGS = {
+    SystemConfig: "{description: x, method: ssl}",
+    ModelConfig: (CONF / "xvector/campplus.yaml").read_text(),
+    WebRtcConfig: (CONF / "sad/webrtc.yaml").read_text(),
+    SileroConfig: (CONF / "sad/silero.yaml").read_text(),
+    PyannoteConfig: (CONF / "sad/pyannote.yaml").read_text(),
+}
 FIELDS = [(cls, name, hint) for cls in CONFIGS for name, hint in fields_of(cls)]
 ANYTHING = (
     st.integers(-5, 5)
@@ -180,7 +192,7 @@ ANYTHING = (
 )
 
 
-@pytest.mark.parametrize(("cls", "name", "hint"), FIELDS, ids=[name for _, name, _ in FIELDS])
+@pytest.mark.parametrize(("cls", "name", "hint"), FIELDS, ids=[f"{cls.__name__}-{name}" for cls, name, _ in FIELDS])
 def test_every_number_has_a_range(cls, name, hint):
     assert not {int, float} & set(kinds_of(hint)), f"{name} takes any number"
 
@@ -195,7 +207,7 @@ def shortest(tmp_path_factory):
 
 
 @settings(max_examples=15, deadline=None)
-@pytest.mark.parametrize(("cls", "name", "hint"), FIELDS, ids=[name for _, name, _ in FIELDS])
+@pytest.mark.parametrize(("cls", "name", "hint"), FIELDS, ids=[f"{cls.__name__}-{name}" for cls, name, _ in FIELDS])
 @given(value=ANYTHING | st.lists(ANYTHING, max_size=3))
 def test_every_field_takes_what_its_type_says_and_names_the_place_of_anything_else(cls, name, hint, value, shortest):
     path = shortest[cls]

@@ -12,11 +12,13 @@ import torch
 
 from ssdiar.errors import InputError
 from ssdiar.speech import make_detector
+from ssdiar.speech.config import read_sad
 from ssdiar.speech.pyannet import load_network
 from ssdiar.speech.weights import find_segmentation_weights, find_silero_weights, read_checkpoint
 from ssdiar.timeline.segmentation import SPEAKER_SETS, Segmentation, read_segmentation, write_segmentation
 
 DATA = Path(__file__).resolve().parents[1] / "data"
+CONF = Path(__file__).resolve().parents[2] / "conf/sad"
 
 
 def golden_sound():
@@ -84,7 +86,7 @@ def test_damaged_segmentations(tmp_path, damage):
 )
 def test_windows_lie_on_one_grid_and_end_with_the_recording(seconds, windows, frames):
     samples = np.random.default_rng(0).normal(0, 0.01, int(seconds * 16000)).astype(np.float32)
-    detector = make_detector("pyannote", step=5.0)
+    detector = make_detector(read_sad(CONF / "pyannote.yaml", ["network.step=5"]))
     found = detector.segment(samples, 16000)
     assert found.probabilities.shape == (windows, frames, 7)
     np.testing.assert_allclose(found.probabilities.astype(float).sum(axis=2), 1, atol=3e-3)

@@ -86,11 +86,13 @@ _Loader.add_implicit_resolver(
 )
 
 
-def read_config(cls: type[T], path: str | Path, changes: Sequence[str] = (), over: str | Path | None = None) -> T:
+def read_config(
+    cls: type[T] | tuple[type[T], ...], path: str | Path, changes: Sequence[str] = (), over: str | Path | None = None
+) -> T:
     """Read a YAML mapping into the dataclass ``cls``; nested dataclasses are nested mappings.
 
     Args:
-        cls: The dataclass.
+        cls: The dataclass; or several, whose first field is a Literal of one value that says which one a file is.
         path: The file.
         changes: ``key=value`` or ``outer.key=value``, put over what the files say; values as in YAML.
         over: Another file, a part of such a mapping that is put over the first.
@@ -105,7 +107,7 @@ def read_config(cls: type[T], path: str | Path, changes: Sequence[str] = (), ove
         values = _merged(values, _load(Path(over)))
     for change in changes:
         values = _changed(values, change)
-    return _build(cls, values, path, "")
+    return _build(cls if isinstance(cls, type) else _chosen(cls, values, path), values, path, "")
 
 
 def _load(path: Path) -> Any:
@@ -118,6 +120,16 @@ def _load(path: Path) -> Any:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None)
         raise InputError("not YAML", path=path, line=None if mark is None else mark.line + 1, got=problem) from None
+
+
+def _chosen(classes: tuple[type[T], ...], values: Any, path: Path) -> type[T]:
+    """Return the one of several dataclasses that a file says it is."""
+    key = fields(classes[0])[0].name
+    kinds = {typing.get_args(_hints(cls)[key])[0]: cls for cls in classes}
+    kind = values.get(key) if isinstance(values, dict) else None
+    if not isinstance(kind, str) or kind not in kinds:
+        raise InputError(f"bad {key}", path=path, expected=", ".join(kinds), got=_shown(kind))
+    return kinds[kind]
 
 
 def _changed(values: Any, change: str) -> Any:

@@ -1,17 +1,47 @@
 """meta.json: what a directory's content came from, handed on and added to from stage to stage.
 
-Keys that results are named by: speech_source (stage 2), xvector_model (4), system, num_spk_source, seed (5).
+Keys that results are named by: speech_source (stage 2), xvector_model (4), system, num_spk_source, seed (5). Keys that
+stage 6 acts on (:class:`Decisions`): second_speaker, close_pauses (stage 2).
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ssdiar.errors import InputError
 from ssdiar.io.publish import publish_text
+
+
+class Decisions(NamedTuple):
+    """What stage 2 decided that stage 6 does; nothing where speech was found by other means.
+
+    Attributes:
+        second_speaker: Whether overlapped speech gets a second speaker.
+        close_pauses: Seconds; shorter pauses of a speaker in which nobody else talks are closed.
+    """
+
+    second_speaker: bool = False
+    close_pauses: float = 0.0
+
+
+def read_decisions(folder: str | Path) -> Decisions:
+    """Return the decisions in ``folder``/meta.json.
+
+    Raises:
+        InputError: The file is no JSON object, or one of the two is not what it must be.
+    """
+    meta = read_meta(folder)
+    found = Decisions(**{name: meta[name] for name in Decisions._fields if name in meta})
+    path, gap = Path(folder) / "meta.json", found.close_pauses
+    if not isinstance(found.second_speaker, bool):
+        raise InputError("bad second_speaker", path=path, expected="true or false", got=found.second_speaker)
+    if type(gap) not in (int, float) or not 0 <= gap < math.inf:
+        raise InputError("bad close_pauses", path=path, expected="a number of seconds from 0", got=gap)
+    return found
 
 
 def read_meta(folder: str | Path) -> dict[str, Any]:

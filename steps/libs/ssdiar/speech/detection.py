@@ -61,7 +61,7 @@ class Smoothing:
     """What is done to the raw speech regions of a detector, in this order; all in seconds.
 
     References mark a turn as speech through its short pauses, detectors do not: closing gaps is worth more than any
-    other setting (conf/sad.conf has the figures).
+    other setting (conf/sad/webrtc.yaml has the figures).
 
     Args:
         gap: Pauses shorter than this are closed.

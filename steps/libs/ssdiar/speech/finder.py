@@ -11,8 +11,10 @@ import numpy as np
 from ssdiar.data import Recording
 from ssdiar.io.rttm import Turn
 from ssdiar.regions import hundredths, intersect, subtract, to_hundredths
+from ssdiar.speech import make_detector
 from ssdiar.speech.detection import Detector, Smoothing
 from ssdiar.speech.given import given_speech
+from ssdiar.speech.plan import SpeechPlan
 from ssdiar.timeline.segmentation import Segmentation
 
 _NO_CUT = 10  # hundredths of a second
@@ -53,6 +55,15 @@ class SpeechFinder:
     overlap: Literal["given", "network"] | None
     network: Detector | None
     cut_changes: bool = False
+
+    @classmethod
+    def of(cls, plan: SpeechPlan, source: str | None = None) -> SpeechFinder:
+        """Return what finds speech and overlap by a plan, with weights of the network from ``source``."""
+        network = None if plan.network is None else make_detector(plan.network, source)
+        if plan.detector is None:
+            return cls(None, None, plan.overlap, network, plan.cut_changes)
+        detector = network if plan.detector is plan.network else make_detector(plan.detector)
+        return cls(detector, plan.detector.smoothing, plan.overlap, network, plan.cut_changes)
 
     def find(self, recording: Recording, turns: Iterable[Turn] = ()) -> Found:
         """Return speech and overlap of a recording.

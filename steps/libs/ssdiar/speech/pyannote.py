@@ -10,6 +10,7 @@ import torch
 
 from ssdiar.io.audio import resample
 from ssdiar.regions import drop_short
+from ssdiar.speech.config import PyannoteConfig
 from ssdiar.speech.detection import Detection, active_frames
 from ssdiar.speech.pyannet import FRAME_STEP, RECEPTIVE_FIELD, SAMPLE_RATE, PyanNet, load_network
 from ssdiar.timeline.segmentation import Segmentation
@@ -24,19 +25,11 @@ class Pyannote:
     """The segmentation network on windows of ten seconds, its decisions averaged where windows overlap.
 
     Args:
-        onset: Frames of 16.9 ms with a higher probability of any speaker are speech,
-        offset: and those around them that stay above this (:func:`active_frames`).
-        overlap_threshold: Frames with a higher probability of two speakers are overlap.
-        overlap_min: Overlap shorter than this is none, seconds.
-        step: Seconds from the start of a window to that of the next, up to 10.
+        config: Its options.
         source: Where the weights are (:func:`ssdiar.speech.weights.find_segmentation_weights`).
     """
 
-    onset: float
-    offset: float
-    overlap_threshold: float
-    overlap_min: float
-    step: float
+    config: PyannoteConfig
     source: str | None = None
 
     def detect(self, samples: np.ndarray, rate: int) -> Detection:
@@ -46,9 +39,9 @@ class Pyannote:
             InputError: The weights are not there, or not these.
         """
         segmentation = self.segment(samples, rate)
-        speech = segmentation.regions(active_frames(segmentation.speech(), self.onset, self.offset))
-        overlap = segmentation.regions(segmentation.overlap() > self.overlap_threshold)
-        return Detection(speech, drop_short(overlap, self.overlap_min), segmentation)
+        speech = segmentation.regions(active_frames(segmentation.speech(), self.config.onset, self.config.offset))
+        overlap = segmentation.regions(segmentation.overlap() > self.config.network.overlap_threshold)
+        return Detection(speech, drop_short(overlap, self.config.network.overlap_min), segmentation)
 
     def segment(self, samples: np.ndarray, rate: int) -> Segmentation:
         """Run the network over (n,) float32 samples; errors as of :meth:`detect`."""
@@ -60,7 +53,7 @@ class Pyannote:
         # (but for less than a frame); a recording shorter than a window is one window of its own length.
         window = min(_WINDOW, len(samples))
         last = (len(samples) - window) // FRAME_STEP
-        step = max(1, round(self.step * SAMPLE_RATE / FRAME_STEP))
+        step = max(1, round(self.config.network.step * SAMPLE_RATE / FRAME_STEP))
         first_frames = np.append(np.arange(0, last, step), last)
         probabilities = [
             self._probabilities(np.stack([samples[f * FRAME_STEP : f * FRAME_STEP + window] for f in batch]))

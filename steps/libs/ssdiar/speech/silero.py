@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from ssdiar.io.audio import resample
+from ssdiar.speech.config import SileroConfig
 from ssdiar.speech.detection import Detection, active_frames
 from ssdiar.speech.weights import find_silero_weights
 
@@ -25,12 +26,10 @@ class Silero:
     """Silero's detector.
 
     Args:
-        onset: Frames of 32 ms with a higher probability are speech,
-        offset: and those around them that stay above this (:func:`active_frames`).
+        config: The detector's options.
     """
 
-    onset: float
-    offset: float
+    config: SileroConfig
 
     def detect(self, samples: np.ndarray, rate: int) -> Detection:
         """Return the speech in (n,) float32 samples at any rate.
@@ -46,7 +45,7 @@ class Silero:
         with torch.inference_mode():
             # All frames of the recording at once; the network's state starts anew each time.
             probabilities = self._model.audio_forward(torch.from_numpy(whole), rate).numpy()[0]
-        speech = active_frames(probabilities, self.onset, self.offset)
+        speech = active_frames(probabilities, self.config.onset, self.config.offset)
         edges = np.flatnonzero(np.diff(speech, prepend=False, append=False))
         return Detection(np.minimum(edges.reshape(-1, 2) * frame, len(samples)) / rate)
 

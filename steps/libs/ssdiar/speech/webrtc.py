@@ -8,6 +8,7 @@ import numpy as np
 
 from ssdiar.errors import InputError
 from ssdiar.io.audio import resample
+from ssdiar.speech.config import WebRtcConfig
 from ssdiar.speech.detection import Detection
 
 # What the detector takes as it comes. Inside, it works at 8000: a higher rate adds nothing but is no error.
@@ -19,23 +20,10 @@ class WebRtc:
     """WebRTC's detector, its decisions per frame replaced by those of the majority around them.
 
     Args:
-        aggressiveness: 0 to 3; a higher number takes less for speech.
-        frame_ms: Length of a frame in milliseconds: 10, 20 or 30.
-        majority: Number of frames that vote on the middle one; odd, 1 for no vote.
-
-    Raises:
-        ValueError: An option out of these ranges.
+        config: The detector's options.
     """
 
-    aggressiveness: int
-    frame_ms: int
-    majority: int
-
-    def __post_init__(self) -> None:
-        if self.aggressiveness not in range(4) or self.frame_ms not in (10, 20, 30):
-            raise ValueError("aggressiveness must be 0 to 3 and a frame 10, 20 or 30 ms")
-        if self.majority < 1 or self.majority % 2 == 0:
-            raise ValueError("the majority must be of an odd number of frames")
+    config: WebRtcConfig
 
     def detect(self, samples: np.ndarray, rate: int) -> Detection:
         """Return the speech in (n,) float32 samples at any rate.
@@ -47,11 +35,11 @@ class WebRtc:
             new_rate = 8000 if rate < 16000 else 16000
             samples, rate = resample(samples, rate, new_rate), new_rate
         duration = len(samples) / rate
-        votes = np.convolve(self._frames(samples, rate), np.ones(self.majority, np.int64))
-        margin = self.majority // 2
+        votes = np.convolve(self._frames(samples, rate), np.ones(self.config.majority, np.int64))
+        margin = self.config.majority // 2
         speech = votes[margin : len(votes) - margin] > margin
         edges = np.flatnonzero(np.diff(speech, prepend=False, append=False))
-        return Detection(np.minimum(edges.reshape(-1, 2) * (self.frame_ms / 1000), duration))
+        return Detection(np.minimum(edges.reshape(-1, 2) * (self.config.frame / 1000), duration))
 
     def _frames(self, samples: np.ndarray, rate: int) -> np.ndarray:
         """Return 0 or 1 for every frame, the last one filled up with silence: (ceil(n / frame),) int64."""
@@ -61,10 +49,10 @@ class WebRtc:
             raise InputError(
                 "package webrtcvad is not installed", hint="pip install webrtcvad-wheels, or use another --sad."
             ) from None
-        length = rate * self.frame_ms // 1000
+        length = rate * self.config.frame // 1000
         count = -(-len(samples) // length)
         whole = np.zeros(count * length, "<i2")
         whole[: len(samples)] = np.clip(np.rint(samples * 32768.0), -32768, 32767)
         data, step = whole.tobytes(), 2 * length
-        is_speech = webrtcvad.Vad(self.aggressiveness).is_speech
+        is_speech = webrtcvad.Vad(self.config.aggressiveness).is_speech
         return np.array([is_speech(data[at : at + step], rate) for at in range(0, len(data), step)], np.int64)

@@ -16,9 +16,6 @@ from ssdiar.regions import merge
 # A labelled stretch of one recording: start, end (seconds), label.
 Stretch = tuple[float, float, int]
 
-#: Pauses of a speaker that are closed where speech was cut at changes of speaker, in seconds.
-PAUSE = 0.8
-
 # Turns are written in milliseconds: what is nearer than half of one touches.
 _TOUCH = 0.0005
 
