@@ -6,9 +6,9 @@
 # clustering stage left in <labels-dir>/labels (<piece> <number from 1>). Speakers are named by their number. Pieces
 # that overlap are cut in the middle of the overlap; turns of one speaker that touch are one. Speech that took no part
 # in the clustering (overlap.segments, short.segments of the sub-segments, where they exist) gets the label of the
-# nearest piece in time, so that no speech is left out; overlapped speech also the nearest other one, if it was detected
-# with --overlap label (meta.json of the sub-segments says so). Where speech was cut at changes of speaker, short pauses
-# of a speaker are closed here, as references do. score_der.sh comes next.
+# nearest piece in time, so that no speech is left out. Two decisions of detect_speech.sh, in meta.json of the
+# sub-segments, are carried out here: second_speaker (overlapped speech also gets the nearest other label) and
+# close_pauses (short pauses of a speaker are closed, as references do). score_der.sh comes next.
 
 # Begin configuration section.
 second_speaker=
@@ -22,10 +22,10 @@ script=$(basename "$0")
 
 help_message="Usage: $0 [options] <subsegments-dir> <labels-dir>
  e.g.: $0 exp/mini/subsegments exp/mini/xvector_ahc
-  --second-speaker <true|false>      # whether overlapped speech gets the nearest other speaker too (default: if
-                                     # detect_speech.sh was run with --overlap label)
-  --gap <seconds>                    # shorter pauses of a speaker in which nobody else talks are closed (default: 0.8 if
-                                     # a detector found the speech, with --changes cut, else 0)
+  --second-speaker <true|false>      # whether overlapped speech gets the nearest other speaker too (default: what
+                                     # detect_speech.sh decided: true with --overlap label)
+  --gap <seconds>                    # shorter pauses of a speaker in which nobody else talks are closed (default: what
+                                     # detect_speech.sh decided: 0.8 if a detector found the speech, with --changes cut)
   --python <path|$python>            # Python that has the requirements
   --verbose <0|1|2>                  # 0: warnings only, 1: progress (default), 2: details
   --config <file>                    # options as name=value lines, read before the others"
