@@ -1,5 +1,6 @@
 """local/prepare_data.sh: the corpus mini, with the network and without, and its refusals."""
 
+import hashlib
 import io
 import os
 import shutil
@@ -61,6 +62,10 @@ def test_mini_is_a_real_call_and_simulated_ones(mini):
     assert speech["phone_sample"] == pytest.approx(24.35)
     assert all(70 < speech[name] < 130 for name in names[1:])
     assert {turn.speaker for turn in turns if turn.reco == "sim-0001"} == {"paola_it", "carlo_it"}
+    # The simulated calls are the same ones for everybody and from one version to the next.
+    simulated = [line for line in (data / "ref.rttm").read_text().splitlines(keepends=True) if " sim-" in line]
+    digest = hashlib.sha256("".join(simulated).encode()).hexdigest()
+    assert digest == "ed0e39136fedd0198e08e854b1408cd5cd369769765a0ad3b99cffe90f802315"
     assert sorted(path.name for path in mini.iterdir()) == ["local", "mini"]
     assert sorted(path.name for path in (mini / "local").iterdir()) == ["phone_sample", "prompts"]
 

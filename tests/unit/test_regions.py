@@ -4,8 +4,10 @@ import random
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from ssdiar.regions import covered, drop_short, intersect, merge, pad, subtract, to_hundredths, total
+from ssdiar.regions import covered, drop_short, hundredths, intersect, merge, pad, subtract, to_hundredths, total
 
 
 def ticks(regions):
@@ -31,6 +33,50 @@ def test_set_operations_equal_those_on_ticks(seed):
     assert total(first) == len(ticks(first))
     twice = {tick for tick in range(40) if sum(start <= tick < end for start, end in first) >= 2}
     assert covered(first, 2).tolist() == as_regions(twice)
+
+
+TIMES = st.floats(0, 1e5, allow_nan=False)
+ANY = st.lists(st.tuples(TIMES, st.floats(0, 100) | st.just(0.0)).map(lambda pair: (pair[0], sum(pair))), max_size=8)
+
+
+def inside(regions, time):
+    return any(start <= time < end for start, end in regions)
+
+
+@settings(max_examples=100, deadline=None)
+@given(ANY, ANY, st.floats(0, 50))
+def test_any_regions_give_disjoint_ones_that_hold_what_they_should(first, second, amount):
+    results = {
+        "covered": covered(first),
+        "intersect": intersect(first, second),
+        "subtract": subtract(first, second),
+        "merge": merge(first, amount),
+        "pad": pad(first, amount, 2e5),
+        "drop_short": drop_short(first, amount),
+        "twice": covered([*first, *second], 2),
+    }
+    for regions in results.values():
+        assert np.all(regions[:, 1] > regions[:, 0]) and np.all(regions[1:, 0] > regions[:-1, 1])
+    for time in {time for region in [*first, *second] for time in region}:
+        one, other = inside(first, time), inside(second, time)
+        assert inside(results["covered"], time) == one
+        assert inside(results["intersect"], time) == (one and other)
+        assert inside(results["subtract"], time) == (one and not other)
+        assert one <= inside(results["merge"], time)
+        assert inside(results["twice"], time) == (sum(start <= time < end for start, end in [*first, *second]) >= 2)
+    parts = total(results["intersect"]) + total(results["subtract"])
+    assert parts == pytest.approx(total(first), abs=1e-6)
+    assert all(end - start >= amount for start, end in results["drop_short"].tolist())
+
+
+@settings(max_examples=100, deadline=None)
+@given(ANY, st.floats(0, 2e5))
+def test_whole_hundredths_are_within_half_of_one_and_in_the_recording(regions, duration):
+    whole = to_hundredths(regions, duration)
+    assert np.all(whole == np.floor(whole)) and np.all(whole[:, 1] > whole[:, 0])
+    assert not len(whole) or whole.max() <= duration * 100 + 1e-5
+    for times, rounded in zip(regions, hundredths(regions) if regions else (), strict=True):
+        assert rounded.tolist() == pytest.approx([100 * time for time in times], abs=0.5 + 1e-5)
 
 
 def test_merge_closes_gaps_that_are_shorter():

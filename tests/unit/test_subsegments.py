@@ -4,6 +4,8 @@ import random
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ssdiar.io.tables import Segment
 from ssdiar.timeline.subsegments import make_subsegments, segment_id, split_short
@@ -55,6 +57,31 @@ def test_random_regions_follow_the_rule(seed):
     expected.append((max(start, end - window) if end - at < least else at, end))
     # The last window of the region may be the piece before it: it is there once.
     assert cut(start, end, window, period, least) == list(dict.fromkeys(expected))
+
+
+REGIONS = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 400), st.integers(0, 400)), max_size=6)
+CUTS = st.integers(1, 200).flatmap(lambda w: st.tuples(st.just(w), st.integers(1, w), st.integers(0, w)))
+
+
+def hundredths_of(segments):
+    return {
+        (segment.reco, tick)
+        for segment in segments
+        for tick in range(round(segment.start * 100), round(segment.end * 100))
+    }
+
+
+@settings(max_examples=100, deadline=None)
+@given(REGIONS, CUTS, st.integers(0, 100))
+def test_no_speech_is_lost_and_every_piece_has_one_place(regions, options, least):
+    speech = [region(start, start + length, reco) for reco, start, length in regions]
+    pieces = make_subsegments(speech, *options)
+    assert hundredths_of(pieces) == hundredths_of(speech)
+    assert len({piece.id for piece in pieces}) == len({(p.reco, p.start, p.end) for p in pieces}) == len(pieces)
+    assert all(0 < round(piece.duration * 100) <= options[0] for piece in pieces)
+    carriers, short = split_short(pieces, least)
+    assert sorted(piece.id for piece in carriers + short) == sorted(piece.id for piece in pieces)
+    assert {piece.reco for piece in carriers} == {piece.reco for piece in pieces}
 
 
 def test_every_piece_has_an_id_of_its_own_and_times_on_the_grid():

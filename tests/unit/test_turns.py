@@ -1,12 +1,16 @@
 """From labels to turns: Kaldi's result where Kaldi has one, all speech labelled, nothing twice."""
 
 import random
+from collections import Counter
 from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ssdiar.io.rttm import Turn, write_rttm
 from ssdiar.io.tables import Segment
+from ssdiar.regions import total
 from ssdiar.timeline.turns import close_pauses, cut_overlaps, turns_of_labels
 
 # Segments and labels, and what Kaldi's diarization/make_rttm.py --rttm-channel 1 makes of them (padding taken out).
@@ -89,6 +93,86 @@ def test_second_speaker_in_overlap():
 def test_recording_with_nothing_but_speech_that_has_no_label():
     assert spoken("", overlap=[(1.0, 2.0)], second_speaker=True) == [("1", 1, 2)]
     assert spoken("") == []
+
+
+def test_two_regions_after_the_last_piece():
+    """Each once took the other for a piece, and failed."""
+    assert spoken("a 0 1 1\n", overlap=[(2.0, 2.5), (3.0, 3.5)]) == [("1", 0, 1), ("1", 2, 2.5), ("1", 3, 3.5)]
+    pieces = "a 0 1 1\na 1 2 2\n"
+    turns = [("1", 0, 1), ("2", 1, 2), ("2", 3, 3.1), ("2", 4, 5)]
+    assert spoken(pieces, unlabelled=[(3.0, 3.1)], overlap=[(4.0, 5.0)]) == turns
+
+
+def test_regions_that_lie_on_labelled_speech_add_no_first_speaker():
+    pieces = "a 0 1 1\na 1 2 2\na 2 3 3\n"
+    assert spoken(pieces, unlabelled=[(0.5, 3.2)]) == [("1", 0, 1), ("2", 1, 2), ("3", 2, 3.2)]
+    assert spoken(pieces, overlap=[(0.5, 1.2), (1.0, 1.5)]) == [("1", 0, 1), ("2", 1, 2), ("3", 2, 3)]
+    assert spoken("a 0 1 1\na 1 2 2\n", overlap=[(0.5, 1.2)], second_speaker=True) == [("1", 0, 1.2), ("2", 0.5, 2)]
+
+
+def as_segments(regions, kind):
+    return [Segment(f"{kind}{n}", "a", start / 50, (start + length) / 50) for n, (start, length) in enumerate(regions)]
+
+
+def ticks(start, end):
+    """The hundredths between two times; pieces lie on every second one, so that they are cut at whole ones."""
+    return range(round(start * 100), round(end * 100))
+
+
+REGIONS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 15)), max_size=7)
+PIECES = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 15), st.integers(1, 3)), max_size=9)
+
+
+@settings(max_examples=150, deadline=None)
+@given(PIECES, REGIONS, REGIONS, st.booleans())
+def test_every_second_of_speech_is_labelled_once_and_no_other(pieces, short, overlap, second_speaker):
+    segments = [as_segments([piece[:2] for piece in pieces], "p"), as_segments(short, "s"), as_segments(overlap, "o")]
+    labels = {f"p{n}": label for n, (_, _, label) in enumerate(pieces)}
+    turns = turns_of_labels(segments[0], labels, *segments[1:], second_speaker)
+    spoken = [{tick for segment in some for tick in ticks(segment.start, segment.end)} for some in segments]
+    many = len({labels[s.id] for s in segments[0] if s.end > s.start}) > 1 and second_speaker
+    expected = Counter(set.union(*spoken)) + Counter(spoken[2] if many else ())
+    assert Counter(tick for turn in turns for tick in ticks(turn.start, turn.end)) == expected
+    own: dict[int, set[str]] = {}
+    for segment in segments[0]:
+        for tick in ticks(segment.start, segment.end):
+            own.setdefault(tick, set()).add(str(labels[segment.id]))
+    for turn in turns:
+        assert all(turn.speaker in own.get(tick, {turn.speaker}) for tick in {*ticks(turn.start, turn.end)} - spoken[2])
+
+
+TIMES = st.lists(st.tuples(st.floats(0, 100), st.floats(0, 20), st.integers(1, 3)), max_size=6)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.tuples(TIMES, TIMES, TIMES))
+def test_times_off_the_grid_are_labelled_once_too(kinds):
+    segments = [
+        [Segment(f"{kind}{n}", "a", start, start + length) for n, (start, length, _) in enumerate(some)]
+        for kind, some in zip("pso", kinds, strict=True)
+    ]
+    labels = {f"p{n}": label for n, (_, _, label) in enumerate(kinds[0])}
+    turns = turns_of_labels(segments[0], labels, *segments[1:])
+    speech = [(segment.start, segment.end) for some in segments for segment in some]
+    # Gaps of less than half a millisecond in a speaker's turn are closed.
+    assert sum(turn.end - turn.start for turn in turns) == pytest.approx(total(speech), abs=0.02)
+    assert total([(turn.start, turn.end) for turn in turns]) == pytest.approx(total(speech), abs=0.02)
+
+
+@settings(max_examples=100, deadline=None)
+@given(PIECES, st.integers(0, 30))
+def test_closing_pauses_adds_short_silences_and_nothing_else(pieces, gap):
+    turns = [Turn("a", str(label), start / 50, (start + length) / 50) for start, length, label in pieces if length]
+    closed = close_pauses(turns, gap / 50)
+    anybody = {tick for turn in turns for tick in ticks(turn.start, turn.end)}
+    for speaker in "123":
+        before, after = (
+            {tick for turn in some if turn.speaker == speaker for tick in ticks(turn.start, turn.end)}
+            for some in (turns, closed)
+        )
+        assert before <= after and not (after - before) & anybody
+        own = [turn for turn in closed if turn.speaker == speaker]
+        assert all(a.end < b.start for a, b in pairwise(own))
 
 
 def test_touching_to_the_millisecond_is_touching():

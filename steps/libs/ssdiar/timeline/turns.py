@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
@@ -29,14 +30,17 @@ def turns_of_labels(
 ) -> list[Turn]:
     """Return the turns of all recordings: the speaker's name is the label's number.
 
-    Where pieces overlap, they are cut (:func:`cut_overlaps`). Turns of one speaker that touch are one turn. Where no
-    pieces overlap and nothing but pieces is given, the result is that of Kaldi's ``diarization/make_rttm.py``.
+    All time of the given segments is labelled once, and no other time; with ``second_speaker``, that of ``overlap``
+    twice. Where pieces overlap, they are cut (:func:`cut_overlaps`). Turns of one speaker that touch are one turn.
+    Where no pieces overlap and nothing but pieces is given, the result is that of Kaldi's
+    ``diarization/make_rttm.py``.
 
     Args:
         pieces: Sub-segments with a label each.
         labels: Label by sub-segment id.
         unlabelled: Speech that is too short for a label of its own; it takes that of the nearest piece in time, of two
-            equally near ones the earlier. In a recording without pieces it is speaker 1.
+            equally near ones the earlier. In a recording without pieces it is speaker 1. Where it lies in a piece, the
+            piece's label stays.
         overlap: Overlapped speech, which took no part in the clustering; the same goes for it.
         second_speaker: Whether overlapped speech also takes the nearest other label of its recording, if there is one.
 
@@ -49,10 +53,13 @@ def turns_of_labels(
         labelled = [(piece.start, piece.end, labels[piece.id]) for piece in piece_groups.get(reco, [])]
         stretches = cut_overlaps(labelled)
         nearest = _Nearest(stretches)
-        stretches += [(s.start, s.end, nearest.labels(s)[0]) for s in short_groups.get(reco, [])]
-        for region in overlap_groups.get(reco, []):
-            found = nearest.labels(region)[: 2 if second_speaker else 1]
-            stretches += [(region.start, region.end, label) for label in found]
+        for segments, number in ((short_groups, 1), (overlap_groups, 2 if second_speaker else 1)):
+            found = []
+            for start, end, label in _parts(segments.get(reco, []), stretches):
+                first = nearest.label(start, end) if label is None else label
+                labels_there = [first, *nearest.other_label(start, end, first)][:number]
+                found += [(start, end, one) for one in labels_there if one != label]
+            stretches = sorted(stretches + found)
         turns += _joined(reco, stretches)
     return turns
 
@@ -116,35 +123,60 @@ def cut_overlaps(pieces: Iterable[Stretch]) -> list[Stretch]:
     return [stretch for stretch in result if stretch[1] > stretch[0]]
 
 
+def _parts(regions: Sequence[Segment], stretches: Sequence[Stretch]) -> list[tuple[float, float, int | None]]:
+    """Return the time of the regions, each second once, cut where stretches begin and end.
+
+    Args:
+        regions: Of one recording, in order.
+        stretches: Disjoint and in order.
+
+    Returns:
+        (start, end, label of the stretch there; None where there is none), in order.
+    """
+    ends = [stretch[1] for stretch in stretches]
+    parts: list[tuple[float, float, int | None]] = []
+    at = -math.inf
+    for region in regions:
+        at = max(at, region.start)
+        number = bisect_right(ends, at)
+        while at < region.end:
+            start, end, label = stretches[number] if number < len(stretches) else (math.inf, math.inf, 0)
+            if at < start:
+                parts.append((at, min(start, region.end), None))
+            else:
+                parts.append((at, min(end, region.end), label))
+                number += 1
+            at = parts[-1][1]
+    return parts
+
+
 class _Nearest:
     """Finds the labels that are nearest in time to a region; stretches are disjoint and in order."""
 
     def __init__(self, stretches: Sequence[Stretch]) -> None:
-        # Neighbours with the same label are one run: the nearest other label is then always in the next run.
+        # Neighbours with the same label are one run: the nearest other label is then always in one of the next runs.
         runs = [list(group) for _, group in groupby(stretches, key=lambda stretch: stretch[2])]
         self._starts = [stretch[0] for stretch in stretches]
         self._stretches = stretches
         self._runs = [(run[0][0], run[-1][1], run[0][2]) for run in runs]
-        self._run_of = [number for number, run in enumerate(runs) for _ in run]
+        self._run_starts = [run[0] for run in self._runs]
 
-    def labels(self, region: Segment) -> list[int]:
-        """Return the nearest label and, if there is one, the nearest other label; speaker 1 if there is no label."""
-        if not self._stretches:
-            return [1]
-        before = bisect_right(self._starts, region.start) - 1
-        near = [number for number in (before, before + 1) if 0 <= number < len(self._stretches)]
-        first = min(near, key=lambda number: (_distance(self._stretches[number], region), number))
-        label = self._stretches[first][2]
-        run = self._run_of[first]
-        others = [self._runs[number] for number in (run - 1, run + 1) if 0 <= number < len(self._runs)]
-        if not others:
-            return [label]
-        return [label, min(others, key=lambda other: (_distance(other, region), other[0]))[2]]
+    def label(self, start: float, end: float) -> int:
+        """Return the nearest label, of two equally near ones the earlier; 1 if there is none."""
+        before = bisect_right(self._starts, start) - 1
+        near = self._stretches[max(before, 0) : before + 2]
+        return min(near, key=lambda stretch: (_distance(stretch, start, end), stretch[0]))[2] if near else 1
+
+    def other_label(self, start: float, end: float, label: int) -> list[int]:
+        """Return the nearest label that is not ``label``, if there is one."""
+        before = bisect_right(self._run_starts, start) - 1
+        others = [run for run in self._runs[max(before - 1, 0) : before + 3] if run[2] != label]
+        return [min(others, key=lambda run: (_distance(run, start, end), run[0]))[2]] if others else []
 
 
-def _distance(stretch: Stretch, region: Segment) -> float:
+def _distance(stretch: Stretch, start: float, end: float) -> float:
     """Return the seconds between a stretch and a region, to the microsecond; 0 if they touch or overlap."""
-    return max(0.0, round(max(stretch[0] - region.end, region.start - stretch[1]), 6))
+    return max(0.0, round(max(stretch[0] - end, start - stretch[1]), 6))
 
 
 def _joined(reco: str, stretches: Iterable[Stretch]) -> list[Turn]:
