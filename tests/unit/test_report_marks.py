@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from ssdiar.io.rttm import Turn
-from ssdiar.report.marks import KINDS, Mark, error_regions, match_speakers
-from ssdiar.scoring.der import PROTOCOLS, score_recording
+from ssdiar.report.marks import KINDS, Mark, error_marks
+from ssdiar.scoring.der import PROTOCOLS, cut_cells, score_recording
 
 
 def random_turns(rng, speakers, count):
@@ -21,7 +21,7 @@ def test_marks_sum_to_the_der(seed, protocol):
     rng = np.random.default_rng(seed)
     reference, system = random_turns(rng, "ABC"[: 1 + seed % 3], seed), random_turns(rng, "1234", 12)
     regions = [(5.0, 40.0), (42.0, 55.5)]
-    marks = error_regions(reference, system, regions, protocol)
+    marks = error_marks(cut_cells(reference, system, regions, protocol))
     expected = score_recording(reference, system, regions, protocol)
     for kind in KINDS:
         seconds = sum(mark.count * (mark.end - mark.start) for mark in marks if mark.kind == kind)
@@ -31,17 +31,18 @@ def test_marks_sum_to_the_der(seed, protocol):
 def test_marks_of_a_known_case():
     reference = [Turn("r", "A", 0, 4), Turn("r", "B", 4, 8)]
     system = [Turn("r", "1", 1, 5), Turn("r", "2", 5, 9)]
-    assert match_speakers(reference, system, [(0, 10)]) == {"1": "A", "2": "B"}
-    assert error_regions(reference, system, [(0, 10)], PROTOCOLS["full"]) == [
-        Mark("miss", 0, 1, 1),
-        Mark("false_alarm", 8, 9, 1),
-        Mark("confusion", 4, 5, 1),
-    ]
+    cells = cut_cells(reference, system, [(0, 10)], PROTOCOLS["full"])
+    assert cells.matches == {"1": "A", "2": "B"}
+    assert error_marks(cells) == [Mark("miss", 0, 1, 1), Mark("false_alarm", 8, 9, 1), Mark("confusion", 4, 5, 1)]
 
 
 def test_nothing_to_mark():
     turns = [Turn("r", "A", 1, 2)]
-    assert error_regions([], [], [], PROTOCOLS["full"]) == []
-    assert error_regions(turns, turns, [(0, 3)], PROTOCOLS["full"]) == []
-    assert error_regions([], turns, [(0, 3)], PROTOCOLS["full"]) == [Mark("false_alarm", 1, 2, 1)]
-    assert match_speakers([], turns, [(0, 3)]) == {}
+
+    def cells(reference, system, regions):
+        return cut_cells(reference, system, regions, PROTOCOLS["full"])
+
+    assert error_marks(cells([], [], [])) == []
+    assert error_marks(cells(turns, turns, [(0, 3)])) == []
+    assert error_marks(cells([], turns, [(0, 3)])) == [Mark("false_alarm", 1, 2, 1)]
+    assert cells([], turns, [(0, 3)]).matches == {}

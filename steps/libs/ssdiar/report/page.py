@@ -14,16 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from ssdiar.io.rttm import Turn
 from ssdiar.io.tables import Segment
 from ssdiar.regions import Regions
 from ssdiar.report import charts
-from ssdiar.report.marks import KINDS, by_speaker, error_regions, match_speakers
+from ssdiar.report.marks import KINDS, by_speaker, error_marks
 from ssdiar.report.recordings import Shown, Vectors
 from ssdiar.report.systems import System
 from ssdiar.report.table import table_parts
-from ssdiar.scoring.der import PROTOCOLS, Protocol
-from ssdiar.scoring.score_file import Rates, Score, percent
+from ssdiar.scoring.der import PROTOCOLS, Cells, Protocol, cut_cells
+from ssdiar.scoring.score_file import Score, percent
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 _MOST_BARS = 40  # of one chart; the table beside it has all recordings
@@ -146,7 +145,7 @@ def _summary(systems: Sequence[System]) -> dict[str, Any]:
 def _view(number: int, system: System, score: Score, recordings: Sequence[Shown]) -> dict[str, Any]:
     """Return what one system scored under one protocol, per recording."""
     lengths = {reco.id: reco.seconds for reco in recordings}
-    order = sorted(score.recordings, key=lambda reco: (-_badness(score.recordings[reco]), reco))
+    order = score.worst_first
     rows = [(reco, score.recordings[reco]) for reco in order]
     title = f"DER per recording, {system.name}, {score.protocol.name}"
     links = {reco: f"#r-{reco}" for reco in order}
@@ -174,10 +173,6 @@ def _view(number: int, system: System, score: Score, recordings: Sequence[Shown]
 def _der(system: System, protocol: Protocol, reco: str) -> str:
     scores = [score for score in _scores(system) if score.protocol.name == protocol.name]
     return percent(scores[0].recordings[reco].der) if scores and reco in scores[0].recordings else "-"
-
-
-def _badness(rates: Rates) -> float:
-    return rates.der if rates.der is not None else -1.0
 
 
 def _first_view(views: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
@@ -277,7 +272,9 @@ def _lanes(reco: Shown, systems: Sequence[System]) -> tuple[list[dict[str, Any]]
         lanes.append({"name": "Reference", "system": None, "rows": rows, "errors": {}})
     for number, system in enumerate(systems):
         turns = reco.turns[system.name]
-        matches = match_speakers(reference, turns, reco.regions)
+        protocols = [score.protocol for score in _scores(system)] or [PROTOCOLS["full"]]
+        cells = {protocol.name: cut_cells(reference, turns, reco.regions, protocol) for protocol in protocols}
+        matches = next(iter(cells.values())).matches  # the same under every protocol
         free = len(colours)
         rows = []
         for name, regions in by_speaker(turns).items():
@@ -285,10 +282,7 @@ def _lanes(reco: Shown, systems: Sequence[System]) -> tuple[list[dict[str, Any]]
             free += name not in matches
             rows.append(_row(name, matches.get(name, ""), colour, regions))
         rows.sort(key=lambda row: row["colour"])
-        errors = {}
-        if reco.reference is not None:
-            protocols = [score.protocol for score in _scores(system)] or [PROTOCOLS["full"]]
-            errors = {protocol.name: _marks(reference, turns, reco, protocol) for protocol in protocols}
+        errors = {} if reco.reference is None else {name: _marks(own) for name, own in cells.items()}
         lanes.append({"name": system.name, "system": number, "rows": rows, "errors": errors})
     return lanes, colours
 
@@ -298,9 +292,9 @@ def _row(name: str, match: str, colour: int, regions: Regions) -> dict[str, Any]
     return {"name": name, "match": match, "colour": colour % len(charts.SPEAKER_COLOURS), "turns": times}
 
 
-def _marks(reference: list[Turn], turns: list[Turn], reco: Shown, protocol: Protocol) -> dict[str, list[list[float]]]:
+def _marks(cells: Cells) -> dict[str, list[list[float]]]:
     marks: dict[str, list[list[float]]] = {kind: [] for kind in KINDS}
-    for mark in error_regions(reference, turns, reco.regions, protocol):
+    for mark in error_marks(cells):
         marks[mark.kind].append([round(mark.start, 3), round(mark.end, 3)])
     return marks
 

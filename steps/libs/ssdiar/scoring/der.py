@@ -169,10 +169,33 @@ def score(comparison: Comparison, protocol: Protocol) -> dict[str, DiarizationEr
     }
 
 
-def score_recording(
+@dataclass(frozen=True)
+class Cells:
+    """The time of one recording, cut so that within a cell everybody either talks or does not.
+
+    Attributes:
+        times: (n + 1,) seconds, the boundaries of the cells.
+        scored: (n,) booleans, whether the protocol scores a cell.
+        speakers: (n,) number of reference speakers who talk.
+        miss: (n,) number of speakers who are missed.
+        false_alarm: (n,) number of speakers who are falsely heard.
+        confusion: (n,) number of speakers who are confused.
+        matches: The reference speaker of each system speaker that has one and ever talks at the same time.
+    """
+
+    times: np.ndarray
+    scored: np.ndarray
+    speakers: np.ndarray
+    miss: np.ndarray
+    false_alarm: np.ndarray
+    confusion: np.ndarray
+    matches: dict[str, str]
+
+
+def cut_cells(
     reference: Sequence[Turn], system: Sequence[Turn], regions: Sequence[Region], protocol: Protocol
-) -> DiarizationError:
-    """Score one recording as the module's docstring says.
+) -> Cells:
+    """Cut the time of one recording at every boundary and compare cell by cell, as the module's docstring says.
 
     Args:
         reference: Reference turns, in any order; turns of one speaker may touch or overlap.
@@ -181,30 +204,44 @@ def score_recording(
         protocol: Collar, and whether overlapped speech is left out.
     """
     ref_spans, sys_spans, evaluated_spans = _spans(reference), _spans(system), np.reshape(regions, (-1, 2))
-    boundaries = ref_spans.reshape(-1, 1)
-    collars = boundaries + np.array([[-protocol.collar, protocol.collar]])
+    collars = ref_spans.reshape(-1, 1) + np.array([[-protocol.collar, protocol.collar]])
     times = np.unique(np.concatenate([spans.ravel() for spans in (ref_spans, sys_spans, evaluated_spans, collars)]))
-    if len(times) < 2:
-        return DiarizationError()
-    evaluated = np.diff(times) * (_count(evaluated_spans, times) > 0)
-    scored = evaluated.copy()
+    times = times if len(times) else np.zeros(1)
+    scored = evaluated = _count(evaluated_spans, times) > 0
     if protocol.collar > 0:
-        scored[_count(collars, times) > 0] = 0.0
+        scored = scored & (_count(collars, times) == 0)
     if protocol.ignore_overlap:
-        scored[_count(ref_spans, times) > 1] = 0.0
-    ref_talks, sys_talks = _talks(reference, ref_spans, times), _talks(system, sys_spans, times)
-    n_ref, n_sys, n_mapped = ref_talks.sum(0), sys_talks.sum(0), np.zeros(len(scored), int)
-    for ref_row, sys_row in map_speakers(ref_talks, sys_talks, evaluated):
-        n_mapped += ref_talks[ref_row] & sys_talks[sys_row]
-    return DiarizationError(
-        scored=float(scored @ n_ref),
-        miss=float(scored @ np.maximum(n_ref - n_sys, 0)),
-        false_alarm=float(scored @ np.maximum(n_sys - n_ref, 0)),
-        confusion=float(scored @ (np.minimum(n_ref, n_sys) - n_mapped)),
+        scored = scored & (_count(ref_spans, times) < 2)
+    ref_names, ref_talks = _talks(reference, ref_spans, times)
+    sys_names, sys_talks = _talks(system, sys_spans, times)
+    n_ref, n_sys, n_mapped, matches = ref_talks.sum(0), sys_talks.sum(0), np.zeros(len(scored), int), {}
+    for ref_row, sys_row in _map_speakers(ref_talks, sys_talks, np.diff(times) * evaluated):
+        both = ref_talks[ref_row] & sys_talks[sys_row]
+        n_mapped += both
+        if both.any():
+            matches[sys_names[sys_row]] = ref_names[ref_row]
+    return Cells(
+        times,
+        scored,
+        n_ref,
+        miss=np.maximum(n_ref - n_sys, 0),
+        false_alarm=np.maximum(n_sys - n_ref, 0),
+        confusion=np.minimum(n_ref, n_sys) - n_mapped,
+        matches=matches,
     )
 
 
-def map_speakers(ref_talks: np.ndarray, sys_talks: np.ndarray, seconds: np.ndarray) -> list[tuple[int, int]]:
+def score_recording(
+    reference: Sequence[Turn], system: Sequence[Turn], regions: Sequence[Region], protocol: Protocol
+) -> DiarizationError:
+    """Score one recording; arguments as :func:`cut_cells` takes them."""
+    cells = cut_cells(reference, system, regions, protocol)
+    seconds = np.diff(cells.times) * cells.scored
+    counts = (cells.speakers, cells.miss, cells.false_alarm, cells.confusion)
+    return DiarizationError(*(float(seconds @ count) for count in counts))
+
+
+def _map_speakers(ref_talks: np.ndarray, sys_talks: np.ndarray, seconds: np.ndarray) -> list[tuple[int, int]]:
     """Map speakers one to one so that the time in which both of a pair talk is largest in total.
 
     Args:
@@ -240,8 +277,9 @@ def _count(spans: np.ndarray, times: np.ndarray) -> np.ndarray:
     return np.cumsum(steps)[:-1]
 
 
-def _talks(turns: Sequence[Turn], spans: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Return (speakers in order of name, cells) booleans."""
+def _talks(turns: Sequence[Turn], spans: np.ndarray, times: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """Return the speakers in order of name, and whether each talks in each cell, (speakers, cells) booleans."""
     names = np.array([turn.speaker for turn in turns], dtype=object)
-    rows = [_count(spans[names == name], times) > 0 for name in sorted(set(names))]
-    return np.array(rows, dtype=bool).reshape(len(rows), len(times) - 1)
+    speakers = sorted(set(names))
+    rows = [_count(spans[names == name], times) > 0 for name in speakers]
+    return speakers, np.array(rows, dtype=bool).reshape(len(rows), len(times) - 1)

@@ -30,6 +30,13 @@ class Rates:
     der: float | None
     seconds: DiarizationError | None
 
+    @property
+    def badness(self) -> float:
+        """What recordings are ordered by: the DER; false alarms where nothing is scored are worse than any."""
+        if self.der is not None:
+            return self.der
+        return float("inf") if self.seconds is not None and self.seconds.error > 0 else -1.0
+
     @classmethod
     def of(cls, seconds: DiarizationError) -> Rates:
         """Return the rates of errors that were measured here."""
@@ -63,6 +70,11 @@ class Score:
     recordings: dict[str, Rates]
     num_spk: dict[str, tuple[int, int]]
     origin: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def worst_first(self) -> list[str]:
+        """The recordings, those with the largest DER first."""
+        return sorted(self.recordings, key=lambda reco: (-self.recordings[reco].badness, reco))
 
 
 def speaker_counts(comparison: Comparison) -> dict[str, tuple[int, int]]:
@@ -111,10 +123,7 @@ def as_text(score: Score) -> str:
     uem = f"UEM {score.uem}" if score.uem is not None else "no UEM, so only each reference's extent is scored"
     origin = "".join(f"# {key.replace('_', ' ')}: {value}\n" for key, value in score.origin.items())
     rows = [("recording", "DER %", "miss %", "false alarm %", "confusion %", "scored s", "speakers ref", "sys")]
-    rows += [
-        (reco, *_cells(score.recordings[reco]), *map(str, score.num_spk[reco]))
-        for reco in sorted(score.recordings, key=lambda reco: (-_badness(score.recordings[reco]), reco))
-    ]
+    rows += [(reco, *_cells(score.recordings[reco]), *map(str, score.num_spk[reco])) for reco in score.worst_first]
     # The pooled line says under which terms it holds, for it is what people copy.
     rows.append(("TOTAL", *_cells(score.total), "", ""))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -140,12 +149,6 @@ def percent(fraction: float | None) -> str:
 def _cells(rates: Rates) -> list[str]:
     scored = "-" if rates.seconds is None else f"{rates.seconds.scored:.2f}"
     return [percent(rates.der), *(percent(rates.fraction(part)) for part in _PARTS), scored]
-
-
-def _badness(rates: Rates) -> float:
-    if rates.der is not None:
-        return rates.der
-    return float("inf") if rates.seconds is not None and rates.seconds.error > 0 else -1.0
 
 
 def _false_alarms_only(score: Score) -> list[tuple[str, Rates]]:
