@@ -1,12 +1,19 @@
-"""bench/run.sh measures what it is asked for; what it measures is no matter of tests."""
+"""bench/run.sh and bench/counting.py measure what they are asked for; what they measure is no matter of tests."""
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from ssdiar.scoring.der import DiarizationError
+from ssdiar.simulation.turns import Spurt
+from ssdiar.simulation.voices import RATE, Prompt, Voice
+
 BENCH = Path(__file__).resolve().parents[2] / "bench" / "run.sh"
+COUNTING = BENCH.with_name("counting.py")
 HEADER = ["part", "figure", "median", "least", "most", "runs", "unit", "goal", "met"]
 
 
@@ -52,3 +59,67 @@ def test_bad_options_are_told_before_anything_runs(tmp_path, arguments, message)
     done = run("--out", tmp_path / "out", *arguments, rc=1)
     assert message in done.stderr.strip().splitlines()[-1] and done.stdout == ""
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def counting():
+    spec = importlib.util.spec_from_file_location("counting", COUNTING)
+    module = sys.modules["counting"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def voice(name, seconds):
+    samples = np.zeros(seconds * RATE, np.float32)
+    return Voice(name, (Prompt(samples, np.array([[0, len(samples)]])),), 0)
+
+
+def test_who_talks_much_gets_a_voice_with_much_to_say(counting):
+    lengths = {"ann_en": 30, "ann_es": 200, "bob": 100, "bob_slowed": 400, "cho": 20}
+    voices = {name: voice(name, seconds) for name, seconds in lengths.items()}
+    persons = {"ann_en": "ann_en", "ann_es": "ann_en"}
+    plan = [Spurt(0, 0.0, 10.0), Spurt(1, 10.0, 160.0), Spurt(2, 160.0, 180.0)]
+    for seed in range(10):
+        casts = [
+            counting.assign_by_supply(plan, number, voices, persons, np.random.default_rng(seed)) for number in (3, 4)
+        ]
+        assert [cast[1].id for cast in casts] == ["ann_es", "ann_es"]
+        assert {one.id for one in casts[0]} == {"ann_es", "bob", "cho"}
+        assert {one.id for one in casts[1]} == {"ann_es", "bob", "cho", "bob_slowed"}
+    slowed = counting._slow_down(voices["bob"].prompts[0])
+    assert len(slowed.samples) / RATE == pytest.approx(100 / 0.88, abs=0.1)
+    assert slowed.pieces.tolist() == [[0, len(slowed.samples) // 80 * 80]]
+
+
+def test_counting_table_is_by_number_and_by_length(counting):
+    def row(reco, number, length, found, confusion):
+        return counting.Row(
+            reco,
+            number,
+            length,
+            0,
+            found,
+            DiarizationError(10.0, 1.0, 0.0, confusion),
+            DiarizationError(10.0, 1.0, 0.0, 0.5),
+        )
+
+    rows = [row("a", 1, 30, 1, 0.0), row("b", 3, 30, 2, 2.0), row("c", 3, 3600, 4, 1.0)]
+    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in counting.format_table(rows).splitlines()]
+    assert table[2] == ["all", "3", "33 %", "0.67", "+0.00", "20.0", "10.0", "5.0"]
+    assert [line[0] for line in table[3:]] == ["1 speaker", "3 speakers", "30 s", "60 min"]
+    assert table[5] == ["30 s", "2", "50 %", "0.50", "-0.50", "20.0", "10.0", "5.0"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--grid", "30", "out"], "--grid: expected SECONDSxRECORDINGS"),
+        (["--numbers", "3-9", "out"], "--numbers: expected a number or a range from 1 to 8, got 3-9"),
+        (["--seeds", "0 x", "out"], "--seeds: expected a whole number from 0, got x"),
+    ],
+)
+def test_bad_options_of_counting(tmp_path, arguments, message):
+    done = subprocess.run(
+        [sys.executable, COUNTING, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2 and message in done.stderr and not list(tmp_path.iterdir())
