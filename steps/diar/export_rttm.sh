@@ -4,11 +4,12 @@
 
 # Writes who speaks when in the formats of other tools, so that a result can be looked at where one already works:
 # audacity (label track, <recording>.txt), textgrid (Praat and ELAN, one tier per speaker, <recording>.TextGrid),
-# webvtt (captions with voices, <recording>.vtt), csv (one table of all recordings, turns.csv). Not a stage of run.sh;
+# srt and vtt (captions with speakers), json (turns and talk time, <recording>.json), csv (one table of all recordings,
+# turns.csv). Not a stage of run.sh;
 # it takes what make_rttm.sh wrote, or any RTTM.
 
 # Begin configuration section.
-formats="audacity textgrid csv webvtt"
+formats="audacity textgrid csv json srt vtt"
 reco2dur=
 python=${PYTHON:-python3}
 verbose=1

@@ -42,6 +42,7 @@ RUN = [
     (r"\./run\.sh --audio ~/calls --set calls.*", r"\g<0>"),
     (r"steps/diar/(cluster_ssl|make_rttm)\.sh .*kaldi/exp/xvectors .*", r"\g<0>"),
     (r"steps/diar/export_rttm\.sh exp/calls/.*", r"\g<0>"),
+    (r"steps/diar/assign_words\.sh transcripts exp/calls/.*", r"\g<0>"),
     (r"ln -s /path/to/this/repository/(.*)", r"ln -s repo/\1"),
     (r"(diar/detect_speech\.sh .* data/eval data/eval_speech)", r"\1"),
     (r"(local/simulate_calls\.py) --num-calls \d+ (.* voices .*)", r"\1 --num-calls 1 --duration 10 \2"),
@@ -222,6 +223,8 @@ def world(repo, tmp_path_factory):
         for number in range(3):
             soundfile.write(root / "voices" / name / f"{number}.wav", voice(pitch + 5 * number, 12), 8000)
     _make_xvectors(root / "kaldi" / "exp" / "xvectors")
+    (root / "transcripts").mkdir()
+    (root / "transcripts" / "call.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nhello there\n")
     (root / "data" / "eval").mkdir(parents=True)
     (root / "data" / "eval" / "wav.scp").write_text(f"call {calls}/call.wav\n")
     (root / "bin").mkdir()

@@ -22,7 +22,7 @@ def work(tmp_path):
     system = tmp_path / "mit Lücke" / "ahc"
     system.mkdir(parents=True)
     (system / "rttm").write_text(
-        "SPEAKER r1 1 0.5 1.25 <NA> <NA> 1 <NA> <NA>\nSPEAKER r2 1 3 1 <NA> <NA> Zoë <NA> <NA>\n"
+        "SPEAKER r1 1 0.5 1.25 <NA> <NA> 1 <NA> <NA>\nSPEAKER r2 1 3 1 <NA> <NA> Zoë 0.9 <NA>\n"
     )
     (system.parent / "reco2dur").write_text("r1 10\nr2 20\n")
     return system.parent
@@ -31,17 +31,18 @@ def work(tmp_path):
 def test_folder_of_a_system(work):
     export(work, "--reco2dur", "reco2dur", "ahc")
     names = sorted(path.name for path in (work / "ahc/export").iterdir())
-    assert names == ["r1.TextGrid", "r1.txt", "r1.vtt", "r2.TextGrid", "r2.txt", "r2.vtt", "turns.csv"]
+    each = [f"{reco}.{ending}" for reco in ("r1", "r2") for ending in ("TextGrid", "json", "srt", "txt", "vtt")]
+    assert names == [*each, "turns.csv"]
     assert (work / "ahc/export/r1.txt").read_text() == "0.500\t1.750\t1\n"
     assert (work / "ahc/export/turns.csv").read_text().splitlines()[1:] == [
-        "r1,1,0.500,1.250,1.750,1",
-        "r2,1,3.000,1.000,4.000,Zoë",
+        "r1,1,0.500,1.250,1.750,1,",
+        "r2,1,3.000,1.000,4.000,Zoë,0.900",
     ]
     assert "xmax = 20.000" in (work / "ahc/export/r2.TextGrid").read_text()
 
 
 def test_chosen_formats_of_a_file(work):
-    export(work, "--formats", "webvtt", "ahc/rttm", "captions of ahc")
+    export(work, "--formats", "vtt", "ahc/rttm", "captions of ahc")
     assert sorted(path.name for path in (work / "captions of ahc").iterdir()) == ["r1.vtt", "r2.vtt"]
     assert "00:00:00.500 --> 00:00:01.750\n<v 1>speaker 1</v>" in (work / "captions of ahc/r1.vtt").read_text()
 
@@ -49,8 +50,8 @@ def test_chosen_formats_of_a_file(work):
 def test_refusals(work):
     (work / "empty").write_text("")
     assert (
-        "expected some of: audacity textgrid csv webvtt, got srt"
-        in export(work, "--formats", "csv srt", "ahc", rc=1).stderr
+        "expected some of: audacity textgrid csv json srt vtt, got doc"
+        in export(work, "--formats", "csv doc", "ahc", rc=1).stderr
     )
     assert "empty: no SPEAKER line" in export(work, "empty", rc=1).stderr
     assert "nothing: no such file" in export(work, "nothing", rc=1).stderr

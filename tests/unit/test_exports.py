@@ -3,6 +3,7 @@
 import csv
 import html
 import importlib
+import json
 import os
 from collections import defaultdict
 
@@ -15,7 +16,7 @@ from ssdiar.io.rttm import Turn
 TURNS = [
     Turn("a", "Zoë", 0.0, 1.25),
     Turn("a", '1"x', 1.0, 2.0004),
-    Turn("a", "Zoë", 2.0, 3.5),
+    Turn("a", "Zoë", 2.0, 3.5, 0.8751),
     Turn("a", "7", 3000.0, 3661.005),
     Turn("b-2", "a&b<c>", 0.5, 0.75),
 ]
@@ -46,6 +47,7 @@ def test_audacity(folder, reco):
 def test_csv(folder):
     with open(folder / "turns.csv", newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
+    assert [row["confidence"] for row in rows] == ["", "", "0.875", "", ""]
     read = defaultdict(list)
     for row in rows:
         assert float(row["start"]) + float(row["duration"]) == pytest.approx(float(row["end"]))
@@ -78,10 +80,29 @@ def test_textgrid_intervals_leave_no_gap():
 
 
 @pytest.mark.parametrize("reco", ["a", "b-2"])
-def test_webvtt(folder, reco):
+def test_vtt(folder, reco):
     captions = reader("webvtt").read(str(folder / f"{reco}.vtt"))
     assert sorted((seconds(c.start), seconds(c.end), html.unescape(c.voice)) for c in captions) == of(reco)
     assert all(html.unescape(c.text).removeprefix("speaker ") == html.unescape(c.voice) for c in captions)
+
+
+@pytest.mark.parametrize("reco", ["a", "b-2"])
+def test_srt(folder, reco):
+    captions = reader("webvtt").from_srt(str(folder / f"{reco}.srt"))
+    assert sorted((seconds(c.start), seconds(c.end), c.raw_text.removeprefix("speaker ")) for c in captions) == of(reco)
+
+
+def test_json(folder):
+    read = json.loads((folder / "a.json").read_text(encoding="utf-8"))
+    assert sorted((turn["start"], turn["end"], turn["speaker"]) for turn in read["turns"]) == of("a")
+    assert [turn.get("confidence") for turn in read["turns"]] == [None, None, 0.875, None]
+    assert (read["recording"], read["duration"]) == ("a", 4000)
+    assert [(s["name"], s["seconds"], s["share"]) for s in read["speakers"]] == [
+        ("7", 661.005, 0.9944),
+        ("Zoë", 2.75, 0.0041),
+        ('1"x', 1.0, 0.0015),
+    ]
+    assert json.loads((folder / "b-2.json").read_text(encoding="utf-8"))["duration"] is None
 
 
 def seconds(clock):
@@ -90,6 +111,6 @@ def seconds(clock):
 
 
 def test_no_such_format(tmp_path):
-    with pytest.raises(InputError, match="no such format; expected some of: audacity textgrid csv webvtt, got srt"):
-        exports.export(TURNS, tmp_path / "out", ["csv", "srt"])
+    with pytest.raises(InputError, match="expected some of: audacity textgrid csv json srt vtt, got doc"):
+        exports.export(TURNS, tmp_path / "out", ["csv", "doc"])
     assert not (tmp_path / "out").exists()

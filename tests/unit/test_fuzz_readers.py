@@ -21,6 +21,7 @@ from ssdiar.io.ark import XVectors
 from ssdiar.io.meta import read_meta
 from ssdiar.io.rttm import read_rttm, read_uem
 from ssdiar.io.tables import read_counts, read_durations, read_map, read_segments, read_wav_scp
+from ssdiar.io.transcripts import read_captions, read_ctm, read_whisper
 from ssdiar.made import check
 from ssdiar.report.recordings import _read_history, _read_latent
 from ssdiar.scoring.score_file import read_score
@@ -160,6 +161,30 @@ def test_text(feed, reader, data):
     for row in feed(reader, data) or ():
         if hasattr(row, "start"):
             assert 0 <= row.start < row.end < float("inf")
+
+
+CUES = st.lists(
+    st.sampled_from(
+        ["1", "WEBVTT", "NOTE", "", "<v A>hi <00:01.500>ho</v>", "0:00:01,000 --> 00:00:02.000 x", "a --> b"]
+    )
+).map(lambda lines: "\n".join(lines).encode())
+SEGMENTS = st.dictionaries(
+    st.sampled_from(["start", "end", "text", "words"]),
+    st.floats()
+    | st.sampled_from(["a bc", "1", None, 1, 2])
+    | st.lists(st.dictionaries(st.sampled_from(["word", "start", "end", "score"]), st.sampled_from(["a", 1, 2, None]))),
+)
+WHISPER = st.lists(SEGMENTS, max_size=3).map(lambda segments: json.dumps({"segments": segments}).encode())
+
+
+@FUZZ
+@given(data=TABLES | CUES | WHISPER | st.binary(max_size=200))
+@pytest.mark.parametrize(
+    "reader", [read_ctm, lambda path: read_captions(path, "a"), lambda path: read_whisper(path, "a")]
+)
+def test_transcripts(feed, reader, data):
+    for word in feed(reader, data) or ():
+        assert 0 <= word.start <= word.end < float("inf") and word.text and not word.text.isspace()
 
 
 @pytest.mark.parametrize("text", ["a: 2001-99-99", "[" * 9999, "a: !!int x", "? [a]\n: 1", "a: !!python/object:os.x 1"])

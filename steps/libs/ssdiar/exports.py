@@ -1,23 +1,42 @@
-"""Who speaks when, in the formats of other tools: Audacity labels, Praat TextGrid, CSV and WebVTT.
+"""Who speaks when, in the formats of other tools: Audacity labels, Praat TextGrid, CSV, JSON, SubRip and WebVTT.
 
 Each writer takes the turns of one recording and returns the file's text, except :func:`csv_text`, which takes those of
-a whole set. Times are in seconds with 3 decimals, rounded as ends, as in RTTM.
+a whole set. Times are in seconds with 3 decimals, rounded as ends, as in RTTM. How sure a turn is stands in CSV and
+JSON where it is known.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from ssdiar.errors import InputError
 from ssdiar.io.publish import publish_text
 from ssdiar.io.rttm import Turn
-from ssdiar.regions import merge
+from ssdiar.regions import merge, total
 
 #: By format: what a recording's file is called; the CSV is one file of all recordings.
-FILE_NAMES = {"audacity": "{reco}.txt", "textgrid": "{reco}.TextGrid", "csv": "turns.csv", "webvtt": "{reco}.vtt"}
+FILE_NAMES = {
+    "audacity": "{reco}.txt",
+    "textgrid": "{reco}.TextGrid",
+    "csv": "turns.csv",
+    "json": "{reco}.json",
+    "srt": "{reco}.srt",
+    "vtt": "{reco}.vtt",
+}
+
+
+class Cue(NamedTuple):
+    """A caption from ``start`` to ``end`` seconds; ``speaker`` None where nobody is known, ``text`` None: the name."""
+
+    start: float
+    end: float
+    speaker: str | None
+    text: str | None = None
 
 
 def export(
@@ -29,7 +48,7 @@ def export(
         turns: Of any number of recordings, in any order.
         folder: Made if it is not there.
         formats: Which formats.
-        durations: Seconds per recording, where known; a TextGrid ends there, else with the last turn.
+        durations: Seconds per recording, where known; a TextGrid ends there, else with the last turn, and JSON says it.
 
     Raises:
         InputError: There is no such format.
@@ -44,7 +63,9 @@ def export(
     texts: dict[str, Callable[[str], str]] = {
         "audacity": lambda reco: audacity_text(recordings[reco]),
         "textgrid": lambda reco: textgrid_text(recordings[reco], durations.get(reco)),
-        "webvtt": lambda reco: webvtt_text(recordings[reco]),
+        "json": lambda reco: json_text(recordings[reco], durations.get(reco)),
+        "srt": lambda reco: srt_text(_cues(recordings[reco])),
+        "vtt": lambda reco: vtt_text(_cues(recordings[reco])),
     }
     folder.mkdir(parents=True, exist_ok=True)
     files = []
@@ -65,14 +86,42 @@ def audacity_text(turns: Sequence[Turn]) -> str:
 
 
 def csv_text(turns: Sequence[Turn]) -> str:
-    """Return a table (RFC 4180, with a head): the columns of NIST's CTM, and the end, the word being the speaker."""
+    """Return a table (RFC 4180, with a head): a turn per row; the confidence is empty where it is not known."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["recording", "channel", "start", "duration", "end", "speaker"])
+    writer.writerow(["recording", "channel", "start", "duration", "end", "speaker", "confidence"])
     for turn in turns:
         start, end = round(turn.start, 3), round(turn.end, 3)
-        writer.writerow([turn.reco, 1, f"{start:.3f}", f"{end - start:.3f}", f"{end:.3f}", turn.speaker])
+        sure = "" if turn.confidence is None else f"{turn.confidence:.3f}"
+        writer.writerow([turn.reco, 1, f"{start:.3f}", f"{end - start:.3f}", f"{end:.3f}", turn.speaker, sure])
     return stream.getvalue()
+
+
+def json_text(turns: Sequence[Turn], duration: float | None = None) -> str:
+    """Return a recording as JSON.
+
+    Its keys are ``recording``, ``duration`` (seconds, null where not known), ``speakers`` (``name``, ``seconds`` of
+    talk, ``share`` of all speakers' talk; who talks most comes first), and ``turns`` (``speaker``, ``start``, ``end``,
+    and ``confidence`` where it is known).
+
+    Args:
+        turns: Of one recording, at least one.
+        duration: Length of the recording in seconds.
+    """
+    names = sorted({turn.speaker for turn in turns})
+    talk = {name: total([(turn.start, turn.end) for turn in turns if turn.speaker == name]) for name in names}
+    everybody = sum(talk.values())
+    speakers = [
+        {"name": name, "seconds": round(talk[name], 3), "share": round(talk[name] / everybody, 4) if everybody else 0.0}
+        for name in sorted(talk, key=lambda name: (-talk[name], name))
+    ]
+    content = {
+        "recording": turns[0].reco,
+        "duration": None if duration is None else round(duration, 3),
+        "speakers": speakers,
+        "turns": [_turn_entry(turn) for turn in turns],
+    }
+    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
 
 
 def textgrid_text(turns: Sequence[Turn], duration: float | None = None) -> str:
@@ -101,17 +150,43 @@ def textgrid_text(turns: Sequence[Turn], duration: float | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def webvtt_text(turns: Sequence[Turn]) -> str:
-    """Return WebVTT with a cue per turn: a voice span of the speaker that shows the name; a bare number is "speaker N".
+def srt_text(cues: Iterable[Cue]) -> str:
+    """Return SubRip: numbered captions, each beginning with the speaker's name; cues that overlap overlap."""
+    blocks = []
+    for number, cue in enumerate(cues, 1):
+        name = None if cue.speaker is None else shown_name(cue.speaker)
+        text = ": ".join(part for part in (name, cue.text) if part is not None)
+        times = f"{_clock(cue.start)} --> {_clock(cue.end)}".replace(".", ",")
+        blocks.append(f"{number}\n{times}\n{text}\n")
+    return "\n".join(blocks)
 
-    Players show the cues of a video or audio element's ``<track>`` as captions; overlapping turns overlap.
+
+def vtt_text(cues: Iterable[Cue]) -> str:
+    """Return WebVTT: cues with a voice span each; a cue without text shows the speaker's name.
+
+    Players show the cues of a video or audio element's ``<track>`` as captions; cues that overlap overlap.
     """
     blocks = ["WEBVTT\n"]
-    for turn in turns:
-        name = turn.speaker.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        shown = f"speaker {name}" if name.isdecimal() else name
-        blocks.append(f"{_clock(turn.start)} --> {_clock(turn.end)}\n<v {name}>{shown}</v>\n")
+    for cue in cues:
+        text = cue.text if cue.text is not None else shown_name(cue.speaker or "")
+        text = _vtt_string(text)
+        shown = text if cue.speaker is None else f"<v {_vtt_string(cue.speaker)}>{text}</v>"
+        blocks.append(f"{_clock(cue.start)} --> {_clock(cue.end)}\n{shown}\n")
     return "\n".join(blocks)
+
+
+def shown_name(speaker: str) -> str:
+    """Return a speaker's name as people read it: a bare number is "speaker N"."""
+    return f"speaker {speaker}" if speaker.isdecimal() else speaker
+
+
+def _cues(turns: Sequence[Turn]) -> list[Cue]:
+    return [Cue(turn.start, turn.end, turn.speaker) for turn in turns]
+
+
+def _turn_entry(turn: Turn) -> dict[str, Any]:
+    sure = {} if turn.confidence is None else {"confidence": round(turn.confidence, 3)}
+    return {"speaker": turn.speaker, "start": round(turn.start, 3), "end": round(turn.end, 3), **sure}
 
 
 def _intervals(turns: Sequence[Turn], end: float) -> list[tuple[float, float, bool]]:
@@ -132,8 +207,12 @@ def _praat_string(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
+def _vtt_string(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def _clock(seconds: float) -> str:
-    """Return a WebVTT timestamp, hh:mm:ss.ttt."""
+    """Return a timestamp of WebVTT, hh:mm:ss.ttt."""
     whole = round(seconds * 1000)
     minutes, milliseconds = divmod(whole, 60_000)
     return f"{minutes // 60:02d}:{minutes % 60:02d}:{milliseconds // 1000:02d}.{milliseconds % 1000:03d}"

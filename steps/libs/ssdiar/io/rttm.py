@@ -18,18 +18,23 @@ from ssdiar.io.tables import check_id, parse_float, read_lines
 
 @dataclass(frozen=True)
 class Turn:
-    """``speaker`` talks in recording ``reco`` from ``start`` to ``end`` seconds."""
+    """``speaker`` talks in recording ``reco`` from ``start`` to ``end`` seconds.
+
+    ``confidence`` is the probability that it is this speaker, from 0 to 1; None where it is not known.
+    """
 
     reco: str
     speaker: str
     start: float
     end: float
+    confidence: float | None = None
 
 
 def read_rttm(path: str | Path) -> list[Turn]:
     """Read the SPEAKER lines of an RTTM file, in file order; comments (``;;``) and other line types are passed over.
 
-    Turns of zero length say nothing and are left out.
+    Turns of zero length say nothing and are left out. The confidence (field 9) is kept where it is a number from 0 to
+    1; other programs write other things there.
 
     Raises:
         InputError: A line has neither 9 nor 10 fields, a bad recording id, or a time that is negative or no number.
@@ -47,7 +52,7 @@ def read_rttm(path: str | Path) -> list[Turn]:
         reco = check_id(fields[1], path, line)
         start, duration = parse_float(fields[3], "start", path, line), parse_float(fields[4], "duration", path, line)
         if duration > 0:
-            turns.append(Turn(reco, fields[7], start, start + duration))
+            turns.append(Turn(reco, fields[7], start, start + duration, _confidence(fields[8])))
     return turns
 
 
@@ -62,8 +67,17 @@ def write_rttm(path: str | Path, turns: Iterable[Turn]) -> bool:
         start, end = round(turn.start * 1000), round(turn.end * 1000)
         if end > start:
             times = f"{start / 1000:.3f} {(end - start) / 1000:.3f}"
-            lines.append(f"SPEAKER {turn.reco} 1 {times} <NA> <NA> {turn.speaker} <NA> <NA>\n")
+            sure = "<NA>" if turn.confidence is None else f"{turn.confidence:.3f}"
+            lines.append(f"SPEAKER {turn.reco} 1 {times} <NA> <NA> {turn.speaker} {sure} <NA>\n")
     return publish_text(path, "".join(lines))
+
+
+def _confidence(field: str) -> float | None:
+    try:
+        value = float(field)
+    except ValueError:
+        return None
+    return value if 0 <= value <= 1 else None
 
 
 def read_uem(path: str | Path) -> dict[str, list[tuple[float, float]]]:

@@ -1,0 +1,71 @@
+"""Give the words of a transcript the speakers of an RTTM; the Python side of assign_words.sh."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import stage
+from ssdiar.errors import InputError
+from ssdiar.io.rttm import read_rttm
+from ssdiar.io.transcripts import SUFFIXES, Word, read_transcript
+from ssdiar.words import FARTHEST, FILE_NAMES, assign_words, write_words
+
+_LOG = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Read the transcript and the RTTM, and write the words with their speakers."""
+    parser = stage.Parser(__doc__)
+    parser.add_argument("--formats", default=" ".join(FILE_NAMES))
+    parser.add_argument("--recording")
+    parser.add_argument("--farthest", type=stage.number(0), default=FARTHEST)
+    parser.add_argument("transcript", type=Path, help="a file, or a folder with one per recording")
+    parser.add_argument("source", type=Path, help="an RTTM file, or the folder of a system")
+    parser.add_argument("out_dir", type=Path, nargs="?")
+    options = parser.parse_args()
+    words = read_words(options.transcript, options.recording)
+    rttm = options.source / "rttm" if options.source.is_dir() else options.source
+    turns = read_rttm(rttm)
+    known, named = {turn.reco for turn in turns}, {word.reco for word in words}
+    if not known & named:
+        raise InputError(
+            f"no turn of a recording of {options.transcript}",
+            path=rttm,
+            expected=" ".join(sorted(named)[:5]),
+            got=" ".join(sorted(known)[:5]) or "no SPEAKER line",
+            hint="A transcript's name is its recording's id, or --recording says it.",
+        )
+    for reco in sorted(named - known):
+        _LOG.warning("WARNING: %s: nobody talks in %s, so its words have no speaker", rttm, reco)
+    out_dir = options.out_dir or rttm.parent / "words"
+    assigned = assign_words(words, turns, options.farthest)
+    files = write_words(assigned, out_dir, options.formats.split())
+    nobody = sum(word.speaker is None for word in assigned)
+    _LOG.info("%s: %d words (%d without a speaker), %d files", out_dir, len(assigned), nobody, len(files))
+
+
+def read_words(path: Path, reco: str | None) -> list[Word]:
+    """Read a transcript, or all of a folder.
+
+    Raises:
+        InputError: A file is malformed; or there is none, no word, or a second one of the same recording.
+    """
+    files = [path]
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        if reco is not None:
+            raise InputError("--recording is for a single file, not for a folder", path=path)
+    words: list[Word] = []
+    for file in files:
+        found = read_transcript(file, reco)
+        if twice := {word.reco for word in words} & {word.reco for word in found}:
+            raise InputError(f"a second transcript of {min(twice)}", path=file, expected="one for each recording")
+        words += found
+    if not words:
+        raise InputError("no word", path=path, expected=f"a transcript ({' '.join(SUFFIXES)})")
+    return words
+
+
+if __name__ == "__main__":
+    stage.run(main)

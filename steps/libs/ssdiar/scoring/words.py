@@ -1,0 +1,52 @@
+"""How many words got the wrong speaker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ssdiar.io.transcripts import Word
+from ssdiar.scoring.der import map_speakers
+
+
+@dataclass(frozen=True)
+class WordErrors:
+    """``wrong`` of ``words`` have the wrong speaker, or none; sum these over recordings, never average their rates."""
+
+    words: int = 0
+    wrong: int = 0
+
+    def __add__(self, other: WordErrors) -> WordErrors:
+        return WordErrors(self.words + other.words, self.wrong + other.wrong)
+
+    @property
+    def rate(self) -> float | None:
+        """The wrong words as a fraction of all; None where there is no word."""
+        return self.wrong / self.words if self.words else None
+
+
+def word_errors(reference: Sequence[Word], system: Sequence[Word]) -> WordErrors:
+    """Compare the speakers of one recording's words; the system's names are mapped one to one so that fewest are wrong.
+
+    Args:
+        reference: The words with their true speakers.
+        system: The same words in the same order, with the speakers found.
+
+    Raises:
+        ValueError: They are not the same words.
+    """
+    if [(word.text, word.start) for word in reference] != [(word.text, word.start) for word in system]:
+        raise ValueError("reference and system must be the same words in the same order")
+    true, found = _says(reference), _says(system)
+    right = sum(
+        int((true[row] & found[column]).sum()) for row, column in map_speakers(true, found, np.ones(len(system)))
+    )
+    return WordErrors(len(reference), len(reference) - right)
+
+
+def _says(words: Sequence[Word]) -> np.ndarray:
+    """Return (speakers in order of name, words) booleans; a word without a speaker is nobody's."""
+    names = sorted({word.speaker for word in words if word.speaker is not None})
+    return np.array([[word.speaker == name for word in words] for name in names], bool).reshape(len(names), len(words))
