@@ -10,15 +10,16 @@ import stage
 from ssdiar.errors import InputError
 from ssdiar.made import check, file_digest, marks, note
 from ssdiar.scoring.der import PROTOCOLS, Comparison, DiarizationError, Protocol, read_comparison, score
+from ssdiar.scoring.jer import JaccardError, jaccard
 from ssdiar.scoring.official import score_dscore, score_md_eval
 from ssdiar.scoring.score_file import ORIGIN_KEYS, Rates, Score, percent, speaker_counts, write_score
 
 
 def score_ours(comparison: Comparison, protocol: Protocol) -> tuple[Rates, dict[str, Rates]]:
     """Score with the library; return (pooled, per recording) as the official programs' functions do."""
-    errors = score(comparison, protocol)
-    total = sum(errors.values(), DiarizationError())
-    return Rates.of(total), {reco: Rates.of(error) for reco, error in errors.items()}
+    errors, jaccards = score(comparison, protocol), jaccard(comparison)
+    total = Rates.of(sum(errors.values(), DiarizationError()), sum(jaccards.values(), JaccardError()))
+    return total, {reco: Rates.of(error, jaccards[reco]) for reco, error in errors.items()}
 
 
 SCORERS = {"ssdiar": score_ours, "md-eval": score_md_eval, "dscore": score_dscore}
@@ -97,7 +98,8 @@ def log_total(result: Score) -> None:
         f"{part.replace('_', ' ')} {percent(result.total.fraction(part))}"
         for part in ("miss", "false_alarm", "confusion")
     )
-    logging.info("DER %s %% (%s) | %s", percent(result.total.der), parts, result.protocol.describe())
+    rates = f"DER {percent(result.total.der)} % ({parts}), JER {percent(result.total.jer)} %"
+    logging.info("%s | %s", rates, result.protocol.describe())
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@
 #
 # Protocols: forgiving = collar 0.25 s on each side of every reference boundary, overlapped speech ignored;
 # fair = the same collar, overlapped speech scored; full = no collar, overlapped speech scored.
-# All scorers follow NIST's md-eval.pl; figures are pooled over time, never averaged over recordings.
+# Beside the DER stands the JER, the mean over speakers of what of each is wrong; it has no collar and counts overlapped
+# speech under every protocol. All scorers follow NIST's md-eval.pl; DERs are pooled over time, never averaged over
+# recordings.
 
 # Begin configuration section.
 protocols="forgiving fair full"

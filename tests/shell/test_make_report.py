@@ -82,11 +82,11 @@ def test_table(work):
     ]
     forgiving, _, full = parts.values()
     assert full == [
-        ["ahc", "webrtc", "estimate", "speechbrain", "0.00", "10.00", "40.00", "50.00"],
-        ["best", "oracle", "oracle", "campplus", "0.00", "0.00", "0.00", "0.00"],
-        ["mute", *["not recorded"] * 3, *UNSCORED, "no reference"],
+        ["ahc", "webrtc", "estimate", "speechbrain", "0.00", "10.00", "40.00", "50.00", "72.73"],
+        ["best", "oracle", "oracle", "campplus", "0.00", "0.00", "0.00", "0.00", "0.00"],
+        ["mute", *["not recorded"] * 3, *UNSCORED, "no reference", "-"],
     ]
-    assert forgiving[0][4:] == [*UNSCORED, "not scored"]
+    assert forgiving[0][4:] == [*UNSCORED, "not scored", "-"]
     lines = done.stdout.splitlines()
     assert [line for line in lines if line.startswith("full: ")] == [list(parts)[2]]
     own = [line.split() for line in lines if line.startswith(("ahc ", "best "))][-2:]
@@ -112,7 +112,7 @@ def test_scores_of_an_older_rttm_are_not_shown(work):
         "WARNING: exp/mini/best has a newer rttm, reference or UEM than its scores: fair forgiving full" in done.stderr
     )
     for rows in markdown_rows(work).values():
-        assert rows[1][4:] == [*UNSCORED, "out of date"]
+        assert rows[1][4:] == [*UNSCORED, "out of date", "-"]
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"protocol": "full"}'])

@@ -67,6 +67,7 @@ def test_three_protocols(work):
         "ignore_overlap": False,
         "uem": "data/all.uem",
         "der": pytest.approx(9.5 / 18),
+        "jer": pytest.approx((0 + 0 + 0.6 + 1 + 1) / 5),
         "miss": pytest.approx(2 / 18),
         "false_alarm": pytest.approx(3.5 / 18),
         "confusion": pytest.approx(4 / 18),
@@ -80,12 +81,12 @@ def test_three_protocols(work):
         "xvector_model": "campplus",
     }
     assert list(recordings) == ["bad.call", "good", "lost", "mute"]
-    assert recordings["lost"]["der"] == 1.0
+    assert (recordings["lost"]["der"], recordings["lost"]["jer"], recordings["mute"]["jer"]) == (1.0, 1.0, None)
     assert (recordings["bad.call"]["num_spk_ref"], recordings["bad.call"]["num_spk_sys"]) == (2, 1)
     assert recordings["mute"]["der"] is None
     assert recordings["mute"]["false_alarm_seconds"] == 1.5
     assert read(work, "fair")["collar"] == 0.25
-    assert read(work, "forgiving")["ignore_overlap"] is True
+    assert (read(work, "forgiving")["ignore_overlap"], read(work, "forgiving")["jer"]) == (True, full["jer"])
     assert "WARNING: 1 recordings have a reference and no system output" in done.stderr
     assert done.stdout == ""
 
@@ -96,7 +97,7 @@ def test_text_has_the_worst_first_and_names_its_terms(work):
     order = [line.split()[0] for line in lines if not line.startswith("#")]
     assert order == ["recording", "mute", "lost", "bad.call", "good", "TOTAL"]
     total = next(line for line in lines if line.startswith("TOTAL"))
-    assert total.split()[1:6] == ["52.78", "11.11", "19.44", "22.22", "18.00"]
+    assert total.split()[1:7] == ["52.78", "52.00", "11.11", "19.44", "22.22", "18.00"]
     for term in ("full", "collar 0 s", "overlapped speech scored", "UEM data/all.uem", "scorer ssdiar"):
         assert term in total
     assert "mute (1.50 s)" in lines[-1]

@@ -9,6 +9,7 @@ from PIL import Image
 
 from ssdiar.report import charts
 from ssdiar.scoring.der import DiarizationError
+from ssdiar.scoring.jer import JaccardError
 from ssdiar.scoring.score_file import Rates
 
 NAME = "a&b<c>$\\frac$"
@@ -26,7 +27,7 @@ def well_formed(svg):
 
 
 def test_der_chart():
-    rows = [("worst", Rates.of(DiarizationError(10, 1, 2, 3))), ("silent", Rates(None, None))]
+    rows = [("worst", Rates.of(DiarizationError(10, 1, 2, 3), JaccardError())), ("silent", Rates(None, None))]
     svg = charts.der_chart(rows, {"worst": "#r-worst", "silent": "#r-silent"}, NAME)
     assert texts(well_formed(svg))[-4:] == ["worst", "silent", "60.0", "-"]
     assert 'href="#r-worst"' in svg

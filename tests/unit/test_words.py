@@ -91,7 +91,7 @@ def call():
     turns = []
     for number in range(10):
         spurts = TurnTaking().draw(180, np.random.default_rng(number))
-        turns += [Turn(f"r{number}", "AB"[s.side], round(s.start, 2), round(s.end, 2)) for s in spurts]
+        turns += [Turn(f"r{number}", "AB"[s.party], round(s.start, 2), round(s.end, 2)) for s in spurts]
     words = make_words(turns, np.random.default_rng(0))
     by_reco = {turn.reco: [other for other in turns if other.reco == turn.reco] for turn in turns}
     overlapped = [

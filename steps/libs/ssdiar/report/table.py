@@ -9,7 +9,7 @@ from ssdiar.report.systems import System
 from ssdiar.scoring.der import PROTOCOLS
 from ssdiar.scoring.score_file import Score, percent
 
-_HEAD = ("System", "Speech", "Speaker count", "x-vectors", "Miss %", "False alarm %", "Confusion %", "DER %")
+_HEAD = ("System", "Speech", "Speaker count", "x-vectors", "Miss %", "False alarm %", "Confusion %", "DER %", "JER %")
 _TEXT_COLUMNS = 4  # The first so many columns are words, the rest are figures.
 
 
@@ -38,7 +38,11 @@ def table_parts(systems: Sequence[System]) -> list[Part]:
 def as_markdown(parts: Sequence[Part], title: str) -> str:
     """Return the table as Markdown."""
     rule = "|" + " --- |" * _TEXT_COLUMNS + " ---: |" * (len(_HEAD) - _TEXT_COLUMNS)
-    lines = [f"# {title}", "", "Figures are percent of scored speaker time, pooled over recordings."]
+    lines = [
+        f"# {title}",
+        "",
+        "DER and its parts are percent of scored speaker time, pooled over recordings; JER is the mean of all speakers.",
+    ]
     for part in parts:
         rows = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in [_HEAD, *part.rows]]
         lines += ["", f"## {part.terms}", "", rows[0], rule, *rows[1:]]
@@ -84,9 +88,9 @@ def _cells(system: System, terms: str) -> list[str]:
             if score.protocol.name in system.outdated:
                 return _unscored("out of date")
             parts = [percent(score.total.fraction(part)) for part in ("miss", "false_alarm", "confusion")]
-            return [*parts, percent(score.total.der)]
+            return [*parts, percent(score.total.der), percent(score.total.jer)]
     return _unscored("not scored")
 
 
 def _unscored(reason: str) -> list[str]:
-    return ["-", "-", "-", reason]
+    return ["-", "-", "-", reason, "-"]

@@ -81,7 +81,7 @@ def find_dscore() -> Path:
 
 
 def score_dscore(comparison: Comparison, protocol: Protocol) -> tuple[Rates, dict[str, Rates]]:
-    """Score with dscore; return (pooled, per recording), DERs only, for it prints no more.
+    """Score with dscore; return (pooled, per recording), DER and JER only, for it prints no parts of them.
 
     dscore cuts turns at the edges of the UEM and so puts collars there; without a UEM it scores the extent of reference
     and system together. Under both it may differ a little from md-eval.
@@ -102,11 +102,14 @@ def score_dscore(comparison: Comparison, protocol: Protocol) -> tuple[Rates, dic
         # Its option is literally named so ("-u,--uem" in one string).
         command += ["-u,--uem", "all.uem"] if uem else []
         output = _run([*command, "-r", "ref.rttm", "-s", "sys.rttm"], folder, "dscore")
-    ders = {row[0].strip(): row[1] for row in csv.reader(output.splitlines(), delimiter="\t") if len(row) > 2}
+    printed = {row[0].strip(): row for row in csv.reader(output.splitlines(), delimiter="\t") if len(row) > 2}
     try:
-        rates = {key: Rates(float(ders[name]) / 100, None) for key, name in [("", "*** OVERALL ***"), *names.items()]}
+        rates = {
+            key: Rates(float(printed[name][1]) / 100, None, float(printed[name][2]) / 100)
+            for key, name in [("", "*** OVERALL ***"), *names.items()]
+        }
     except (KeyError, ValueError):
-        raise InputError("dscore printed no DER for some recording", path=program) from None
+        raise InputError("dscore printed no DER and JER for some recording", path=program) from None
     return rates.pop(""), rates
 
 

@@ -3,7 +3,7 @@
 The JSON holds fractions of the scored speaker time, pooled over time; the text holds percent, worst recording first.
 Where nothing was scored, and where an official program does not tell a figure (dscore prints the DER alone), the JSON
 has null and the text a dash. ``..._seconds`` stand beside the fractions because false alarms of a recording without
-reference speech have no fraction.
+reference speech have no fraction. The JER has no collar and counts overlapped speech under every protocol.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 from ssdiar.errors import InputError
 from ssdiar.io.publish import publish_text
 from ssdiar.scoring.der import Comparison, DiarizationError, Protocol, count_speakers
+from ssdiar.scoring.jer import JaccardError
 
 #: What a score file may say about the system that it is of: where speech, speaker counts and x-vectors came from.
 ORIGIN_KEYS = ("speech_source", "num_spk_source", "xvector_model")
@@ -25,10 +26,11 @@ _PARTS = ("miss", "false_alarm", "confusion")
 
 @dataclass(frozen=True)
 class Rates:
-    """One line of a score: the DER (a fraction; None if nothing was scored) and, if told, the seconds behind it."""
+    """One line of a score: DER and JER (fractions; None if nothing was scored) and, if told, the seconds behind DER."""
 
     der: float | None
     seconds: DiarizationError | None
+    jer: float | None = None
 
     @property
     def badness(self) -> float:
@@ -38,9 +40,9 @@ class Rates:
         return float("inf") if self.seconds is not None and self.seconds.error > 0 else -1.0
 
     @classmethod
-    def of(cls, seconds: DiarizationError) -> Rates:
+    def of(cls, seconds: DiarizationError, jaccard: JaccardError) -> Rates:
         """Return the rates of errors that were measured here."""
-        return cls(seconds.der, seconds)
+        return cls(seconds.der, seconds, jaccard.jer)
 
     def fraction(self, part: str) -> float | None:
         """Return ``miss``, ``false_alarm`` or ``confusion`` as a fraction of the scored speaker time."""
@@ -122,7 +124,8 @@ def as_text(score: Score) -> str:
     """Return the score for reading: its terms, the recordings with the worst first, and the pooled line."""
     uem = f"UEM {score.uem}" if score.uem is not None else "no UEM, so only each reference's extent is scored"
     origin = "".join(f"# {key.replace('_', ' ')}: {value}\n" for key, value in score.origin.items())
-    rows = [("recording", "DER %", "miss %", "false alarm %", "confusion %", "scored s", "speakers ref", "sys")]
+    parts = ("miss %", "false alarm %", "confusion %")
+    rows = [("recording", "DER %", "JER %", *parts, "scored s", "speakers ref", "sys")]
     rows += [(reco, *_cells(score.recordings[reco]), *map(str, score.num_spk[reco])) for reco in score.worst_first]
     # The pooled line says under which terms it holds, for it is what people copy.
     rows.append(("TOTAL", *_cells(score.total), "", ""))
@@ -134,7 +137,7 @@ def as_text(score: Score) -> str:
         ).rstrip()
         for row in rows
     ]
-    terms = f"{score.protocol.describe()}; {uem}; scorer {score.scorer}"
+    terms = f"{score.protocol.describe()}; {uem}; scorer {score.scorer}; JER: no collar, overlapped speech scored"
     silent = [f"{reco} ({rates.seconds.false_alarm:.2f} s)" for reco, rates in _false_alarms_only(score)]
     notes = f"# false alarms where no reference speech is scored: {', '.join(silent)}\n" if silent else ""
     body = "\n".join(lines[:-1])
@@ -148,7 +151,7 @@ def percent(fraction: float | None) -> str:
 
 def _cells(rates: Rates) -> list[str]:
     scored = "-" if rates.seconds is None else f"{rates.seconds.scored:.2f}"
-    return [percent(rates.der), *(percent(rates.fraction(part)) for part in _PARTS), scored]
+    return [percent(rates.der), percent(rates.jer), *(percent(rates.fraction(part)) for part in _PARTS), scored]
 
 
 def _false_alarms_only(score: Score) -> list[tuple[str, Rates]]:
@@ -187,12 +190,12 @@ def _rates_to_json(rates: Rates) -> dict[str, float | None]:
     in_seconds = {
         f"{part}_seconds": None if seconds is None else _rounded(getattr(seconds, part)) for part in ("scored", *_PARTS)
     }
-    return {"der": _rounded(rates.der), **fractions, **in_seconds}
+    return {"der": _rounded(rates.der), "jer": _rounded(rates.jer), **fractions, **in_seconds}
 
 
 def _rates_from_json(row: Mapping[str, Any]) -> Rates:
     seconds = [row[f"{part}_seconds"] for part in ("scored", *_PARTS)]
-    return Rates(row["der"], None if None in seconds else DiarizationError(*seconds))
+    return Rates(row["der"], None if None in seconds else DiarizationError(*seconds), row["jer"])
 
 
 def _rounded(value: float | None) -> float | None:
