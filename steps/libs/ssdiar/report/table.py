@@ -41,7 +41,7 @@ def as_markdown(parts: Sequence[Part], title: str) -> str:
     lines = [
         f"# {title}",
         "",
-        "DER and its parts are percent of scored speaker time, pooled over recordings; JER is the mean of all speakers.",
+        "DER and its parts are percent of scored speaker time, pooled over recordings; JER is the mean over speakers.",
     ]
     for part in parts:
         rows = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in [_HEAD, *part.rows]]
