@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ssdiar.io.transcripts import Word
-from ssdiar.scoring.der import map_speakers
 
 
 @dataclass(frozen=True)
@@ -37,16 +36,16 @@ def word_errors(reference: Sequence[Word], system: Sequence[Word]) -> WordErrors
     Raises:
         ValueError: They are not the same words.
     """
+    from scipy.optimize import linear_sum_assignment
+
     if [(word.text, word.start) for word in reference] != [(word.text, word.start) for word in system]:
         raise ValueError("reference and system must be the same words in the same order")
-    true, found = _says(reference), _says(system)
-    right = sum(
-        int((true[row] & found[column]).sum()) for row, column in map_speakers(true, found, np.ones(len(system)))
-    )
+    common = _says(reference) @ _says(system).T
+    right = int(common[linear_sum_assignment(common, maximize=True)].sum())
     return WordErrors(len(reference), len(reference) - right)
 
 
 def _says(words: Sequence[Word]) -> np.ndarray:
-    """Return (speakers in order of name, words) booleans; a word without a speaker is nobody's."""
+    """Return (speakers in order of name, words) of 0 and 1; a word without a speaker is nobody's."""
     names = sorted({word.speaker for word in words if word.speaker is not None})
-    return np.array([[word.speaker == name for word in words] for name in names], bool).reshape(len(names), len(words))
+    return np.array([[word.speaker == name for word in words] for name in names], int).reshape(len(names), len(words))
