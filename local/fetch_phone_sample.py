@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"
 
 import stage
 from ssdiar.errors import InputError
-from ssdiar.made import file_digest
+from ssdiar.work import file_digest
 
 LOG = logging.getLogger(__name__)
 

@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
 """Put the corpus `mini` together: the real telephone call, and the simulated ones if there are any.
 
-<sample-dir> is what fetch_phone_sample.py makes. --calls is a data directory made by simulate_calls.py; without it the
-real call is alone. --made-with is written to <out-data-dir>/made_with, by which prepare_data.sh knows its work again.
-An older <out-data-dir> is replaced.
+make  writes <out-data-dir>, in the place of an older one. <sample-dir> is what fetch_phone_sample.py makes. --calls is
+      a data directory made by simulate_calls.py; without it the real call is alone.
+ask   prints "there" if <out-data-dir> is there, whole, and made with these options
 """
 
 from __future__ import annotations
 
+import argparse
 import logging
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"))
 
@@ -19,28 +21,49 @@ import stage
 from ssdiar.io.audio import read_audio
 from ssdiar.io.rttm import read_rttm
 from ssdiar.io.tables import read_wav_scp
-from ssdiar.simulation.corpus import CorpusWriter
+from ssdiar.simulation.corpus import STAGE, CorpusWriter
+from ssdiar.work import Manifest
 
 LOG = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Combine."""
+    """Run one of the two sub-commands."""
     parser = stage.Parser(__doc__)
-    parser.add_argument("sample_dir", metavar="<sample-dir>", type=Path)
-    parser.add_argument("out_dir", metavar="<out-data-dir>", type=Path)
-    parser.add_argument("--calls", type=Path, help="data directory of simulated calls")
-    parser.add_argument("--made-with", default="", help="options, for the record")
-    args = parser.parse_args()
-    with CorpusWriter(args.out_dir, overwrite=True) as corpus:
-        turns = [replace(turn, reco="phone_sample") for turn in read_rttm(args.sample_dir / "sample.rttm")]
-        corpus.add("phone_sample", *read_audio(args.sample_dir / "sample.wav"), turns)
-        calls = read_wav_scp(args.calls / "wav.scp") if args.calls else {}
-        reference = read_rttm(args.calls / "ref.rttm") if args.calls else []
+    actions = parser.add_actions()
+    ask, make = actions.add_parser("ask"), actions.add_parser("make")
+    for action in (ask, make):
+        action.add_argument("--num-calls", type=stage.whole_number(0), required=True, help="simulated calls asked for")
+        action.add_argument("--seed", type=stage.whole_number(0), required=True)
+    ask.add_argument("--simulated", type=stage.whole_number(0), required=True, help="calls that it is to have of them")
+    make.add_argument("--calls", type=Path, help="data directory of simulated calls")
+    make.add_argument("sample_dir", metavar="<sample-dir>", type=Path)
+    for action in (ask, make):
+        action.add_argument("out_dir", metavar="<out-data-dir>", type=Path)
+    options = parser.parse_args()
+    {"ask": _ask, "make": _make}[options.action](options)
+
+
+def _settings(options: argparse.Namespace, simulated: int) -> dict[str, Any]:
+    """Return what decides the corpus; its place is in wav.scp."""
+    place = str(options.out_dir.absolute())
+    return {"version": 1, "num_calls": options.num_calls, "seed": options.seed, "simulated": simulated, "place": place}
+
+
+def _ask(options: argparse.Namespace) -> None:
+    if Manifest(options.out_dir, STAGE).is_current({}, _settings(options, options.simulated)):
+        print("there")
+
+
+def _make(options: argparse.Namespace) -> None:
+    calls = read_wav_scp(options.calls / "wav.scp") if options.calls else {}
+    reference = read_rttm(options.calls / "ref.rttm") if options.calls else []
+    with CorpusWriter(options.out_dir, overwrite=True, settings=_settings(options, len(calls))) as corpus:
+        turns = [replace(turn, reco="phone_sample") for turn in read_rttm(options.sample_dir / "sample.rttm")]
+        corpus.add("phone_sample", *read_audio(options.sample_dir / "sample.wav"), turns)
         for reco, path in calls.items():
             corpus.add(reco, *read_audio(path), [turn for turn in reference if turn.reco == reco])
-        corpus.add_file("made_with", f"{args.made_with}\n")
-    LOG.info("made %s: the real call and %d simulated ones", args.out_dir, len(calls))
+    LOG.info("made %s: the real call and %d simulated ones", options.out_dir, len(calls))
 
 
 if __name__ == "__main__":

@@ -63,15 +63,12 @@ command -v "$python" >/dev/null || die "$python: no such Python (--python)"
 dir=$data_root/mini
 cache=$data_root/local
 num_calls=$((10#$num_calls))
-made_with() { echo "mini version=1 num_calls=$num_calls seed=$((10#$seed)) simulated=$1"; }
-# Whether $dir was made with so many simulated calls, and its audio is where it says (it is not after a move).
-is_made_with() {
-  local audio
-  [ -f "$dir/made_with" ] && [ "$(<"$dir/made_with")" = "$(made_with "$1")" ] || return 1
-  read -r _ audio <"$dir/wav.scp" && [ -f "$audio" ]
-}
+seed=$((10#$seed))
+mini() { "$python" "$here/make_mini.py" --verbose="$verbose" "$1" --num-calls="$num_calls" --seed="$seed" "${@:2}"; }
+# Whether $dir was made with so many simulated calls, is whole, and is where it was made.
+is_there() { [ "$(mini ask --simulated="$1" -- "$dir")" = there ]; }
 
-if is_made_with "$num_calls"; then
+if is_there "$num_calls"; then
   say "$dir is there already, made with the same options"
   exit 0
 fi
@@ -83,7 +80,7 @@ simulated=$num_calls
 if [ "$num_calls" != 0 ] && ! "$python" "$here/fetch_prompts.py" --verbose "$verbose" "$cache/prompts"; then
   simulated=0
   echo "$script: WARNING: no voices to simulate calls with (see above): mini is the one real call alone" >&2
-  if is_made_with 0; then
+  if is_there 0; then
     say "$dir is there already, the real call alone"
     exit 0
   fi
@@ -95,9 +92,8 @@ if [ "$simulated" != 0 ]; then
   trap 'rm -rf "$tmpdir"' EXIT
   "$python" "$here/simulate_calls.py" --verbose "$verbose" --num-calls "$num_calls" --duration 120 --seed "$seed" \
     --max-speech 150 --repeat true --pairs "$here/mini_pairs.txt" "$cache/prompts" "$tmpdir/calls"
-  calls=(--calls "$tmpdir/calls")
+  calls=(--calls="$tmpdir/calls")
 fi
-"$python" "$here/make_mini.py" --verbose "$verbose" --made-with "$(made_with "$simulated")" ${calls[@]+"${calls[@]}"} \
-  "$cache/phone_sample" "$dir"
+mini make ${calls[@]+"${calls[@]}"} -- "$cache/phone_sample" "$dir"
 checked=$(PYTHON=$python "$utils/validate_data_dir.sh" --no-feats --no-text "$dir") || exit 1
 if [ "$verbose" != 0 ]; then echo "$checked" >&2; fi

@@ -25,8 +25,10 @@ from ssdiar.io.publish import publish, publish_text
 from ssdiar.io.tables import check_id, read_lines, read_segments, read_wav_scp
 from ssdiar.scoring.der import PROTOCOLS, DiarizationError
 from ssdiar.scoring.score_file import percent, read_score
+from ssdiar.work import Manifest, check
 
 _LOG = logging.getLogger(__name__)
+_STAGE = "tune_threshold"
 FOLDS = ("fold1", "fold2")
 
 
@@ -72,12 +74,14 @@ def _plan(options: argparse.Namespace) -> None:
     if unknown:
         path = options.xvector_dir / "segments"
         raise InputError("unknown recording", path=path, expected=f"those of {options.data_dir}", got=min(unknown))
+    given = [path for path in (options.fold1, options.fold2) if path is not None]
+    inputs = check(options.data_dir / "ref.rttm", options.data_dir / "wav.scp", *given)
     folds = make_folds(recordings, options.fold1, options.fold2)
     tuning = options.out_dir / "tuning"
     tuning.mkdir(parents=True, exist_ok=True)
     source = "every other recording" if options.fold1 is None and options.fold2 is None else "as given"
-    plan = {"thresholds": options.thresholds, "protocol": options.protocol, "folds": folds, "fold_source": source}
-    publish_text(tuning / "plan.json", json.dumps(plan, indent=1) + "\n")
+    settings = {"thresholds": options.thresholds, "protocol": options.protocol, "folds": folds, "fold_source": source}
+    Manifest(options.out_dir, _STAGE).plan(inputs, settings)
     sizes = " and ".join(str(len(folds[fold])) for fold in FOLDS)
     _LOG.info("%d thresholds, folds of %s recordings (%s)", len(options.thresholds), sizes, source)
 
@@ -114,8 +118,11 @@ def _read_list(path: Path) -> set[str]:
 
 def _choose(options: argparse.Namespace) -> None:
     tuning = options.out_dir / "tuning"
-    plan = json.loads((tuning / "plan.json").read_text())
+    work = Manifest(options.out_dir, _STAGE)
+    plan = work.settings
     folds, names = plan["folds"], plan["thresholds"]
+    score = f"score/{plan['protocol']}.json"
+    inputs = work.inputs | check(*(tuning / f"threshold_{name}" / score for name in names))
     rates = {name: _fold_rates(tuning / f"threshold_{name}", plan["protocol"], folds) for name in names}
     best = {fold: _best(fold, names, rates) for fold in FOLDS}
     applied = {FOLDS[0]: best[FOLDS[1]], FOLDS[1]: best[FOLDS[0]]}
@@ -123,14 +130,19 @@ def _choose(options: argparse.Namespace) -> None:
         if best[fold] in (names[0], names[-1]):
             _LOG.warning("WARNING: the best threshold of %s, %s, is at the end of the list", fold, best[fold])
     table = _table(plan, rates, best)
-    publish_text(tuning / "table.txt", table)
     result = {**plan, "der": rates, "best": best, "applied": applied}
-    publish_text(tuning / "result.json", json.dumps(result, indent=1) + "\n")
-    _combine(options.out_dir, {reco: tuning / f"threshold_{applied[fold]}" for fold in FOLDS for reco in folds[fold]})
+    sources = {reco: tuning / f"threshold_{applied[fold]}" for fold in FOLDS for reco in folds[fold]}
+    inputs |= check(*(folder / "labels" for folder in set(sources.values())))
     meta = read_meta(tuning / f"threshold_{applied[FOLDS[0]]}")
     meta["num_spk_source"] = f"threshold tuned on the other fold ({plan['protocol']})"
     meta["threshold"] = applied
-    write_meta(options.out_dir, meta)
+    work.plan(inputs, plan)
+    histories = [f"history/{reco}.json" for reco in sources if _part(sources[reco], reco).exists()]
+    with work.finish("labels", "meta.json", "tuning/table.txt", "tuning/result.json", *histories):
+        publish_text(tuning / "table.txt", table)
+        publish_text(tuning / "result.json", json.dumps(result, indent=1) + "\n")
+        _combine(options.out_dir, sources)
+        write_meta(options.out_dir, meta)
     _LOG.info("%s", table.rstrip("\n"))
 
 
@@ -155,7 +167,7 @@ def _combine(out_dir: Path, sources: Mapping[str, Path]) -> None:
     """Write labels and histories, those of each recording from its folder in ``sources``."""
     lines: list[str] = []
     for reco, folder in sources.items():
-        part = folder / "parts" / f"{reco}.labels"
+        part = _part(folder, reco)
         if not part.exists():
             continue  # no speech in it
         lines += part.read_text().splitlines(keepends=True)
@@ -166,6 +178,11 @@ def _combine(out_dir: Path, sources: Mapping[str, Path]) -> None:
         if path.stem not in sources:
             path.unlink()
     publish_text(out_dir / "labels", "".join(sorted(lines)))
+
+
+def _part(folder: Path, reco: str) -> Path:
+    """Return the file with one recording's labels of a threshold; there is none if it has no speech."""
+    return folder / "parts" / f"{reco}.labels"
 
 
 def _table(plan: Mapping[str, Any], rates: Mapping[str, Mapping[str, float | None]], best: Mapping[str, str]) -> str:

@@ -16,7 +16,6 @@ protocols="forgiving fair full"
 nj=2
 cmd=run.pl
 overwrite=false
-stamp=
 python=${PYTHON:-python3}
 verbose=1
 # End configuration section.
@@ -37,7 +36,6 @@ help_message="Usage: $0 [options] --system <name> <data-dir> <subsegments-dir> <
   --nj <n|2>                   # parallel jobs, at most one per recording; no say in the result
   --cmd <command|run.pl>       # how jobs run: run.pl, or slurm.pl or queue.pl with their options
   --overwrite <true|false>     # true: do all recordings again (default false)
-  --stamp <text>               # left in <out-dir>/.stamp when all is done, and only then
   --python <path|$python>      # Python that has the requirements
   --verbose <0|1|2>            # 0: warnings only, 1: the result (default), 2: details, in run.log
   --config <file>              # options as name=value lines, read before the others"
@@ -65,7 +63,6 @@ options=(--system "$system" --reading "$reading" --system-options "$system_optio
 if [ "$num_spk" = oracle ]; then options+=(--reco2num-spk "$data/reco2num_spk"); fi
 
 mkdir -p "$out"
-rm -f "$out/.stamp"
 SECONDS=0
 if ! {
   "$steps/cluster_ssl.sh" "${common[@]}" "${options[@]}" --nj "$nj" --cmd "$cmd" --overwrite "$overwrite" \
@@ -76,7 +73,6 @@ if ! {
   cat "$out/run.log" >&2
   exit 1
 fi
-if [ -n "$stamp" ]; then echo "$stamp" >"$out/.stamp"; fi
 if [ "$verbose" != 0 ]; then
   protocol=${protocols%% *}
   der=$(awk '$1 == "TOTAL" { print $2 }' "$out/score/$protocol.txt")

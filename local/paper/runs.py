@@ -1,7 +1,7 @@
 """Runs of systems under ``<exp-set-dir>/paper/``: which there shall be, which are done, and what they scored.
 
 A run is one system, with changed options perhaps, one source of speaker counts and one seed. Its folder holds what
-stages 5 to 7 write, and ``.stamp``: the fingerprint of everything that went into it, written when it is complete.
+stages 5 to 7 write. It is done when their manifests say that all of it is of this set and these options, and current.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ import numpy as np
 from ssdiar.clustering.config import SystemConfig, name_of, read_system
 from ssdiar.errors import InputError
 from ssdiar.io.meta import read_meta
-from ssdiar.made import file_digest, file_stamp
 from ssdiar.scoring.score_file import Score, read_score
-from ssdiar.work import fingerprint
+from ssdiar.work import Manifest, check
 
 #: Sources of the number of speakers.
 COUNTS = ("oracle", "estimate")
@@ -96,12 +95,15 @@ class Inputs:
             if not path.is_file():
                 raise InputError("no such file", path=path, expected=what, hint=hint)
 
-    def stamp(self) -> list[object]:
-        """Return what identifies the content of all of it."""
-        files = [self.data_dir / name for name in ("ref.rttm", "all.uem", "reco2num_spk")]
-        for folder in (self.subsegments_dir, self.xvector_dir):
-            files += sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-        return [file_stamp(path) for path in files if path.is_file()]
+    def by_stage(self, count: str, protocols: Iterable[str]) -> dict[str, list[Path]]:
+        """Return what each stage of a run, by the name of its manifest, is to have read."""
+        of_set = [path for path in (self.data_dir / "ref.rttm", self.data_dir / "all.uem") if path.is_file()]
+        counts = [self.data_dir / "reco2num_spk"] if count == "oracle" else []
+        return {
+            "cluster_ssl": [self.xvector_dir / "xvector.scp", *counts],
+            "make_rttm": [self.subsegments_dir / "segments"],
+            **{f"score_der.{protocol}": of_set for protocol in protocols},
+        }
 
 
 def make_runs(
@@ -195,41 +197,38 @@ class Experiment:
     runs: tuple[Run, ...]
 
     def plan_lines(self, overwrite: bool = False) -> list[str]:
-        """Return a line per run that is left to do, tabs between: folder, stamp, count, seed, system, reading, options.
+        """Return a line per run that is left to do, tabs between: folder, count, seed, system, reading, options.
 
         Raises:
             InputError: An option of a run is bad.
         """
-        stamps = self._stamps()
-        left = [(run, stamp) for run, stamp in stamps.items() if overwrite or not self._is_done(run, stamp)]
-        return ["\t".join([str(run.folder(self.root)), stamp, *_arguments(run)]) for run, stamp in left]
+        left = [run for run in self.runs if overwrite or not self._is_done(run)]
+        return ["\t".join([str(run.folder(self.root)), *_arguments(run)]) for run in left]
 
     def results(self) -> list[Result]:
         """Return the results of the runs that are done, in order.
 
         Raises:
-            InputError: A file is damaged, or a score is not of the RTTM beside it.
+            InputError: A file is damaged.
         """
-        done = [run for run, stamp in self._stamps().items() if self._is_done(run, stamp)]
+        done = [run for run in self.runs if self._is_done(run)]
         return [_read_result(run, run.folder(self.root), self.protocols) for run in done]
 
-    def _stamps(self) -> dict[Run, str]:
-        common = self.inputs.stamp()
-        stamps = {}
-        for run in self.runs:
-            system = dataclasses.asdict(run.config())
-            stamps[run] = fingerprint(common, system, run.name, run.count, run.seed, self.protocols)
-        return stamps
-
-    def _is_done(self, run: Run, stamp: str) -> bool:
+    def _is_done(self, run: Run) -> bool:
         folder = run.folder(self.root)
-        names = ["labels", "rttm", "meta.json", *(f"score/{name}.json" for name in self.protocols)]
-        stamp_file = folder / ".stamp"
-        return (
-            stamp_file.is_file()
-            and stamp_file.read_text().strip() == stamp
-            and all((folder / name).is_file() for name in names)
-        )
+        files = [folder / name for name in ("labels", "rttm", "meta.json")]
+        files += [folder / "score" / f"{name}.json" for name in self.protocols]
+        config = json.loads(json.dumps(dataclasses.asdict(run.config())))
+        wanted = {"system": run.name, "config": config, "counts": run.count, "seed": run.seed}
+        try:
+            check(*files)
+            for stage, inputs in self.inputs.by_stage(run.count, self.protocols).items():
+                if not {str(path.absolute()) for path in inputs} <= Manifest(folder, stage).inputs.keys():
+                    return False
+            settings = Manifest(folder, "cluster_ssl").settings
+        except InputError:
+            return False
+        return wanted.items() <= settings.items() and all(file.is_file() for file in files)
 
 
 def _arguments(run: Run) -> list[str]:
@@ -239,13 +238,7 @@ def _arguments(run: Run) -> list[str]:
 
 
 def _read_result(run: Run, folder: Path, protocols: Sequence[str]) -> Result:
-    digest = file_digest(folder / "rttm")
-    scores = {}
-    for name in protocols:
-        path = folder / "score" / f"{name}.json"
-        scores[name] = read_score(path)
-        if scores[name].rttm_digest != digest:
-            raise InputError("score of another RTTM", path=path, hint="Run it again with --overwrite true.")
+    scores = {name: read_score(folder / "score" / f"{name}.json") for name in protocols}
     histories = {}
     for path in sorted((folder / "history").glob("*.json")):
         try:

@@ -26,9 +26,8 @@ from ssdiar.io.ark import XVectors
 from ssdiar.io.meta import read_meta, write_meta
 from ssdiar.io.publish import publish_text
 from ssdiar.io.tables import Segment, by_recording, read_counts, read_map, read_segments
-from ssdiar.made import check, marks
-from ssdiar.timeline.segmentation import Segmentation, read_segmentation
-from ssdiar.work import WorkDir, fingerprint
+from ssdiar.timeline.segmentation import read_segmentation
+from ssdiar.work import Manifest, check, digest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _NUM_SPK_SOURCES = {"oracle": "oracle", "estimate": "estimated"}
-_FORMAT = 1  # of what a job leaves behind; part of every fingerprint
+_FORMAT = 1  # of what a job leaves behind; part of every digest
 _TABLES = ("xvector.scp", "segments", "utt2spk", "meta.json")  # of an x-vector directory
 
 
@@ -84,36 +83,39 @@ def _plan(options: argparse.Namespace) -> None:
     if options.out_dir.exists() and options.out_dir.resolve() == options.xvector_dir.resolve():
         raise InputError("is input and output at once", path=options.out_dir, expected="another output directory")
     config = read_system(options.system, options.system_options.split(), options.reading)
-    check(options.xvector_dir, *(path.name for path in options.xvector_dir.glob("xvector.*")), *_TABLES)
     tables = [options.xvector_dir / name for name in _TABLES]
-    inputs = marks([*tables, options.system, *filter(None, [options.reading, options.reco2num_spk])])
+    inputs = check(*tables, options.system, *filter(None, [options.reading, options.reco2num_spk]))
     pieces, xvectors = _read_input(options.xvector_dir)
+    inputs |= check(*xvectors.archives())
     read_meta(options.xvector_dir)  # needed at the end: a damaged one is told of before there is any work
     counts = _speaker_counts(options, pieces)
     source = _NUM_SPK_SOURCES.get(options.num_spk, f"{options.num_spk} (given)")
     if options.threshold is not None:
         source = f"threshold {options.threshold:g}"
-    heard = _read_segmentation(options.segmentation, counts, config)
-    inputs |= marks(large=[options.segmentation / f"{reco}.npz" for reco in heard])
+    segmentations = _segmentation_files(options.segmentation, counts, config)
+    inputs |= check(*segmentations.values())
+    heard = {reco: read_segmentation(path) for reco, path in segmentations.items()}
     settings = {
         "xvector_dir": str(options.xvector_dir.absolute()),
         "system_file": str(options.system.absolute()),
         "system": name_of(options.system, options.reading),
         "reading_file": str(options.reading.absolute()) if options.reading else None,
         "system_options": options.system_options.split(),
+        "config": dataclasses.asdict(config),
+        "counts": options.num_spk,
         "num_spk": counts,
         "threshold": options.threshold,
         "num_spk_source": source,
-        "segmentation": str(options.segmentation.absolute()) if heard else None,
+        "segmentations": {reco: str(path.absolute()) for reco, path in segmentations.items()},
         "seed": options.seed,
     }
     vectors = {reco: xvectors.load([piece.id for piece in pieces[reco]]) for reco in pieces}
     _check_dimensions(vectors, xvectors.path)
     backgrounds = fold_backgrounds(vectors) if config.prepare.needs_fold else {}
-    fingerprints = {}
+    digests = {}
     for reco in pieces:
         background = backgrounds.get(reco)
-        fingerprints[reco] = fingerprint(
+        digests[reco] = digest(
             _FORMAT,
             [dataclasses.asdict(config), settings["system"]],
             [counts[reco], options.threshold, options.seed],
@@ -123,10 +125,9 @@ def _plan(options: argparse.Namespace) -> None:
             heard[reco].probabilities.tobytes() if reco in heard else b"",
         )
     # Making the linkage of S sub-segments takes S^2 operations.
-    weights = {reco: float(len(pieces[reco])) ** 2 for reco in pieces}
-    work = WorkDir(options.out_dir)
-    jobs, _ = work.plan(settings, fingerprints, weights, options.nj, options.overwrite, "cluster_ssl", inputs)
-    print(jobs)
+    costs = {reco: float(len(pieces[reco])) ** 2 for reco in pieces}
+    work = Manifest(options.out_dir, "cluster_ssl")
+    print(work.plan(inputs, settings, digests, costs, options.nj, options.overwrite))
 
 
 def _check_dimensions(vectors: dict[str, np.ndarray], path: Path) -> None:
@@ -159,13 +160,11 @@ def _read_input(folder: Path) -> tuple[dict[str, list[Segment]], XVectors]:
     return by_recording(pieces), xvectors
 
 
-def _read_segmentation(
-    folder: Path | None, counts: Mapping[str, int | None], config: SystemConfig
-) -> dict[str, Segmentation]:
+def _segmentation_files(folder: Path | None, counts: Mapping[str, int | None], config: SystemConfig) -> dict[str, Path]:
     """Return what the network said of each recording whose speakers are yet to be counted, if the system asks it."""
     if folder is None or config.count.method != "agreement":
         return {}
-    return {reco: read_segmentation(folder / f"{reco}.npz") for reco, count in counts.items() if count is None}
+    return {reco: folder / f"{reco}.npz" for reco, count in counts.items() if count is None}
 
 
 def _speaker_counts(options: argparse.Namespace, recordings: dict[str, Any]) -> dict[str, int | None]:
@@ -188,8 +187,8 @@ def _run(options: argparse.Namespace) -> None:
 
     from ssdiar.clustering.systems import cluster_recording
 
-    work = WorkDir(options.out_dir)
-    settings = work.load()
+    work = Manifest(options.out_dir, "cluster_ssl")
+    settings = work.settings
     config = _config(settings)
     pieces, xvectors = _read_input(Path(settings["xvector_dir"]))
     backgrounds = {}
@@ -197,15 +196,15 @@ def _run(options: argparse.Namespace) -> None:
         everything = {reco: xvectors.load([piece.id for piece in pieces[reco]]) for reco in pieces}
         backgrounds = fold_backgrounds(everything)
     todo = work.job(options.job)
-    folder, counts = settings["segmentation"], settings["num_spk"]
-    heard = _read_segmentation(Path(folder) if folder else None, {reco: counts[reco] for reco in todo}, config)
+    counts, segmentations = settings["num_spk"], settings["segmentations"]
     if config.method == "ssl" and todo:
         _warm_up(xvectors, pieces[todo[0]], config)
     for reco in todo:
         ids = [piece.id for piece in pieces[reco]]
         times = np.array([(piece.start, piece.end) for piece in pieces[reco]])
+        heard = read_segmentation(segmentations[reco]) if reco in segmentations else None
         vectors, background = xvectors.load(ids), backgrounds.get(reco)
-        recording = Recording(reco, vectors, times, counts[reco], heard.get(reco), background)
+        recording = Recording(reco, vectors, times, counts[reco], heard, background)
         result = cluster_recording(recording, config, settings["seed"], settings["threshold"])
         history = {
             "recording": reco,
@@ -215,7 +214,7 @@ def _run(options: argparse.Namespace) -> None:
             **result.history,
             "options": dataclasses.asdict(config),
         }
-        with work.recording(reco) as folder:
+        with work.done(reco) as folder:
             (folder / "history").mkdir()
             (folder / "history" / f"{reco}.json").write_text(json.dumps(history, indent=1) + "\n")
             lines = [f"{key} {label + 1}\n" for key, label in zip(ids, result.labels, strict=True)]
@@ -256,21 +255,20 @@ def _summary(reco: str, history: dict[str, Any]) -> str:
 
 
 def _gather(options: argparse.Namespace) -> None:
-    out_dir, work = options.out_dir, WorkDir(options.out_dir)
-    settings = work.load()
-    recordings = work.finish()
-    parts = [(out_dir / "parts" / f"{reco}.labels").read_text() for reco in recordings]
-    lines = sorted(line for part in parts for line in part.splitlines(keepends=True))
-    histories = [json.loads((out_dir / "history" / f"{reco}.json").read_text()) for reco in recordings]
+    out_dir, work = options.out_dir, Manifest(options.out_dir, "cluster_ssl")
+    settings = work.settings
     meta = read_meta(settings["xvector_dir"])
     meta.setdefault("xvector_model", f"unknown ({settings['xvector_dir']})")
     meta.setdefault("speech_source", "as given")
     meta["system"] = settings["system"]
     meta |= {name: settings[name] for name in ("num_spk_source", "seed")}
-    meta["system_options"] = dataclasses.asdict(_config(settings))
-    write_meta(out_dir, meta)
-    publish_text(out_dir / "labels", "".join(lines))
-    work.complete("labels", "meta.json")
+    meta["system_options"] = settings["config"]
+    with work.finish("labels", "meta.json") as recordings:
+        parts = [(out_dir / "parts" / f"{reco}.labels").read_text() for reco in recordings]
+        lines = sorted(line for part in parts for line in part.splitlines(keepends=True))
+        histories = [json.loads((out_dir / "history" / f"{reco}.json").read_text()) for reco in recordings]
+        write_meta(out_dir, meta)
+        publish_text(out_dir / "labels", "".join(lines))
     seconds = [history["seconds"] for history in histories] or [0.0]
     fallbacks = sum("fallback" in history for history in histories)
     _LOG.info(

@@ -13,9 +13,9 @@ import argparse
 import dataclasses
 import json
 import logging
-import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import stage
 from ssdiar.data import Recording, audio_files, load_recordings, read_channels
@@ -24,7 +24,6 @@ from ssdiar.io.audio import is_command, probe
 from ssdiar.io.meta import write_meta
 from ssdiar.io.rttm import Turn
 from ssdiar.io.tables import Segment, read_wav_scp, write_segments, write_segments_file, write_table
-from ssdiar.made import check, file_digest, marks
 from ssdiar.speech.config import SileroConfig
 from ssdiar.speech.finder import Found, SpeechFinder
 from ssdiar.speech.given import read_turns
@@ -32,10 +31,11 @@ from ssdiar.speech.plan import Request, SpeechPlan, detector_file, plan_speech
 from ssdiar.speech.weights import find_segmentation_weights, find_silero_weights
 from ssdiar.timeline.segmentation import write_segmentation
 from ssdiar.timeline.subsegments import segment_id
-from ssdiar.work import WorkDir, fingerprint
+from ssdiar.work import Manifest, check, digest, file_digest
 
 _LOG = logging.getLogger(__name__)
-_FORMAT = 3  # of the files of regions; part of every fingerprint
+_FORMAT = 3  # of the files of regions; part of every digest
+_TABLES = ("segments", "utt2spk", "spk2utt", "overlap.segments", "wav.scp", "reco2dur", "reco2channel")
 _DATA_TABLES = ("wav.scp", "reco2dur", "reco2channel")
 _CONF = Path(__file__).resolve().parents[2] / "conf" / "sad"
 
@@ -82,10 +82,10 @@ def _plan(options: argparse.Namespace) -> None:
     request = {field.name: getattr(options, field.name) for field in dataclasses.fields(Request)}
     plan = plan_speech(Request(**request), _CONF)
     weights = _weights(plan, options.sad_source)
-    check(options.data_dir, *_DATA_TABLES)
-    tables = marks(options.data_dir / name for name in _DATA_TABLES)
+    inputs = check(*(options.data_dir / name for name in _DATA_TABLES))
     recordings = load_recordings(options.data_dir, options.allow_commands)
-    tables |= marks([speech_file] if speech_file else ())
+    described = [detector_file(options.sad, _CONF), None if plan.network is None else _CONF / "pyannote.yaml"]
+    inputs |= check(*filter(None, [speech_file, *described]), *audio_files(recordings))
     given = {} if speech_file is None else _given(speech_file, recordings)
     for reco, recording in recordings.items():
         _check_audio(reco, recording, options.data_dir)
@@ -98,13 +98,13 @@ def _plan(options: argparse.Namespace) -> None:
         "weights": weights,
         "allow_commands": options.allow_commands,
     }
-    fingerprints = {
-        reco: fingerprint(
+    digests = {
+        reco: digest(
             _FORMAT,
             source,
             plan.options(),
             weights,
-            recording.stamp(),
+            recording.content(),
             recording.duration,
             [[turn.speaker, turn.start, turn.end] for turn in given.get(reco, [])],
         )
@@ -116,10 +116,8 @@ def _plan(options: argparse.Namespace) -> None:
     costs = {
         reco: average if recording.duration is None else recording.duration for reco, recording in recordings.items()
     }
-    inputs = tables | marks(large=audio_files(recordings))
-    work = WorkDir(options.out_dir)
-    jobs, _ = work.plan(settings, fingerprints, costs, options.nj, options.overwrite, "detect_speech", inputs)
-    print(jobs)
+    work = Manifest(options.out_dir, "detect_speech")
+    print(work.plan(inputs, settings, digests, costs, options.nj, options.overwrite))
 
 
 def _weights(plan: SpeechPlan, source: str | None) -> list[str]:
@@ -183,8 +181,8 @@ def _given(path: Path, recordings: dict[str, Recording]) -> dict[str, list[Turn]
 
 
 def _run(options: argparse.Namespace) -> None:
-    work = WorkDir(options.out_dir)
-    settings = work.load()
+    work = Manifest(options.out_dir, "detect_speech")
+    settings = work.settings
     data_dir = Path(settings["data_dir"])
     recordings = load_recordings(data_dir, settings["allow_commands"])
     speech_file = settings["speech_file"]
@@ -193,7 +191,7 @@ def _run(options: argparse.Namespace) -> None:
     for reco in work.job(options.job):
         started = time.monotonic()
         found = finder.find(recordings[reco], given.get(reco, ()))
-        with work.recording(reco) as folder:
+        with work.done(reco) as folder:
             _write_recording(folder, reco, found)
         _LOG.info(
             "%s: %.2f s of speech in %d regions of %.2f s, %.2f s of overlap; took %.1f s",
@@ -216,10 +214,15 @@ def _write_recording(folder: Path, reco: str, found: Found) -> None:
 
 
 def _gather(options: argparse.Namespace) -> None:
-    out_dir, work = options.out_dir, WorkDir(options.out_dir)
-    settings = work.load()
+    work = Manifest(options.out_dir, "detect_speech")
+    settings = work.settings
+    with work.finish("meta.json", editable=_TABLES) as recordings:
+        _merge(options.out_dir, recordings, settings)
+
+
+def _merge(out_dir: Path, recordings: list[str], settings: dict[str, Any]) -> None:
+    """Write the tables of all recordings, and meta.json."""
     data_dir = Path(settings["data_dir"])
-    recordings = work.finish()
     results = {reco: json.loads((out_dir / "regions" / f"{reco}.json").read_text()) for reco in recordings}
     speech = [segment for reco in recordings for segment in _segments(reco, results[reco]["speech"])]
     overlap = [segment for reco in recordings for segment in _segments(reco, results[reco]["overlap"])]
@@ -243,10 +246,6 @@ def _gather(options: argparse.Namespace) -> None:
             "sad_weights": settings["weights"],
         },
     )
-    if plan.network is None:
-        shutil.rmtree(out_dir / "segmentation", ignore_errors=True)  # of an earlier run with other options
-    tables = ("segments", "utt2spk", "spk2utt", "overlap.segments", "wav.scp", "reco2dur", "reco2channel")
-    work.complete("meta.json", editable=tables)
     silent = [reco for reco in recordings if not results[reco]["speech"] and not results[reco]["overlap"]]
     if silent:
         _LOG.warning("WARNING: no speech in %d of %d recordings: %s", len(silent), len(recordings), " ".join(silent))

@@ -21,12 +21,11 @@ from ssdiar.data import audio_files, load_recordings
 from ssdiar.errors import InputError
 from ssdiar.io.meta import read_meta, write_meta
 from ssdiar.io.tables import Segment, by_recording, read_segments, write_segments
-from ssdiar.made import check, file_digest, marks
-from ssdiar.work import WorkDir, fingerprint
+from ssdiar.work import Manifest, check, digest, file_digest
 from ssdiar.xvectors.models import load_model, local_files, read_model_config
 
 _LOG = logging.getLogger(__name__)
-_FORMAT = 1  # of what a job leaves behind; part of every fingerprint
+_FORMAT = 1  # of what a job leaves behind; part of every digest
 _DATA_TABLES = ("wav.scp", "reco2dur", "reco2channel")
 _PIECES_TABLES = ("segments", "meta.json")
 
@@ -63,14 +62,10 @@ def _plan(options: argparse.Namespace) -> None:
     config = read_model_config(options.model)
     if options.xvector_source is not None and not options.xvector_source.is_dir():
         raise InputError("no such folder", path=options.xvector_source, expected=f"a copy of {config.source}")
-    check(options.data_dir, *_DATA_TABLES)
-    check(options.subsegments_dir, *_PIECES_TABLES)
-    tables = marks(
-        [
-            *(options.data_dir / name for name in _DATA_TABLES),
-            *(options.subsegments_dir / name for name in _PIECES_TABLES),
-            options.model,
-        ]
+    inputs = check(
+        *(options.data_dir / name for name in _DATA_TABLES),
+        *(options.subsegments_dir / name for name in _PIECES_TABLES),
+        options.model,
     )
     recordings = load_recordings(options.data_dir, options.allow_commands)
     durations = {reco: r.duration for reco, r in recordings.items() if r.duration is not None}
@@ -85,29 +80,28 @@ def _plan(options: argparse.Namespace) -> None:
         "allow_commands": options.allow_commands,
     }
     model_files = local_files(config, source)
+    inputs |= check(*model_files, *audio_files(recordings))
     model_digests = [file_digest(path) for path in model_files]
-    fingerprints = {
-        reco: fingerprint(
+    digests = {
+        reco: digest(
             _FORMAT,
             vars(config),
             model_digests,
-            recordings[reco].stamp(),
+            recordings[reco].content(),
             [(p.id, p.start, p.end) for p in pieces[reco]],
         )
         for reco in pieces
     }
-    weights = {reco: float(len(pieces[reco])) for reco in pieces}
-    inputs = tables | marks(large=[*model_files, *audio_files(recordings)])
-    work = WorkDir(options.out_dir)
-    jobs, _ = work.plan(settings, fingerprints, weights, options.nj, options.overwrite, "extract_xvectors", inputs)
-    print(jobs)
+    costs = {reco: float(len(pieces[reco])) for reco in pieces}
+    work = Manifest(options.out_dir, "extract_xvectors")
+    print(work.plan(inputs, settings, digests, costs, options.nj, options.overwrite))
 
 
 def _run(options: argparse.Namespace) -> None:
     from ssdiar.io.ark import write_xvectors
 
-    work = WorkDir(options.out_dir)
-    settings = work.load()
+    work = Manifest(options.out_dir, "extract_xvectors")
+    settings = work.settings
     todo = work.job(options.job)
     recordings = load_recordings(settings["data_dir"], settings["allow_commands"])
     pieces = _read_pieces(settings)
@@ -121,7 +115,7 @@ def _run(options: argparse.Namespace) -> None:
         if not np.isfinite(vectors).all():
             bad = pieces[reco][int(np.argmin(np.isfinite(vectors).all(axis=1)))]
             raise InputError(f"the model gave a vector that is not finite for sub-segment {bad.id}")
-        with work.recording(reco) as folder:
+        with work.done(reco) as folder:
             ark = f"xvector.{reco}.ark"
             offsets = write_xvectors(
                 folder / ark, {p.id: vector for p, vector in zip(pieces[reco], vectors, strict=True)}
@@ -139,18 +133,23 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _gather(options: argparse.Namespace) -> None:
+    work = Manifest(options.out_dir, "extract_xvectors")
+    settings = work.settings
+    with work.finish("xvector.scp", "segments", "utt2spk", "spk2utt", "meta.json") as recordings:
+        _merge(options.out_dir.absolute(), recordings, settings)
+
+
+def _merge(out_dir: Path, recordings: list[str], settings: dict[str, str]) -> None:
+    """Write the tables of all recordings, and meta.json."""
     from ssdiar.io.ark import write_xvector_scp
 
-    out_dir, work = options.out_dir.absolute(), WorkDir(options.out_dir)
-    settings = work.load()
-    recordings = work.finish()
     config = read_model_config(settings["model"])
     parts = {reco: json.loads((out_dir / "parts" / f"{reco}.json").read_text()) for reco in recordings}
     weights = {(part["sha256"], part["source"]) for part in parts.values()}
     if len(weights) > 1:
         raise InputError(
             "x-vectors of different weights in one directory",
-            path=options.out_dir,
+            path=out_dir,
             hint="The model changed between runs; make them again with --overwrite true.",
         )
     places = {
@@ -171,8 +170,7 @@ def _gather(options: argparse.Namespace) -> None:
         "vectors": len(places),
     }
     write_meta(out_dir, meta)
-    work.complete("xvector.scp", "segments", "utt2spk", "spk2utt", "meta.json")
-    _LOG.info("%s: %d x-vectors of %d recordings (%s)", options.out_dir, len(places), len(recordings), config.name)
+    _LOG.info("%s: %d x-vectors of %d recordings (%s)", out_dir, len(places), len(recordings), config.name)
 
 
 def _read_pieces(settings: dict[str, str]) -> dict[str, list[Segment]]:

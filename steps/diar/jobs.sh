@@ -6,7 +6,7 @@
 # shellcheck shell=bash disable=SC2154
 
 # plan_jobs <stage> <out-dir> <input-dir>... -- <option>...: make the plan of <out-dir>, set `jobs` to its number of jobs.
-# <out-dir>/.lock stays open as file descriptor 9: the plan locks it, or waits for the run that has; this script and the
+# <out-dir>/.manifest/run.lock stays open as file descriptor 9: the plan locks it, or waits for the run that has; this script and the
 # jobs that it starts on this machine inherit it and so keep it locked until the last of them has ended.
 plan_jobs() {
   local stage=$1 out=$2 is_input=false
@@ -16,11 +16,13 @@ plan_jobs() {
     if [ "$out" -ef "$1" ]; then is_input=true; fi
     shift
   done
-  if ! $is_input && mkdir -p -- "$out" 2>/dev/null; then { exec 9>>"$out/.lock"; } 2>/dev/null || true; fi
+  if ! $is_input && mkdir -p -- "$out/.manifest" 2>/dev/null; then
+    { exec 9>>"$out/.manifest/run.lock"; } 2>/dev/null || true
+  fi
   if jobs=$("$python" "$here/$stage.py" --verbose "$verbose" plan "${@:2}"); then return; fi
-  if ! $is_input && [ ! -e "$out/.plan.json" ]; then
-    rm -f -- "$out/.lock" 2>/dev/null || true
-    rmdir -- "$out" 2>/dev/null || true
+  if ! $is_input && [ ! -e "$out/.manifest/$stage.json" ]; then
+    rm -f -- "$out/.manifest/run.lock" 2>/dev/null || true
+    rmdir -- "$out/.manifest" "$out" 2>/dev/null || true
   fi
   exit 1
 }

@@ -7,18 +7,18 @@ import logging
 from pathlib import Path
 
 import stage
+from ssdiar.data import audio_files
 from ssdiar.io.publish import publish_text
-from ssdiar.made import file_stamp
 from ssdiar.report import page
 from ssdiar.report.recordings import Shown, VectorReader, read_recordings
 from ssdiar.report.sound import embed_audio, link_audio
 from ssdiar.report.systems import System, read_systems
 from ssdiar.report.table import as_markdown, as_text, table_parts
-from ssdiar.work import fingerprint
+from ssdiar.work import Manifest, check
 
 _LOG = logging.getLogger(__name__)
 # What the page is made of, in a system's folder and in a data directory.
-_SYSTEM_FILES = ("rttm", "labels", "meta.json", ".plan.json", "score/*.json", "history/*.json", "latent/*.npz")
+_SYSTEM_FILES = ("rttm", "labels", "meta.json", "score/*.json", "history/*.json", "latent/*.npz")
 _DATA_FILES = ("wav.scp", "reco2dur", "reco2channel", "ref.rttm", "all.uem")
 _CODE = ("page.py", "charts.py", "marks.py", "recordings.py", "sound.py", "systems.py", "table.py", "templates/*")
 
@@ -38,8 +38,23 @@ def main() -> None:
     parts = table_parts(systems)
     name = options.exp_set_dir.resolve().name
     recordings = read_recordings(systems, options.data_dir, options.allow_commands)
-    _write_page(options, name, systems, recordings)
-    publish_text(options.out_dir / "table.md", as_markdown(parts, f"Results of {name}"))
+    settings = {
+        "place": str(options.out_dir.absolute()),  # audio is linked from there
+        "systems": {system.name: sorted(system.outdated) for system in systems},
+        "embed_audio": options.embed_audio,
+        "pictures": options.pictures,
+    }
+    work, file = Manifest(options.out_dir, "make_report"), options.out_dir / "index.html"
+    inputs = check(*_inputs(options, systems, recordings))
+    if work.is_current(inputs, settings):
+        _LOG.info("%s is there and up to date", file)
+    else:
+        text = _render(options, name, systems, recordings)
+        work.plan(inputs, settings)
+        with work.finish(file.name, "table.md"):
+            publish_text(file, text)
+            publish_text(options.out_dir / "table.md", as_markdown(parts, f"Results of {name}"))
+        _LOG.info("wrote %s (%.1f MB)", file, len(text.encode()) / 1e6)
     if _LOG.isEnabledFor(logging.INFO):
         print(as_text(parts), end="")
 
@@ -56,33 +71,24 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _write_page(options: argparse.Namespace, name: str, systems: list[System], recordings: list[Shown]) -> None:
-    file = options.out_dir / "index.html"
-    digest = _digest(options, systems, recordings)
+def _render(options: argparse.Namespace, name: str, systems: list[System], recordings: list[Shown]) -> str:
     sources = {reco.id: reco.audio for reco in recordings if reco.audio is not None}
-    if not options.embed_audio:
-        audio = {reco: link_audio(reco, source, options.out_dir) for reco, source in sources.items()}
-    if page.is_made_of(file, digest):
-        _LOG.info("%s is there and up to date", file)
-        return
     if options.embed_audio:
         audio = {reco: embed_audio(source) for reco, source in sources.items()}
-    text = page.render(name, systems, recordings, audio, VectorReader(systems).read, options.pictures, digest)
-    options.out_dir.mkdir(parents=True, exist_ok=True)
-    publish_text(file, text)
-    _LOG.info("wrote %s (%.1f MB)", file, len(text.encode()) / 1e6)
+    else:
+        audio = {reco: link_audio(reco, source, options.out_dir) for reco, source in sources.items()}
+    return page.render(name, systems, recordings, audio, VectorReader(systems).read, options.pictures)
 
 
-def _digest(options: argparse.Namespace, systems: list[System], recordings: list[Shown]) -> str:
-    """Return what the page depends on, without reading it: files of data, systems and code, options, audio."""
-    files = [path for system in systems for pattern in _SYSTEM_FILES for path in sorted(system.folder.glob(pattern))]
+def _inputs(options: argparse.Namespace, systems: list[System], recordings: list[Shown]) -> list[Path | str]:
+    """Return the files that the page is made of: systems, but for scores that are not shown, data, audio and code."""
+    files = [path for system in systems for pattern in _SYSTEM_FILES for path in system.folder.glob(pattern)]
+    hidden = {system.folder / "score" / f"{name}.json" for system in systems for name in system.outdated}
     if options.data_dir is not None:
-        files += [options.data_dir / name for name in _DATA_FILES if (options.data_dir / name).exists()]
-    code = Path(page.__file__).parent
-    files += [path for pattern in _CODE for path in sorted(code.glob(pattern))]
-    audio = [reco.audio.stamp() for reco in recordings if reco.audio is not None]
-    place = str(options.out_dir.absolute())
-    return fingerprint(place, options.embed_audio, options.pictures, [file_stamp(path) for path in files], audio)
+        files += [options.data_dir / name for name in _DATA_FILES]
+    files += [path for pattern in _CODE for path in Path(page.__file__).parent.glob(pattern)]
+    audio = audio_files({reco.id: reco.audio for reco in recordings if reco.audio is not None})
+    return [path for path in files if path not in hidden] + audio
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from ssdiar.errors import InputError
 from ssdiar.io.meta import read_decisions
 from ssdiar.io.rttm import write_rttm
 from ssdiar.io.tables import Segment, read_counts, read_segments
-from ssdiar.made import check, marks, note
 from ssdiar.timeline.turns import close_pauses, turns_of_labels
+from ssdiar.work import Manifest, check
 
 _LOG = logging.getLogger(__name__)
 _PIECES = ("segments", "short.segments", "overlap.segments", "meta.json")
@@ -22,9 +22,7 @@ _PIECES = ("segments", "short.segments", "overlap.segments", "meta.json")
 def main() -> None:
     """Read pieces and labels, write <labels-dir>/rttm."""
     options = _parse()
-    check(options.subsegments_dir, *_PIECES)
-    check(options.labels_dir, "labels")
-    inputs = marks([options.labels_dir / "labels", *(options.subsegments_dir / name for name in _PIECES)])
+    inputs = check(*(options.subsegments_dir / name for name in _PIECES), options.labels_dir / "labels")
     pieces = read_segments(options.subsegments_dir / "segments")
     labels = read_counts(options.labels_dir / "labels", "sub-segment label")
     _check_same_ids(pieces, labels, options)
@@ -39,8 +37,10 @@ def main() -> None:
         second_speaker,
     )
     turns = close_pauses(turns, gap)
-    write_rttm(options.labels_dir / "rttm", turns)
-    note(options.labels_dir, "make_rttm", {"rttm": None}, inputs)
+    work = Manifest(options.labels_dir, "make_rttm")
+    work.plan(inputs, {"second_speaker": second_speaker, "gap": gap})
+    with work.finish(editable=["rttm"]):
+        write_rttm(options.labels_dir / "rttm", turns)
     recordings = {turn.reco for turn in turns}
     _LOG.info("%s: %d turns of %d recordings", options.labels_dir / "rttm", len(turns), len(recordings))
 

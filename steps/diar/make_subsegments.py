@@ -22,8 +22,8 @@ from ssdiar.io.tables import (
     write_segments_file,
     write_table,
 )
-from ssdiar.made import check, file_digest, marks, note, note_begun
 from ssdiar.timeline.subsegments import make_subsegments, split_short
+from ssdiar.work import Manifest, check
 
 _LOG = logging.getLogger(__name__)
 _INPUTS = ("segments", "overlap.segments", "wav.scp", "reco2dur", "meta.json")
@@ -34,27 +34,22 @@ def main() -> None:
     """Read the speech regions, cut them, write the pieces."""
     options = _parse()
     check_not_features_only(options.speech_dir)
-    check(options.speech_dir, *_INPUTS)
-    inputs = marks(options.speech_dir / name for name in _INPUTS)
+    inputs = check(*(options.speech_dir / name for name in _INPUTS))
     regions = _read_regions(options.speech_dir, "segments")
     overlap = _read_regions(options.speech_dir, "overlap.segments") if _has(options, "overlap.segments") else []
     meta = _read_meta(options.speech_dir / "meta.json")
     pieces = make_subsegments(regions, options.window, options.period, options.min_segment)
     pieces, short = split_short(pieces, options.min_piece)
-    try:
-        options.out_dir.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise InputError("is in the way of the output directory", path=options.out_dir, expected="a folder") from None
     for name in ("window", "period", "min_segment", "min_piece"):
         meta["options"][name] = getattr(options, name) / 100
-    note_begun(options.out_dir, "make_subsegments")
-    write_segments_file(options.out_dir / "overlap.segments", overlap)
-    write_segments_file(options.out_dir / "short.segments", short)
-    write_segments(options.out_dir, pieces)
-    _write_wav_scp(options.speech_dir / "wav.scp", options.out_dir / "wav.scp", {piece.reco for piece in pieces})
-    publish_text(options.out_dir / "meta.json", json.dumps(meta, indent=1) + "\n")
-    outputs = dict.fromkeys(_TABLES) | {"meta.json": file_digest(options.out_dir / "meta.json")}
-    note(options.out_dir, "make_subsegments", outputs, inputs)
+    work = Manifest(options.out_dir, "make_subsegments")
+    work.plan(inputs, meta["options"])
+    with work.finish("meta.json", editable=_TABLES):
+        write_segments_file(options.out_dir / "overlap.segments", overlap)
+        write_segments_file(options.out_dir / "short.segments", short)
+        write_segments(options.out_dir, pieces)
+        _write_wav_scp(options.speech_dir / "wav.scp", options.out_dir / "wav.scp", {piece.reco for piece in pieces})
+        publish_text(options.out_dir / "meta.json", json.dumps(meta, indent=1) + "\n")
     _LOG.info(
         "%s: %d pieces of %d speech regions of %d recordings; %d more are too short for an x-vector",
         options.out_dir,

@@ -16,7 +16,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 import stage
-from ssdiar.work import WorkDir
+from ssdiar.work import Manifest
 
 _INTERVAL = 1.0  # seconds between two looks
 _FORMAT = "{desc} {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}, {rate_fmt}]"
@@ -25,10 +25,10 @@ _FORMAT = "{desc} {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}, {rate_fmt}]"
 def main() -> None:
     """Show the bar until stdin ends."""
     parser = stage.Parser(__doc__)
-    parser.add_argument("label", help="what the bar is called")
+    parser.add_argument("label", help="the stage; what the bar is called")
     parser.add_argument("out_dir", type=Path, help="output directory of the stage")
     options = parser.parse_args()
-    work = WorkDir(options.out_dir)
+    work = Manifest(options.out_dir, options.label)
     sized = sys.stderr.isatty() and os.get_terminal_size(2).columns > 0  # some terminals do not tell
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
     # The bar counts in recordings of average cost, so that rate and remaining time hold for long and short ones; jobs
@@ -59,7 +59,7 @@ def main() -> None:
         bar.leave = bar.n == bar.total
 
 
-def _show(bar: tqdm, label: str, work: WorkDir) -> float:
+def _show(bar: tqdm, label: str, work: Manifest) -> float:
     """Draw the bar as things stand, and return the seconds that this took."""
     started = time.monotonic()
     now = work.progress()

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import stage
 from ssdiar.errors import InputError
-from ssdiar.made import check, file_digest, marks, note
 from ssdiar.scoring.der import PROTOCOLS, Comparison, DiarizationError, Protocol, read_comparison, score
 from ssdiar.scoring.jer import JaccardError, jaccard
 from ssdiar.scoring.official import score_dscore, score_md_eval
 from ssdiar.scoring.score_file import ORIGIN_KEYS, Rates, Score, percent, speaker_counts, write_score
+from ssdiar.work import Manifest, check
 
 
 def score_ours(comparison: Comparison, protocol: Protocol) -> tuple[Rates, dict[str, Rates]]:
@@ -29,22 +29,22 @@ def main() -> None:
     """Score, write <out-dir>/<protocol>.{json,txt}, and log each pooled figure."""
     options = parse()
     protocols = chosen_protocols(options)
-    check(options.rttm.parent, options.rttm.name)
-    inputs = marks(filter(None, [options.reference, options.rttm, options.uem]))
+    inputs = check(*filter(None, [options.reference, options.rttm, options.uem]))
     comparison = read_comparison(options.reference, options.rttm, options.uem)
     warn(comparison)
     origin = {key: getattr(options, key) for key in ORIGIN_KEYS if getattr(options, key)}
-    digest, num_spk = file_digest(options.rttm), speaker_counts(comparison)
+    num_spk = speaker_counts(comparison)
     scores = []
     for protocol in protocols:
         total, each = SCORERS[options.scorer](comparison, protocol)
-        scores.append(Score(protocol, options.uem, options.scorer, digest, total, each, num_spk, origin))
+        scores.append(Score(protocol, options.uem, options.scorer, total, each, num_spk, origin))
     options.out_dir.mkdir(parents=True, exist_ok=True)
     for result in scores:
-        write_score(options.out_dir, result)
-        file = options.out_dir / f"{result.protocol.name}.json"
-        outputs = {f"{file.parent.name}/{file.name}": file_digest(file)}
-        note(options.out_dir.parent, f"score_der.{file.stem}", outputs, inputs)
+        name = result.protocol.name
+        work = Manifest(options.out_dir.parent, f"score_der.{name}")
+        work.plan(inputs, {"scorer": options.scorer})
+        with work.finish(f"{options.out_dir.name}/{name}.json"):
+            write_score(options.out_dir, result)
         log_total(result)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from ssdiar.work import WorkDir
+from ssdiar.work import Manifest
 
 DIAR = Path(__file__).resolve().parents[2] / "steps" / "diar"
 # The last flags keep Chromium from looking for its maker's hosts at every start.
@@ -54,7 +54,7 @@ def write_clustering(folder, xvectors, history):
     xvectors.mkdir(exist_ok=True)
     (xvectors / "segments").write_text("".join(f"{key} good {n} {n + 1}\n" for n, key in enumerate(pieces)))
     (xvectors / "xvector.scp").write_text("".join(f"{key} nowhere.ark:1\n" for key in pieces))
-    WorkDir(folder).plan({"xvector_dir": str(xvectors)}, {}, {}, 1)
+    Manifest(folder, "cluster_ssl").plan({}, {"xvector_dir": str(xvectors)}, {})
     (folder / "labels").write_text("".join(f"{key} {1 + (n > 9)}\n" for n, key in enumerate(pieces)))
     for name in ("history", "latent"):
         (folder / name).mkdir()

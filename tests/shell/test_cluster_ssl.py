@@ -183,14 +183,14 @@ def test_a_rerun_does_what_is_missing_or_changed(work):
     again = run(work, "--nj", "1", "x vectors", "out")
     assert "cluster_ssl.sh: nothing to do, all" in again.stdout
     changed = [path for path, stamp in before.items() if path.is_file() and path.stat().st_mtime_ns != stamp]
-    own = (".plan.json", ".lock", "cluster_ssl.json")
+    own = ("run.lock", "cluster_ssl.json")
     assert [path.name for path in changed if path.name not in own] == []
     (work / "out/parts/b.x.labels").unlink()
     run(work, "--nj", "1", "x vectors", "out")
     assert redone(work) == ["b.x"]
     (work / "out/parts/a.labels").write_text("a-0000000-0000075 1\n")
     (work / "out/history/b.x.json").unlink()
-    (work / "out/.done/c-1.json").write_text("{")
+    (work / "out/.manifest/cluster_ssl/c-1.json").write_text("{")
     (work / "out/.tmp.left").mkdir()
     run(work, "--nj", "1", "x vectors", "out")
     assert redone(work) == list(SIZES)

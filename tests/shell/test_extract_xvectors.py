@@ -16,7 +16,7 @@ from scipy.signal import resample_poly
 
 from ssdiar.io.ark import XVectors
 from ssdiar.io.tables import Segment, write_segments
-from ssdiar.made import file_digest
+from ssdiar.work import file_digest
 from ssdiar.xvectors.models import load_model, read_model_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -141,7 +141,7 @@ def test_campplus(work):
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
     assert "nothing to do, all" in run(work, "my data", "pieces", "out, 1").stdout
     changed = {path.name for path, stamp in before.items() if path.stat().st_mtime_ns != stamp}
-    assert changed <= {".plan.json", ".lock", "extract_xvectors.json"}
+    assert changed <= {"run.lock", "extract_xvectors.json"}
     soundfile.write(work / "quiet.wav", voice(16000, 3, 120, 700), 16000)
     old = (out / "xvector.b.ark").read_bytes()
     (out / "xvector.b.ark").unlink()
@@ -260,7 +260,7 @@ def test_audio_that_breaks_half_way_keeps_what_was_done(work):
     assert "quiet.wav: truncated audio; expected" in message
     assert not (work / "out/xvector.scp").exists()
     assert sorted(path.name for path in (work / "out").glob("*.ark")) == ["xvector.a.ark", "xvector.b.ark"]
-    assert sorted(path.stem for path in (work / "out/.done").glob("*.json")) == ["a", "b"]
+    assert sorted(path.stem for path in (work / "out/.manifest/extract_xvectors").glob("*.json")) == ["a", "b"]
 
 
 def test_no_pieces_at_all(work):

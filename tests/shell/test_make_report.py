@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from ssdiar.work import WorkDir
+from ssdiar.work import Manifest
 
 DIAR = Path(__file__).resolve().parents[2] / "steps" / "diar"
 UNSCORED = ["-", "-", "-"]
@@ -162,7 +162,7 @@ def test_embedded_audio_and_a_page_that_is_up_to_date(work):
 
 def test_damaged_latent_vectors(work):
     folder = work / "exp/mini/mute"
-    WorkDir(folder).plan({"xvector_dir": str(work / "xvectors")}, {}, {}, 1)
+    Manifest(folder, "cluster_ssl").plan({}, {"xvector_dir": str(work / "xvectors")}, {})
     (work / "xvectors").mkdir()
     (work / "xvectors/segments").write_text("".join(f"r-{n} r {n} {n + 1}\n" for n in range(4)))
     (work / "xvectors/xvector.scp").write_text("".join(f"r-{n} x.ark:{n}\n" for n in range(4)))

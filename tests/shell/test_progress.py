@@ -144,23 +144,23 @@ def test_ctrl_c_ends_bar_and_jobs(work):
 
 
 def test_the_bar_counts_by_expected_cost_and_forgets_what_is_done_anew(tmp_path):
-    from ssdiar.work import Progress, WorkDir
+    from ssdiar.work import Manifest, Progress
 
-    work = WorkDir(tmp_path)
-    prints, costs = {"a": "1", "b": "2", "c": "3"}, {"a": 6.0, "b": 1.0, "c": 1.0}
+    work = Manifest(tmp_path, "stage")
+    digests, costs = {"a": "1", "b": "2", "c": "3"}, {"a": 6.0, "b": 1.0, "c": 1.0}
 
     def do(*recos):
         for reco in recos:
-            with work.recording(reco) as folder:
+            with work.done(reco) as folder:
                 (folder / reco).write_text(reco)
 
-    work.plan({}, prints, costs, 2)
+    work.plan({}, {}, digests, costs, 2)
     assert work.progress() == Progress(0, 3, 0.0)
     do("a")
     assert work.progress() == Progress(1, 3, 0.75)
-    work.plan({}, prints, costs, 2)
+    work.plan({}, {}, digests, costs, 2)
     assert work.progress() == Progress(0, 2, 0.0)
     do("b", "c")
     assert work.progress() == Progress(2, 2, 1.0)
-    work.plan({}, prints, costs, 2, overwrite=True)
+    work.plan({}, {}, digests, costs, 2, overwrite=True)
     assert work.progress() == Progress(0, 3, 0.0)

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from run_manifests import leave_manifests
 
+from paper.runs import Inputs, Run
 from ssdiar.io.ark import write_xvector_scp, write_xvectors
 from ssdiar.io.tables import Segment, write_segments
-from ssdiar.made import file_digest
 from ssdiar.scoring.der import PROTOCOLS, DiarizationError
 from ssdiar.scoring.score_file import Rates, Score, write_score
 
@@ -111,8 +112,8 @@ def test_runs_of_untrained_systems(work):
     assert "nmesc/oracle/seed1" not in mended.stderr
     assert table(out / "table.tsv") == rows
     (out / "xvector_ahc/oracle/seed0/score/fair.json").write_text("{}")
-    message = run(work, "run_paper.sh", *few, rc=1).stderr
-    assert "seed0/score/fair.json: not a score file" in message
+    assert "run 1 of 1" in run(work, "run_paper.sh", *few).stderr
+    assert table(out / "table.tsv") == rows
 
 
 def test_a_failing_run_is_shown_and_not_counted(work):
@@ -124,14 +125,13 @@ def test_a_failing_run_is_shown_and_not_counted(work):
     finally:
         counts.write_text(before)
     assert "no count of recording b.x (2 of 3 are missing)" in message
-    assert not list((work / "ex p/tiny/paper").rglob(".stamp"))
     assert not (work / "ex p/tiny/paper/table.md").exists()
 
 
-def leave_results(plan):
+def leave_results(plan, inputs):
     """Complete the planned runs by hand: a DER that the options give, one outer iteration more with FINCH."""
     for line in plan.splitlines():
-        folder, stamp, _, seed, system, _, changes = line.split("\t")
+        folder, count, seed, system, _, changes = line.split("\t")
         folder, options = Path(folder), dict(change.split("=") for change in changes.split())
         (folder / "score").mkdir(parents=True)
         (folder / "history").mkdir()
@@ -142,10 +142,7 @@ def leave_results(plan):
         for protocol in PROTOCOLS.values():
             each = {reco: Rates.of(error) for reco in RECORDINGS}
             counts = dict.fromkeys(RECORDINGS, (2, 2))
-            write_score(
-                folder / "score",
-                Score(protocol, "uem", "ssdiar", file_digest(folder / "rttm"), Rates.of(error), each, counts),
-            )
+            write_score(folder / "score", Score(protocol, "uem", "ssdiar", Rates.of(error), each, counts))
         chain = [20, 10, 5, 2] if "finch" in system else [9, 5, 2]
         steps = [{"clusters": n, "epochs": 2, "losses": [1.0, 0.7, 0.4]} for n in chain[1:]]
         for reco in RECORDINGS:
@@ -154,7 +151,7 @@ def leave_results(plan):
             )
         meta = {"num_spk_source": "oracle", "speech_source": "webrtc", "xvector_model": "made"}
         (folder / "meta.json").write_text(json.dumps(meta))
-        (folder / ".stamp").write_text(stamp + "\n")
+        leave_manifests(folder, inputs, Run(Path(system), count, int(seed), tuple(changes.split())), PROTOCOLS)
 
 
 def test_figures(work, monkeypatch):
@@ -171,7 +168,7 @@ def test_figures(work, monkeypatch):
     ).stdout
     assert len(plan.splitlines()) == 2 * (2 + 20 + 20)
     monkeypatch.chdir(work)
-    leave_results(plan)
+    leave_results(plan, Inputs(*places[:3]))
     done = run(work, "run_figures.sh", "--seeds", "0 1")
     assert "nothing to do" in done.stderr
     for number in (2, 3, 4, 5):

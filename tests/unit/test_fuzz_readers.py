@@ -22,11 +22,11 @@ from ssdiar.io.meta import read_meta
 from ssdiar.io.rttm import read_rttm, read_uem
 from ssdiar.io.tables import read_counts, read_durations, read_map, read_segments, read_wav_scp
 from ssdiar.io.transcripts import read_captions, read_ctm, read_whisper
-from ssdiar.made import check
 from ssdiar.report.recordings import _read_history, _read_latent
 from ssdiar.scoring.score_file import read_score
 from ssdiar.timeline.segmentation import Segmentation, read_segmentation, write_segmentation
-from ssdiar.work import WorkDir
+from ssdiar.work import Manifest, check
+from ssdiar.work.manifest import _sealed
 from ssdiar.xvectors.models import ModelConfig
 
 # The same examples in every run of continuous integration; elsewhere new ones each time.
@@ -70,7 +70,7 @@ JSON = st.recursive(
         st.lists(inner, max_size=3),
         st.dictionaries(
             st.sampled_from(["outputs", "inputs", "finished", "iterations", "clusters", "losses", "a.txt", "files"])
-            | st.sampled_from(["protocol", "collar", "uem", "recordings", "fingerprint", "settings", "jobs"]),
+            | st.sampled_from(["protocol", "collar", "uem", "recordings", "digest", "sealed", "settings", "jobs"]),
             inner,
             max_size=5,
         ),
@@ -236,37 +236,37 @@ def test_json(feed, data):
 
 
 @FUZZ
-@given(plan=JSON_FILES, receipt=JSON_FILES, note=JSON_FILES)
-def test_what_a_run_notes(tmp_path, plan, receipt, note):
-    """The plan, a receipt and a note may be anything: the next run plans anew, and what it deletes is its own."""
+@given(manifest=JSON_FILES, receipt=JSON_FILES)
+def test_what_a_run_notes(tmp_path, manifest, receipt):
+    """The manifest and a receipt may be anything: the next run plans anew, and what it deletes is its own."""
     out = tmp_path / "out"
-    for name, data in ((".plan.json", plan), (".done/a.json", receipt), (".done/gone.json", receipt)):
-        (out / name).parent.mkdir(parents=True, exist_ok=True)
-        (out / name).write_bytes(data)
-    (out / ".made").mkdir(exist_ok=True)
-    (out / ".made/stage.json").write_bytes(note)
+    for name, data in (("stage.json", manifest), ("stage/a.json", receipt), ("stage/gone.json", receipt)):
+        (out / ".manifest" / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / ".manifest" / name).write_bytes(data)
     (tmp_path / "a.txt").write_text("here")
     with contextlib.suppress(InputError):
-        check(out, "a.txt")
+        check(out / "a.txt")
     with contextlib.suppress(InputError):
-        WorkDir(out).load()
-    assert WorkDir(out).plan({}, {"a": "1"}, {"a": 1.0}, 1) == (1, 1)
-    work = WorkDir(out)
-    with work.recording("a") as folder:
+        assert not Manifest(out, "stage").settings
+    work = Manifest(out, "stage")
+    assert work.plan({}, {}, {"a": "1"}) == 1
+    with work.done("a") as folder:
         (folder / "a.txt").write_text("done")
-    assert work.finish() == ["a"]
-    work.complete()
-    check(out, "a.txt")
+    with work.finish() as recordings:
+        assert recordings == ["a"]
+    check(out / "a.txt")
     assert (tmp_path / "a.txt").read_text() == "here"
 
 
 def test_a_receipt_cannot_delete_what_is_outside(tmp_path):
-    work = WorkDir(tmp_path / "out")
-    work.plan({}, {}, {}, 1)
+    work = Manifest(tmp_path / "out", "stage")
+    work.plan({}, {}, {})
     (tmp_path / "mine").write_text("here")
     for number, name in enumerate(["../mine", str(tmp_path / "mine"), "x/../../mine"]):
-        (tmp_path / f"out/.done/{number}.json").write_text(json.dumps({"fingerprint": "1", "files": {name: "0"}}))
-    assert work.finish() == []
+        receipt = _sealed({"digest": "1", "files": {name: "0"}})
+        (tmp_path / f"out/.manifest/stage/{number}.json").write_text(receipt)
+    with work.finish() as recordings:
+        assert recordings == []
     assert (tmp_path / "mine").read_text() == "here"
 
 

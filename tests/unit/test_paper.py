@@ -1,9 +1,11 @@
 """Tables and figures of the paper from made-up results with known answers."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from run_manifests import leave_manifests
 
 from paper.figures import figure_rows, figure_runs
 from paper.runs import Experiment, Inputs, Result, Run, make_runs
@@ -25,7 +27,7 @@ def made_score(errors, scored=100.0, protocol="forgiving"):
     total = sum(each.values(), DiarizationError())
     counts = dict.fromkeys(each, (2, 2))
     rates = {reco: Rates.of(error) for reco, error in each.items()}
-    return Score(PROTOCOLS[protocol], "all.uem", "ssdiar", "digest", Rates.of(total), rates, counts)
+    return Score(PROTOCOLS[protocol], "all.uem", "ssdiar", Rates.of(total), rates, counts)
 
 
 def made_history(chain=(), first=20, losses=(1.0, 0.5)):
@@ -258,15 +260,20 @@ class TestRuns:
         run = Run(SYSTEMS / "nmesc.yaml", "estimate", 0)
         experiment = Experiment(tmp_path / "out", inputs, ("forgiving",), (run,))
         (line,) = experiment.plan_lines()
-        folder, stamp, count, seed, *rest = line.split("\t")
+        folder, count, seed, *rest = line.split("\t")
         assert (count, seed, *rest) == ("estimate", "0", str(SYSTEMS / "nmesc.yaml"), "robust", "")
         assert Path(folder) == tmp_path / "out/nmesc/estimate/seed0"
         (Path(folder) / "score").mkdir(parents=True)
         for name in ("labels", "rttm", "meta.json", "score/forgiving.json"):
             (Path(folder) / name).write_text("")
-        assert len(experiment.plan_lines()) == 1, "no stamp"
-        (Path(folder) / ".stamp").write_text(stamp + "\n")
+        assert len(experiment.plan_lines()) == 1, "nothing says what it is of"
+        leave_manifests(folder, inputs, run, ["forgiving"])
         assert experiment.plan_lines() == []
+        (tmp_path / "other").mkdir()
+        (tmp_path / "other/xvector.scp").write_text("x\n")
+        elsewhere = replace(inputs, xvector_dir=tmp_path / "other")
+        assert len(replace(experiment, inputs=elsewhere).plan_lines()) == 1, "of other x-vectors"
+        assert len(replace(experiment, protocols=("forgiving", "full")).plan_lines()) == 1
         assert len(experiment.plan_lines(overwrite=True)) == 1
         with pytest.raises(InputError, match="not a score file"):
             experiment.results()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ssdiar.errors import InputError
-from ssdiar.made import file_digest
+from ssdiar.work import file_digest
 from ssdiar.xvectors.models import equal_length_batches, load_model, read_model_config, window_in_frames
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,7 +12,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "steps" / "diar"))
 
 import stage
 from corpora.corpus import Corpus, select
-from corpora.data_dir import CORPORA, Findings, annotated_seconds, check, read_corpus, stamp, write_data_dir
+from corpora.data_dir import (
+    CORPORA,
+    Findings,
+    annotated_seconds,
+    check,
+    is_made_of,
+    origin,
+    read_corpus,
+    write_data_dir,
+)
 from ssdiar.errors import InputError
 from ssdiar.io.tables import check_id
 
@@ -28,15 +37,15 @@ def main() -> None:
     _LOG.info("%s: %s. %s.", options.corpus_dir, corpus.name, corpus.licence)
     selection = select(corpus, options.subset)
     out_dir = options.data_root / options.set
-    made_with = stamp(corpus, selection)
-    if _is_made_with(out_dir, corpus, made_with):
+    made_of = origin(corpus, selection)
+    if is_made_of(out_dir, made_of):
         _LOG.info("%s is there already, made of the same corpus with the same options", out_dir)
         return
     findings = check(selection, lambda reco: _LOG.debug("looked at %s", reco))
     _report(findings)
     if not findings.calls:
         raise InputError("no usable recording (see above)", path=options.corpus_dir)
-    write_data_dir(out_dir, corpus, findings, made_with)
+    write_data_dir(out_dir, corpus, findings, made_of)
     _summarise(out_dir, corpus, findings)
 
 
@@ -48,21 +57,6 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--data-root", type=Path, default=Path("data"))
     parser.add_argument("corpus_dir", type=Path)
     return parser.parse_args()
-
-
-def _is_made_with(out_dir: Path, corpus: Corpus, made_with: str) -> bool:
-    """Tell whether the directory is there already and nothing could be better; InputError if it is of another corpus.
-
-    Where recordings were left out, a decoder or a file may have come since.
-    """
-    try:
-        old = (out_dir / "made_with").read_text().strip()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    if old.split(" ")[0] != corpus.name:
-        hint = f"Give another --set, or remove {out_dir}."
-        raise InputError("is of another corpus", path=out_dir, expected=corpus.name, got=old.split(" ")[0], hint=hint)
-    return old == made_with and not (out_dir / "left_out").read_text()
 
 
 def _report(findings: Findings) -> None:

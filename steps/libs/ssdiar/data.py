@@ -19,7 +19,7 @@ import numpy as np
 from ssdiar.errors import InputError
 from ssdiar.io.audio import is_command, probe, read_audio
 from ssdiar.io.tables import parse_count, read_durations, read_rows
-from ssdiar.made import file_stamp
+from ssdiar.work import file_digest
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,9 @@ class Recording:
         """Return the length in seconds: of reco2dur, or else of the audio itself."""
         return probe(self.entry).duration if self.duration is None else self.duration
 
-    def stamp(self) -> list[object]:
-        """Return what identifies the signal without reading it, for a fingerprint: file stamp or command, channel."""
-        source = [self.entry] if is_command(self.entry) else file_stamp(self.entry)
-        return [source, self.channel]
+    def content(self) -> list[object]:
+        """Return what the signal is, for a digest: that of its file, or the command; and the channel."""
+        return [self.entry if is_command(self.entry) else file_digest(self.entry), self.channel]
 
 
 def load_recordings(data_dir: str | Path, allow_commands: bool = False) -> dict[str, Recording]:

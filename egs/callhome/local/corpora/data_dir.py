@@ -10,15 +10,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from corpora.corpus import Call, Corpus, Selection, files_below
+from ssdiar import work
 from ssdiar.errors import InputError
 from ssdiar.io.audio import AudioInfo, probe
 from ssdiar.io.publish import publish_folder, publish_text
 from ssdiar.io.rttm import Turn, write_rttm
 from ssdiar.io.tables import Segment, write_segments, write_table
-from ssdiar.made import file_stamp
-from ssdiar.work import fingerprint
 
 # The module that reads a corpus, and its function that finds the files that give the corpus away.
 _READERS = {
@@ -31,6 +31,7 @@ CORPORA = tuple(_READERS)
 # Annotators' times may be that much after the end of the audio; a transcript that goes on for longer is of other audio.
 _LATEST = 1.0  # seconds
 _VERSION = 1  # of what is written; another one makes directories anew
+_TABLES = ("wav.scp", "reco2dur", "reco2num_spk", "ref.rttm", "all.uem", "utt2spk", "spk2utt", "segments", "left_out")
 
 
 @dataclass(frozen=True)
@@ -90,11 +91,38 @@ def _module(name: str) -> ModuleType:
     return importlib.import_module(f"corpora.{_READERS[name][0]}")
 
 
-def stamp(corpus: Corpus, selection: Selection) -> str:
-    """Return the line that says what a data directory was made of: the corpus, and a digest of all its input."""
-    files = [file_stamp(path) for path in corpus.sources]
-    audio = {reco: [file_stamp(path) for path in call.audio] for reco, call in selection.calls.items()}
-    return f"{corpus.name} {fingerprint(_VERSION, files, audio, selection.limit)}"
+@dataclass(frozen=True)
+class Origin:
+    """What a data directory is made of: the inputs and settings of its manifest."""
+
+    inputs: dict[str, work.Mark]
+    settings: dict[str, Any]
+
+
+def origin(corpus: Corpus, selection: Selection) -> Origin:
+    """Return what a data directory of a selection is made of."""
+    audio = [path for call in selection.calls.values() for path in call.audio]
+    settings = {"corpus": corpus.name, "version": _VERSION, "calls": list(selection.calls), "limit": selection.limit}
+    return Origin(work.check(*corpus.sources, *audio), settings)
+
+
+def is_made_of(out_dir: str | Path, wanted: Origin) -> bool:
+    """Tell whether a data directory is there already and nothing could be better.
+
+    Where recordings were left out, a decoder or a file may have come since.
+
+    Raises:
+        InputError: It is of another corpus.
+    """
+    corpus = wanted.settings["corpus"]
+    for other in CORPORA:
+        if other != corpus and _manifest(out_dir, other).is_planned():
+            hint = f"Give another --set, or remove {out_dir}."
+            raise InputError("is of another corpus", path=out_dir, expected=corpus, got=other, hint=hint)
+    return (
+        _manifest(out_dir, corpus).is_current(wanted.inputs, wanted.settings)
+        and not Path(out_dir, "left_out").read_text()
+    )
 
 
 def check(selection: Selection, progress: Callable[[str], None]) -> Findings:
@@ -156,27 +184,33 @@ def _cut(call: Call, duration: float) -> Call:
     return Call(call.reco, call.audio, tuple(turns), call.parts, call.num_spk, tuple(segments), call.remarks)
 
 
-def write_data_dir(out_dir: str | Path, corpus: Corpus, findings: Findings, made_with: str) -> None:
+def _manifest(out_dir: str | Path, corpus: str) -> work.Manifest:
+    return work.Manifest(out_dir, f"prepare_data.{corpus}")
+
+
+def write_data_dir(out_dir: str | Path, corpus: Corpus, findings: Findings, made_of: Origin) -> None:
     """Write a data directory in place of what was there; until it is complete, nothing is changed.
 
     It holds wav.scp (the corpus's own files, which stages mix to mono), reco2dur, reco2num_spk, ref.rttm, all.uem (from
     the first to the last annotated turn of each recording), utt2spk and spk2utt ("spk" files name recordings), segments
     where the corpus states them (else an utterance is a whole recording), the lists of its folds if it has any,
-    left_out (``<recording> <reason>``) and made_with.
+    left_out (``<recording> <reason>``) and the manifest.
 
     Raises:
         InputError: ``out_dir`` is something else than a data directory.
     """
     out_dir = Path(os.path.abspath(out_dir))
-    if out_dir.exists() and not (out_dir / "made_with").is_file() and not _is_empty_folder(out_dir):
+    if out_dir.exists() and not _manifest(out_dir, corpus.name).is_planned() and not _is_empty_folder(out_dir):
         what = "is there and was not made here, so it is left alone"
-        raise InputError(what, path=out_dir, hint="Give another --set.")
+        raise InputError(what, path=out_dir, hint="Give another --set, or remove it.")
     out_dir.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out_dir.name}.", suffix=".tmp", dir=out_dir.parent) as aside:
         build = Path(aside, "new")
         build.mkdir()
-        _write_tables(build, corpus, findings)
-        publish_text(build / "made_with", made_with + "\n")
+        manifest = _manifest(build, corpus.name)
+        manifest.plan(made_of.inputs, made_of.settings)
+        with manifest.finish(editable=[*_TABLES, *(corpus.folds or ())]):
+            _write_tables(build, corpus, findings)
         publish_folder(build, out_dir)
 
 

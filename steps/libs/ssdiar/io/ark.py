@@ -45,6 +45,10 @@ class XVectors:
         """Return the ids that the table has."""
         return self._places.keys()
 
+    def archives(self) -> set[str]:
+        """Return the archives that the table points to, as it names them; commands are none."""
+        return {self._split(place)[0] for _, place in self._places.values() if not place.endswith("|")}
+
     def __len__(self) -> int:
         return len(self._places)
 
@@ -68,12 +72,10 @@ class XVectors:
         place = self._places[key][1]
         if place.endswith("|") or place.startswith("|"):
             self._fail(key, "commands are not run here", "file:offset", place)
-        name, _, offset = place.rpartition(":")
-        if not (name and re.fullmatch("[0-9]{1,18}", offset)):
-            name, offset = place, "0"  # a file of one vector
+        name, offset = self._split(place)
         try:
             with open(name, "rb") as stream:
-                value = _read_vector(stream, int(offset))
+                value = _read_vector(stream, offset)
         except FileNotFoundError:
             self._fail(key, "no such archive", None, place)
         except OSError as error:
@@ -85,6 +87,12 @@ class XVectors:
         if not np.isfinite(value).all():
             self._fail(key, "vector is not finite", "numbers", f"{value[~np.isfinite(value)][0]}")
         return value
+
+    @staticmethod
+    def _split(place: str) -> tuple[str, int]:
+        """Return (file, byte offset); a place without an offset is a file of one vector."""
+        name, _, offset = place.rpartition(":")
+        return (name, int(offset)) if name and re.fullmatch("[0-9]{1,18}", offset) else (place, 0)
 
     def _fail(self, key: str, what: str, expected: str | None, got: object) -> None:
         line = self._places[key][0]

@@ -35,7 +35,6 @@ def render(
     audio: Mapping[str, str],
     vectors: Callable[[str], Sequence[Vectors]],
     most_pictures: int = 60,
-    digest: str = "",
 ) -> str:
     """Return the page.
 
@@ -46,7 +45,6 @@ def render(
         audio: URL by recording; a recording that is not in it is shown without a player.
         vectors: Gives the vectors of a recording; called for those that get pictures of them.
         most_pictures: About so many pictures of vectors, of the worst recordings, to keep the page light.
-        digest: Of what the page is made of, for :func:`is_made_of`.
     """
     import jinja2
 
@@ -73,7 +71,6 @@ def render(
     environment.filters["clock"] = clock
     return environment.get_template("page.html.jinja").render(
         title=title,
-        digest=digest,
         facts=_facts(systems, recordings),
         summary=_summary(systems),
         views=views,
@@ -90,14 +87,6 @@ def render(
         script=script,
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
-
-
-def is_made_of(file: Path, digest: str) -> bool:
-    """Tell whether a page is there that was rendered with this digest."""
-    if not file.is_file():
-        return False
-    with open(file, "rb") as stream:
-        return f'<meta name="inputs" content="{digest}">'.encode() in stream.read(2000)
 
 
 def clock(seconds: float) -> str:

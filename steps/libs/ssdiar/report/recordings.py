@@ -18,7 +18,7 @@ from ssdiar.io.rttm import Turn, read_rttm, read_uem
 from ssdiar.io.tables import Segment, by_recording, read_counts, read_segments
 from ssdiar.report.systems import System
 from ssdiar.scoring.der import Region
-from ssdiar.work import WorkDir
+from ssdiar.work import Manifest
 
 
 @dataclass(frozen=True)
@@ -142,17 +142,21 @@ class VectorReader:
 
     def _with_labels(self) -> list[System]:
         """Return the systems that were made by this recipe's clustering stage, and so know where x-vectors are."""
-        return [s for s in self._systems if (s.folder / ".plan.json").exists() and (s.folder / "labels").exists()]
+        return [s for s in self._systems if _clustering(s).is_planned() and (s.folder / "labels").exists()]
 
     def _pieces(self, system: System) -> dict[str, list[Segment]]:
         return self._load(system)[0]
 
     def _load(self, system: System) -> tuple[dict[str, list[Segment]], XVectors]:
-        folder = WorkDir(system.folder).load()["xvector_dir"]
+        folder = _clustering(system).settings["xvector_dir"]
         if folder not in self._xvectors:
             segments = read_segments(Path(folder) / "segments")
             self._xvectors[folder] = by_recording(segments), XVectors(Path(folder) / "xvector.scp")
         return self._xvectors[folder]
+
+
+def _clustering(system: System) -> Manifest:
+    return Manifest(system.folder, "cluster_ssl")
 
 
 def _latent_titles(history: Mapping[str, Any]) -> dict[str, str]:

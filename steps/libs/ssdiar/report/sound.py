@@ -11,7 +11,7 @@ from urllib.parse import quote
 from ssdiar.data import Recording
 from ssdiar.io.audio import is_command
 from ssdiar.io.publish import publish
-from ssdiar.work import fingerprint
+from ssdiar.work import digest
 
 # What Chromium, Firefox and Safari all play.
 _PLAYABLE = frozenset((".wav", ".flac", ".mp3", ".m4a"))
@@ -32,7 +32,7 @@ def link_audio(reco: str, recording: Recording, page_dir: Path) -> str:
         if source.suffix.lower() in _PLAYABLE:
             return quote(os.path.relpath(source, page_dir.resolve()))
     folder = page_dir / "audio"
-    copy = folder / f"{reco}.{fingerprint(recording.stamp())[:12]}.mp3"
+    copy = folder / f"{reco}.{digest(recording.content())[:12]}.mp3"
     if not copy.exists():
         folder.mkdir(parents=True, exist_ok=True)
         with publish(copy) as temporary:

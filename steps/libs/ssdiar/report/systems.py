@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ssdiar.errors import InputError
-from ssdiar.made import check, file_digest
 from ssdiar.scoring.score_file import ORIGIN_KEYS, Score, read_score
+from ssdiar.work import check
+
+# What a page shows of a system, and refuses if it is damaged or out of date; an outdated score is told instead.
+_SHOWN = ("rttm", "labels", "meta.json", "history/*.json", "latent/*.npz")
 
 
 @dataclass(frozen=True)
@@ -56,22 +59,18 @@ def read_systems(exp_set_dir: str | Path, names: Sequence[str] = ()) -> list[Sys
 
 
 def _read_system(folder: Path) -> System:
-    of_recordings = [*folder.glob("history/*.json"), *folder.glob("latent/*.npz")]
-    check(folder, "rttm", "labels", "meta.json", *(str(path.relative_to(folder)) for path in of_recordings))
+    check(*(path for pattern in _SHOWN for path in folder.glob(pattern)))
     scores = {path.stem: read_score(path) for path in sorted((folder / "score").glob("*.json"))}
-    digest = file_digest(folder / "rttm")
     origin = _read_origin(folder / "meta.json")
     for score in scores.values():
         origin.update(score.origin)
-    outdated = frozenset(
-        name for name, score in scores.items() if score.rttm_digest != digest or not _is_current(folder, name)
-    )
+    outdated = frozenset(name for name in scores if not _is_current(folder / "score" / f"{name}.json"))
     return System(folder.name, folder, origin, scores, outdated)
 
 
-def _is_current(folder: Path, protocol: str) -> bool:
+def _is_current(score: Path) -> bool:
     try:
-        check(folder, f"score/{protocol}.json")
+        check(score)
     except InputError:
         return False
     return True

@@ -57,7 +57,6 @@ class Score:
         protocol: Collar and overlap.
         uem: The UEM file as it was named, None if reference extents were scored.
         scorer: ``ssdiar``, ``md-eval`` or ``dscore``.
-        rttm_digest: sha256 of the RTTM that was scored, so that a later reader can tell an outdated score.
         total: All recordings, pooled over time.
         recordings: Each recording.
         num_spk: (reference, system) numbers of speakers per recording.
@@ -67,7 +66,6 @@ class Score:
     protocol: Protocol
     uem: str | None
     scorer: str
-    rttm_digest: str
     total: Rates
     recordings: dict[str, Rates]
     num_spk: dict[str, tuple[int, int]]
@@ -108,7 +106,6 @@ def read_score(path: str | Path) -> Score:
             protocol=protocol,
             uem=data["uem"],
             scorer=str(data["scorer"]),
-            rttm_digest=str(data["rttm_sha256"]),
             total=_rates_from_json(data),
             recordings={reco: _rates_from_json(row) for reco, row in data["recordings"].items()},
             num_spk={reco: (row["num_spk_ref"], row["num_spk_sys"]) for reco, row in data["recordings"].items()},
@@ -179,7 +176,6 @@ def _as_json(score: Score) -> dict[str, Any]:
         **_rates_to_json(score.total),
         "scorer": score.scorer,
         **score.origin,
-        "rttm_sha256": score.rttm_digest,
         "recordings": recordings,
     }
 

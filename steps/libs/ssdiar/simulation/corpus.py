@@ -6,10 +6,11 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from ssdiar.io.tables import check_id, write_table
 from ssdiar.simulation.channel import Channel
 from ssdiar.simulation.turns import SHORTEST_SPURT, Spurt
 from ssdiar.simulation.voices import RATE, Supply, Voice
+from ssdiar.work import Manifest
+
+STAGE = "prepare_data"  # in the manifest of a corpus that has one
 
 
 @dataclass(frozen=True)
@@ -129,14 +133,26 @@ class CorpusWriter:
     destination, which is removed if the block raises.
     """
 
-    def __init__(self, out_dir: str | Path, overwrite: bool = False, audio_format: str = "flac") -> None:
+    def __init__(
+        self,
+        out_dir: str | Path,
+        overwrite: bool = False,
+        audio_format: str = "flac",
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
         """Check the destination.
+
+        Args:
+            out_dir: Where the directory will be.
+            overwrite: Whether it may replace an older one.
+            audio_format: ``flac`` or ``wav``.
+            settings: What it is made with, for its manifest (stage :data:`STAGE`); None: it has no manifest.
 
         Raises:
             InputError: ``out_dir`` exists and is not to be overwritten, or is no data directory to replace.
         """
         self._out_dir = Path(os.path.abspath(out_dir))
-        self._format = audio_format
+        self._format, self._settings = audio_format, settings
         self._tables: dict[str, dict[str, object]] = {"wav.scp": {}, "reco2num_spk": {}, "reco2dur": {}}
         self._turns: list[Turn] = []
         if not self._out_dir.exists():
@@ -155,7 +171,7 @@ class CorpusWriter:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
             if kind is None:
-                self._write_tables()
+                self._write()
                 publish_folder(self._build, self._out_dir)
         finally:
             shutil.rmtree(self._build, ignore_errors=True)
@@ -172,9 +188,15 @@ class CorpusWriter:
         self._tables["reco2num_spk"][reco] = len({turn.speaker for turn in turns})
         self._turns += turns
 
-    def add_file(self, name: str, text: str) -> None:
-        """Write a further text file of the directory."""
-        publish_text(self._build / name, text)
+    def _write(self) -> None:
+        if self._settings is None:
+            self._write_tables()
+            return
+        manifest = Manifest(self._build, STAGE)
+        manifest.plan({}, self._settings)
+        audio = [f"wav/{path.name}" for path in self._tables["wav.scp"].values()]
+        with manifest.finish(*audio, editable=[*self._tables, "utt2spk", "spk2utt", "ref.rttm", "all.uem"]):
+            self._write_tables()
 
     def _write_tables(self) -> None:
         for name, rows in self._tables.items():
@@ -183,4 +205,5 @@ class CorpusWriter:
             write_table(self._build / name, {reco: reco for reco in self._tables["wav.scp"]})
         write_rttm(self._build / "ref.rttm", self._turns)
         ends = self._tables["reco2dur"]
-        self.add_file("all.uem", "".join(f"{reco} 1 0.000 {ends[reco]}\n" for reco in sorted(ends)))
+        lines = [f"{reco} 1 0.000 {ends[reco]}\n" for reco in sorted(ends)]
+        publish_text(self._build / "all.uem", "".join(lines))

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from ssdiar.errors import InputError
-from ssdiar.made import file_digest
+from ssdiar.work import file_digest
 from ssdiar.xvectors.models import ModelConfig, XVectorModel, equal_length_batches, window_in_frames
 
 _NETWORK_FILE = "camplusplus.py"

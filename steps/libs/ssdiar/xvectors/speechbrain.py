@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from ssdiar.errors import InputError
-from ssdiar.made import file_digest
+from ssdiar.work import file_digest
 from ssdiar.xvectors.models import ModelConfig, XVectorModel, equal_length_batches, reason, window_in_frames
 
 _WEIGHTS_FILE = "embedding_model.ckpt"
