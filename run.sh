@@ -23,6 +23,8 @@ overlap=
 overlap_detector=sad
 changes=
 num_spk=
+min_spk=
+max_spk=
 xvector=campplus
 xvector_source=
 systems=
@@ -70,8 +72,11 @@ Method (the defaults are the paper's, or, with --systems best, those in brackets
                               # what finds overlap: the speech detector if it can (default: pyannote, oracle), or this
   --changes <ignore|cut>      # cut: no x-vector across a change of speaker that the pyannote network hears; the pauses
                               # of a speaker are then closed in the RTTM (default ignore [cut, if --sad is pyannote])
-  --num-spk <n|estimate|oracle>
-                              # speakers per recording (default 2 [estimate]); from the x-vectors; from the reference
+  --num-spk <n|estimate|file|oracle>
+                              # speakers per recording (default 2 [estimate]); from the x-vectors; as the lines
+                              # <recording> <number> of a file say; from the reference
+  --min-spk <n>, --max-spk <n>
+                              # least and largest number of speakers where it is estimated (default 1 and 8)
   --xvector <name|campplus>   # a file of conf/xvector: campplus, or speechbrain (the paper's, from its hub)
   --xvector-source <dir>      # a local copy of that model
   --tag <text>                # suffix of the systems' directories, to keep two runs of one set apart
@@ -132,8 +137,11 @@ done
 [[ $nj =~ ^[1-9][0-9]{0,4}$ ]] || die "--nj: expected a whole number from 1, got '$nj'"
 [[ $seed =~ ^[0-9]{1,9}$ ]] || die "--seed: expected a whole number, got '$seed'"
 [[ $verbose =~ ^[012]$ ]] || die "--verbose: expected 0, 1 or 2, got '$verbose'"
-[[ $num_spk =~ ^([1-9][0-9]{0,2}|estimate|oracle)$ ]] ||
-  die "--num-spk: expected oracle, estimate or a whole number from 1, got '$num_spk'"
+[[ $num_spk =~ ^([1-9][0-9]{0,2}|estimate|oracle)$ ]] || [ -f "$num_spk" ] ||
+  die "--num-spk: expected oracle, estimate, a file or a whole number from 1, got '$num_spk'"
+for number in "$min_spk" "$max_spk"; do
+  [[ $number =~ ^([1-9][0-9]{0,2})?$ ]] || die "--min-spk, --max-spk: expected a whole number from 1, got '$number'"
+done
 [[ $tag =~ ^[A-Za-z0-9_.-]*$ ]] || die "--tag: expected letters, digits and '_.-', got '$tag'"
 if [ -z "$set" ]; then
   [ -z "$audio" ] || die "--audio needs --set <name>"
@@ -218,6 +226,8 @@ for system in $systems; do
     options=(--system "$system" --num-spk "$num_spk" --seed "$seed")
     if [ -d "$speech/segmentation" ]; then options+=(--segmentation "$speech/segmentation"); fi
     if [ "$num_spk" = oracle ]; then options+=(--reco2num-spk "$data/reco2num_spk"); fi
+    if [ -n "$min_spk" ]; then options+=(--min-spk "$min_spk"); fi
+    if [ -n "$max_spk" ]; then options+=(--max-spk "$max_spk"); fi
     steps/diar/cluster_ssl.sh "${common[@]}" "${jobs[@]}" "${options[@]}" "$xvectors" "$dir"
   fi
   if wants 6; then

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from ssdiar.clustering.config import SystemConfig
 
 _LOG = logging.getLogger(__name__)
-_NUM_SPK_SOURCES = {"oracle": "oracle", "estimate": "estimated"}
-_FORMAT = 1  # of what a job leaves behind; part of every digest
+_NUM_SPK = "oracle, estimate, a whole number from 1, or a file of recordings and numbers"
+_FORMAT = 2  # of what a job leaves behind; part of every digest
 _TABLES = ("xvector.scp", "segments", "utt2spk", "meta.json")  # of an x-vector directory
 
 
@@ -51,7 +51,9 @@ def _parse() -> argparse.Namespace:
     actions = parser.add_actions()
     plan = actions.add_parser("plan")
     plan.add_argument("--system", type=Path, required=True, help="a file of conf/systems")
-    plan.add_argument("--num-spk", type=_num_spk, default="2", help="oracle, estimate, or a number")
+    plan.add_argument("--num-spk", default="2", help="a number, estimate, a file of numbers, or oracle")
+    plan.add_argument("--min-spk", type=stage.whole_number(1), help="least number, where it is estimated")
+    plan.add_argument("--max-spk", type=stage.whole_number(1), help="largest number, where it is estimated")
     plan.add_argument("--threshold", type=stage.number(-1, 1), help="AHC similarity that gives the number of speakers")
     plan.add_argument("--reading", type=Path, help="a file of conf/readings, put over what the system's file says")
     plan.add_argument("--system-options", default="", help="name=value ..., put over both")
@@ -69,29 +71,18 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _num_spk(text: str) -> str:
-    if text not in ("oracle", "estimate"):
-        try:
-            return str(stage.whole_number(1)(text))
-        except argparse.ArgumentTypeError:
-            message = f"expected oracle, estimate or a whole number from 1, got {text}"
-            raise argparse.ArgumentTypeError(message) from None
-    return text
-
-
 def _plan(options: argparse.Namespace) -> None:
     if options.out_dir.exists() and options.out_dir.resolve() == options.xvector_dir.resolve():
         raise InputError("is input and output at once", path=options.out_dir, expected="another output directory")
     config = read_system(options.system, options.system_options.split(), options.reading)
     tables = [options.xvector_dir / name for name in _TABLES]
-    inputs = check(*tables, options.system, *filter(None, [options.reading, options.reco2num_spk]))
+    given = _counts_file(options)
+    inputs = check(*tables, options.system, *filter(None, [options.reading, given]))
     pieces, xvectors = _read_input(options.xvector_dir)
     inputs |= check(*xvectors.archives())
     read_meta(options.xvector_dir)  # needed at the end: a damaged one is told of before there is any work
-    counts = _speaker_counts(options, pieces)
-    source = _NUM_SPK_SOURCES.get(options.num_spk, f"{options.num_spk} (given)")
-    if options.threshold is not None:
-        source = f"threshold {options.threshold:g}"
+    limits = _limits(options)
+    counts = _speaker_counts(options, given, pieces)
     segmentations = _segmentation_files(options.segmentation, counts, config)
     inputs |= check(*segmentations.values())
     heard = {reco: read_segmentation(path) for reco, path in segmentations.items()}
@@ -104,8 +95,9 @@ def _plan(options: argparse.Namespace) -> None:
         "config": dataclasses.asdict(config),
         "counts": options.num_spk,
         "num_spk": counts,
+        "limits": limits,
         "threshold": options.threshold,
-        "num_spk_source": source,
+        "num_spk_source": _count_source(options, limits),
         "segmentations": {reco: str(path.absolute()) for reco, path in segmentations.items()},
         "seed": options.seed,
     }
@@ -118,7 +110,7 @@ def _plan(options: argparse.Namespace) -> None:
         digests[reco] = digest(
             _FORMAT,
             [dataclasses.asdict(config), settings["system"]],
-            [counts[reco], options.threshold, options.seed],
+            [counts[reco], limits if counts[reco] is None else None, options.threshold, options.seed],
             [(piece.id, piece.start, piece.end) for piece in pieces[reco]],
             vectors[reco].tobytes(),
             b"" if background is None else background.mean.tobytes() + background.covariance.tobytes(),
@@ -162,24 +154,69 @@ def _read_input(folder: Path) -> tuple[dict[str, list[Segment]], XVectors]:
 
 def _segmentation_files(folder: Path | None, counts: Mapping[str, int | None], config: SystemConfig) -> dict[str, Path]:
     """Return what the network said of each recording whose speakers are yet to be counted, if the system asks it."""
-    if folder is None or config.count.method != "agreement":
+    if folder is None or config.count.method != "evidence":
         return {}
     return {reco: folder / f"{reco}.npz" for reco, count in counts.items() if count is None}
 
 
-def _speaker_counts(options: argparse.Namespace, recordings: dict[str, Any]) -> dict[str, int | None]:
-    """Return the number of speakers per recording that clustering is given; None where it shall estimate."""
-    if options.num_spk != "oracle":
-        number = None if options.num_spk == "estimate" else int(options.num_spk)
-        return dict.fromkeys(recordings, number)
-    if options.reco2num_spk is None:
-        raise InputError("--num-spk oracle needs --reco2num-spk", expected="the file of reference counts")
-    counts = read_counts(options.reco2num_spk, "recording number")
+def _counts_file(options: argparse.Namespace) -> Path | None:
+    """Return the file that says how many speakers each recording has, if there is one."""
+    if options.num_spk == "oracle":
+        if options.reco2num_spk is None:
+            raise InputError("--num-spk oracle needs --reco2num-spk", expected="the file of reference counts")
+        return options.reco2num_spk
+    if options.num_spk == "estimate" or (options.num_spk.isascii() and options.num_spk.isdigit()):
+        if options.num_spk != "estimate" and int(options.num_spk) < 1:
+            raise InputError("bad --num-spk", expected=_NUM_SPK, got=options.num_spk)
+        return None
+    if not Path(options.num_spk).is_file():
+        raise InputError("bad --num-spk", expected=_NUM_SPK, got=options.num_spk)
+    return Path(options.num_spk)
+
+
+def _limits(options: argparse.Namespace) -> tuple[int, int | None]:
+    """Return the least and the largest number of speakers where it is estimated; None: the system's own largest."""
+    least, most = options.min_spk or 1, options.max_spk
+    if (options.min_spk or options.max_spk) and (options.num_spk.isdigit() or options.num_spk == "oracle"):
+        raise InputError("--min-spk and --max-spk go with --num-spk estimate", got=f"--num-spk {options.num_spk}")
+    if most is not None and most < least:
+        raise InputError("--max-spk is less than --min-spk", expected=f"at least {least}", got=most)
+    return least, most
+
+
+def _count_source(options: argparse.Namespace, limits: tuple[int, int | None]) -> str:
+    """Return what a result says about where its number of speakers comes from."""
+    if options.threshold is not None:
+        return f"threshold {options.threshold:g}"
+    if options.num_spk == "oracle":
+        return "oracle"
+    if options.num_spk != "estimate":
+        return f"{Path(options.num_spk).name} (given)"
+    if limits == (1, None):
+        return "estimated"
+    return f"estimated, {limits[0]} or more" if limits[1] is None else f"estimated, {limits[0]} to {limits[1]}"
+
+
+def _speaker_counts(
+    options: argparse.Namespace, file: Path | None, recordings: Mapping[str, Any]
+) -> dict[str, int | None]:
+    """Return the number of speakers per recording that clustering is given; None where it is to be estimated."""
+    if file is None:
+        return dict.fromkeys(recordings, None if options.num_spk == "estimate" else int(options.num_spk))
+    counts = read_counts(file, "recording number")
     missing = sorted(recordings.keys() - counts.keys())
-    if missing:
+    if missing and options.num_spk == "oracle":
         what = f"no count of recording {missing[0]} ({len(missing)} of {len(recordings)} are missing)"
-        raise InputError(what, path=options.reco2num_spk)
-    return {reco: counts[reco] for reco in recordings}
+        raise InputError(what, path=file)
+    if missing:
+        _LOG.warning(
+            "WARNING: %s: no number for %d of %d recordings, the first is %s; theirs is estimated",
+            file,
+            len(missing),
+            len(recordings),
+            missing[0],
+        )
+    return {reco: counts.get(reco) for reco in recordings}
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -205,7 +242,7 @@ def _run(options: argparse.Namespace) -> None:
         heard = read_segmentation(segmentations[reco]) if reco in segmentations else None
         vectors, background = xvectors.load(ids), backgrounds.get(reco)
         recording = Recording(reco, vectors, times, counts[reco], heard, background)
-        result = cluster_recording(recording, config, settings["seed"], settings["threshold"])
+        result = cluster_recording(recording, config, settings["seed"], settings["threshold"], settings["limits"])
         history = {
             "recording": reco,
             "system": settings["system"],
@@ -267,8 +304,16 @@ def _gather(options: argparse.Namespace) -> None:
         parts = [(out_dir / "parts" / f"{reco}.labels").read_text() for reco in recordings]
         lines = sorted(line for part in parts for line in part.splitlines(keepends=True))
         histories = [json.loads((out_dir / "history" / f"{reco}.json").read_text()) for reco in recordings]
+        meta["num_spk"] = {history["recording"]: _number_found(history) for history in histories}
         write_meta(out_dir, meta)
         publish_text(out_dir / "labels", "".join(lines))
+    fewer = [history["recording"] for history in histories if history["clusters"] < history["num_spk"]]
+    if fewer:
+        _LOG.warning(
+            "WARNING: %d recordings have fewer sub-segments than speakers, the first is %s; meta.json has their number",
+            len(fewer),
+            fewer[0],
+        )
     seconds = [history["seconds"] for history in histories] or [0.0]
     fallbacks = sum("fallback" in history for history in histories)
     _LOG.info(
@@ -279,6 +324,12 @@ def _gather(options: argparse.Namespace) -> None:
         statistics.median(seconds),
         f", {fallbacks} without training" if fallbacks else "",
     )
+
+
+def _number_found(history: Mapping[str, Any]) -> dict[str, float | int | None]:
+    """Return how many speakers a recording was found to have, and how sure that is where it was estimated."""
+    probabilities = history.get("num_spk_probabilities", {})
+    return {"number": history["clusters"], "probability": probabilities.get(str(history["num_spk"]))}
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ system=conformer_finch_ahc_contrastive
 reading=robust
 system_options=
 num_spk=2
+min_spk=
+max_spk=
 threshold=
 reco2num_spk=
 segmentation=
@@ -33,14 +35,16 @@ help_message="Usage: $0 [options] <xvector-dir> <out-dir>
                                      # conf/systems/<name>.yaml, or the path of such a file
   --reading <robust|literal>         # of the paper: as that file says (default), or to the letter (conf/readings)
   --system-options <\"name=value ..\"> # put over what these files say, as in \"stop.threshold=0.3 encoder.heads=4\"
-  --num-spk <n|estimate|oracle>      # speakers per recording (default 2); estimate: from its x-vectors;
+  --num-spk <n|estimate|file|oracle> # speakers per recording (default 2); estimate: from its x-vectors; a file of
+                                     # lines <recording> <number>: as it says, estimated where it says nothing;
                                      # oracle: from --reco2num-spk
+  --min-spk <n>, --max-spk <n>       # least and largest number where it is estimated (default 1, and the system's)
   --reco2num-spk <file>              # <recording> <number> of the reference, for --num-spk oracle only
   --threshold <cosine>               # number of speakers instead from AHC of the x-vectors, which stops when no two
                                      # clusters have a mean cosine above this
   --segmentation <dir>               # segmentation/ of the speech directory, where detect_speech.sh made one: the
-                                     # system best, when it estimates, sees by it that there is more than one speaker
-  --seed <n|0>                       # randomness comes from it and the recording's id
+                                     # system best, when it estimates, takes it as evidence
+  --seed <n|0>                       # of all randomness
   --nj <n|2>                         # parallel jobs, at most one per recording; no say in the result
   --cmd <command|run.pl>             # how jobs run: run.pl, or slurm.pl or queue.pl with their options
   --overwrite <true|false>           # true: do all recordings again (default false)
@@ -77,6 +81,8 @@ if [ "$reading" != robust ]; then more+=(--reading "$here/../../conf/readings/$r
 if [ -n "$reco2num_spk" ]; then more+=(--reco2num-spk "$reco2num_spk"); fi
 if [ -n "$segmentation" ]; then more+=(--segmentation "$segmentation"); fi
 if [ -n "$threshold" ]; then more+=(--threshold "$threshold"); fi
+if [ -n "$min_spk" ]; then more+=(--min-spk "$min_spk"); fi
+if [ -n "$max_spk" ]; then more+=(--max-spk "$max_spk"); fi
 
 plan_jobs cluster_ssl "$out" "$xvectors" -- --system "$system_file" --num-spk "$num_spk" \
   --system-options "$system_options" ${more[@]+"${more[@]}"} --seed "$seed" --nj "$nj" --overwrite "$overwrite" \

@@ -98,19 +98,51 @@ def history(work, reco, out="out"):
     return json.loads((work / out / "history" / f"{reco}.json").read_text())
 
 
-def test_best_estimates_and_the_segmentation_shows_it_two_speakers_in_a_short_recording(work):
+def test_best_says_how_sure_it_is_and_listens_to_the_segmentation(work):
     run(work, "--num-spk", "estimate", "x vectors", "out", system="best")
-    assert [history(work, reco)["num_spk"] for reco in SIZES] == [2, 2, 1]  # 6 s of c-1 have no parts that could agree
-    for talkers, expected in ((2, [2, 2, 2]), (1, [2, 2, 1])):
+    assert [history(work, reco)["num_spk"] for reco in ("a", "b.x")] == [2, 2]
+    alone = history(work, "a")["num_spk_probabilities"]
+    assert sum(alone.values()) == pytest.approx(1, abs=1e-3)
+    meta = json.loads((work / "out/meta.json").read_text())
+    assert meta["num_spk"]["a"] == {"number": 2, "probability": alone["2"]}
+    probabilities = {}
+    for talkers in (2, 1):
         shutil.rmtree(work / "heard", ignore_errors=True)
         write_heard(work / "heard", SIZES, talkers)
         run(work, "--num-spk", "estimate", "--segmentation", "heard", "x vectors", "out", system="best")
         assert redone(work) == (list(SIZES))
-        assert [history(work, reco)["num_spk"] for reco in SIZES] == expected
-    assert set(history(work, "a")["count_agreements"]) >= {"2", "3"}
-    assert history(work, "c-1")["count_agreements"] == {}
-    assert history(work, "c-1")["count_links"]["share_cannot"] == 0
+        probabilities[talkers] = history(work, "a")["num_spk_probabilities"]["2"]
+    assert probabilities[2] > probabilities[1]
     assert np.load(work / "out/latent/a.npz")["after"].shape == (SIZES["a"], DIMENSION)
+
+
+def test_numbers_from_a_file_and_limits(work):
+    (work / "numbers").write_text("a 3\nc-1 20\n")
+    done = run(work, "--num-spk", "numbers", "--min-spk", "2", "--max-spk", "2", "x vectors", "out", system="best")
+    assert "numbers: no number for 1 of 3 recordings, the first is b.x" in done.stderr
+    assert "1 recordings have fewer sub-segments than speakers, the first is c-1" in done.stderr
+    meta = json.loads((work / "out/meta.json").read_text())
+    assert {reco: found["number"] for reco, found in meta["num_spk"].items()} == {"a": 3, "b.x": 2, "c-1": 8}
+    assert meta["num_spk_source"] == "numbers (given)"
+    run(work, "--num-spk", "estimate", "--min-spk", "4", "x vectors", "out", system="best")
+    meta = json.loads((work / "out/meta.json").read_text())
+    assert all(found["number"] >= 4 for found in meta["num_spk"].values())
+    assert meta["num_spk_source"] == "estimated, 4 or more"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--num-spk", "2", "--max-spk", "3"), "--num-spk estimate"),
+        (("--num-spk", "estimate", "--min-spk", "3", "--max-spk", "2"), "--max-spk"),
+        (("--num-spk", "nowhere"), "--num-spk"),
+        (("--num-spk", "0"), "--num-spk"),
+    ],
+)
+def test_bad_numbers_of_speakers(work, options, words):
+    done = run(work, *options, "x vectors", "out", rc=1)
+    assert "cluster_ssl.py: error: " in done.stderr and words in done.stderr
+    assert not (work / "out").exists()
 
 
 def test_a_segmentation_that_is_missing_or_of_no_use(work):
@@ -355,7 +387,7 @@ def test_a_bad_x_vector_directory(work, spoil, message):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--num-spk", "0"], "expected oracle, estimate or a whole number from 1, got 0"),
+        (["--num-spk", "0"], "a file of recordings and numbers, got 0"),
         (["--num-spk", "-1"], "got -1"),
         (["--num-spk", "two"], "got two"),
         (["--num-spk", "oracle"], "--num-spk oracle needs --reco2num-spk"),

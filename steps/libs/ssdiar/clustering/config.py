@@ -21,6 +21,7 @@ Cosine = Annotated[float, Range(-1, 1)]
 NotNegative = Annotated[float, Range(0)]
 Positive = Annotated[float, Range(0, above=True)]
 AtLeastOne = Annotated[int, Range(1)]
+Weight = Annotated[float, Range(-1000, 1000)]
 
 
 @dataclass(frozen=True)
@@ -204,19 +205,19 @@ class Stop:
 
 @dataclass(frozen=True)
 class Consensus:
-    """Labels by the vote of random parts of the recording, each clustered by k-means (``method: consensus``).
+    """Labels by the vote of random parts of the recording (``method: consensus``; :mod:`ssdiar.clustering.consensus`).
 
     Attributes:
         parts: Number of parts.
-        share: Of the recording in a part that votes on labels, 0 to 1.
+        share: Of the recording in a part, 0 to 1.
         block: Seconds; parts are made of blocks of so long, since neighbours in time are no independent witnesses.
-        starts: Of k-means, per part.
+        chunk: Seconds; x-vectors of a stretch are averaged over so long before they are merged by Ward's criterion.
     """
 
     parts: AtLeastOne = 24
     share: Annotated[float, Range(0, 1, above=True)] = 0.75
     block: Positive = 8.0
-    starts: AtLeastOne = 3
+    chunk: Positive = 1.5
 
 
 @dataclass(frozen=True)
@@ -224,22 +225,25 @@ class Count:
     """How the number of speakers is estimated, where it is asked for.
 
     Attributes:
-        method: ``nme``: by the eigengaps of the neighbour graph of the centred x-vectors; ``agreement``: the largest
-            number on which random parts of the recording agree, of the prepared x-vectors
-            (:mod:`ssdiar.clustering.consensus`).
-        agreement: Of the latter, enough: 0 to 1, mean of the speakers.
-        agreement_on_three: Enough for three. What two talkers laugh and cough together is found again, too, as a third.
-        agreement_on_each: Enough for the speaker with the least: one found by chance must not hide behind the others.
-        share: Of the recording in a part. Smaller than for labels, so that parts are more independent.
-        most: Largest answer.
+        method: ``nme``: by the eigengaps of the neighbour graph of the centred x-vectors; ``evidence``: by what the
+            clusters of the prepared x-vectors look like (:mod:`ssdiar.clustering.counting`).
+        most: Largest answer, unless limits are given.
+        prior: Of ``evidence``: how likely 1, 2, 3 ... speakers are before anything is heard, in any unit; the last
+            number stands for all larger ones.
+        weights: Of ``evidence``: the constant, and the weight of each of :data:`ssdiar.clustering.counting.EVIDENCE`,
+            where there is no output of the segmentation network.
+        weights_with_links: The same where there is.
     """
 
-    method: Literal["nme", "agreement"] = "nme"
-    agreement: Share = 0.78
-    agreement_on_three: Share = 0.88
-    agreement_on_each: Share = 0.6
-    share: Annotated[float, Range(0, 1, above=True)] = 0.6
+    method: Literal["nme", "evidence"] = "nme"
     most: AtLeastOne = 8
+    prior: tuple[Positive, ...] = (1.0,)
+    weights: tuple[Weight, ...] = ()
+    weights_with_links: tuple[Weight, ...] = ()
+
+    def prior_of(self, number: int) -> float:
+        """Return the prior of a number of speakers from 1."""
+        return self.prior[min(number, len(self.prior)) - 1]
 
 
 @dataclass(frozen=True)
@@ -275,12 +279,20 @@ def read_system(path: str | Path, changes: Sequence[str] = (), reading: str | Pa
         reading: A file of conf/readings, another reading of the paper; put over the system before ``changes``.
 
     Raises:
-        InputError: As :func:`ssdiar.config.read_config` says, or a reading of the paper for another paper's system.
+        InputError: As :func:`ssdiar.config.read_config` says, a reading of the paper for another paper's system, or
+            numbers of weights that are not those of the evidence.
     """
     config = read_config(SystemConfig, path, changes, reading)
     if reading is not None and config.encoder.type == "baseline2":
         hint = "Give it --reading robust."
         raise InputError(f"the reading {Path(reading).stem} is of the paper, not of [18]", path=path, hint=hint)
+    if config.count.method == "evidence":
+        from ssdiar.clustering.counting import EVIDENCE, LINKS
+
+        for name, number in (("weights", len(EVIDENCE)), ("weights_with_links", len(EVIDENCE + LINKS))):
+            found = len(getattr(config.count, name))
+            if found != 1 + number:
+                raise InputError(f"bad count.{name}", path=path, expected=f"{1 + number} numbers", got=found)
     return config
 
 

@@ -26,6 +26,21 @@ def stretches(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return order, np.concatenate([[0], np.cumsum(starts_new)])
 
 
+def chunks(times: np.ndarray, span: float) -> np.ndarray:
+    """Return the number of each sub-segment's chunk, (S,) from 0: stretches cut into parts of at most ``span`` seconds.
+
+    A sub-segment that is longer than ``span`` is a chunk of its own.
+    """
+    order, stretch = stretches(times)
+    result = np.empty(len(times), np.int64)
+    number, begin, last = -1, 0.0, -1
+    for piece, own in zip(order.tolist(), stretch.tolist(), strict=True):
+        if own != last or times[piece, 1] - begin > span + 1e-6:
+            number, begin, last = number + 1, times[piece, 0], own
+        result[piece] = number
+    return result
+
+
 def neighbour_pairs(times: np.ndarray) -> np.ndarray:
     """Return (P, 2) indices of neighbours: each sub-segment, and the next of its stretch that shares no audio with it.
 
@@ -48,8 +63,9 @@ def neighbour_whitening(vectors: np.ndarray, times: np.ndarray, shrinkage: float
     Args:
         vectors: (S, D) x-vectors, of length 1.
         times: (S, 2).
-        shrinkage: Of the covariance towards a multiple of the identity, 0 to 1. Much is needed: there are as many pairs
-            as dimensions, and some pairs are two speakers.
+        shrinkage: Of the covariance towards a multiple of the identity, 0 to 1, where there are at least as many pairs
+            as dimensions. Some pairs are two speakers, so much is needed; with fewer pairs the rest, what is not
+            shrunk, falls in proportion.
 
     Returns:
         The identity where there are hardly any neighbours to learn from.
@@ -60,6 +76,7 @@ def neighbour_whitening(vectors: np.ndarray, times: np.ndarray, shrinkage: float
     scale = np.trace(covariance) / dimension
     if len(pairs) < _FEWEST_PAIRS or scale <= 0:
         return np.eye(dimension)
+    shrinkage = 1 - (1 - shrinkage) * min(1.0, len(pairs) / dimension)
     values, axes = np.linalg.eigh((1 - shrinkage) * covariance + shrinkage * scale * np.eye(dimension))
     # A shrinkage of 0 leaves directions that no difference has; they are as quiet as the quietest that one has.
     values = np.maximum(values, scale * 1e-6)

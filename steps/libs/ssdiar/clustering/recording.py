@@ -19,12 +19,12 @@ class Recording:
     """One recording before it is clustered.
 
     Attributes:
-        reco: Its id; together with the seed, the source of randomness.
+        reco: Its id, for messages.
         vectors: (S, D) x-vectors of its sub-segments, in order of time, S at least 1.
         times: (S, 2) starts and ends in seconds; systems that look at neighbours in time need them.
         num_spk: N_c*, the number of speakers if it is given; None to estimate it.
-        heard: Output of the segmentation network, if there is one. Where parts of the recording do not agree on two
-            speakers, the network's local speakers may still show them (``count: agreement``).
+        heard: Output of the segmentation network, if there is one: its local speakers are evidence for the number of
+            speakers (``count: evidence``).
         background: Moments of the x-vectors of other recordings, for systems that are centred or whitened by them;
             without it such a system uses the recording's own.
     """
@@ -60,11 +60,13 @@ class Clustering:
         labels: (S,) from 0, numbered by first occurrence.
         history: What happened, as JSON can hold it.
         latent: The latent vectors (S, d) before (Y^0) and after training, from systems that have them.
+        support: (S,) the share of votes that each label got, from systems that vote.
     """
 
     labels: np.ndarray
     history: dict[str, Any] = field(default_factory=dict)
     latent: tuple[np.ndarray, np.ndarray] | None = None
+    support: np.ndarray | None = None
 
 
 def prepare(recording: Recording, config: Preparation) -> Prepared:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,25 +12,32 @@ from ssdiar.clustering.ahc import Dendrogram
 from ssdiar.clustering.config import Preparation, SystemConfig
 from ssdiar.clustering.recording import Clustering, Prepared, Recording, prepare
 from ssdiar.clustering.ssl import cluster_ssl
+from ssdiar.clustering.vectors import cluster_means, fill_empty, length_normalise, relabel_by_time
 
 
 def cluster_recording(
-    recording: Recording, config: SystemConfig, seed: int = 0, threshold: float | None = None
+    recording: Recording,
+    config: SystemConfig,
+    seed: int = 0,
+    threshold: float | None = None,
+    limits: tuple[int, int | None] = (1, None),
 ) -> Clustering:
     """Cluster the x-vectors of one recording.
 
-    The result depends on the arguments and on nothing that ran before.
+    The result depends on the arguments and on nothing that ran before; the recording's id decides nothing.
 
     Args:
         recording: The recording.
         config: The system.
-        seed: Source of randomness, together with the recording's id.
+        seed: Source of randomness.
         threshold: If given, the number of speakers is where AHC of the prepared x-vectors stops (no two clusters have a
             mean cosine above it), whatever number the recording comes with.
+        limits: Least and largest number of speakers where it is estimated; None: that of the system.
 
     Returns:
-        Labels of at most that many speakers, and a history with num_spk, seconds, finch_first (what was done on FINCH's
-        clusters because there are too many sub-segments), and what the method adds.
+        Labels of that many speakers, or of as many as there are sub-segments, and a history with num_spk, seconds,
+        finch_first (what was done on FINCH's clusters because there are too many sub-segments), and what the method
+        adds.
     """
     started = time.monotonic()
     size, num_spk, counted = len(recording.vectors), recording.num_spk, {}
@@ -40,12 +46,14 @@ def cluster_recording(
     if threshold is not None:
         num_spk = _dendrogram(prepared, config).clusters_at(threshold)
     elif num_spk is None:
-        num_spk, counted = _COUNTS[config.count.method](prepared, config, random_generator(seed, recording.reco))
+        least, most = limits[0], max(limits[0], config.count.most) if limits[1] is None else limits[1]
+        num_spk, counted = _COUNTS[config.count.method](prepared, config, (least, most), random_generator(seed, size))
     target = min(num_spk, size)
     if target == 1:
         result = Clustering(np.zeros(size, np.int64), {"stop_reason": "one speaker"})
     else:
-        result = _METHODS[config.method](prepared, target, config, random_generator(seed, recording.reco))
+        result = _METHODS[config.method](prepared, target, config, random_generator(seed, size))
+        result.labels = _exactly(result.labels, prepared.vectors, target)
     result.history |= counted
     result.history |= {
         "num_spk": num_spk,
@@ -58,9 +66,23 @@ def cluster_recording(
     return result
 
 
-def random_generator(seed: int, reco: str) -> np.random.Generator:
-    """Return a generator that depends on (seed, recording id) alone."""
-    return np.random.default_rng(int.from_bytes(hashlib.sha256(f"{seed} {reco}".encode()).digest()[:16], "little"))
+def random_generator(seed: int, size: int) -> np.random.Generator:
+    """Return a generator that depends on the seed and on the number of sub-segments, and not on a recording's name."""
+    return np.random.default_rng([seed, size])
+
+
+def _exactly(labels: np.ndarray, vectors: np.ndarray, clusters: int) -> np.ndarray:
+    """Return labels (S,) by first occurrence, with as many clusters as were asked for, at most S.
+
+    Where a method found fewer, those that fit their cluster least become one of their own.
+    """
+    labels = relabel_by_time(labels)
+    if labels.max() + 1 < clusters:
+        unit = length_normalise(vectors)
+        scores = np.zeros((len(labels), clusters))
+        scores[:, : labels.max() + 1] = unit @ length_normalise(cluster_means(unit, labels)).T
+        labels = relabel_by_time(fill_empty(labels, scores, clusters))
+    return labels
 
 
 def _dendrogram(prepared: Prepared, config: SystemConfig) -> Dendrogram:
@@ -79,40 +101,29 @@ def _nmesc(prepared: Prepared, num_spk: int, config: SystemConfig, rng: np.rando
 
 
 def _consensus(prepared: Prepared, num_spk: int, config: SystemConfig, rng: np.random.Generator) -> Clustering:
-    from ssdiar.clustering.consensus import vote
+    from ssdiar.clustering.consensus import Parts
 
-    recording = prepared.recording
-    labels = vote(prepared.vectors, recording.times, num_spk, config.consensus.share, config.consensus, rng).labels
-    latent = (np.asarray(recording.vectors, np.float64), prepared.vectors)
-    return Clustering(labels, {"stop_reason": "number of clusters reached"}, latent)
+    vote = Parts(prepared.vectors, prepared.recording.times, config.consensus, rng).vote(num_spk)
+    latent = (np.asarray(prepared.recording.vectors, np.float64), prepared.vectors)
+    return Clustering(vote.labels, {"stop_reason": "number of clusters reached"}, latent, vote.support)
 
 
 def _count_by_eigengaps(
-    prepared: Prepared, config: SystemConfig, rng: np.random.Generator
+    prepared: Prepared, config: SystemConfig, limits: tuple[int, int], rng: np.random.Generator
 ) -> tuple[int, dict[str, Any]]:
     from ssdiar.clustering.nmesc import estimate_num_spk
 
-    return estimate_num_spk(prepare(prepared.recording, Preparation()).vectors), {}
+    number = estimate_num_spk(prepare(prepared.recording, Preparation()).vectors, limits[1])
+    return max(number, limits[0]), {}
 
 
-def _count_by_agreement(
-    prepared: Prepared, config: SystemConfig, rng: np.random.Generator
+def _count_by_evidence(
+    prepared: Prepared, config: SystemConfig, limits: tuple[int, int], rng: np.random.Generator
 ) -> tuple[int, dict[str, Any]]:
-    from ssdiar.clustering import consensus
-    from ssdiar.clustering.links import breach
+    from ssdiar.clustering.counting import estimate_num_spk
 
-    vectors, times, heard = prepared.vectors, prepared.recording.times, prepared.recording.heard
-    number, tried = consensus.estimate_num_spk(vectors, times, config.count, config.consensus, rng)
-    remembered: dict[str, Any] = {
-        "count_agreements": {clusters: agreement.mean for clusters, agreement in tried.items()},
-        "count_least_agreements": {clusters: agreement.least for clusters, agreement in tried.items()},
-    }
-    if number == 1 and len(vectors) > 2 and heard is not None:
-        labels = consensus.vote(vectors, times, 2, config.consensus.share, config.consensus, rng).labels
-        links = breach(labels, times, heard)
-        remembered["count_links"] = {name: round(value, 4) for name, value in links._asdict().items()}
-        number = 2 if links.shows_speakers else 1
-    return number, remembered
+    estimate = estimate_num_spk(prepared, config, limits, rng)
+    return estimate.number, {"num_spk_probabilities": estimate.probabilities, "num_spk_odds": estimate.odds}
 
 
 #: ``method`` of a system: (prepared recording, number of speakers from 2, system, randomness) -> result.
@@ -123,9 +134,11 @@ _METHODS: dict[str, Callable[[Prepared, int, SystemConfig, np.random.Generator],
     "ssl": cluster_ssl,
 }
 #: ``count.method`` of a system: -> the number of speakers, and what the history keeps of how it was found.
-_COUNTS: dict[str, Callable[[Prepared, SystemConfig, np.random.Generator], tuple[int, dict[str, Any]]]] = {
+_COUNTS: dict[
+    str, Callable[[Prepared, SystemConfig, tuple[int, int], np.random.Generator], tuple[int, dict[str, Any]]]
+] = {
     "nme": _count_by_eigengaps,
-    "agreement": _count_by_agreement,
+    "evidence": _count_by_evidence,
 }
 
 

@@ -66,3 +66,24 @@ def relabel_by_time(labels: np.ndarray) -> np.ndarray:
     rank = np.empty(len(first), np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
     return rank[inverse]
+
+
+def fill_empty(labels: np.ndarray, scores: np.ndarray, clusters: int) -> np.ndarray:
+    """Give every empty cluster the vector that loses least by going there, of a cluster that keeps another.
+
+    Args:
+        labels: (S,) from 0.
+        scores: (S, K) how well each vector fits each cluster; higher is better.
+        clusters: K, at most S.
+
+    Returns:
+        Labels (S,) in which all numbers below ``clusters`` are in use.
+    """
+    labels = labels.copy()
+    for empty in range(clusters):
+        sizes = np.bincount(labels, minlength=clusters)
+        if sizes[empty]:
+            continue
+        loss = scores[np.arange(len(labels)), labels] - scores[:, empty]
+        labels[np.where(sizes[labels] > 1, loss, np.inf).argmin()] = empty
+    return labels

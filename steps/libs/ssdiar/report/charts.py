@@ -138,13 +138,10 @@ def loss_chart(histories: Mapping[str, Mapping[str, Any]], lines: Mapping[str, i
         return _svg(figure, title)
 
 
-def agreement_chart(histories: Mapping[str, Mapping[str, Any]], lines: Mapping[str, int], title: str) -> str:
-    """Return how far parts of one recording agree on each number of speakers tried, and (grey) what is enough.
+def count_chart(histories: Mapping[str, Mapping[str, Any]], lines: Mapping[str, int], title: str) -> str:
+    """Return the probability of each number of speakers of one recording; the number taken has a ring.
 
-    A dot is the mean of the speakers, with a stroke down to the one with the least. The number taken has a ring; it has
-    none where it is one, on which nobody votes.
-
-    Arguments as for :func:`clusters_chart`; every history has ``count_agreements`` and ``count_least_agreements``.
+    Arguments as for :func:`clusters_chart`; every history has ``num_spk_probabilities``.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -152,19 +149,13 @@ def agreement_chart(histories: Mapping[str, Mapping[str, Any]], lines: Mapping[s
         figure = _figure(360, 210)
         axes = _axes(figure, 46, 10, 10, 40)
         for name, history in histories.items():
-            agreements, count = history["count_agreements"], history["options"]["count"]
-            least = [history["count_least_agreements"][number] for number in agreements]
-            enough = [count["agreement_on_three" if number == 3 else "agreement"] for number in agreements]
-            axes.plot(list(agreements), enough, color=_MUTED, marker="_", markersize=16, linestyle="")
-            axes.axhline(count["agreement_on_each"], color=_MUTED, linewidth=0.8, linestyle=":")
+            chances, number = history["num_spk_probabilities"], history["num_spk"]
             line = _line(lines[name])
-            axes.vlines(list(agreements), least, list(agreements.values()), color=line["color"], linewidth=0.8)
-            axes.plot(list(agreements), list(agreements.values()), marker="o", markersize=4, **line)
-            if history["num_spk"] in agreements:
-                place = [history["num_spk"]], [agreements[history["num_spk"]]]
-                axes.plot(*place, marker="o", markersize=11, fillstyle="none", **line)
+            axes.plot(list(chances), list(chances.values()), marker="o", markersize=4, **line)
+            if number in chances:
+                axes.plot([number], [chances[number]], marker="o", markersize=11, fillstyle="none", **line)
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
-        axes.set(xlabel="speakers", ylabel="agreement", xlim=(1.5, None), ylim=(0, 1.05))
+        axes.set(xlabel="speakers", ylabel="probability", ylim=(0, 1.05))
         axes.margins(x=0.1)
         axes.grid(False, axis="x")
         axes.tick_params(length=0)

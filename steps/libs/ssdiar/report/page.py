@@ -223,28 +223,20 @@ def _clustering(name: str, history: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _counts(reco: Shown, lines: Mapping[str, int]) -> dict[str, Any]:
-    """Return how systems that ask parts of a recording came to its number of speakers: a chart, and a sentence each."""
-    counted = {name: history for name, history in reco.histories.items() if "count_agreements" in history}
-    tried = {name: history for name, history in counted.items() if history["count_agreements"]}
-    title = f"Agreement on the number of speakers, {reco.id}"
+    """Return how likely each number of speakers is for systems that say so: a chart, and a sentence each."""
+    counted = {name: history for name, history in reco.histories.items() if history.get("num_spk_probabilities")}
+    title = f"Number of speakers, {reco.id}"
     return {
-        "chart": charts.agreement_chart(tried, lines, title) if tried else "",
+        "chart": charts.count_chart(counted, lines, title) if counted else "",
         "words": [(name, lines[name] % 6, _count_in_words(history)) for name, history in counted.items()],
     }
 
 
 def _count_in_words(history: Mapping[str, Any]) -> str:
-    number = history["num_spk"]
-    if "count_links" in history:
-        heard = "but the segmentation network hears" if number > 1 else "and the segmentation network does not hear"
-        why = f"parts of the recording do not agree on two, {heard} two apart"
-    elif number > 1:
-        why = "the largest number that parts of the recording agree on"
-    elif history["count_agreements"]:
-        why = "parts of the recording do not agree on more"
-    else:
-        why = "too little speech to tell more apart"
-    return f"{_plural(number, 'speaker')}: {why}"
+    number, probabilities = history["num_spk"], history["num_spk_probabilities"]
+    text = f"{_plural(number, 'speaker')}: probability {probabilities.get(number, 0):.0%}"
+    others = sorted((chance, other) for other, chance in probabilities.items() if other != number)
+    return f"{text}, {_plural(others[-1][1], 'speaker')}: {others[-1][0]:.0%}" if others else text
 
 
 def _lanes(reco: Shown, systems: Sequence[System]) -> tuple[list[dict[str, Any]], dict[str, int]]:

@@ -197,7 +197,7 @@ def _read_history(file: Path) -> dict[str, Any]:
         ]
         counted = {
             key: {int(number): float(share) for number, share in history[key].items()}
-            for key in ("count_agreements", "count_least_agreements")
+            for key in ("num_spk_probabilities", "num_spk_odds")
             if key in history
         }
         return {**history, "iterations": steps, **counted}

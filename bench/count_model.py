@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+"""Fit the numbers of conf/systems/best.yaml by which `best` counts speakers, on simulated recordings.
+
+Each <set-dir>:<exp-dir> pair is a data directory with ref.rttm and what stages 1 to 4 of run.sh made of it with the
+options of `best`: <set-dir>_speech/segmentation, <exp-dir>/subsegments and <exp-dir>/xvectors_MODEL. The model is the
+logistic one of ssdiar/clustering/counting.py, fitted to the most doubtful two clusters of every number of clusters:
+they are two speakers if there are at least that many. Recordings in which somebody says less than --least-speech
+seconds alone are left out, since nobody could hear how many they are. With --test, further pairs are counted with the
+numbers found: how many are right, and how often the number taken was right by the probability that it was given.
+
+bench/count_model.sh makes the recordings and calls this.
+e.g.: bench/count_model.py --test data/other:exp/other data/train1:exp/train1 data/train2:exp/train2
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"))
+
+import stage
+from ssdiar.clustering.config import SystemConfig, read_system
+from ssdiar.clustering.counting import EVIDENCE, estimate_from_evidence, evidence_by_number
+from ssdiar.clustering.recording import Recording, prepare
+from ssdiar.clustering.systems import random_generator
+from ssdiar.errors import InputError
+from ssdiar.io.ark import XVectors
+from ssdiar.io.rttm import Turn, read_rttm
+from ssdiar.io.tables import by_recording, read_segments
+from ssdiar.regions import merge, subtract, total
+from ssdiar.timeline.segmentation import read_segmentation
+
+ROOT = Path(__file__).resolve().parent.parent
+_PENALTY = 2e-3  # of the squared weights of standardised evidence
+_ROUNDS = 8  # which two clusters are the most doubtful depends on the weights
+_FOCUS = 0.3  # how fast numbers of clusters far from the true one count for less
+
+
+class Counted(NamedTuple):
+    """One recording: its number of speakers, and the evidence by number of clusters with and without links."""
+
+    reco: str
+    num_spk: int
+    with_links: dict[int, np.ndarray]
+    without: dict[int, np.ndarray]
+
+
+def main() -> None:
+    """Print the lines for best.yaml, and what they give."""
+    options = _parse()
+    config = read_system(ROOT / "conf" / "systems" / "best.yaml")
+    training = [found for pair in options.pairs for found in _load(pair, config, options)]
+    weights = {
+        "weights": fit([(found.num_spk, found.without) for found in training]),
+        "weights_with_links": fit([(found.num_spk, found.with_links) for found in training]),
+    }
+    for name, values in weights.items():
+        print(f"  {name}: [{', '.join(f'{value:.3f}' for value in values)}]")
+    print(f"# {len(training)} recordings")
+    for pair in [*options.pairs, *(options.test or ())]:
+        recordings = _load(pair, config, options)
+        for name, values in weights.items():
+            chosen = [
+                (found.num_spk, found.with_links if name.endswith("links") else found.without) for found in recordings
+            ]
+            print(f"# {pair} {name}: {_summary(chosen, values, config)}")
+
+
+def _parse() -> argparse.Namespace:
+    parser = stage.Parser(__doc__)
+    parser.add_argument("--test", action="append", help="a further pair, not fitted; may be repeated")
+    parser.add_argument("--least-speech", type=stage.number(0), default=4.0, help="seconds (4)")
+    parser.add_argument("--model", default="campplus", help="x-vector model (campplus)")
+    parser.add_argument("pairs", nargs="+", metavar="<set-dir>:<exp-dir>")
+    return parser.parse_args()
+
+
+def _load(pair: str, config: SystemConfig, options: argparse.Namespace) -> list[Counted]:
+    data, colon, exp = pair.partition(":")
+    if not colon:
+        raise InputError("bad pair", expected="<set-dir>:<exp-dir>", got=pair)
+    turns: dict[str, list[Turn]] = {}
+    for turn in read_rttm(Path(data) / "ref.rttm"):
+        turns.setdefault(turn.reco, []).append(turn)
+    pieces = by_recording(read_segments(Path(exp) / "subsegments" / "segments"))
+    xvectors = XVectors(Path(exp) / f"xvectors_{options.model}" / "xvector.scp")
+    found = []
+    for reco, group in pieces.items():
+        number = _audible_speakers(turns.get(reco, []), options.least_speech)
+        if number is None:
+            continue
+        times = np.array([(piece.start, piece.end) for piece in group])
+        heard = read_segmentation(Path(f"{data}_speech") / "segmentation" / f"{reco}.npz")
+        recording = Recording(reco, xvectors.load([piece.id for piece in group]), times, heard=heard)
+        evidence = evidence_by_number(
+            prepare(recording, config.prepare), config.consensus, config.count.most + 1, random_generator(0, len(group))
+        )
+        without = {clusters: pairs[:, : len(EVIDENCE)] for clusters, pairs in evidence.items()}
+        found.append(Counted(reco, number, evidence, without))
+    return found
+
+
+def _audible_speakers(turns: list[Turn], least: float) -> int | None:
+    """Return the number of speakers; None if one of them is not heard alone for ``least`` seconds."""
+    speakers = {turn.speaker for turn in turns}
+    for speaker in speakers:
+        own = merge([(turn.start, turn.end) for turn in turns if turn.speaker == speaker])
+        others = merge([(turn.start, turn.end) for turn in turns if turn.speaker != speaker])
+        if total(subtract(own, others)) < least:
+            return None
+    return len(speakers)
+
+
+def fit(recordings: list[tuple[int, dict[int, np.ndarray]]]) -> np.ndarray:
+    """Return the constant and the weights of the logistic model, (1 + features,).
+
+    Args:
+        recordings: Number of speakers, and the evidence of all pairs by number of clusters.
+    """
+    from scipy.optimize import minimize
+
+    everything = np.concatenate([pairs for _, evidence in recordings for pairs in evidence.values()])
+    mean, spread = everything.mean(axis=0), everything.std(axis=0) + 1e-9
+    weights = np.zeros(everything.shape[1] + 1)
+    weights[1] = 1.0  # to begin with, the most doubtful two are those with the least separation
+    for _ in range(_ROUNDS):
+        rows, truth, focus = [], [], []
+        for number, evidence in recordings:
+            for clusters, pairs in evidence.items():
+                scaled = np.column_stack([np.ones(len(pairs)), (pairs - mean) / spread])
+                rows.append(scaled[(scaled @ weights).argmin()])
+                truth.append(float(number >= clusters))
+                focus.append(1 / (1 + _FOCUS * abs(number + 0.5 - clusters)))
+        x, y, importance = np.array(rows), np.array(truth), np.array(focus) / np.mean(focus)
+
+        def loss(w: np.ndarray, x: np.ndarray = x, y: np.ndarray = y, importance: np.ndarray = importance):
+            z = x @ w
+            slope = x.T @ (importance * (1 / (1 + np.exp(-z)) - y)) / len(y)
+            penalty = np.concatenate([[0.0], w[1:]])
+            value = np.mean(importance * (np.logaddexp(0, z) - y * z)) + _PENALTY * penalty @ penalty
+            return value, slope + 2 * _PENALTY * penalty
+
+        weights = minimize(loss, weights, jac=True, method="L-BFGS-B").x
+    return np.concatenate([[weights[0] - (weights[1:] * mean / spread).sum()], weights[1:] / spread])
+
+
+def _summary(recordings: list[tuple[int, dict[int, np.ndarray]]], weights: np.ndarray, config: SystemConfig) -> str:
+    """Return how many are right, the mean absolute error, and the share right by the probability given."""
+    limits = (1, config.count.most)
+    estimates = [estimate_from_evidence(evidence, weights, config.count, limits) for _, evidence in recordings]
+    right = np.array([e.number == number for e, (number, _) in zip(estimates, recordings, strict=True)])
+    error = np.mean([abs(e.number - number) for e, (number, _) in zip(estimates, recordings, strict=True)])
+    sure = np.array([estimate.probabilities[estimate.number] for estimate in estimates])
+    edges = [0.0, 0.5, 0.7, 0.9, 1.01]
+    bins = [(sure >= low) & (sure < high) for low, high in itertools.pairwise(edges)]
+    calibration = ", ".join(
+        f"said {sure[b].mean():.2f} right {right[b].mean():.2f} ({b.sum()})" for b in bins if b.any()
+    )
+    return f"{right.sum()} of {len(right)} right, mean absolute error {error:.2f}; {calibration}"
+
+
+if __name__ == "__main__":
+    stage.run(main)
