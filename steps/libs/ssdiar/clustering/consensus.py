@@ -16,7 +16,7 @@ from ssdiar.clustering.config import Consensus
 from ssdiar.clustering.neighbours import chunks
 from ssdiar.clustering.vectors import fill_empty, length_normalise
 
-_ITERATIONS = 50
+_ITERATIONS = 50  # of k-means at most; it ends when no label changes
 _MOST_CHUNKS = 1000  # in longer recordings chunks are longer; merging takes the square of their number
 _FEWEST_BLOCKS = 20  # in shorter recordings blocks are shorter
 

@@ -25,11 +25,13 @@ from ssdiar.clustering.recording import Prepared
 from ssdiar.clustering.vectors import length_normalise
 from ssdiar.timeline.segmentation import Segmentation
 
+# These say what is measured, and were set by hand. The weights of the model are fitted to what they give: a change of
+# one needs a new fit (bench/count_model.sh).
 _BLOCK = 4.0  # seconds that are left out together; neighbours in time are no independent witnesses
 _PRIOR_CHUNKS = 4.0  # how many chunks the spread within all clusters counts for in that of two
 _CHUNKS_PER_SPEAKER = 1.5  # with fewer on average there is nothing to compare
 _LONG_ENOUGH = 8.0  # seconds of a cluster from which more make it no more certain
-_LARGEST_SEPARATION = 9.0
+_LARGEST_SEPARATION = 9.0  # from which more is no more certain
 _SHORTEST_STINT, _LONGEST_STINT = 0.3, 4.0  # seconds between which the length of a stint says something
 _FEW_LINKS = 3.0  # square seconds of links that would count for undecided
 

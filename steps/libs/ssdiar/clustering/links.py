@@ -12,6 +12,7 @@ import numpy as np
 
 from ssdiar.timeline.segmentation import Segmentation
 
+# Set by hand with the rest of `best`, on the development calls of RESULTS.md; no finer search of them is recorded.
 _INSIDE = 0.9  # share of a sub-segment that must lie in a window
 _ACTIVE = 0.5  # mean number of talkers that the network must hear in it
 

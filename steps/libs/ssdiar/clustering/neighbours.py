@@ -13,7 +13,7 @@ import numpy as np
 
 _TOUCH = 0.008  # seconds; a gap below it is none (where a detector cuts at a change of speaker it leaves 0.01)
 _LEAST = 0.5  # seconds; the x-vectors of shorter sub-segments say little of how a speaker varies
-_FEWEST_PAIRS = 4
+_FEWEST_PAIRS = 4  # set by hand: fewer differences are no covariance; from there on their number sets the shrinkage
 _REACH = 4.0  # times the decay of the neighbours' weight; what is further away has under 2 % of it
 
 

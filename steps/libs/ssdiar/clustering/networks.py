@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ssdiar.clustering.pairs import Draw
 
 _SHARPNESS = 10.0  # of the attention over neighbours at its start: the logit of two equal vectors
-_BETAS = (0.9, 0.999)  # of Adam: how much its means of gradients and of their squares keep
+_BETAS = (0.9, 0.999)  # of Adam: how much its means of gradients and of their squares keep (Kingma & Ba, 2015; Keras)
 _TARGET_STEPS = 200  # of the fit to the PCA, for init: pca_target
 
 

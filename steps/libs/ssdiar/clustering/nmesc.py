@@ -12,11 +12,14 @@ import numpy as np
 from ssdiar.clustering.finch import at_most
 from ssdiar.clustering.vectors import cluster_means, length_normalise, relabel_by_time
 
-_MOST_NEIGHBOURS = 0.25  # of the sub-segments; more would not be a neighbourhood
-_STEPS = 20  # values of p tried
-_RESTARTS = 10  # of k-means
-_PIECES_PER_SPEAKER = 5  # with fewer, outliers look like speakers
-MOST_NODES = 2000  # of a graph; eigenvalues take the cube of that
+# The largest share of the sub-segments that p may be: the default of the authors' own programs (max_rp_threshold).
+_MOST_NEIGHBOURS = 0.25
+# The paper tries every p. Twenty values, evenly spaced, cost a fraction of that; the authors' programs try 30.
+_STEPS = 20
+_RESTARTS = 10  # of k-means, scikit-learn's n_init until 1.4
+# Ours, not in the paper, and set by hand: with fewer sub-segments per speaker a few outliers look like a speaker.
+_PIECES_PER_SPEAKER = 5
+MOST_NODES = 2000  # ours: eigenvalues take the cube of the number of nodes
 
 
 def estimate_num_spk(vectors: np.ndarray, most: int = 8) -> int:

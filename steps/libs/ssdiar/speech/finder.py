@@ -17,7 +17,8 @@ from ssdiar.speech.given import given_speech
 from ssdiar.speech.plan import SpeechPlan
 from ssdiar.timeline.segmentation import Segmentation
 
-_NO_CUT = 10  # hundredths of a second
+# Hundredths of a second, set by hand: a change closer to an edge of speech leaves too little to stand alone.
+_NO_CUT = 10
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,10 @@ from ssdiar.regions import covered
 
 #: Which local speakers each class of the network stands for, in its order: nobody, one of three, two of three.
 SPEAKER_SETS: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (2,), (0, 1), (0, 2), (1, 2))
-_LOCAL_SPEAKERS = 3
-_QUIET = 0.3  # mean number of talkers of a frame that belongs to nobody
-_SHORTEST_STINT = 0.25  # seconds; who leads for less than that is no change of speaker
+_LOCAL_SPEAKERS = 3  # of segmentation-3.0: at most three in ten seconds, at most two at once (Plaquet & Bredin, 2023)
+# Set by hand with the rest of `best`, on the development calls of RESULTS.md; no finer search of them is recorded.
+_QUIET = 0.3  # mean number of talkers at or below which a frame belongs to nobody
+_SHORTEST_STINT = 0.25  # seconds; a shorter lead is no change of speaker
 
 
 @dataclass(frozen=True)
