@@ -9,6 +9,7 @@ from pathlib import Path
 from data_dir import (
     ABOUT_RECORDINGS,
     BY_RECORDING,
+    BY_SOME_RECORDINGS,
     BY_SPEAKER,
     BY_UTTERANCE,
     check_sorted_by_speaker,
@@ -67,7 +68,7 @@ def read_directory(folder: Path, extra: list[str]) -> dict[str, Lines]:
     fields = {"utt2spk": 2, "segments": 4}
     tables = {
         name: read_table(folder / name, fields.get(name))
-        for name in ["utt2spk", *BY_UTTERANCE, *BY_SPEAKER, *BY_RECORDING, *extra]
+        for name in ["utt2spk", *BY_UTTERANCE, *BY_SPEAKER, *BY_RECORDING, *BY_SOME_RECORDINGS, *extra]
         if (folder / name).is_file()
     }
     for name in ("utt2dur", "utt2num_frames"):
@@ -122,7 +123,7 @@ def fixed_files(folder: Path, utt_extra: list[str], spk_extra: list[str]) -> dic
     utterances, speakers, recordings = common_ids(tables)
     if not recordings:
         raise InputError("nothing that all files have in common would remain; not touched", path=folder)
-    ids = dict.fromkeys(BY_RECORDING, recordings)
+    ids = dict.fromkeys([*BY_RECORDING, *BY_SOME_RECORDINGS], recordings)
     ids |= dict.fromkeys(["utt2spk", *BY_UTTERANCE, *utt_extra], utterances)
     ids |= dict.fromkeys([*BY_SPEAKER, *spk_extra], speakers)
     kept = {name: {key: line for key, line in lines.items() if key in ids[name]} for name, lines in tables.items()}

@@ -20,6 +20,11 @@
 # a file <job>.<exit code>, in a hidden folder beside the log, and that folder is what is looked at while waiting. The
 # controller is asked seldom, for all jobs at once, and only for those that will never leave a mark: cancelled, out of
 # time or of memory, on a node that died. These are lost, which is told apart from failed. Accounting is not needed.
+#
+# Why not one `sbatch --wait --array`: its exit code is the highest of all tasks, so it does not say which tasks failed,
+# nor whether one failed or got lost; a node that died and a command that exited with 1 are both 1 (sbatch(1), --wait).
+# Only accounting could tell, which many clusters do not have. What it makes of a task that is put back into the queue, or
+# of a controller that restarts, is not documented.
 use strict;
 use warnings;
 use Cwd            qw(getcwd);

@@ -10,6 +10,7 @@ from pathlib import Path
 from data_dir import (
     ABOUT_RECORDINGS,
     BY_RECORDING,
+    BY_SOME_RECORDINGS,
     BY_SPEAKER,
     BY_UTTERANCE,
     check_sorted_by_speaker,
@@ -123,6 +124,7 @@ VALUE_CHECKS: dict[str, Callable[[str, str, Path, int], object]] = {
     "wav.scp": _no_tilde,
     "reco2dur": _at_least_something,
     "reco2num_spk": parse_count,
+    "reco2channel": parse_count,
     "reco2file_and_channel": _one_of("A", "B", "1"),
     "utt2dur": _at_least_something,
     "utt2num_frames": parse_count,
@@ -138,7 +140,7 @@ def read_tables(folder: Path, no_text: bool, non_print: bool) -> dict[str, Table
     Raises:
         InputError: One of them is not right.
     """
-    kinds = {"utt2spk": "utterance speaker", **BY_UTTERANCE, **BY_SPEAKER, **BY_RECORDING}
+    kinds = {"utt2spk": "utterance speaker", **BY_UTTERANCE, **BY_SPEAKER, **BY_RECORDING, **BY_SOME_RECORDINGS}
     tables = {}
     for name, columns in kinds.items():
         path = folder / name
@@ -229,6 +231,10 @@ def check_segments(tables: dict[str, Table], allow_no_speech: bool) -> Iterable[
     return wav_scp.line
 
 
+def _unknown_recording(path: Path, line: int, reco: str) -> InputError:
+    return InputError("unknown recording", path=path, line=line, expected="one of the recordings of wav.scp", got=reco)
+
+
 def check_about_recordings(folder: Path, recordings: Iterable[str], durations: dict[str, float]) -> list[str]:
     """Check ref.rttm, all.uem and overlap.segments; return warnings.
 
@@ -251,9 +257,7 @@ def check_about_recordings(folder: Path, recordings: Iterable[str], durations: d
         )
         for line, _, reco in recording_lines(path):
             if reco is not None and reco not in known:
-                raise InputError(
-                    "unknown recording", path=path, line=line, expected="one of the recordings of wav.scp", got=reco
-                )
+                raise _unknown_recording(path, line, reco)
         missing = len(known - {reco for reco, _ in regions})
         if missing:
             warnings.append(f"{path}: {missing} of {len(known)} recordings are not in it")
@@ -313,6 +317,10 @@ def validate(folder: Path, no_text: bool, non_print: bool, allow_no_speech: bool
         for name in names:
             if name in tables and want is not None:
                 compare_ids(want, tables[name])
+    for name in set(BY_SOME_RECORDINGS).intersection(tables):
+        for reco, line in tables[name].line.items():
+            if reco not in recordings.line:
+                raise _unknown_recording(tables[name].path, line, reco)
     reco2dur = tables.get("reco2dur")
     durations = {} if reco2dur is None else {key: float(fields[0]) for key, fields in reco2dur.fields.items()}
     return check_about_recordings(folder, recordings.line, durations)

@@ -36,6 +36,7 @@ def data(tmp_path: Path) -> Path:
         "spk2utt": [f"{reco} {reco}-0000000 {reco}-0000005" for reco in RECOS],
         "reco2num_spk": [f"{reco} 2" for reco in RECOS],
         "reco2dur": [f"{reco} 20.0" for reco in RECOS],
+        "reco2channel": ["b.x 2", "c_1 1"],  # a is mixed to mono
         "ref.rttm": [f"SPEAKER {reco} 1 0.5 3.0 <NA> <NA> A <NA> <NA>" for reco in reversed(RECOS)],
         "all.uem": [f"{reco} 1 0.000 20.000" for reco in RECOS],
     }
@@ -92,6 +93,8 @@ BAD = [
     ("reco2dur", "a 20.0\n", "", ": ids differ from those of wav.scp: 1 missing, 0 too many"),
     ("reco2num_spk", "c_1 2", "c_1 0", ":3: bad number; expected a whole number from 1, got 0"),
     ("reco2num_spk", "a 2\nb.x 2\n", "b.x 2\na 2\n", ":2: not sorted: a comes after b.x"),
+    ("reco2channel", "b.x 2", "b.x 0", ":1: bad channel; expected a whole number from 1, got 0"),
+    ("reco2channel", "c_1 1", "d 1", ":2: unknown recording"),
     ("ref.rttm", "SPEAKER a", "SPEAKER d", ":3: unknown recording"),
     ("ref.rttm", "0.5 3.0", "0.5 -3.0", ":1: bad duration"),
     ("all.uem", "a 1", "d 1", ":1: unknown recording"),
@@ -231,6 +234,7 @@ def test_fix_sorts_and_completes_lines(data):
 
 def test_fix_drops_what_the_files_do_not_share_everywhere(data):
     edit(data / "reco2num_spk", "a 2\n", "")  # so recording a goes
+    edit(data / "reco2channel", "b.x 2\n", "a 2\n")
     edit(data / "utt2spk", "b.x-0000000 b.x\n", "")  # so one segment goes
     edit(data / "ref.rttm", "SPEAKER a", ";; a comment\nSPEAKER a")
     done = run("fix_data_dir.sh", data)
@@ -239,6 +243,7 @@ def test_fix_drops_what_the_files_do_not_share_everywhere(data):
     assert validate(data).returncode == 0
     for name in ("wav.scp", "reco2num_spk", "reco2dur", "all.uem", "spk2utt"):
         assert [line.split()[0] for line in (data / name).read_text().splitlines()] == ["b.x", "c_1"]
+    assert (data / "reco2channel").read_text() == "c_1 1\n"
     assert (data / "ref.rttm").read_text().splitlines()[2:] == [";; a comment"]
     assert [line.split()[0] for line in (data / "segments").read_text().splitlines()] == [
         "b.x-0000005",
