@@ -37,7 +37,7 @@ from ssdiar.regions import merge, subtract, total
 from ssdiar.timeline.segmentation import read_segmentation
 
 ROOT = Path(__file__).resolve().parent.parent
-_PENALTY = 2e-3  # of the squared weights of standardised evidence
+_PENALTY = 5e-4  # of the squared weights of standardised evidence
 _ROUNDS = 8  # which two clusters are the most doubtful depends on the weights
 _FOCUS = 0.3  # how fast numbers of clusters far from the true one count for less
 

@@ -31,7 +31,7 @@ _BLOCK = 4.0  # seconds that are left out together; neighbours in time are no in
 _PRIOR_CHUNKS = 4.0  # how many chunks the spread within all clusters counts for in that of two
 _CHUNKS_PER_SPEAKER = 1.5  # with fewer on average there is nothing to compare
 _LONG_ENOUGH = 8.0  # seconds of a cluster from which more make it no more certain
-_LARGEST_SEPARATION = 9.0  # from which more is no more certain
+_LARGEST_SEPARATION = 5.0  # voices that are further apart are no more two than these
 _SHORTEST_STINT, _LONGEST_STINT = 0.3, 4.0  # seconds between which the length of a stint says something
 _FEW_LINKS = 3.0  # square seconds of links that would count for undecided
 
