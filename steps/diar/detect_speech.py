@@ -21,7 +21,7 @@ import stage
 from ssdiar.data import Recording, audio_files, load_recordings, read_channels
 from ssdiar.errors import InputError
 from ssdiar.io.audio import is_command, probe
-from ssdiar.io.meta import write_meta
+from ssdiar.io.meta import read_meta, write_meta
 from ssdiar.io.rttm import Turn
 from ssdiar.io.tables import Segment, read_wav_scp, write_segments, write_segments_file, write_table
 from ssdiar.speech.config import SileroConfig
@@ -29,7 +29,7 @@ from ssdiar.speech.finder import Found, SpeechFinder
 from ssdiar.speech.given import read_turns
 from ssdiar.speech.plan import Request, SpeechPlan, detector_file, plan_speech
 from ssdiar.speech.weights import find_segmentation_weights, find_silero_weights
-from ssdiar.timeline.segmentation import write_segmentation
+from ssdiar.timeline.segmentation import read_segmentation, write_segmentation
 from ssdiar.timeline.subsegments import segment_id
 from ssdiar.work import Manifest, check, digest, file_digest
 
@@ -59,6 +59,9 @@ def _parse() -> argparse.Namespace:
     plan.add_argument("--overlap-detector", choices=("sad", "none", "pyannote"), default="sad")
     plan.add_argument("--changes", choices=("ignore", "cut"), default="ignore")
     plan.add_argument("--segmentation", type=stage.boolean, default=False)
+    plan.add_argument(
+        "--segmentation-from", type=lambda text: Path(text) if text else None, help="another speech directory"
+    )
     plan.add_argument("--nj", type=stage.whole_number(1), default=2)
     plan.add_argument("--overwrite", type=stage.boolean, default=False)
     plan.add_argument("--allow-commands", type=stage.boolean, default=False, help="run commands of wav.scp")
@@ -89,8 +92,12 @@ def _plan(options: argparse.Namespace) -> None:
     given = {} if speech_file is None else _given(speech_file, recordings)
     for reco, recording in recordings.items():
         _check_audio(reco, recording, options.data_dir)
+    if options.overlap == "drop" and options.overlap_detector == "sad" and plan.overlap is None:
+        what = "WARNING: %s hears no overlap, so that none is discarded; --overlap-detector pyannote finds it"
+        _LOG.warning(what, options.sad)
     settings = {
         "data_dir": str(options.data_dir.absolute()),
+        "segmentation_from": _segmentation_from(options, plan, weights),
         "request": request,
         "sad_source": options.sad_source,
         "speech_source": source,
@@ -129,6 +136,24 @@ def _weights(plan: SpeechPlan, source: str | None) -> list[str]:
         path = find_segmentation_weights(source)
         digests.append(str(source) if path is None else file_digest(path))
     return digests
+
+
+def _segmentation_from(options: argparse.Namespace, plan: SpeechPlan, weights: list[str]) -> str | None:
+    """Return the folder of what the network said of the same recordings before, if that can be used.
+
+    Raises:
+        InputError: That speech directory is damaged or out of date.
+    """
+    source = options.segmentation_from
+    if source is None or plan.network is None or not (source / "segmentation").is_dir():
+        return None
+    check(source, "meta.json")
+    meta = read_meta(source)
+    step = meta["options"]["network"]["step"]
+    same = step == plan.network.network.step and meta["sad_weights"][-1:] == weights[-1:]
+    if not same or Manifest(source, "detect_speech").settings["data_dir"] != str(options.data_dir.absolute()):
+        return None
+    return str((source / "segmentation").absolute())
 
 
 def _check_audio(reco: str, recording: Recording, data_dir: Path) -> None:
@@ -188,9 +213,11 @@ def _run(options: argparse.Namespace) -> None:
     speech_file = settings["speech_file"]
     given = {} if speech_file is None else _given(Path(speech_file), recordings)
     finder = SpeechFinder.of(plan_speech(Request(**settings["request"]), _CONF), settings["sad_source"])
+    heard = None if settings["segmentation_from"] is None else Path(settings["segmentation_from"])
     for reco in work.job(options.job):
         started = time.monotonic()
-        found = finder.find(recordings[reco], given.get(reco, ()))
+        known = None if heard is None else read_segmentation(heard / f"{reco}.npz")
+        found = finder.find(recordings[reco], given.get(reco, ()), known)
         with work.done(reco) as folder:
             _write_recording(folder, reco, found)
         _LOG.info(

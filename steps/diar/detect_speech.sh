@@ -18,6 +18,7 @@ overlap=drop
 overlap_detector=sad
 changes=ignore
 segmentation=false
+segmentation_from=
 nj=2
 cmd=run.pl
 overwrite=false
@@ -53,6 +54,8 @@ Speaker changes
                                      # hardly any x-vector is of two (default: ignore); the detector then closes few
                                      # pauses and make_rttm.sh those of each speaker (cut in conf/sad)
   --segmentation <true|false>        # true: run the network, for segmentation/, even if nothing else needs it
+  --segmentation-from <speech-dir>   # what the network heard is taken from there, if it was the same network on the same
+                                     # data directory; default: it runs
 Running
   --nj <n|2>                         # parallel jobs, at most one per recording
   --cmd <command|run.pl>             # how jobs run: run.pl, or slurm.pl or queue.pl with their options
@@ -95,6 +98,7 @@ PATH=$utils:$PATH
 
 plan_jobs detect_speech "$out" "$data" -- --sad "$sad" --sad-options "$sad_options" --sad-source "$sad_source" \
   --overlap "$overlap" --overlap-detector "$overlap_detector" --changes "$changes" --segmentation "$segmentation" \
+  --segmentation-from "$segmentation_from" \
   --nj "$nj" --overwrite "$overwrite" --allow-commands "$allow_commands" "$data" "$out"
 run_jobs detect_speech "$out"
 "$python" "$here/detect_speech.py" --verbose "$verbose" gather "$out"

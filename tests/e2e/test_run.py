@@ -1,6 +1,7 @@
 """Whole runs of run.sh, as a user types them, in a copy of the repository."""
 
 import filecmp
+import itertools
 import json
 import os
 import re
@@ -14,7 +15,7 @@ import pytest
 
 from ssdiar.io.rttm import read_rttm
 
-SYSTEMS = ("xvector_ahc", "conformer_finch_ahc_contrastive")
+SYSTEMS = ("xvector_ahc", "conformer_finch_ahc_contrastive", "best")
 
 
 def run(recipe, *options, ok=True):
@@ -46,15 +47,16 @@ def mini(recipe):
     return recipe, run(recipe)
 
 
-def test_run_without_options_prepares_mini_and_scores_both_systems(mini):
+def test_run_without_options_prepares_mini_and_scores_three_systems(mini):
     recipe, result = mini
     scores = {
         system: json.loads((recipe / f"exp/mini/{system}/score/forgiving.json").read_text()) for system in SYSTEMS
     }
-    assert scores[SYSTEMS[1]]["der"] < scores[SYSTEMS[0]]["der"] < 0.6
+    assert scores["best"]["der"] < scores[SYSTEMS[1]]["der"] < scores[SYSTEMS[0]]["der"] < 0.6
     for system, score in scores.items():
         assert f"exp/mini/{system}/rttm" in result.stdout
-        shown = rf"^{system} +webrtc +2 \(given\) +campplus .*{100 * score['der']:.2f}$"
+        count = "estimated" if system == "best" else r"2 \(given\)"
+        shown = rf"^{system} +pyannote +{count} +campplus .*{100 * score['der']:.2f}$"
         assert re.search(shown, result.stdout, re.MULTILINE), result.stdout
         histories = sorted(path.stem for path in (recipe / f"exp/mini/{system}/history").iterdir())
         assert histories == sorted(score["recordings"])
@@ -63,13 +65,36 @@ def test_run_without_options_prepares_mini_and_scores_both_systems(mini):
     assert (recipe / "exp/mini/report/table.md").is_file()
 
 
+def test_the_paper_discards_overlap_and_what_is_heard_is_shared(mini):
+    recipe, result = mini
+    heard = {
+        name: json.loads((recipe / f"data/mini_{name}/meta.json").read_text()) for name in ("speech", "speech_cut")
+    }
+    assert [(one["options"]["overlap"], one["options"].get("changes")) for one in heard.values()] == [
+        ("drop", None),
+        ("label", "cut"),
+    ]
+    discarded = [(recipe / f"data/mini_{name}/overlap.segments").read_text() for name in heard]
+    assert len(discarded[0].splitlines()) > 10
+    assert len(result.stderr.split("== Stage 2")) == len(result.stderr.split("== Stage 4")) == 3
+    for one in (recipe / "data/mini_speech/segmentation").iterdir():
+        assert filecmp.cmp(one, recipe / f"data/mini_speech_cut/segmentation/{one.name}", shallow=False)
+    two = [turn for turn in read_rttm(recipe / "exp/mini/best/rttm") if turn.reco == "sim-0001"]
+    one = [turn for turn in read_rttm(recipe / f"exp/mini/{SYSTEMS[1]}/rttm") if turn.reco == "sim-0001"]
+    assert overlapped(two) and not overlapped(one), "a second speaker in overlap is ours, not the paper's"
+
+
+def overlapped(turns):
+    return [right for left, right in itertools.pairwise(turns) if right.start < left.end - 1e-6]
+
+
 def test_a_second_run_skips_what_is_done_and_changes_nothing(mini):
     recipe, _ = mini
     before = {path: path.stat().st_mtime_ns for path in (recipe / "exp").rglob("*") if path.name in ("labels", "rttm")}
     started = time.monotonic()
     result = run(recipe)
     assert time.monotonic() - started < 60
-    assert (result.stdout + result.stderr).count("nothing to do") == 4
+    assert (result.stdout + result.stderr).count("nothing to do") == 7
     assert before and all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
 
 
@@ -120,6 +145,7 @@ def test_own_audio_is_done_by_best_with_an_estimated_count(mini, tmp_path):
         (["--audio", "/no/such/folder", "--set", "x"], "/no/such/folder: no such folder"),
         (["--audio", "."], "--audio needs --set"),
         (["--systems", "none_such"], "none_such.yaml: no such file"),
+        (["--reading", "free"], "--reading: expected robust or literal, got 'free'"),
         (["--rttm", "x"], "--rttm and --uem go with --audio"),
         (["--set", "none_such", "--stage", "1"], "unknown corpus"),
         (["extra"], "expected options only, got 'extra'"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from ssdiar.speech.detection import Detector, Smoothing
 from ssdiar.speech.given import given_speech
 from ssdiar.speech.plan import SpeechPlan
 from ssdiar.timeline.segmentation import Segmentation
+
+if TYPE_CHECKING:
+    from ssdiar.speech.pyannote import Pyannote
 
 # Hundredths of a second, set by hand: a change closer to an edge of speech leaves too little to stand alone.
 _NO_CUT = 10
@@ -54,7 +57,7 @@ class SpeechFinder:
     detector: Detector | None
     smoothing: Smoothing | None
     overlap: Literal["given", "network"] | None
-    network: Detector | None
+    network: Pyannote | None
     cut_changes: bool = False
 
     @classmethod
@@ -66,7 +69,7 @@ class SpeechFinder:
         detector = network if plan.detector is plan.network else make_detector(plan.detector)
         return cls(detector, plan.detector.smoothing, plan.overlap, network, plan.cut_changes)
 
-    def find(self, recording: Recording, turns: Iterable[Turn] = ()) -> Found:
+    def find(self, recording: Recording, turns: Iterable[Turn] = (), segmentation: Segmentation | None = None) -> Found:
         """Return speech and overlap of a recording.
 
         Overlap divides the speech and adds nothing to it: the network's is cut to what counts as speech.
@@ -74,6 +77,7 @@ class SpeechFinder:
         Args:
             recording: Its audio is read only if anything is to be detected.
             turns: Of this recording, where they are given.
+            segmentation: What the network said of it before; the network does not run then.
 
         Raises:
             InputError: Its audio is broken, or a detector lacks its package or weights.
@@ -81,9 +85,12 @@ class SpeechFinder:
         if self.detector is None and self.network is None:
             duration = recording.seconds()
             return Found(duration, *given_speech(turns, duration, self.overlap == "given"), None)
-        samples, rate = recording.read()
-        duration = len(samples) / rate
-        heard = None if self.network is None else self.network.detect(samples, rate)
+        needs_audio = segmentation is None or self.detector not in (None, self.network)
+        samples, rate = recording.read() if needs_audio else (None, 0)
+        duration = len(samples) / rate if needs_audio else segmentation.duration
+        heard = None
+        if self.network is not None:
+            heard = self.network.detect(samples, rate) if segmentation is None else self.network.decide(segmentation)
         if self.detector is None:
             speech, overlap = given_speech(turns, duration, self.overlap == "given")
         else:

@@ -38,7 +38,10 @@ class Pyannote:
         Raises:
             InputError: The weights are not there, or not these.
         """
-        segmentation = self.segment(samples, rate)
+        return self.decide(self.segment(samples, rate))
+
+    def decide(self, segmentation: Segmentation) -> Detection:
+        """Return the same of what the network has said."""
         speech = segmentation.regions(active_frames(segmentation.speech(), self.config.onset, self.config.offset))
         overlap = segmentation.regions(segmentation.overlap() > self.config.network.overlap_threshold)
         return Detection(speech, drop_short(overlap, self.config.network.overlap_min), segmentation)
