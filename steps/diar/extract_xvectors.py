@@ -12,6 +12,7 @@ import argparse
 import json
 import logging
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +22,14 @@ from ssdiar.data import audio_files, load_recordings
 from ssdiar.errors import InputError
 from ssdiar.io.meta import read_meta, write_meta
 from ssdiar.io.tables import Segment, by_recording, read_segments, write_segments
+from ssdiar.regions import covered
 from ssdiar.work import Manifest, check, digest, file_digest
-from ssdiar.xvectors.models import load_model, local_files, read_model_config
+from ssdiar.xvectors.models import free_of, load_model, local_files, read_model_config
 
 _LOG = logging.getLogger(__name__)
-_FORMAT = 1  # of what a job leaves behind; part of every digest
+_FORMAT = 2  # of what a job leaves behind; part of every digest
 _DATA_TABLES = ("wav.scp", "reco2dur", "reco2channel")
-_PIECES_TABLES = ("segments", "meta.json")
+_PIECES_TABLES = ("segments", "overlap.segments", "meta.json")
 
 
 def main() -> None:
@@ -70,6 +72,7 @@ def _plan(options: argparse.Namespace) -> None:
     recordings = load_recordings(options.data_dir, options.allow_commands)
     durations = {reco: r.duration for reco, r in recordings.items() if r.duration is not None}
     pieces = by_recording(read_segments(options.subsegments_dir / "segments", recordings, durations))
+    discarded = _discarded(options.subsegments_dir, pieces)
     read_meta(options.subsegments_dir)  # needed at the end: a damaged one is told of before there is any work
     source = None if options.xvector_source is None else str(options.xvector_source.absolute())
     settings = {
@@ -89,6 +92,7 @@ def _plan(options: argparse.Namespace) -> None:
             model_digests,
             recordings[reco].content(),
             [(p.id, p.start, p.end) for p in pieces[reco]],
+            discarded[reco].tolist(),
         )
         for reco in pieces
     }
@@ -105,13 +109,14 @@ def _run(options: argparse.Namespace) -> None:
     todo = work.job(options.job)
     recordings = load_recordings(settings["data_dir"], settings["allow_commands"])
     pieces = _read_pieces(settings)
+    discarded = _discarded(Path(settings["subsegments_dir"]), pieces)
     model = load_model(read_model_config(settings["model"]), settings["source"])
     _LOG.info("model %s from %s, sha256 %s", model.config.name, model.source, model.weights_sha256)
     for reco in todo:
         started = time.monotonic()
         samples, _ = recordings[reco].read(model.config.sample_rate)
         starts, ends = (np.array([getattr(p, name) for p in pieces[reco]]) for name in ("start", "end"))
-        vectors = model.embed(samples, starts, ends)
+        vectors = model.embed(samples, starts, ends, free_of(starts, ends, discarded[reco]))
         if not np.isfinite(vectors).all():
             bad = pieces[reco][int(np.argmin(np.isfinite(vectors).all(axis=1)))]
             raise InputError(f"the model gave a vector that is not finite for sub-segment {bad.id}")
@@ -171,6 +176,13 @@ def _merge(out_dir: Path, recordings: list[str], settings: dict[str, str]) -> No
     }
     write_meta(out_dir, meta)
     _LOG.info("%s: %d x-vectors of %d recordings (%s)", out_dir, len(places), len(recordings), config.name)
+
+
+def _discarded(subsegments_dir: Path, recordings: Iterable[str]) -> dict[str, np.ndarray]:
+    """Return the overlap (m, 2) that was discarded of each recording, seconds."""
+    path = subsegments_dir / "overlap.segments"
+    found = by_recording(read_segments(path)) if path.exists() else {}
+    return {reco: covered([(region.start, region.end) for region in found.get(reco, ())]) for reco in recordings}
 
 
 def _read_pieces(settings: dict[str, str]) -> dict[str, list[Segment]]:

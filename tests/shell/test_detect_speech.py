@@ -76,6 +76,7 @@ def stamps(work, out="out"):
 def test_webrtc(work):
     log = run(work, "--nj", "2", "my data", "out").stderr
     assert "WARNING: no speech in 1 of 3 recordings: q" in log
+    assert "webrtc hears no overlap" in log
     found = regions(work)
     wanted = [("a", 1, 3), ("a", 5, 7), ("b", 2, 4), ("b", 6, 7)]
     assert [reco for reco, *_ in found] == [reco for reco, *_ in wanted]
@@ -208,6 +209,25 @@ def test_pyannote_with_its_segmentation_kept(work):
     assert json.loads((work / "out/meta.json").read_text())["second_speaker"] is False
     run(work, "--sad", "oracle", "my data", "out")
     assert not (work / "out/segmentation").exists()
+
+
+def test_what_the_network_said_before_is_not_asked_again(work):
+    options = ("--sad", "pyannote", "--sad-step", "5", "--nj", "1")
+    run(work, *options, "--changes", "cut", "my data", "anew")
+    run(work, *options, "my data", "heard")
+    cut = (*options, "--changes", "cut", "--segmentation-from")
+    run(work, *cut, "heard", "my data", "out")
+    for name in ("segments", "meta.json", "segmentation/a.npz", "segmentation/b.npz"):
+        assert (work / "out" / name).read_bytes() == (work / "anew" / name).read_bytes()
+    shutil.copy(work / "heard/segmentation/b.npz", work / "heard/segmentation/a.npz")
+    run(work, *cut, "heard", "my data", "swapped")
+    of_a, of_b = ([r[1:] for r in regions(work, out="swapped") if r[0] == reco] for reco in "ab")
+    assert of_a == of_b
+    other_step = ("--sad", "pyannote", "--sad-step", "2.5", "--nj", "1", "--segmentation-from", "heard")
+    run(work, *other_step, "my data", "out")
+    assert json.loads((work / "out/meta.json").read_text())["options"]["sad_step"] == 2.5
+    (work / "heard/meta.json").write_text("{}")
+    assert "heard/meta.json: damaged" in run(work, *cut, "heard", "my data", "out", rc=1).stderr
 
 
 def test_changes_take_the_network_whatever_finds_speech(work):

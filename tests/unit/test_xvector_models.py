@@ -11,7 +11,7 @@ import pytest
 
 from ssdiar.errors import InputError
 from ssdiar.work import file_digest
-from ssdiar.xvectors.models import equal_length_batches, load_model, read_model_config, window_in_frames
+from ssdiar.xvectors.models import equal_length_batches, free_of, load_model, read_model_config, window_in_frames
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEECHBRAIN = read_model_config(ROOT / "conf/xvector/speechbrain.yaml")
@@ -55,6 +55,25 @@ def test_pieces_lie_in_the_recording_and_short_ones_are_widened(start, end, tota
     first, lengths = window_in_frames(np.array([start]), np.array([end]), 100, total, 50, **options)
     assert (first[0], lengths[0]) == expected
     assert first.dtype == lengths.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("piece", "expected"),
+    [
+        ((1.0, 1.2), (85, 50)),  # nothing near
+        ((2.0, 2.2), (200, 50)),  # overlap before: later
+        ((2.8, 3.0), (250, 50)),  # overlap after: earlier
+        ((3.52, 3.6), (352, 8)),  # between two: no more than is there
+        ((2.0, 2.75), (200, 75)),  # long enough, not touched
+    ],
+)
+def test_a_short_piece_is_never_widened_into_discarded_overlap(piece, expected):
+    overlap = np.array([[1.6, 2.0], [3.0, 3.52], [3.6, 4.0]])
+    starts, ends = np.array([piece[0]]), np.array([piece[1]])
+    first, lengths = window_in_frames(starts, ends, 100, 1000, 50, bounds=free_of(starts, ends, overlap))
+    assert (first[0], lengths[0]) == expected
+    everywhere = window_in_frames(starts, ends, 100, 1000, 50, bounds=free_of(starts, ends, np.empty((0, 2))))
+    assert everywhere == window_in_frames(starts, ends, 100, 1000, 50)
 
 
 @pytest.fixture(scope="module")

@@ -40,12 +40,14 @@ class CampPlus(XVectorModel):
         network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
         self._network = network.eval()
 
-    def embed(self, samples: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    def embed(
+        self, samples: np.ndarray, starts: np.ndarray, ends: np.ndarray, bounds: np.ndarray | None = None
+    ) -> np.ndarray:
         """See :meth:`XVectorModel.embed`."""
         features = _filter_banks(samples, self.config.sample_rate)
         shortest = int(self.config.min_duration * _FRAMES_PER_SECOND)
         first, lengths = window_in_frames(
-            starts, ends, _FRAMES_PER_SECOND, len(features) + _EDGE_FRAMES, shortest, _LENGTH_STEP
+            starts, ends, _FRAMES_PER_SECOND, len(features) + _EDGE_FRAMES, shortest, _LENGTH_STEP, bounds
         )
         lengths = np.maximum(lengths - _EDGE_FRAMES, 1)
         vectors = np.empty((len(starts), self.config.dimension), np.float32)

@@ -25,7 +25,7 @@ class ModelConfig:
         source: Where its weights are: a package (campplus) or a hub repository (speechbrain).
         sample_rate: What its audio is resampled to, in Hz.
         dimension: Length of a vector.
-        min_duration: Shorter sub-segments are widened to so many seconds around their centre.
+        min_duration: Shorter sub-segments are widened to so many seconds, around their centre if nothing is in the way.
         batch_size: Sub-segments per call of the network.
     """
 
@@ -52,13 +52,17 @@ class XVectorModel(ABC):
     source: str
 
     @abstractmethod
-    def embed(self, samples: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    def embed(
+        self, samples: np.ndarray, starts: np.ndarray, ends: np.ndarray, bounds: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return one vector per stretch of a recording.
 
         Args:
             samples: (N,) float32 in [-1, 1] at the model's sample rate: the whole recording, one channel.
             starts: (S,) start times in seconds.
             ends: (S,) end times in seconds.
+            bounds: (S, 2) seconds that a stretch which is widened stays within (:func:`free_of`); by default the
+                recording.
 
         Returns:
             (S, D) float32.
@@ -132,7 +136,13 @@ def equal_length_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarra
 
 
 def window_in_frames(
-    starts: np.ndarray, ends: np.ndarray, rate: float, total: int, shortest: int, step: int = 1
+    starts: np.ndarray,
+    ends: np.ndarray,
+    rate: float,
+    total: int,
+    shortest: int,
+    step: int = 1,
+    bounds: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Convert times to whole frames (or samples) that lie inside the recording.
 
@@ -143,12 +153,35 @@ def window_in_frames(
         total: Number of frames of the recording.
         shortest: Shorter stretches are widened to so many frames around their centre.
         step: Lengths are rounded to multiples of this, so that more stretches share a batch.
+        bounds: (S, 2) seconds that stretches which are widened stay within, off their centre if need be.
 
     Returns:
-        (S,) first frames and (S,) lengths, both int64; shorter than ``shortest`` only if the recording itself is.
+        (S,) first frames and (S,) lengths, both int64; shorter than ``shortest`` only if the recording itself is, or
+        what is within bounds.
     """
     centres = (starts + ends) / 2 * rate
-    lengths = np.maximum(np.rint((ends - starts) * rate / step).astype(np.int64) * step, shortest)
-    lengths = np.minimum(lengths, total)
+    own = np.rint((ends - starts) * rate / step).astype(np.int64) * step
+    low, high = np.zeros(len(own), np.int64), np.full(len(own), total, np.int64)
+    if bounds is not None:
+        within = np.clip(bounds * rate, 0, total)
+        low = np.where(own < shortest, np.ceil(within[:, 0] - 1e-6), low).astype(np.int64)
+        high = np.where(own < shortest, np.floor(within[:, 1] + 1e-6), high).astype(np.int64)
+    room = np.where(high - low < total, np.maximum((high - low) // step * step, 1), total)
+    lengths = np.minimum(np.maximum(own, shortest), np.minimum(room, total))
     first = np.rint(centres - lengths / 2).astype(np.int64)
+    first = np.clip(first, low, np.maximum(high - lengths, low))
     return np.clip(first, 0, total - lengths), lengths
+
+
+def free_of(starts: np.ndarray, ends: np.ndarray, taken: np.ndarray) -> np.ndarray:
+    """Return (S, 2) how far each stretch may be widened without reaching into what is taken, seconds.
+
+    Args:
+        starts: (S,) seconds.
+        ends: (S,) seconds.
+        taken: (m, 2) regions in seconds, disjoint and in order, such as discarded overlap.
+    """
+    edges = np.concatenate([[[-np.inf, -np.inf]], np.asarray(taken, np.float64).reshape(-1, 2), [[np.inf, np.inf]]])
+    middles = (starts + ends) / 2
+    after = np.searchsorted(edges[:, 0], middles, side="right")
+    return np.column_stack([np.minimum(edges[after - 1, 1], starts), np.maximum(edges[after, 0], ends)])

@@ -67,7 +67,9 @@ class SpeechBrainXVector(XVectorModel):
                 got=dimension,
             )
 
-    def embed(self, samples: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    def embed(
+        self, samples: np.ndarray, starts: np.ndarray, ends: np.ndarray, bounds: np.ndarray | None = None
+    ) -> np.ndarray:
         """See :meth:`XVectorModel.embed`.
 
         The statistics pooling adds noise of 1e-5 even in evaluation; it is seeded per recording, so that two runs are
@@ -76,7 +78,7 @@ class SpeechBrainXVector(XVectorModel):
         samples = np.pad(samples, (0, max(0, _SHORTEST - len(samples))))
         rate = self.config.sample_rate
         shortest = max(_SHORTEST, int(self.config.min_duration * rate))
-        first, lengths = window_in_frames(starts, ends, rate, len(samples), shortest, _LENGTH_STEP)
+        first, lengths = window_in_frames(starts, ends, rate, len(samples), shortest, _LENGTH_STEP, bounds)
         vectors = np.empty((len(starts), self.config.dimension), np.float32)
         with torch.inference_mode(), torch.random.fork_rng():
             torch.manual_seed(0)
