@@ -212,7 +212,7 @@ def test_pyannote_with_its_segmentation_kept(work):
 
 
 def test_what_the_network_said_before_is_not_asked_again(work):
-    options = ("--sad", "pyannote", "--sad-step", "5", "--nj", "1")
+    options = ("--sad", "pyannote", "--sad-options", "network.step=5", "--nj", "1")
     run(work, *options, "--changes", "cut", "my data", "anew")
     run(work, *options, "my data", "heard")
     cut = (*options, "--changes", "cut", "--segmentation-from")
@@ -223,9 +223,10 @@ def test_what_the_network_said_before_is_not_asked_again(work):
     run(work, *cut, "heard", "my data", "swapped")
     of_a, of_b = ([r[1:] for r in regions(work, out="swapped") if r[0] == reco] for reco in "ab")
     assert of_a == of_b
-    other_step = ("--sad", "pyannote", "--sad-step", "2.5", "--nj", "1", "--segmentation-from", "heard")
-    run(work, *other_step, "my data", "out")
-    assert json.loads((work / "out/meta.json").read_text())["options"]["sad_step"] == 2.5
+    run(work, "--sad", "pyannote", "--nj", "1", "--segmentation-from", "heard", "my data", "out")
+    assert json.loads((work / "out/meta.json").read_text())["options"]["network"]["step"] == 2.5
+    of_a, of_b = ([r[1:] for r in regions(work) if r[0] == reco] for reco in "ab")
+    assert of_a != of_b, "another step is another network"
     (work / "heard/meta.json").write_text("{}")
     assert "heard/meta.json: damaged" in run(work, *cut, "heard", "my data", "out", rc=1).stderr
 
