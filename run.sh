@@ -16,6 +16,7 @@ channel=
 corpus_dir=
 corpus=
 subset=
+crop=
 sad=
 sad_options=
 sad_source=
@@ -58,6 +59,7 @@ Data
   --corpus-dir <dir>          # for recipes of corpora that are not free, such as egs/callhome: where yours is
   --corpus <name>, --subset <name|n|file>
                               # which one it is, and what of it; see the recipe's local/prepare_data.sh --help
+  --crop <none|uem>           # uem: of such a corpus the annotated minutes alone, where its recipe can do that
 Method (the defaults are the paper's; those in brackets are of the system best, also where it runs beside others)
   --systems <\"a b\">           # files of conf/systems; default with --audio: best, else the paper's best system, its
                               # comparison and ours, \"xvector_ahc conformer_finch_ahc_contrastive best\"
@@ -215,6 +217,7 @@ if wants 1; then
     if [ -n "$corpus_dir" ]; then options+=(--corpus-dir "$corpus_dir"); fi
     if [ -n "$corpus" ]; then options+=(--corpus "$corpus"); fi
     if [ -n "$subset" ]; then options+=(--subset "$subset"); fi
+    if [ -n "$crop" ]; then options+=(--crop "$crop"); fi
     local/prepare_data.sh "${common[@]}" "${options[@]}"
   fi
 fi

@@ -192,7 +192,7 @@ def table(folder, name):
 
 
 def test_ldc(ldc, recipe):
-    log = recipe("--corpus-dir", ldc)
+    log = recipe("--corpus-dir", ldc, "--subset", "all")
     data = recipe.data
     assert "you must hold both" in log and "Successfully validated" in log
     assert "3 recordings (2 with 2 speakers, 1 with 3 speakers)" in log and "0 left out" in log
@@ -219,6 +219,43 @@ def test_ldc(ldc, recipe):
     assert not (data / "reco2channel").exists()
 
 
+def test_by_default_the_paper_s_calls_of_two_speakers(ldc, recipe):
+    log = recipe("--corpus-dir", ldc)
+    assert list(table(recipe.data, "wav.scp")) == ["en_4157", "en_6467"]
+    assert "WARNING: en_4065 is left out: 3 speakers (A B B1)" in log
+    assert "3 speakers (A B B1)" in table(recipe.data, "left_out")["en_4065"]
+    assert "is there already" in recipe("--corpus-dir", ldc)
+
+
+def test_crop_takes_the_annotated_minutes_alone(ldc, recipe, tmp_path):
+    recipe("--corpus-dir", ldc, "--subset", "all")
+    whole = set(read_rttm(recipe.data / "ref.rttm"))
+    mixed, rate = read_audio(table(recipe.data, "wav.scp")["en_4065"], start=2.0, end=11.0)
+    recipe("--corpus-dir", ldc, "--subset", "all", "--crop", "uem")
+    assert table(recipe.data, "reco2offset") == dict.fromkeys(("en_4065", "en_4157", "en_6467"), "2.000")
+    assert table(recipe.data, "reco2dur") == dict.fromkeys(("en_4065", "en_4157", "en_6467"), "9.0000")
+    assert read_uem(recipe.data / "all.uem")["en_4065"] == [(0.0, 9.0)]
+    moved = {
+        Turn(t.reco, t.speaker, round(t.start + 2, 3), round(t.end + 2, 3)) for t in read_rttm(recipe.data / "ref.rttm")
+    }
+    assert moved == whole
+    path = recipe.data / "wav/en_4065.flac"
+    assert table(recipe.data, "wav.scp")["en_4065"] == str(path)
+    cropped, same_rate = read_audio(path)
+    assert same_rate == rate and np.abs(cropped - mixed).max() < 1e-4
+    recipe("--stage", 2, "--stop-stage", 3, "--sad", "oracle", "--set", "callhome", "--exp-root", tmp_path / "exp")
+    pieces = [line.split() for line in (tmp_path / "exp/callhome/subsegments/segments").read_text().splitlines()]
+    assert (min(float(piece[2]) for piece in pieces), max(float(piece[3]) for piece in pieces)) == (0.0, 9.0)
+    recipe("--corpus-dir", ldc, "--subset", "all")
+    assert not (recipe.data / "wav").exists()
+
+
+def test_crop_keeps_the_speech_of_the_key(sre2000, recipe):
+    recipe("--corpus-dir", sre2000, "--crop", "uem")
+    assert table(recipe.data, "segments")["iaaa_001"] == "iaaa 6.500 8.500"
+    assert table(recipe.data, "reco2dur")["iaaa"] == "8.5000"
+
+
 def test_subset_by_list(ldc, recipe, tmp_path):
     write(tmp_path / "my list", "# calls\nen_4065 2\n6467\nen_9999\n")
     log = recipe("--corpus-dir", ldc, "--subset", tmp_path / "my list")
@@ -241,7 +278,7 @@ def test_recordings_that_cannot_be_used_are_left_out_and_named(ldc, recipe, need
     write(texts / "train/en_1007.txt", "# nobody speaks\n")
     write(texts / "devtest/en_1008.txt", "1.0 2.0 A: again\n")
     sphere(need, data / "train/en_1009.sph", 2)
-    log = recipe("--corpus-dir", ldc)
+    log = recipe("--corpus-dir", ldc, "--subset", "all")
     left_out = table(recipe.data, "left_out")
     assert {reco: log.count(f"WARNING: {reco} is left out: ") for reco in left_out} == dict.fromkeys(left_out, 1)
     assert "3 recordings" in log and "9 left out" in log
@@ -269,7 +306,8 @@ def test_shorten_compressed_audio(ldc, recipe, need, tmp_path):
     shortened(data / "train/en_4065.sph", samples)
     shortened(data / "evltest/en_6467.sph", samples[: 12 * 8000] % 128, coding="ulaw", kind=8, width=1)
     without = {"PATH": path_without_sph2pipe(tmp_path / "bin")}
-    log = recipe("--corpus-dir", ldc, "--python", sys.executable, script="local/prepare_data.sh", **without)
+    everything = ("--corpus-dir", ldc, "--subset", "all", "--python", sys.executable)
+    log = recipe(*everything, script="local/prepare_data.sh", **without)
     assert re.search("en_6467 is left out: .*shorten-compressed NIST SPHERE: sph2pipe must be on the PATH", log)
     heard, rate = read_audio(table(recipe.data, "wav.scp")["en_4065"])
     assert rate == 8000 and np.array_equal(np.round(heard * 2**16), samples.sum(axis=1))
@@ -277,7 +315,7 @@ def test_shorten_compressed_audio(ldc, recipe, need, tmp_path):
     program.write_text(f'#!/bin/sh\necho "$@" >"{tmp_path}/called"\ncp "{tmp_path}/decoded.wav" "$5"\n')
     program.chmod(0o755)
     soundfile.write(tmp_path / "decoded.wav", np.zeros((12 * 8000, 2)), 8000)
-    log = recipe("--corpus-dir", ldc, "--python", sys.executable, script="local/prepare_data.sh", **without)
+    log = recipe(*everything, script="local/prepare_data.sh", **without)
     assert "3 recordings" in log and "0 left out" in log
     assert (tmp_path / "called").read_text().startswith(f"-f wav -p {data}/evltest/en_6467.sph ")
 
@@ -290,9 +328,9 @@ def path_without_sph2pipe(folder):
 
 
 def test_rerun_change_and_another_corpus(ldc, cabank, recipe):
-    recipe("--corpus-dir", ldc)
+    recipe("--corpus-dir", ldc, "--subset", "all")
     before = {path: path.stat().st_mtime_ns for path in recipe.data.iterdir()}
-    assert "is there already" in recipe("--corpus-dir", ldc)
+    assert "is there already" in recipe("--corpus-dir", ldc, "--subset", "all")
     assert {path: path.stat().st_mtime_ns for path in recipe.data.iterdir()} == before
     assert "is there and is taken as it is" in recipe()
     assert "2 recordings" in recipe("--corpus-dir", ldc, "--subset", 2)
@@ -303,12 +341,12 @@ def test_rerun_change_and_another_corpus(ldc, cabank, recipe):
     log = recipe("--corpus-dir", cabank, rc=1)
     assert "callhome: is of another corpus; expected cabank, got callhome_english" in log
     assert len(table(recipe.data, "wav.scp")) == 2
-    recipe("--corpus-dir", cabank, "--set", "cabank")
+    recipe("--corpus-dir", cabank, "--set", "cabank", "--subset", "all")
     assert len(table(recipe.data.parent / "cabank", "wav.scp")) == 2
 
 
 def test_cabank(cabank, recipe):
-    log = recipe("--corpus-dir", cabank)
+    log = recipe("--corpus-dir", cabank, "--subset", "all")
     assert "cabank" in log and "CC BY-NC-SA" in log
     assert "WARNING: en_0638: 1 utterances without times" in log
     audio = table(recipe.data, "wav.scp")
@@ -327,7 +365,7 @@ def test_cabank(cabank, recipe):
 def test_broken_chat_is_left_out_and_named_by_line(cabank, recipe):
     path = cabank / "eng/0638.cha"
     path.write_text(path.read_text().replace("*B1:", "*C:"))
-    recipe("--corpus-dir", cabank)
+    recipe("--corpus-dir", cabank, "--subset", "all")
     assert re.search("0638.cha:12: unknown participant; expected A B B1, got C", table(recipe.data, "left_out")["0638"])
     assert list(table(recipe.data, "wav.scp")) == ["en_4065"]
     (cabank / "eng/4065.cha").unlink()

@@ -11,7 +11,8 @@
 # Begin configuration section.
 corpus_dir=
 corpus=auto
-subset=all
+subset=
+crop=none
 set=callhome
 data_root=data
 python=${PYTHON:-python3}
@@ -27,8 +28,11 @@ help_message="Usage: $0 [options] --corpus-dir <dir>
   --corpus <auto|callhome_english|cabank|sre2000>
                              # LDC97S42 + LDC97T14, TalkBank CABank, or LDC2001S97 + sre2000-key; auto: by its files
   --subset <all|two-speaker|part|n|file>
-                             # all usable recordings (default); those with two speakers in the annotation; a part of
-                             # the corpus (train, devtest, evltest; callhome1, callhome2); the first n; a list of ids
+                             # all usable recordings (default of sre2000); those with two speakers in the annotation, as
+                             # in the paper (default of the others); a part of the corpus (train, devtest, evltest;
+                             # callhome1, callhome2); the first n; a list of ids
+  --crop <none|uem>          # uem: copy the annotated minutes of every call into <data-root>/<set>/wav (flac, mono mix);
+                             # all stages then see these alone, and times count from their beginning (default: none)
   --set <name|callhome>      # name of the data directory
   --data-root <dir|data>     # where data directories are
   --python <path|$python>    # Python that has the requirements
@@ -52,7 +56,7 @@ if [ $# != 0 ] || [ -z "$corpus_dir" ]; then
   exit 1
 fi
 
-"$python" "$here/prepare_data.py" --verbose "$verbose" --corpus "$corpus" --subset "$subset" --set "$set" \
+"$python" "$here/prepare_data.py" --verbose "$verbose" --corpus "$corpus" --subset "$subset" --crop "$crop" --set "$set" \
   --data-root "$data_root" "$corpus_dir" || exit 1
 checked=$(PYTHON=$python "$utils/validate_data_dir.sh" --no-feats --no-text "$data_root/$set") || exit 1
 if [ "$verbose" != 0 ]; then echo "$checked" >&2; fi

@@ -17,6 +17,9 @@ from ssdiar.regions import covered
 # lossless before lossy.
 AUDIO_FORMS = (".sph", ".flac", ".wav", ".mp3")
 
+#: How the reason ends why a usable call is left out of the subset ``two-speaker``.
+NOT_TWO = ", so not of --subset two-speaker"
+
 
 @dataclass(frozen=True)
 class Call:
@@ -136,8 +139,8 @@ def select(corpus: Corpus, subset: str) -> Selection:
     Args:
         corpus: The corpus.
         subset: ``all``; a number: the first so many usable calls; ``two-speaker``: those with exactly two speakers in
-            the annotation; a part of the corpus; or a file with ids of recordings in its first column (an ``en_``
-            in front may be missing or too much, ``#`` begins a comment).
+            the annotation, the others being left out by name; a part of the corpus; or a file with ids of recordings in
+            its first column (an ``en_`` in front may be missing or too much, ``#`` begins a comment).
 
     Raises:
         InputError: It is none of these, or no recording is in it.
@@ -149,8 +152,12 @@ def select(corpus: Corpus, subset: str) -> Selection:
         return Selection(corpus.calls, corpus.left_out, int(subset))
     if Path(subset).is_file():
         return _listed(corpus, Path(subset))
+    left_out = dict(corpus.left_out)
     if subset == "two-speaker":
-        chosen = {reco: c for reco, c in corpus.calls.items() if len({turn.speaker for turn in c.turns}) == 2}
+        speakers = {reco: sorted({turn.speaker for turn in call.turns}) for reco, call in corpus.calls.items()}
+        chosen = {reco: call for reco, call in corpus.calls.items() if len(speakers[reco]) == 2}
+        for reco in corpus.calls.keys() - chosen.keys():
+            left_out[reco] = f"{len(speakers[reco])} speakers ({' '.join(speakers[reco])}){NOT_TWO}"
     elif subset in parts:
         chosen = {reco: call for reco, call in corpus.calls.items() if subset in call.parts}
     else:
@@ -158,7 +165,7 @@ def select(corpus: Corpus, subset: str) -> Selection:
         raise InputError("--subset: no such subset or file", expected=expected, got=subset)
     if not chosen:
         raise InputError(f"--subset: no usable recording of {corpus.name} is in {subset}")
-    return Selection(chosen, corpus.left_out)
+    return Selection(chosen, dict(sorted(left_out.items())))
 
 
 def _listed(corpus: Corpus, path: Path) -> Selection:

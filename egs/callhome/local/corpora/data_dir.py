@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import os
 import shutil
@@ -12,10 +13,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from corpora.corpus import Call, Corpus, Selection, files_below
+from corpora.corpus import NOT_TWO, Call, Corpus, Selection, files_below
 from ssdiar import work
 from ssdiar.errors import InputError
-from ssdiar.io.audio import AudioInfo, probe
+from ssdiar.io.audio import AudioInfo, probe, read_audio
 from ssdiar.io.publish import publish_folder, publish_text
 from ssdiar.io.rttm import Turn, write_rttm
 from ssdiar.io.tables import Segment, write_segments, write_table
@@ -31,16 +32,28 @@ CORPORA = tuple(_READERS)
 # Annotators' times may be that much after the end of the audio; a transcript that goes on for longer is of other audio.
 _LATEST = 1.0  # seconds
 _VERSION = 1  # of what is written; another one makes directories anew
-_TABLES = ("wav.scp", "reco2dur", "reco2num_spk", "ref.rttm", "all.uem", "utt2spk", "spk2utt", "segments", "left_out")
+_TABLES = (
+    "wav.scp",
+    "reco2dur",
+    "reco2num_spk",
+    "ref.rttm",
+    "all.uem",
+    "utt2spk",
+    "spk2utt",
+    "segments",
+    "left_out",
+    "reco2offset",
+)
 
 
 @dataclass(frozen=True)
 class CheckedCall:
-    """A call, the file that its audio is read from, and what that file's header says."""
+    """A call, the file that its audio is read from, what its header says, and at what second of the audio it begins."""
 
     call: Call
     audio: Path
     info: AudioInfo
+    offset: float = 0.0
 
 
 @dataclass
@@ -99,17 +112,18 @@ class Origin:
     settings: dict[str, Any]
 
 
-def origin(corpus: Corpus, selection: Selection) -> Origin:
-    """Return what a data directory of a selection is made of."""
+def origin(corpus: Corpus, selection: Selection, crop: bool = False) -> Origin:
+    """Return what a data directory of a selection is made of; ``crop``: its annotated minutes alone."""
     audio = [path for call in selection.calls.values() for path in call.audio]
     settings = {"corpus": corpus.name, "version": _VERSION, "calls": list(selection.calls), "limit": selection.limit}
+    settings["crop"] = crop
     return Origin(work.check(*corpus.sources, *audio), settings)
 
 
 def is_made_of(out_dir: str | Path, wanted: Origin) -> bool:
     """Tell whether a data directory is there already and nothing could be better.
 
-    Where recordings were left out, a decoder or a file may have come since.
+    Where recordings were left out for want of something, a decoder or a file may have come since.
 
     Raises:
         InputError: It is of another corpus.
@@ -119,10 +133,9 @@ def is_made_of(out_dir: str | Path, wanted: Origin) -> bool:
         if other != corpus and _manifest(out_dir, other).is_planned():
             hint = f"Give another --set, or remove {out_dir}."
             raise InputError("is of another corpus", path=out_dir, expected=corpus, got=other, hint=hint)
-    return (
-        _manifest(out_dir, corpus).is_current(wanted.inputs, wanted.settings)
-        and not Path(out_dir, "left_out").read_text()
-    )
+    if not _manifest(out_dir, corpus).is_current(wanted.inputs, wanted.settings):
+        return False
+    return all(line.endswith(NOT_TWO) for line in Path(out_dir, "left_out").read_text().splitlines())
 
 
 def check(selection: Selection, progress: Callable[[str], None]) -> Findings:
@@ -194,10 +207,12 @@ def write_data_dir(out_dir: str | Path, corpus: Corpus, findings: Findings, made
     It holds wav.scp (the corpus's own files, which stages mix to mono), reco2dur, reco2num_spk, ref.rttm, all.uem (from
     the first to the last annotated turn of each recording), utt2spk and spk2utt ("spk" files name recordings), segments
     where the corpus states them (else an utterance is a whole recording), the lists of its folds if it has any,
-    left_out (``<recording> <reason>``) and the manifest.
+    left_out (``<recording> <reason>``) and the manifest. Where ``made_of`` says crop, wav/ holds the annotated extent of
+    each recording as its mono mix, all times count from its beginning, and reco2offset says where that is in the
+    corpus's audio.
 
     Raises:
-        InputError: ``out_dir`` is something else than a data directory.
+        InputError: ``out_dir`` is something else than a data directory, or audio that is cropped is broken.
     """
     out_dir = Path(os.path.abspath(out_dir))
     if out_dir.exists() and not _manifest(out_dir, corpus.name).is_planned() and not _is_empty_folder(out_dir):
@@ -209,9 +224,47 @@ def write_data_dir(out_dir: str | Path, corpus: Corpus, findings: Findings, made
         build.mkdir()
         manifest = _manifest(build, corpus.name)
         manifest.plan(made_of.inputs, made_of.settings)
-        with manifest.finish(editable=[*_TABLES, *(corpus.folds or ())]):
+        cropped = [f"wav/{reco}.flac" for reco in findings.calls] if made_of.settings["crop"] else []
+        with manifest.finish(*cropped, editable=[*_TABLES, *(corpus.folds or ())]):
+            if cropped:
+                findings = _cropped(findings, build / "wav", out_dir / "wav")
+                offsets = {reco: f"{checked.offset:.3f}" for reco, checked in findings.calls.items()}
+                write_table(build / "reco2offset", offsets)
             _write_tables(build, corpus, findings)
         publish_folder(build, out_dir)
+
+
+def _cropped(findings: Findings, folder: Path, place: Path) -> Findings:
+    """Write the annotated extent of every call into ``folder``, which will be ``place``; return the calls of those."""
+    import soundfile
+
+    folder.mkdir()
+    calls = {}
+    for reco, checked in findings.calls.items():
+        start, end = _extent(checked.call)
+        samples, rate = read_audio(checked.audio, start=start, end=end)
+        soundfile.write(folder / f"{reco}.flac", samples, rate, subtype="PCM_16")
+        length = len(samples) / rate
+        calls[reco] = CheckedCall(
+            _cut(_shifted(checked.call, start), length), place / f"{reco}.flac", AudioInfo(length, rate, 1), start
+        )
+    return Findings(calls, findings.left_out, findings.remarks)
+
+
+def _shifted(call: Call, offset: float) -> Call:
+    """Return a call with all times ``offset`` earlier; what the corpus calls speech is cut to the annotated extent."""
+    start, end = _extent(call)
+    turns = [Turn(t.reco, t.speaker, t.start - offset, t.end - offset) for t in call.turns]
+    segments = [
+        Segment(s.id, s.reco, max(s.start, start) - offset, min(s.end, end) - offset)
+        for s in call.segments
+        if s.start < end and s.end > start
+    ]
+    return dataclasses.replace(call, turns=tuple(turns), segments=tuple(segments))
+
+
+def _extent(call: Call) -> tuple[float, float]:
+    return min(turn.start for turn in call.turns), max(turn.end for turn in call.turns)
 
 
 def _is_empty_folder(path: Path) -> bool:
@@ -242,11 +295,11 @@ def _num_spk(call: Call) -> int:
 
 
 def _uem_line(call: Call) -> str:
-    start, end = min(turn.start for turn in call.turns), max(turn.end for turn in call.turns)
+    start, end = _extent(call)
     return f"{call.reco} 1 {start:.3f} {end:.3f}\n"
 
 
 def annotated_seconds(calls: Mapping[str, CheckedCall]) -> float:
     """Return the sum of the annotated extents."""
-    extents = [[(turn.start, turn.end) for turn in checked.call.turns] for checked in calls.values()]
-    return sum(max(end for _, end in extent) - min(start for start, _ in extent) for extent in extents)
+    extents = [_extent(checked.call) for checked in calls.values()]
+    return sum(end - start for start, end in extents)
