@@ -338,7 +338,7 @@ def test_rerun_change_and_another_corpus(ldc, cabank, recipe):
     transcript.write_bytes(transcript.read_bytes().replace(b"9.00 11.00", b"9.00 10.00"))
     recipe("--corpus-dir", ldc, "--subset", 2)
     assert read_uem(recipe.data / "all.uem")["en_4065"] == [(2.0, 10.0)]
-    log = recipe("--corpus-dir", cabank, rc=1)
+    log = recipe("--corpus-dir", cabank, "--subset", "all", rc=1)
     assert "callhome: is of another corpus; expected cabank, got callhome_english" in log
     assert len(table(recipe.data, "wav.scp")) == 2
     recipe("--corpus-dir", cabank, "--set", "cabank", "--subset", "all")

@@ -207,6 +207,19 @@ def test_dscore_gives_the_der_alone(work):
     }
 
 
+def test_what_dscore_lacks_is_named(work):
+    root = work / "dscore"
+    (root / "scorelib").mkdir(parents=True)
+    (root / "score.py").write_text("import intervaltree_that_is_not_there\n")
+    for name in ("scorelib/metrics.py", "scorelib/md-eval-22.pl"):
+        (root / name).touch()
+    rttm(work / "exp/rttm", "good 1 1 4, good 2 6 4, bad.call 1 0 10")
+    (work / "data/all.uem").write_text("good 1 0 12\nbad.call 1 0 12\nlost 1 0 12\n")
+    done = run(work, "--scorer", "dscore", rc=1, DSCORE_ROOT=str(root))
+    assert "dscore lacks the package intervaltree_that_is_not_there" in error_line(done)
+    assert "pip install intervaltree numpy scipy tabulate" in done.stderr
+
+
 def test_dscore_is_not_given_what_it_cannot_score(work):
     root = work / "dscore"
     (root / "scorelib").mkdir(parents=True)

@@ -125,7 +125,7 @@ def test_subsets(corpus, tmp_path):
     }
     assert chosen == {
         "all": (["en_1", "en_2", "en_3"], ["en_4"], None),
-        "two-speaker": (["en_1"], ["en_4"], None),
+        "two-speaker": (["en_1"], ["en_2", "en_3", "en_4"], None),
         "train": (["en_1", "en_2"], ["en_4"], None),
         "2": (["en_1", "en_2", "en_3"], ["en_4"], 2),
         str(tmp_path / "list"): (["en_1", "en_3"], ["en_4", "en_9"], None),

@@ -207,8 +207,8 @@ def write_data_dir(out_dir: str | Path, corpus: Corpus, findings: Findings, made
     It holds wav.scp (the corpus's own files, which stages mix to mono), reco2dur, reco2num_spk, ref.rttm, all.uem (from
     the first to the last annotated turn of each recording), utt2spk and spk2utt ("spk" files name recordings), segments
     where the corpus states them (else an utterance is a whole recording), the lists of its folds if it has any,
-    left_out (``<recording> <reason>``) and the manifest. Where ``made_of`` says crop, wav/ holds the annotated extent of
-    each recording as its mono mix, all times count from its beginning, and reco2offset says where that is in the
+    left_out (``<recording> <reason>``) and the manifest. Where ``made_of`` says crop, wav/ holds the annotated extent
+    of each recording as its mono mix, all times count from its beginning, and reco2offset says where that is in the
     corpus's audio.
 
     Raises:

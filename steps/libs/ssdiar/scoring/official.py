@@ -23,6 +23,7 @@ from ssdiar.io.rttm import Turn
 from ssdiar.scoring.der import Comparison, DiarizationError, Protocol, score
 from ssdiar.scoring.score_file import Rates
 
+_DSCORE_NEEDS = "intervaltree numpy scipy tabulate"  # its requirements.txt
 _SCTK = Path("/usr/lib/sctk/bin/md-eval.pl")
 
 
@@ -86,9 +87,11 @@ def score_dscore(comparison: Comparison, protocol: Protocol) -> tuple[Rates, dic
     dscore cuts turns at the edges of the UEM and so puts collars there; without a UEM it scores the extent of reference
     and system together. Under both it may differ a little from md-eval.
 
+    It runs in the Python that runs this, which must have its requirements.
+
     Raises:
-        InputError: The program is missing or fails, or a recording has no scored speech (dscore would then report
-            figures of the other recordings as the whole).
+        InputError: The program is missing or fails, lacks a package, or a recording has no scored speech (dscore would
+            then report figures of the other recordings as the whole).
     """
     program = find_dscore()
     empty = [reco for reco, error in score(comparison, protocol).items() if error.scored <= 1e-6]
@@ -167,5 +170,9 @@ def _run(command: list[str], folder: str, name: str) -> str:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines()
+        missing = re.search(r"^ModuleNotFoundError: No module named '([\w.]+)'", done.stderr, flags=re.M)
+        if missing is not None:
+            hint = f"Install what {name} needs into it: {command[0]} -m pip install {_DSCORE_NEEDS}"
+            raise InputError(f"{name} lacks the package {missing[1]}", path=command[0], hint=hint)
         raise InputError(f"{name} failed with code {done.returncode}: {lines[-1] if lines else 'no message'}")
     return done.stdout
