@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""What each part of the system best is worth: DER with it taken away or put elsewhere, on directories of stages 1 to 4.
+"""What each part of the system best, or each reading of the paper, is worth, on directories of stages 1 to 4.
 
 For every variant, mean of the seeds: DER by protocol, DER (first protocol) of every second recording and of the others,
-the difference to best with its paired bootstrap interval over recordings, and seconds of clustering per recording.
+the difference to the system that it changes with its paired bootstrap interval over recordings, and seconds of
+clustering per recording.
 e.g.: bench/ablation.py --num-spk oracle data/mini exp/mini/subsegments exp/mini/xvectors_campplus
 """
 
@@ -31,8 +32,12 @@ from ssdiar.timeline.turns import close_pauses, turns_of_labels
 
 _SAME = ("prepare.centre=none", "prepare.whiten=neighbours", "prepare.whiten_input=true", "prepare.shrinkage=0.9")
 _AVERAGED = (*_SAME, "prepare.average=0.5")
-_PAPER = "conformer_finch_ahc_contrastive"
-VARIANTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+_PAPER, _AHC_FIRST = "conformer_finch_ahc_contrastive", "conformer_ahc_contrastive"
+_TRIPLET, _DNN = "conformer_finch_ahc_triplet", "dnn_finch_ahc_contrastive"
+
+Variants = tuple[tuple[str, str, tuple[str, ...]], ...]
+#: What is taken from best or put in its place; all are compared with the first.
+_OF_BEST: Variants = (
     ("best", "best", ()),
     ("no whitening", "best", ("prepare.whiten_input=false",)),
     ("no average of neighbours", "best", ("prepare.average=0",)),
@@ -55,22 +60,70 @@ VARIANTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("NME-SC", "nmesc", ()),
     ("AHC", "xvector_ahc", ()),
 )
+#: How else the paper can be read: each with the row that it changes, which stands before it and is compared with.
+_READINGS: Variants = (
+    ("Model-2", _PAPER, ()),
+    ("AHC straight to N*", _PAPER, ("labels.decay=0",)),
+    ("AHC by its own stopping value, 0.1", _PAPER, ("labels.decay=null", "labels.similarity=0.1")),
+    ("halving, and on down to a cosine of 0.5", _PAPER, ("labels.similarity=0.5",)),
+    ("AHC goes on from the clusters before", _PAPER, ("labels.start=previous",)),
+    ("Ward linkage", _PAPER, ("labels.linkage=ward",)),
+    ("FINCH's last partition", _PAPER, ("labels.finch_partition=last",)),
+    ("FINCH's partition closest to 7 clusters", _PAPER, ("labels.finch_partition=closest:7",)),
+    ("L^i / L^0 of the new labels (Algorithm 1)", _PAPER, ("stop.loss=new_labels",)),
+    ("the same, at most 10 epochs ([18])", _PAPER, ("stop.loss=new_labels", "train.max_epochs=10")),
+    ("the same, straight to N*", _PAPER, ("stop.loss=new_labels", "labels.decay=0")),
+    ("L^i / L^0 of the labels before", _PAPER, ("stop.loss=prev_labels",)),
+    ("clusters or ratio end it", _PAPER, ("stop.rule=or",)),
+    ("clusters alone end it", _PAPER, ("stop.rule=clusters",)),
+    ("attention over two neighbours on each side", _PAPER, ("encoder.sequence=window",)),
+    ("the same, convolution of one tap", _PAPER, ("encoder.sequence=window", "encoder.conv_kernel=1")),
+    ("attention over the recording", _PAPER, ("encoder.sequence=recording",)),
+    ("ReLU after the convolution", _PAPER, ("encoder.conv_activation=relu",)),
+    ("residual connections", _PAPER, ("encoder.residual=true",)),
+    ("layer normalisation", _PAPER, ("encoder.layer_norm=true",)),
+    ("network fitted to the PCA", _PAPER, ("encoder.init=pca_target",)),
+    ("network started at random", _PAPER, ("encoder.init=glorot",)),
+    ("x-vectors not centred", _PAPER, ("prepare.centre=none",)),
+    ("x-vectors centred by the other half", _PAPER, ("prepare.centre=fold",)),
+    ("at most 10 epochs", _PAPER, ("train.max_epochs=10",)),
+    ("every iteration starts from the PCA", _PAPER, ("train.carry=none",)),
+    ("Adam's state is kept", _PAPER, ("train.carry=all",)),
+    ("all pairs at every step", _PAPER, ("loss.pairs=100000000",)),
+    ("pairs drawn alike, not clusters", _PAPER, ("loss.anchors=pairs",)),
+    ("pairs drawn once per iteration", _PAPER, ("loss.resample=iteration",)),
+    ("margin sqrt(2)", _PAPER, ("loss.margin=1.4142",)),
+    ("AHC first", _AHC_FIRST, ()),
+    ("first labels down to a cosine of 0.3", _AHC_FIRST, ("labels.first_similarity=0.3",)),
+    ("first labels down to a cosine of 0.5", _AHC_FIRST, ("labels.first_similarity=0.5",)),
+    ("triplet of [18]", _TRIPLET, ()),
+    ("triplet with a hinge", _TRIPLET, ("loss.type=triplet_hinge",)),
+    ("Model-1", _DNN, ()),
+    ("whitening at half its rank", _DNN, ("encoder.hidden=[192,256,64]",)),
+    ("whitening at full rank, random middle layers", _DNN, ("encoder.hidden_init=orthogonal",)),
+    ("ReLU after the last layer, too", _DNN, ("encoder.relu_last=true",)),
+    ("L2 after every layer", _DNN, ("encoder.l2_each=true",)),
+    ("both", _DNN, ("encoder.relu_last=true", "encoder.l2_each=true")),
+    ("DNN started at random", _DNN, ("encoder.init=glorot",)),
+    ("whitening of the recording itself", _DNN, ("prepare.whiten=recording",)),
+)
+VARIANTS = {"best": _OF_BEST, "readings": _READINGS}
 
 
 def main() -> None:
     """Print one row per variant."""
     options = _parse()
     recordings = _Set(options)
-    baseline: np.ndarray | None = None
-    print("variant", *PROTOCOLS, "sd", "even", "odd", "to best", "low", "high", "right count", "s", sep="\t")
-    for name, system, changes in VARIANTS:
+    baselines: dict[str, np.ndarray] = {}
+    print("variant", *PROTOCOLS, "sd", "even", "odd", "difference", "low", "high", "right count", "s", sep="\t")
+    for name, system, changes in VARIANTS[options.of]:
         if options.variants and name not in options.variants.split(";"):
             continue
         runs = [recordings.run(system, changes, seed) for seed in range(options.seeds)]
         errors = np.mean([run[0] for run in runs], axis=0)  # (protocols, recordings, [in error, scored])
         totals = [_rate(run[0]) for run in runs]
         first = errors[0]
-        baseline = first if baseline is None else baseline
+        baseline = baselines.setdefault("best" if options.of == "best" else system, first)
         difference = paired_difference(first[:, 0], baseline[:, 0], first[:, 1])
         row = [*np.mean(totals, axis=0), np.std([total[0] for total in totals], ddof=options.seeds > 1)]
         row += [_rate(first[None, 0::2])[0], _rate(first[None, 1::2])[0]]
@@ -82,11 +135,10 @@ def main() -> None:
 def _parse() -> argparse.Namespace:
     parser = measure.parser(__doc__)
     parser.add_argument("--segmentation", type=Path, help="segmentation/ of the speech directory, if there is one")
+    parser.add_argument("--of", choices=tuple(VARIANTS), default="best", help="best, or the readings of the paper")
     parser.add_argument("--num-spk", choices=("oracle", "estimate"), default="oracle")
     parser.add_argument("--seeds", type=stage.whole_number(1), default=5)
-    parser.add_argument(
-        "--variants", help="only these, separated by ; (the first is what the others are compared with)"
-    )
+    parser.add_argument("--variants", help="only these, separated by ; (the first of a system is compared with)")
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("subsegments_dir", type=Path)
     parser.add_argument("xvector_dir", type=Path)

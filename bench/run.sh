@@ -24,7 +24,7 @@ help_message="Usage: $0 [options]
   --parts <\"a b ..\">          # what to measure (default: all)
                               # startup: every stage on one short recording, and what a further one adds
                               # clustering: seconds per recording after start-up, 230 and 2,400 sub-segments
-                              # literal: a training step against Table I's layers as Keras has them
+                              # literal: a training step against Table I's layers as Keras has them, compiled
                               # xvectors: SpeechBrain x-vectors per second, random weights
                               # rtf: from a folder of audio to RTTM, beside senko
                               # growth: time and memory of clustering against sub-segments

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from run_manifests import leave_manifests
 
 from paper.runs import Inputs, Run
@@ -114,6 +115,53 @@ def test_runs_of_untrained_systems(work):
     (out / "xvector_ahc/oracle/seed0/score/fair.json").write_text("{}")
     assert "run 1 of 1" in run(work, "run_paper.sh", *few).stderr
     assert table(out / "table.tsv") == rows
+
+
+def test_speechbrain_vectors_of_512_dimensions_go_all_the_way(tmp_path):
+    """The paper's own x-vectors, from a folder laid out as the hub is: stages 2 to 4, then rows of both networks."""
+    maker = LOCAL.parent / "tests/data/make_speechbrain_model.py"
+    subprocess.run([sys.executable, maker, tmp_path / "the model"], check=True, timeout=120)
+    data, diar = tmp_path / "da ta/tiny", LOCAL.parent / "steps/diar"
+    data.mkdir(parents=True)
+    time = np.arange(24 * 16000) / 16000
+    turn = (time // 3).astype(int) % 2
+    voices = [sum(np.sin(2 * np.pi * pitch * k * time) / k for k in range(1, 9)) for pitch in (110, 240)]
+    sound = np.where(turn == 0, *voices) * (1 + 0.3 * np.sin(9 * time)) + np.random.default_rng(0).normal(
+        0, 0.1, len(time)
+    )
+    soundfile.write(tmp_path / "one call.wav", 0.1 * sound, 16000)
+    (data / "wav.scp").write_text(f"one {tmp_path}/one call.wav\n")
+    turns = "".join(f"SPEAKER one 1 {3 * i}.000 3.000 <NA> <NA> s{i % 2} <NA> <NA>\n" for i in range(8))
+    (data / "ref.rttm").write_text(turns)
+    (data / "reco2num_spk").write_text("one 2\n")
+    roots = [str(data), "speech", "ex p/tiny/subsegments", "ex p/tiny/xvectors_speechbrain"]
+    for script, *arguments in (
+        ("detect_speech.sh", "--sad", "oracle", *roots[:2]),
+        ("make_subsegments.sh", *roots[1:3]),
+        ("extract_xvectors.sh", "--xvector", "speechbrain", "--xvector-source", "the model", *roots[1:]),
+    ):
+        command = [diar / script, "--python", sys.executable, *arguments]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=300)
+    rows = "xvector_ahc dnn_ahc_triplet conformer_finch_ahc_contrastive"
+    few = ["--seeds", "0", "--num-spk", "oracle", "--xvector", "speechbrain", "--reading", "literal"]
+    run(
+        tmp_path,
+        "run_paper.sh",
+        "--systems",
+        rows,
+        *few,
+        "--system-options",
+        "train.max_epochs=5 stop.max_iterations=3",
+    )
+    found = table(tmp_path / "ex p/tiny/paper/table.tsv")
+    names = ["xvector_ahc", "dnn_ahc_triplet_literal", "conformer_finch_ahc_contrastive_literal"]
+    assert [row["system"] for row in found if row["protocol"] == "forgiving"] == names
+    assert {row["xvector_model"] for row in found} == {"speechbrain"}
+    folder = "ex p/tiny/paper/conformer_finch_ahc_contrastive_literal/train.max_epochs_5_stop.max_iterations_3"
+    before = np.load(tmp_path / folder / "oracle/seed0/latent/one.npz")["before"]
+    assert before.shape == (32, 30)
+    meta = json.loads((tmp_path / "ex p/tiny/xvectors_speechbrain/meta.json").read_text())
+    assert meta["dimension"] == 512
 
 
 def test_a_failing_run_is_shown_and_not_counted(work):
