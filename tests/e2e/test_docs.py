@@ -53,6 +53,8 @@ DEAR = [
     r"tests/run\.sh( .*)?",
     r"local/(run_paper|run_figures|run_system|tune_threshold)\.sh .*",
     r"bench/\w+\.(sh|py)( .*)?",
+    r"local/fetch_prompts\.py voices",
+    r"rm -r voices/allison_es",
     r"git clone .*",
 ]
 
