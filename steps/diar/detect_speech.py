@@ -147,7 +147,7 @@ def _segmentation_from(options: argparse.Namespace, plan: SpeechPlan, weights: l
     source = options.segmentation_from
     if source is None or plan.network is None or not (source / "segmentation").is_dir():
         return None
-    check(source, "meta.json")
+    check(source / "meta.json", *sorted((source / "segmentation").glob("*.npz")))
     meta = read_meta(source)
     step = meta["options"]["network"]["step"]
     same = step == plan.network.network.step and meta["sad_weights"][-1:] == weights[-1:]

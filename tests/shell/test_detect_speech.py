@@ -219,16 +219,11 @@ def test_what_the_network_said_before_is_not_asked_again(work):
     run(work, *cut, "heard", "my data", "out")
     for name in ("segments", "meta.json", "segmentation/a.npz", "segmentation/b.npz"):
         assert (work / "out" / name).read_bytes() == (work / "anew" / name).read_bytes()
-    shutil.copy(work / "heard/segmentation/b.npz", work / "heard/segmentation/a.npz")
-    run(work, *cut, "heard", "my data", "swapped")
-    of_a, of_b = ([r[1:] for r in regions(work, out="swapped") if r[0] == reco] for reco in "ab")
-    assert of_a == of_b
     run(work, "--sad", "pyannote", "--nj", "1", "--segmentation-from", "heard", "my data", "out")
     assert json.loads((work / "out/meta.json").read_text())["options"]["network"]["step"] == 2.5
-    of_a, of_b = ([r[1:] for r in regions(work) if r[0] == reco] for reco in "ab")
-    assert of_a != of_b, "another step is another network"
-    (work / "heard/meta.json").write_text("{}")
-    assert "heard/meta.json: damaged" in run(work, *cut, "heard", "my data", "out", rc=1).stderr
+    assert (work / "out/segmentation/a.npz").read_bytes() != (work / "heard/segmentation/a.npz").read_bytes()
+    shutil.copy(work / "heard/segmentation/b.npz", work / "heard/segmentation/a.npz")
+    assert "heard/segmentation/a.npz: damaged" in run(work, *cut, "heard", "my data", "out", rc=1).stderr
 
 
 def test_changes_take_the_network_whatever_finds_speech(work):
