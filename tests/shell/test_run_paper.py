@@ -16,6 +16,7 @@ from paper.runs import Inputs, Run
 from ssdiar.io.ark import write_xvector_scp, write_xvectors
 from ssdiar.io.tables import Segment, write_segments
 from ssdiar.scoring.der import PROTOCOLS, DiarizationError
+from ssdiar.scoring.jer import JaccardError
 from ssdiar.scoring.score_file import Rates, Score, write_score
 
 LOCAL = Path(__file__).resolve().parents[2] / "local"
@@ -188,9 +189,11 @@ def leave_results(plan, inputs):
         der = 10 + float(options.get("stop.threshold", 0)) + 0.1 * int(options.get("encoder.heads", 0)) + int(seed)
         error = DiarizationError(100, 0, 0, der)
         for protocol in PROTOCOLS.values():
-            each = {reco: Rates.of(error) for reco in RECORDINGS}
+            each = {reco: Rates.of(error, JaccardError()) for reco in RECORDINGS}
             counts = dict.fromkeys(RECORDINGS, (2, 2))
-            write_score(folder / "score", Score(protocol, "uem", "ssdiar", Rates.of(error), each, counts))
+            write_score(
+                folder / "score", Score(protocol, "uem", "ssdiar", Rates.of(error, JaccardError()), each, counts)
+            )
         chain = [20, 10, 5, 2] if "finch" in system else [9, 5, 2]
         steps = [{"clusters": n, "epochs": 2, "losses": [1.0, 0.7, 0.4]} for n in chain[1:]]
         for reco in RECORDINGS:

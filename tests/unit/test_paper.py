@@ -14,6 +14,7 @@ from paper.tables import make_tables
 from ssdiar.errors import InputError
 from ssdiar.scoring.bootstrap import mean_difference, paired_difference
 from ssdiar.scoring.der import PROTOCOLS, DiarizationError
+from ssdiar.scoring.jer import JaccardError
 from ssdiar.scoring.score_file import Rates, Score
 
 REPO = Path(__file__).resolve().parents[2]
@@ -26,8 +27,8 @@ def made_score(errors, scored=100.0, protocol="forgiving"):
     each = {f"r{i:02d}": DiarizationError(scored, 0.0, 1.0, float(error) - 1) for i, error in enumerate(errors)}
     total = sum(each.values(), DiarizationError())
     counts = dict.fromkeys(each, (2, 2))
-    rates = {reco: Rates.of(error) for reco, error in each.items()}
-    return Score(PROTOCOLS[protocol], "all.uem", "ssdiar", Rates.of(total), rates, counts)
+    rates = {reco: Rates.of(error, JaccardError()) for reco, error in each.items()}
+    return Score(PROTOCOLS[protocol], "all.uem", "ssdiar", Rates.of(total, JaccardError()), rates, counts)
 
 
 def made_history(chain=(), first=20, losses=(1.0, 0.5)):
