@@ -3,6 +3,7 @@
 
 Usage: bench/sad.py [options] <data-dir>...
  e.g.: bench/sad.py data/mini
+       bench/sad.py --sads pyannote --rttm exp/mini/best/rttm data/mini    # and what is left of it in a system's result
 
 Prints for each directory, within all.uem where there is one:
 
@@ -53,6 +54,7 @@ def main() -> None:
     """Run the detectors, print two tables per data directory."""
     parser = stage.Parser(__doc__)
     parser.add_argument("--sads", default="webrtc silero pyannote", help="files of conf/sad, separated by spaces")
+    parser.add_argument("--rttm", type=Path, help="a system's result on the data directory, measured in the same way")
     parser.add_argument("data_dirs", type=Path, nargs="+")
     options = parser.parse_args()
     configs = {name: read_sad(_CONF / f"{name}.yaml") for name in options.sads.split()}
@@ -61,6 +63,8 @@ def main() -> None:
         turns = read_turns(data_dir / "ref.rttm", recordings)
         uem = read_uem(data_dir / "all.uem") if (data_dir / "all.uem").exists() else {}
         results = {name: _run(config, recordings, turns, uem) for name, config in configs.items()}
+        if options.rttm is not None:
+            results["rttm"] = _of_rttm(options.rttm, recordings, turns, uem)
         _print_tables(data_dir, results)
 
 
@@ -80,18 +84,46 @@ def _run(
         duration = len(samples) / rate
         found = detector.detect(samples, rate)
         speech = config.smoothing.apply(found.speech, duration)
-        seconds = time.process_time() - started
-        apart, overlap = (part / 100 for part in given_speech(turns[reco], duration))
-        reference, scored = covered(np.concatenate([apart, overlap])), uem.get(reco, [(0.0, duration)])
-        results.append(
-            _Result(
-                _errors(reference, speech, scored),
-                _errors(reference, found.speech, scored),
-                _agreement(overlap, found.overlap, scored),
-                np.array([duration, seconds]),
-            )
-        )
+        lengths = np.array([duration, time.process_time() - started])
+        scored = uem.get(reco, [(0.0, duration)])
+        results.append(_compared(turns[reco], speech, found.speech, found.overlap, scored, lengths))
     return results
+
+
+def _of_rttm(
+    path: Path,
+    recordings: dict[str, Recording],
+    turns: dict[str, list[Turn]],
+    uem: dict[str, list[tuple[float, float]]],
+) -> list[_Result]:
+    """Return the same of the turns of an RTTM."""
+    system, results = read_turns(path, recordings), []
+    for reco in sorted(recordings.keys() & turns.keys()):
+        duration = recordings[reco].seconds()
+        speech, overlap = _given(system.get(reco, []), duration)
+        scored = uem.get(reco, [(0.0, duration)])
+        results.append(_compared(turns[reco], speech, speech, overlap, scored, np.array([duration, 0.0])))
+    return results
+
+
+def _given(turns: Sequence[Turn], duration: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return where anybody speaks, and where more than one does, by turns; seconds."""
+    apart, overlap = (part / 100 for part in given_speech(turns, duration))
+    return covered(np.concatenate([apart, overlap])), overlap
+
+
+def _compared(
+    turns: Sequence[Turn],
+    speech: np.ndarray,
+    raw: np.ndarray,
+    overlap: np.ndarray,
+    scored: Sequence[tuple[float, float]],
+    lengths: np.ndarray,
+) -> _Result:
+    reference, both = _given(turns, lengths[0])
+    return _Result(
+        _errors(reference, speech, scored), _errors(reference, raw, scored), _agreement(both, overlap, scored), lengths
+    )
 
 
 def _errors(reference: np.ndarray, speech: np.ndarray, scored: Sequence[tuple[float, float]]) -> np.ndarray:
