@@ -262,8 +262,10 @@ for system in $systems; do
     headline 5 "clustering, $name"
     if [ -d "$speech$suffix/segmentation" ]; then options+=(--segmentation "$speech$suffix/segmentation"); fi
     if [ "$its_num_spk" = oracle ]; then options+=(--reco2num-spk "$data/reco2num_spk"); fi
-    if [ -n "$min_spk" ]; then options+=(--min-spk "$min_spk"); fi
-    if [ -n "$max_spk" ]; then options+=(--max-spk "$max_spk"); fi
+    if [ "$its_num_spk" = estimate ] || [ -n "$num_spk" ]; then
+      if [ -n "$min_spk" ]; then options+=(--min-spk "$min_spk"); fi
+      if [ -n "$max_spk" ]; then options+=(--max-spk "$max_spk"); fi
+    fi
     steps/diar/cluster_ssl.sh "${common[@]}" "${jobs[@]}" "${options[@]}" "$xvectors$suffix" "$dir"
   fi
   if wants 6; then
