@@ -80,8 +80,8 @@ Method (the defaults are the paper's; those in brackets are of the system best, 
                               # what finds overlap: the speech detector if it can (default: pyannote, oracle), or this
   --changes <ignore|cut>      # cut: no x-vector across a change of speaker that the pyannote network hears; the pauses
                               # of a speaker are then closed in the RTTM (default ignore [cut, if --sad is pyannote]).
-                              # Where both are wanted, directories of the second have the suffix _cut (with --audio, whose
-                              # default is cut: those of the first the suffix _uncut)
+                              # What is cut goes into directories with the suffix _cut (with --audio, whose default is cut,
+                              # what is not cut into those with the suffix _uncut)
   --num-spk <n|estimate|file|oracle>
                               # speakers per recording (default 2 [estimate]); from the x-vectors; as the lines
                               # <recording> <number> of a file say; from the reference
