@@ -55,7 +55,7 @@ def run(work, *args, rc=0, script=DIAR / "detect_speech.sh", **env):
         cwd=work,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         env={**os.environ, **env},
     )
     assert done.returncode == rc, done.stderr
