@@ -221,7 +221,6 @@ def test_what_the_network_said_before_is_not_asked_again(work):
         assert (work / "out" / name).read_bytes() == (work / "anew" / name).read_bytes()
     run(work, "--sad", "pyannote", "--nj", "1", "--segmentation-from", "heard", "my data", "out")
     assert json.loads((work / "out/meta.json").read_text())["options"]["network"]["step"] == 2.5
-    assert (work / "out/segmentation/a.npz").read_bytes() != (work / "heard/segmentation/a.npz").read_bytes()
     shutil.copy(work / "heard/segmentation/b.npz", work / "heard/segmentation/a.npz")
     assert "heard/segmentation/a.npz: damaged" in run(work, *cut, "heard", "my data", "out", rc=1).stderr
 
