@@ -111,7 +111,7 @@ def evidence_by_number(
 
     Arguments are those of :func:`estimate_num_spk`. It ends early where there is too little speech to compare.
     """
-    vectors, times, heard = prepared.vectors, prepared.recording.times, prepared.recording.heard
+    vectors, times, heard = prepared.vectors, prepared.times, prepared.recording.heard
     parts = Parts(vectors, times, consensus, rng)
     number_of_chunks = int(chunks(times, consensus.chunk).max()) + 1
     found = {}

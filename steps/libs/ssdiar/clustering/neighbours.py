@@ -26,6 +26,29 @@ def stretches(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return order, np.concatenate([[0], np.cumsum(starts_new)])
 
 
+def without_overlap(times: np.ndarray) -> np.ndarray:
+    """Return the time that each sub-segment stands for, (S, 2): windows that overlap are cut in the middle.
+
+    So a second of speech counts once, however many windows hear it. What lies inside another window keeps its centre.
+    """
+    order = np.lexsort((times[:, 1], times[:, 0]))
+    starts, ends = times[order, 0].copy(), times[order, 1].copy()
+    shared = starts[1:] < ends[:-1]
+    middle = (starts[1:] + ends[:-1]) / 2
+    starts[1:], ends[:-1] = np.where(shared, middle, starts[1:]), np.where(shared, middle, ends[:-1])
+    result = np.empty_like(times)
+    result[order] = np.column_stack([np.minimum(starts, ends), np.maximum(starts, ends)])
+    return result
+
+
+def mean_overlap(times: np.ndarray) -> float:
+    """Return the seconds that a sub-segment shares with the next of its stretch, mean of the sub-segments."""
+    order, stretch = stretches(times)
+    ordered = times[order]
+    inside = stretch[1:] == stretch[:-1]
+    return float(np.maximum(ordered[:-1, 1] - ordered[1:, 0], 0)[inside].mean()) if inside.any() else 0.0
+
+
 def chunks(times: np.ndarray, span: float) -> np.ndarray:
     """Return the number of each sub-segment's chunk, (S,) from 0: stretches cut into parts of at most ``span`` seconds.
 

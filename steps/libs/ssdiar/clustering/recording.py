@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ssdiar.clustering.config import Preparation
-from ssdiar.clustering.neighbours import neighbour_average, neighbour_whitening
+from ssdiar.clustering.neighbours import mean_overlap, neighbour_average, neighbour_whitening, without_overlap
 from ssdiar.clustering.vectors import Moments, length_normalise
 from ssdiar.timeline.segmentation import Segmentation
 
@@ -45,11 +45,13 @@ class Prepared:
         recording: The recording.
         vectors: (S, D) X, the prepared x-vectors.
         whiten: (D, D) the whitening transform, with which some networks start.
+        times: (S, 2) the seconds that each sub-segment stands for: no second is in two.
     """
 
     recording: Recording
     vectors: np.ndarray
     whiten: np.ndarray
+    times: np.ndarray | None = None
 
 
 @dataclass
@@ -91,9 +93,11 @@ def prepare(recording: Recording, config: Preparation) -> Prepared:
         vectors = vectors @ whiten
     if config.length_normalise:
         vectors = length_normalise(vectors)
-    if config.average:
-        vectors = length_normalise(neighbour_average(vectors, times, config.average))
-    return Prepared(recording, vectors, whiten)
+    # What windows share they have averaged already.
+    decay = config.average - mean_overlap(times) / 2 if config.average else 0.0
+    if decay > 0:
+        vectors = length_normalise(neighbour_average(vectors, without_overlap(times), decay))
+    return Prepared(recording, vectors, whiten, None if times is None else without_overlap(times))
 
 
 def fold_backgrounds(vectors: Mapping[str, np.ndarray]) -> dict[str, Moments]:
