@@ -9,7 +9,14 @@ from ssdiar.clustering.config import Consensus, Count, read_system
 from ssdiar.clustering.consensus import Parts
 from ssdiar.clustering.counting import EVIDENCE, LINKS, estimate_from_evidence, pair_evidence, separations
 from ssdiar.clustering.links import links_of_clusters
-from ssdiar.clustering.neighbours import chunks, neighbour_average, neighbour_pairs, neighbour_whitening
+from ssdiar.clustering.neighbours import (
+    chunks,
+    mean_overlap,
+    neighbour_average,
+    neighbour_pairs,
+    neighbour_whitening,
+    without_overlap,
+)
 from ssdiar.clustering.recording import Recording, prepare
 from ssdiar.clustering.systems import cluster_recording
 from ssdiar.clustering.vectors import length_normalise
@@ -198,6 +205,28 @@ def test_chunks_are_parts_of_a_stretch():
     times = np.array([[0, 0.75], [0.75, 1.5], [1.5, 2.25], [3.0, 3.75], [3.75, 8.0], [8.0, 8.5]])
     assert chunks(times, 1.5).tolist() == [0, 0, 1, 2, 3, 4]
     assert chunks(times[::-1], 1.5).tolist() == [4, 3, 2, 1, 0, 0]
+
+
+def test_windows_that_overlap_count_every_second_once():
+    times = np.array([[0, 1.5], [0.75, 2.25], [1.5, 3.0], [5.0, 6.0]])
+    assert without_overlap(times).tolist() == [[0, 1.125], [1.125, 1.875], [1.875, 3.0], [5.0, 6.0]]
+    assert without_overlap(times[::-1]).tolist() == without_overlap(times)[::-1].tolist()
+    assert mean_overlap(times) == pytest.approx(0.75)
+    assert mean_overlap(times[[0, 2, 3]]) == 0
+
+
+@pytest.mark.parametrize("step", [0.25, 0.75])
+def test_speakers_are_counted_in_windows_that_overlap(step):
+    """Windows of 1.5 s, as other toolkits make them: each the mean of what it hears, so that neighbours are alike."""
+    rng = np.random.default_rng(0)
+    for speakers in (1, 2, 3):
+        voices = 1.2 * rng.standard_normal((speakers, 64))
+        who = np.repeat(np.arange(40) % speakers, rng.integers(8, 33, 40))  # turns of 2 to 8 s, in quarters of a second
+        heard = voices[who] + 2 * rng.standard_normal((len(who), 64))
+        starts = np.arange(0, len(who) / 4 - 1.5, step)
+        vectors = np.array([heard[int(4 * start) : int(4 * start) + 6].mean(axis=0) for start in starts])
+        result = cluster_recording(Recording("r", vectors, np.column_stack([starts, starts + 1.5])), read_system(BEST))
+        assert result.history["num_spk"] == speakers
 
 
 @pytest.mark.parametrize("pieces", [100, 3000])

@@ -14,6 +14,7 @@ import numpy as np
 _TOUCH = 0.008  # seconds; a gap below it is none (where a detector cuts at a change of speaker it leaves 0.01)
 _LEAST = 0.5  # seconds; the x-vectors of shorter sub-segments say little of how a speaker varies
 _FEWEST_PAIRS = 4  # set by hand: fewer differences are no covariance; from there on their number sets the shrinkage
+_APART = 0.75  # seconds between the centres of neighbours in the paper's sub-segments
 _REACH = 4.0  # times the decay of the neighbours' weight; what is further away has under 2 % of it
 
 
@@ -87,8 +88,9 @@ def neighbour_whitening(vectors: np.ndarray, times: np.ndarray, shrinkage: float
         vectors: (S, D) x-vectors, of length 1.
         times: (S, 2).
         shrinkage: Of the covariance towards a multiple of the identity, 0 to 1, where there are at least as many pairs
-            as dimensions. Some pairs are two speakers, so much is needed; with fewer pairs the rest, what is not
-            shrunk, falls in proportion.
+            as dimensions and neighbours are 0.75 s apart. Some pairs are two speakers, so much is needed. What is not
+            shrunk falls with fewer pairs in proportion, and with the square of the distance of neighbours, which
+            grows where windows share audio: the further apart, the more pairs are two speakers.
 
     Returns:
         The identity where there are hardly any neighbours to learn from.
@@ -99,7 +101,9 @@ def neighbour_whitening(vectors: np.ndarray, times: np.ndarray, shrinkage: float
     scale = np.trace(covariance) / dimension
     if len(pairs) < _FEWEST_PAIRS or scale <= 0:
         return np.eye(dimension)
-    shrinkage = 1 - (1 - shrinkage) * min(1.0, len(pairs) / dimension)
+    centres = times.mean(axis=1)
+    apart = np.median(centres[pairs[:, 1]] - centres[pairs[:, 0]]) if len(pairs) else _APART
+    shrinkage = 1 - (1 - shrinkage) * min(1.0, len(pairs) / dimension) * min(1.0, _APART / apart) ** 2
     values, axes = np.linalg.eigh((1 - shrinkage) * covariance + shrinkage * scale * np.eye(dimension))
     # A shrinkage of 0 leaves directions that no difference has; they are as quiet as the quietest that one has.
     values = np.maximum(values, scale * 1e-6)
