@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import logging
 from pathlib import Path
+from urllib.parse import unquote
 
 import stage
 from ssdiar.data import audio_files
 from ssdiar.io.publish import publish_text
 from ssdiar.report import page
 from ssdiar.report.recordings import Shown, VectorReader, read_recordings
-from ssdiar.report.sound import embed_audio, link_audio
+from ssdiar.report.sound import WAYS, page_audio, peaks
 from ssdiar.report.systems import System, read_systems
 from ssdiar.report.table import as_markdown, as_text, table_parts
 from ssdiar.work import Manifest, check
@@ -20,7 +21,7 @@ _LOG = logging.getLogger(__name__)
 # What the page is made of, in a system's folder and in a data directory.
 _SYSTEM_FILES = ("rttm", "labels", "meta.json", "score/*.json", "history/*.json", "latent/*.npz")
 _DATA_FILES = ("wav.scp", "reco2dur", "reco2channel", "ref.rttm", "all.uem")
-_CODE = ("page.py", "charts.py", "marks.py", "recordings.py", "sound.py", "systems.py", "table.py", "templates/*")
+_CODE = ("*.py", "templates/*")
 
 
 def main() -> None:
@@ -39,9 +40,9 @@ def main() -> None:
     name = options.exp_set_dir.resolve().name
     recordings = read_recordings(systems, options.data_dir, options.allow_commands)
     settings = {
-        "place": str(options.out_dir.absolute()),  # audio is linked from there
+        "place": str(options.out_dir.absolute()) if options.audio == "link" else None,
         "systems": {system.name: sorted(system.outdated) for system in systems},
-        "embed_audio": options.embed_audio,
+        "audio": options.audio,
         "pictures": options.pictures,
     }
     work, file = Manifest(options.out_dir, "make_report"), options.out_dir / "index.html"
@@ -49,9 +50,11 @@ def main() -> None:
     if work.is_current(inputs, settings):
         _LOG.info("%s is there and up to date", file)
     else:
-        text = _render(options, name, systems, recordings)
+        media = _media(options, recordings)
+        text = page.render(name, systems, recordings, media, VectorReader(systems).read, options.pictures)
         work.plan(inputs, settings)
-        with work.finish(file.name, "table.md"):
+        copies = [unquote(one.url) for one in media.values() if one.url.startswith("audio/")]
+        with work.finish(file.name, "table.md", *copies):
             publish_text(file, text)
             publish_text(options.out_dir / "table.md", as_markdown(parts, f"Results of {name}"))
         _LOG.info("wrote %s (%.1f MB)", file, len(text.encode()) / 1e6)
@@ -66,18 +69,18 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--systems", default="", help="which systems, in this order (default: all, by name)")
     parser.add_argument("--data-dir", type=Path, help="wav.scp, and the reference where there is one")
     parser.add_argument("--allow-commands", type=stage.boolean, default=False, help="run commands of wav.scp")
-    parser.add_argument("--embed-audio", type=stage.boolean, default=False, help="put the audio into the page")
+    parser.add_argument("--audio", choices=WAYS, default="copy", help="how the page gets its audio")
     parser.add_argument("--pictures", type=stage.whole_number(0), default=60, help="pictures of vectors")
     return parser.parse_args()
 
 
-def _render(options: argparse.Namespace, name: str, systems: list[System], recordings: list[Shown]) -> str:
+def _media(options: argparse.Namespace, recordings: list[Shown]) -> dict[str, page.Media]:
+    """Return the sound of each recording that has any, and make the copies that the page plays."""
     sources = {reco.id: reco.audio for reco in recordings if reco.audio is not None}
-    if options.embed_audio:
-        audio = {reco: embed_audio(source) for reco, source in sources.items()}
-    else:
-        audio = {reco: link_audio(reco, source, options.out_dir) for reco, source in sources.items()}
-    return page.render(name, systems, recordings, audio, VectorReader(systems).read, options.pictures)
+    return {
+        reco: page.Media(page_audio(reco, source, options.out_dir, options.audio), peaks(source))
+        for reco, source in sources.items()
+    }
 
 
 def _inputs(options: argparse.Namespace, systems: list[System], recordings: list[Shown]) -> list[Path | str]:

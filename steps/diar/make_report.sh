@@ -7,13 +7,14 @@
 # marked, talk time, and how the clustering went (clusters per iteration, loss, vectors). <out-dir>/table.md has for each
 # protocol a row per system with miss, false alarm, confusion and DER, and where its speech, speaker counts and x-vectors
 # came from; the same table is printed on stdout. What there is not (reference, audio, training) is left out.
-# Audio that a browser plays (wav, flac, mp3, m4a) is linked where it is; of a command, of other formats and of one
-# channel of several a copy is made in <out-dir>/audio. A page whose inputs did not change is not made again.
+# Without a reference the page leads with who spoke when and where that is unsure. In the page, speakers and turns can be
+# corrected and saved (RTTM, CSV, JSON, Audacity); nothing leaves the machine. The audio is copied into <out-dir>/audio as
+# MP3, so that <out-dir> can be moved or given away. A page whose inputs did not change is not made again.
 
 # Begin configuration section.
 systems=
 data_dir=
-embed_audio=false
+audio=copy
 allow_commands=false
 pictures=60
 python=${PYTHON:-python3}
@@ -29,7 +30,8 @@ Reads <exp-set-dir>/*/{rttm,labels,meta.json,score/*.json,history/*.json,latent/
 <out-dir>/{index.html,table.md} and prints the table.
   --systems '<names>|'      # which systems, in this order; default: every folder that has an rttm, by name
   --data-dir <dir>          # wav.scp, reco2dur, ref.rttm, all.uem; default: no player, no reference timeline
-  --embed-audio <true|false># true: the page holds the audio (mono MP3), to be given away (default false: links)
+  --audio <copy|link|embed> # copy: MP3 beside the page (default); link: the files where they are, if browsers play them;
+                            # embed: MP3 in the page itself
   --allow-commands <true|false>
                             # true: run the commands of wav.scp (entries that end in |); default: refuse them
   --pictures <n|60>         # so many pictures of vectors, of the worst recordings, to keep the page light
@@ -53,6 +55,6 @@ if [ $# != 2 ]; then
   exit 1
 fi
 
-options=(--systems="$systems" --embed-audio="$embed_audio" --allow-commands="$allow_commands" --pictures="$pictures" --verbose="$verbose")
+options=(--systems="$systems" --audio="$audio" --allow-commands="$allow_commands" --pictures="$pictures" --verbose="$verbose")
 if [ -n "$data_dir" ]; then options+=(--data-dir="$data_dir"); fi
 "$python" "$here/make_report.py" "${options[@]}" -- "$1" "$2"

@@ -131,16 +131,17 @@ def write_data(work, entry):
 
 
 @pytest.mark.parametrize(
-    ("entry", "url"),
+    ("way", "entry", "url"),
     [
-        ("{data}/r.flac", r"\.\./\.\./\.\./data/r\.flac"),
-        ("{data}/r.aiff", r"audio/r\.[0-9a-f]{12}\.mp3"),
-        ("sox '{data}/r.flac' -t wav - |", r"audio/r\.[0-9a-f]{12}\.mp3"),
+        ("link", "{data}/r.flac", r"\.\./\.\./\.\./data/r\.flac"),
+        ("link", "{data}/r.aiff", r"audio/r\.[0-9a-f]{12}\.mp3"),
+        ("link", "sox '{data}/r.flac' -t wav - |", r"audio/r\.[0-9a-f]{12}\.mp3"),
+        ("copy", "{data}/r.flac", r"audio/r\.[0-9a-f]{12}\.mp3"),
     ],
 )
-def test_audio_is_linked_or_copied(work, entry, url):
+def test_audio_is_linked_or_copied(work, way, entry, url):
     write_data(work, entry.format(data=work / "data"))
-    report(work, "--data-dir", "data", "--systems", "mute", "--allow-commands", "true")
+    report(work, "--data-dir", "data", "--systems", "mute", "--allow-commands", "true", "--audio", way)
     page = (work / "exp/mini/report/index.html").read_text()
     link = re.search(r'<audio [^>]*src="([^"]*)"', page)[1]
     assert re.fullmatch(url, link)
@@ -149,7 +150,7 @@ def test_audio_is_linked_or_copied(work, entry, url):
 
 def test_embedded_audio_and_a_page_that_is_up_to_date(work):
     write_data(work, work / "data/r.flac")
-    options = ("--data-dir", "data", "--systems", "mute", "--embed-audio", "true")
+    options = ("--data-dir", "data", "--systems", "mute", "--audio", "embed")
     report(work, *options)
     page = work / "exp/mini/report/index.html"
     sound = base64.b64decode(re.search(r'src="data:audio/mpeg;base64,([^"]*)"', page.read_text())[1])

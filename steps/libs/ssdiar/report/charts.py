@@ -249,7 +249,9 @@ def _svg(figure: Figure, title: str) -> str:
     figure.savefig(stream, format="svg", transparent=True, metadata=no_metadata)
     text = stream.getvalue()
     width, height = (round(72 * inches) for inches in figure.get_size_inches())
-    head = f'<svg viewBox="0 0 {width} {height}" style="max-width:{width}px" role="img" aria-label="{escape(title)}">'
+    role = "group" if "href=" in text else "img"  # a picture has no links
+    size = f'viewBox="0 0 {width} {height}" style="max-width:{width}px"'
+    head = f'<svg {size} role="{role}" aria-label="{escape(title)}">'
     text = re.sub(r"<svg[^>]*>", lambda _: head, text[text.index("<svg") :], count=1)
     text = re.sub(r'<g id="[^"]*"', "<g", text).replace("xlink:href", "href")
     text = re.sub(r"\n\s*", "\n", text)

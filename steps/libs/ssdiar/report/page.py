@@ -1,7 +1,8 @@
 """The report page: one HTML file with its style, script, data and charts inside, that asks nothing of a network.
 
-What Matplotlib can draw is drawn here (:mod:`ssdiar.report.charts`), the text is Jinja's; the timelines are elements
-that ``templates/page.js`` makes of the data when a recording is opened, because they move with the audio player.
+With a reference it leads with the scores, without one with who spoke when. What Matplotlib can draw is drawn here
+(:mod:`ssdiar.report.charts`), the text is Jinja's. Timelines and corrections are made by ``templates/*.js`` when a
+recording is opened, because they move with the audio player.
 """
 
 from __future__ import annotations
@@ -9,30 +10,40 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ssdiar.io.tables import Segment
-from ssdiar.regions import Regions
 from ssdiar.report import charts
-from ssdiar.report.marks import KINDS, by_speaker, error_marks
+from ssdiar.report.marks import KINDS, by_speaker
 from ssdiar.report.recordings import Shown, Vectors
 from ssdiar.report.systems import System
 from ssdiar.report.table import table_parts
-from ssdiar.scoring.der import PROTOCOLS, Cells, Protocol, cut_cells
+from ssdiar.report.timelines import UNSURE, count_sure, current_scores, lanes_of, talk_of, unsure_of
+from ssdiar.scoring.der import Protocol
 from ssdiar.scoring.score_file import Score, percent
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
+_SCRIPTS = ("base", "overview", "timeline", "corrections", "page")  # in the order in which they need each other
 _MOST_BARS = 40  # of one chart; the table beside it has all recordings
+
+
+@dataclass(frozen=True)
+class Media:
+    """How a page gets at a recording's sound: ``url`` for the player, ``peaks`` for the waveform (bytes in base64)."""
+
+    url: str
+    peaks: str
 
 
 def render(
     title: str,
     systems: Sequence[System],
     recordings: Sequence[Shown],
-    audio: Mapping[str, str],
+    media: Mapping[str, Media],
     vectors: Callable[[str], Sequence[Vectors]],
     most_pictures: int = 60,
 ) -> str:
@@ -41,26 +52,30 @@ def render(
     Args:
         title: Name of the set.
         systems: In the order of the table.
-        recordings: In any order; they are shown worst first.
-        audio: URL by recording; a recording that is not in it is shown without a player.
+        recordings: In any order; they are shown worst first, without scores by name.
+        media: By recording; a recording that is not in it is shown without a player.
         vectors: Gives the vectors of a recording; called for those that get pictures of them.
         most_pictures: About so many pictures of vectors, of the worst recordings, to keep the page light.
     """
     import jinja2
 
     views = [
-        _view(number, system, score, recordings) for number, system in enumerate(systems) for score in _scores(system)
+        _view(number, system, score, recordings)
+        for number, system in enumerate(systems)
+        for score in current_scores(system)
     ]
     first = _first_view(views)
-    order = _worst_first(first, recordings)
+    best = systems[int(first["key"].split()[0]) if first else 0].name
     lines = {system.name: number for number, system in enumerate(systems)}
     shown = {reco.id: reco for reco in recordings}
     sections, left = [], most_pictures
-    for reco in order:
+    for reco in _worst_first(first, recordings):
         found = vectors(reco) if left > 0 else ()
         left -= len(found)
-        sections.append(_section(shown[reco], systems, lines, audio.get(reco), found))
-    script = (_TEMPLATES / "page.js").read_text(encoding="utf-8")
+        section = _section(shown[reco], systems, lines, media.get(reco), found)
+        section["who"] = next((lane["speakers"] for lane in section["talk"] if lane["name"] == best), [])
+        section["count_sure"] = count_sure(shown[reco], best)
+        sections.append(section)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -69,6 +84,7 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters["clock"] = clock
+    script = _script()
     return environment.get_template("page.html.jinja").render(
         title=title,
         facts=_facts(systems, recordings),
@@ -78,15 +94,27 @@ def render(
         systems=[system.name for system in systems],
         protocols=_protocols(systems),
         sections=sections,
+        has_sure=any(section["unsure"] or section["count_sure"] is not None for section in sections),
         pictures_left_out=left <= 0 and bool(sections) and not sections[-1]["pictures"],
-        data={section["id"]: section.pop("data") for section in sections},
-        orders={view["key"]: view["order"] for view in views},
+        data={
+            "title": title,
+            "unsure": UNSURE,
+            "first": first["key"] if first else "",
+            "orders": {view["key"]: view["order"] for view in views},
+            "recordings": {section["id"]: section.pop("data") for section in sections},
+        },
         kinds=KINDS,
         speaker_colours=charts.SPEAKER_COLOURS,
         style=(_TEMPLATES / "page.css").read_text(encoding="utf-8"),
         script=script,
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+def _script() -> str:
+    """Return the scripts as one, so that they share names with each other and with nothing else."""
+    parts = ((_TEMPLATES / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS)
+    return '"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n"
 
 
 def clock(seconds: float) -> str:
@@ -111,21 +139,20 @@ def _plural(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _scores(system: System) -> list[Score]:
-    """Return the scores that are of the RTTM as it is, protocols in their usual order."""
-    known = [*PROTOCOLS, *sorted(system.scores.keys() - PROTOCOLS.keys())]
-    return [system.scores[name] for name in known if name in system.scores and name not in system.outdated]
-
-
 def _protocols(systems: Sequence[System]) -> list[Protocol]:
-    return list({score.protocol.name: score.protocol for system in systems for score in _scores(system)}.values())
+    protocols = [score.protocol for system in systems for score in current_scores(system)]
+    return list({protocol.name: protocol for protocol in protocols}.values())
 
 
 def _summary(systems: Sequence[System]) -> dict[str, Any]:
     """Return the table of :mod:`ssdiar.report.table` turned to one row per system, its parts side by side."""
     parts = table_parts(systems)
     rows = [
-        {"words": rows[0][:4], "parts": [row[4:] for row in rows]}
+        {
+            "words": rows[0][:4],
+            "parts": [row[4:8] for row in rows],
+            "jer": next((row[8] for row in rows if row[8] != "-"), "-"),  # the same under every protocol
+        }
         for rows in zip(*(part.rows for part in parts), strict=True)
     ]
     return {"terms": [part.terms for part in parts], "rows": rows}
@@ -145,6 +172,7 @@ def _view(number: int, system: System, score: Score, recordings: Sequence[Shown]
             "num_spk": score.num_spk[reco],
             "parts": [percent(rates.fraction(kind)) for kind in KINDS],
             "der": percent(rates.der),
+            "jer": percent(rates.jer),
         }
         for reco, rates in rows
     ]
@@ -160,7 +188,7 @@ def _view(number: int, system: System, score: Score, recordings: Sequence[Shown]
 
 
 def _der(system: System, protocol: Protocol, reco: str) -> str:
-    scores = [score for score in _scores(system) if score.protocol.name == protocol.name]
+    scores = [score for score in current_scores(system) if score.protocol.name == protocol.name]
     return percent(scores[0].recordings[reco].der) if scores and reco in scores[0].recordings else "-"
 
 
@@ -179,19 +207,21 @@ def _worst_first(view: Mapping[str, Any] | None, recordings: Sequence[Shown]) ->
 
 
 def _section(
-    reco: Shown, systems: Sequence[System], lines: Mapping[str, int], audio: str | None, vectors: Sequence[Vectors]
+    reco: Shown, systems: Sequence[System], lines: Mapping[str, int], media: Media | None, vectors: Sequence[Vectors]
 ) -> dict[str, Any]:
     """Return everything about one recording; its key ``data`` is what the timeline is made of."""
-    lanes, colours = _lanes(reco, systems)
+    lanes = lanes_of(reco, systems)
     trained = {name: history for name, history in reco.histories.items() if history["iterations"]}
     return {
         "id": reco.id,
         "seconds": reco.seconds,
-        "audio": audio,
+        "audio": media.url if media else None,
         "audio_missing": reco.audio is None,
         "has_reference": reco.reference is not None,
         "der": {protocol.name: [_der(s, protocol, reco.id) for s in systems] for protocol in _protocols(systems)},
-        "talk": _talk(lanes, reco),
+        "talk": talk_of(lanes, reco),
+        "words": " ".join([reco.id, *(row["name"] for lane in lanes for row in lane["rows"])]).lower(),
+        "unsure": unsure_of(reco, systems),
         "clustering": [_clustering(name, history) for name, history in reco.histories.items()],
         "counts": _counts(reco, lines),
         "lines": [(name, lines[name] % 6) for name in trained],
@@ -201,8 +231,8 @@ def _section(
         ]
         if trained
         else [],
-        "pictures": [_picture(reco, one, colours) for one in vectors],
-        "data": {"seconds": round(reco.seconds, 3), "lanes": lanes},
+        "pictures": [_picture(reco, one) for one in vectors],
+        "data": {"seconds": round(reco.seconds, 3), "lanes": lanes, "peaks": media.peaks if media else ""},
     }
 
 
@@ -239,65 +269,9 @@ def _count_in_words(history: Mapping[str, Any]) -> str:
     return f"{text}, {_plural(others[-1][1], 'speaker')}: {others[-1][0]:.0%}" if others else text
 
 
-def _lanes(reco: Shown, systems: Sequence[System]) -> tuple[list[dict[str, Any]], dict[str, int]]:
-    """Return the timelines of a recording, and the colour of each reference speaker.
-
-    A lane is the reference or a system: rows (a speaker each: name, colour, regions) and errors by protocol and kind.
-    System speakers have the colour of the reference speaker that the DER maps them to.
-    """
-    reference = reco.reference or []
-    colours = {name: number for number, name in enumerate(by_speaker(reference))}
-    lanes = []
+def _picture(reco: Shown, vectors: Vectors) -> dict[str, Any]:
     if reco.reference is not None:
-        rows = [_row(name, "", colours[name], regions) for name, regions in by_speaker(reference).items()]
-        lanes.append({"name": "Reference", "system": None, "rows": rows, "errors": {}})
-    for number, system in enumerate(systems):
-        turns = reco.turns[system.name]
-        protocols = [score.protocol for score in _scores(system)] or [PROTOCOLS["full"]]
-        cells = {protocol.name: cut_cells(reference, turns, reco.regions, protocol) for protocol in protocols}
-        matches = next(iter(cells.values())).matches  # the same under every protocol
-        free = len(colours)
-        rows = []
-        for name, regions in by_speaker(turns).items():
-            colour = colours.get(matches.get(name, ""), free)
-            free += name not in matches
-            rows.append(_row(name, matches.get(name, ""), colour, regions))
-        rows.sort(key=lambda row: row["colour"])
-        errors = {} if reco.reference is None else {name: _marks(own) for name, own in cells.items()}
-        lanes.append({"name": system.name, "system": number, "rows": rows, "errors": errors})
-    return lanes, colours
-
-
-def _row(name: str, match: str, colour: int, regions: Regions) -> dict[str, Any]:
-    times = [[round(start, 3), round(end, 3)] for start, end in regions]
-    return {"name": name, "match": match, "colour": colour % len(charts.SPEAKER_COLOURS), "turns": times}
-
-
-def _marks(cells: Cells) -> dict[str, list[list[float]]]:
-    marks: dict[str, list[list[float]]] = {kind: [] for kind in KINDS}
-    for mark in error_marks(cells):
-        marks[mark.kind].append([round(mark.start, 3), round(mark.end, 3)])
-    return marks
-
-
-def _talk(lanes: Sequence[Mapping[str, Any]], reco: Shown) -> list[dict[str, Any]]:
-    """Return the talk time of every speaker of every lane: seconds, and its share of the recording."""
-    return [
-        {
-            "name": lane["name"],
-            "speakers": [
-                {**row, "seconds": seconds, "share": seconds / reco.seconds if reco.seconds else 0.0}
-                for row in lane["rows"]
-                for seconds in [sum(end - start for start, end in row["turns"])]
-            ],
-        }
-        for lane in lanes
-    ]
-
-
-def _picture(reco: Shown, vectors: Vectors, colours: Mapping[str, int]) -> dict[str, Any]:
-    if reco.reference is not None:
-        speakers, by = _speakers_of(vectors.pieces, reco, colours), "reference speaker"
+        speakers, by = _speakers_of(vectors.pieces, reco), "reference speaker"
     else:
         speakers, by = vectors.labels, "speaker found"
     cosines = charts.cosine_range(vectors.values)
@@ -311,11 +285,12 @@ def _picture(reco: Shown, vectors: Vectors, colours: Mapping[str, int]) -> dict[
     }
 
 
-def _speakers_of(pieces: Sequence[Segment], reco: Shown, colours: Mapping[str, int]) -> list[int | None]:
+def _speakers_of(pieces: Sequence[Segment], reco: Shown) -> list[int | None]:
     """Return the number of the reference speaker who talks most in each piece; None where nobody does."""
     spans = np.array([(piece.start, piece.end) for piece in pieces])[:, None]
-    talk = np.zeros((len(pieces), 1 + len(colours)))
-    for name, regions in by_speaker(reco.reference or []).items():
+    speakers = by_speaker(reco.reference or [])
+    talk = np.zeros((len(pieces), 1 + len(speakers)))
+    for number, regions in enumerate(speakers.values(), 1):
         common = np.minimum(spans[..., 1], regions[:, 1]) - np.maximum(spans[..., 0], regions[:, 0])
-        talk[:, 1 + colours[name]] = np.maximum(common, 0).sum(axis=1)
+        talk[:, number] = np.maximum(common, 0).sum(axis=1)
     return [None if best == 0 else int(best) - 1 for best in talk.argmax(axis=1)]

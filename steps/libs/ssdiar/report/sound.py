@@ -1,4 +1,4 @@
-"""Audio for a page: a link where a browser plays the file as it is, else a mono MP3 copy, beside the page or in it."""
+"""Audio for a page: copies beside it, links, or the audio in the page itself; and the outline of a waveform."""
 
 from __future__ import annotations
 
@@ -8,26 +8,35 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
+import numpy as np
+
 from ssdiar.data import Recording
 from ssdiar.io.audio import is_command
 from ssdiar.io.publish import publish
 from ssdiar.work import digest
 
+#: How a page gets its audio: copied into its folder, linked where it is, embedded in the page.
+WAYS = ("copy", "link", "embed")
 # What Chromium, Firefox and Safari all play.
 _PLAYABLE = frozenset((".wav", ".flac", ".mp3", ".m4a"))
 _RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # that MP3 has
+_PEAKS_PER_SECOND = 20
+_MOST_PEAKS = 72_000  # of one recording: an hour
 
 
-def link_audio(reco: str, recording: Recording, page_dir: Path) -> str:
-    """Return a URL, relative to ``page_dir``, under which a browser plays the recording.
+def page_audio(reco: str, recording: Recording, page_dir: Path, way: str) -> str:
+    """Return the URL, relative to ``page_dir``, under which a browser plays the recording.
 
-    A file that browsers know is linked where it is. A command, a format for other programs, or one channel of several
-    is made into ``page_dir``/audio/RECO.DIGEST.mp3, once for as long as the source stays the same.
+    copy: an MP3 in ``page_dir``/audio, made once for as long as the source stays the same, so that the folder can be
+    moved. link: the file where it is, if browsers know its format; a command, another format, or one channel of several
+    is copied all the same. embed: a data URL that holds an MP3.
 
     Raises:
         InputError: The audio cannot be read.
     """
-    if not is_command(recording.entry) and recording.channel is None:
+    if way == "embed":
+        return "data:audio/mpeg;base64," + base64.b64encode(_as_mp3(recording)).decode()
+    if way == "link" and not is_command(recording.entry) and recording.channel is None:
         source = Path(recording.entry).resolve()
         if source.suffix.lower() in _PLAYABLE:
             return quote(os.path.relpath(source, page_dir.resolve()))
@@ -36,24 +45,35 @@ def link_audio(reco: str, recording: Recording, page_dir: Path) -> str:
     if not copy.exists():
         folder.mkdir(parents=True, exist_ok=True)
         with publish(copy) as temporary:
-            temporary.write_bytes(as_mp3(recording))
+            temporary.write_bytes(_as_mp3(recording))
     for other in folder.glob(f"{reco}.*.mp3"):
         if other != copy and len(other.name) == len(copy.name):
             other.unlink()
     return quote(f"audio/{copy.name}")
 
 
-def embed_audio(recording: Recording) -> str:
-    """Return a data URL that holds the recording as MP3.
+def peaks(recording: Recording) -> str:
+    """Return the outline of the waveform: the loudest sample of each of equal stretches, as bytes in base64.
+
+    There are 20 stretches a second, in recordings of more than an hour fewer. 255 is the loudest of the recording.
 
     Raises:
         InputError: The audio cannot be read.
     """
-    return "data:audio/mpeg;base64," + base64.b64encode(as_mp3(recording)).decode()
+    samples, rate = recording.read()
+    number = min(_MOST_PEAKS, max(1, round(len(samples) / rate * _PEAKS_PER_SECOND)))
+    if not len(samples):
+        return ""
+    starts = np.linspace(0, len(samples), number, endpoint=False).astype(int)
+    loudest = np.maximum.reduceat(np.abs(samples), starts)
+    return base64.b64encode(np.round(255 * loudest / max(loudest.max(), 1e-6)).astype(np.uint8).tobytes()).decode()
 
 
-def as_mp3(recording: Recording) -> bytes:
-    """Return the recording as mono MP3, at its own rate or the nearest above that MP3 has, at most 16 kHz."""
+def _as_mp3(recording: Recording) -> bytes:
+    """Return the recording as mono MP3, at its own rate or the nearest above that MP3 has, at most 16 kHz.
+
+    The bit rate is constant: browsers find a second of a long MP3 of variable rate only roughly.
+    """
     import soundfile
 
     samples, rate = recording.read()
@@ -63,5 +83,6 @@ def as_mp3(recording: Recording) -> bytes:
 
         samples = resample(samples, rate, target)
     stream = io.BytesIO()
-    soundfile.write(stream, samples, target, format="MP3", subtype="MPEG_LAYER_III")
+    options = {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": "CONSTANT", "compression_level": 0.75}
+    soundfile.write(stream, samples, target, **options)
     return stream.getvalue()

@@ -1,0 +1,83 @@
+// Pictures of a whole recording on a canvas: the strip of a recording in the list, and the overview above a timeline.
+
+const peaksOf = (id) => {
+  const recording = data.recordings[id];
+  if (typeof recording.peaks === "string") {
+    recording.peaks = Uint8Array.from(atob(recording.peaks), (letter) => letter.charCodeAt(0));
+  }
+  return recording.peaks;
+};
+
+// Return the canvas's drawing context with one unit per CSS pixel, sharp on dense screens, cleared.
+const cleared = (canvas) => {
+  const { clientWidth: width, clientHeight: height } = canvas;
+  const scale = devicePixelRatio || 1;
+  canvas.width = Math.max(1, Math.round(width * scale));
+  canvas.height = Math.max(1, Math.round(height * scale));
+  const context = canvas.getContext("2d");
+  context.scale(scale, scale);
+  return [context, width, height];
+};
+
+// Draw the part of a waveform that lies from one time to another, around the middle of a height.
+const drawWave = (canvas, id, from, to) => {
+  const [context, width, height] = cleared(canvas);
+  const peaks = peaksOf(id);
+  const perPeak = data.recordings[id].seconds / Math.max(1, peaks.length);
+  context.fillStyle = styleOf("--wave");
+  for (let x = 0; x < width; x++) {
+    const first = Math.floor((from + ((to - from) * x) / width) / perPeak);
+    const last = Math.max(first + 1, Math.ceil((from + ((to - from) * (x + 1)) / width) / perPeak));
+    let loudest = 0;
+    for (let at = Math.max(0, first); at < Math.min(last, peaks.length); at++) loudest = Math.max(loudest, peaks[at]);
+    const tall = Math.max(1, (loudest / 255) * height);
+    context.fillRect(x, (height - tall) / 2, 1, tall);
+  }
+};
+
+// Draw the turns of a lane, a band per speaker, and marks below it. Marks are 3 pixels wide at least, to be seen in an hour.
+const drawTurns = (canvas, id, lane, marks) => {
+  const [context, width, height] = cleared(canvas);
+  const perSecond = width / Math.max(data.recordings[id].seconds, 0.001);
+  const below = marks.length ? 7 : 0;
+  const band = (height - below) / Math.max(1, lane.rows.length);
+  lane.rows.forEach((row, place) => {
+    context.fillStyle = styleOf(speakerVariable(row.number));
+    for (const [start, end] of row.turns) {
+      const wide = Math.max(1, (end - start) * perSecond);
+      context.fillRect(start * perSecond, place * band, wide, Math.max(1, band - (band > 4 ? 1 : 0)));
+    }
+  });
+  for (const [start, end, variable] of marks) {
+    context.fillStyle = styleOf(variable);
+    context.fillRect(start * perSecond, height - 5, Math.max(3, (end - start) * perSecond), 5);
+  }
+};
+
+// The strips of the list are drawn when they are first seen, and again when they change.
+const stripsSeen = new Set();
+const drawStrip = (canvas) => {
+  const id = canvas.dataset.strip;
+  const lane = corrections.get(id)?.lane() ?? laneOf(id, chosen.system);
+  if (lane) drawTurns(canvas, id, lane, marksOf(id, lane));
+};
+const stripObserver = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    if (isIntersecting) {
+      stripsSeen.add(target);
+      drawStrip(target);
+    } else {
+      stripsSeen.delete(target);
+    }
+  }
+});
+const redrawStrips = () => stripsSeen.forEach(drawStrip);
+
+// What is worth a look: errors of the protocol; without a reference, unsure turns. [start, end, colour's variable]
+const marksOf = (id, lane) => {
+  const errors = lane.errors[chosen.protocol] ?? Object.values(lane.errors)[0];
+  if (errors) return KINDS.flatMap((kind) => errors[kind].map(([start, end]) => [start, end, `--${kind.replace("_", "-")}`]));
+  return turnsOf(lane)
+    .filter((turn) => turn.sure !== undefined && turn.sure < data.unsure)
+    .map((turn) => [turn.start, turn.end, "--unsure"]);
+};
