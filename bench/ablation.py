@@ -91,6 +91,7 @@ _READINGS: Variants = (
     ("Adam's state is kept", _PAPER, ("train.carry=all",)),
     ("all pairs at every step", _PAPER, ("loss.pairs=100000000",)),
     ("pairs drawn alike, not clusters", _PAPER, ("loss.anchors=pairs",)),
+    ("a third of the loss from similar pairs", _PAPER, ("loss.positive_share=0.333",)),
     ("pairs drawn once per iteration", _PAPER, ("loss.resample=iteration",)),
     ("margin sqrt(2)", _PAPER, ("loss.margin=1.4142",)),
     ("AHC first", _AHC_FIRST, ()),
