@@ -1,13 +1,35 @@
-"""What all tests share: how a script is run, and which outside programs must be there."""
+"""What all tests share: the repository, and which outside programs and packages must be there."""
 
+import importlib
 import os
 import shutil
-from pathlib import Path
 
 import pytest
+from running import REPO
 from slurm_cluster import PROGRAMS, running_cluster
 
-REPO = Path(__file__).resolve().parent.parent
+# How to get what tests need or compare with: Debian's package of a program.
+_DEBIAN = {
+    "sox": "sox",
+    "ffmpeg": "ffmpeg",
+    "md-eval.pl": "sctk",
+    "chromium": "chromium",
+    "chromedriver": "chromium-driver",
+    "perl": "perl",
+    "munged": "munge",
+    **dict.fromkeys(("slurmctld", "slurmd", "sbatch"), "slurm-wlm"),
+}
+_PLACES = {
+    "md-eval.pl": ["/usr/lib/sctk/bin/md-eval.pl"],
+    **{program: [f"/usr/sbin/{program}"] for program in PROGRAMS},
+}
+
+
+def _missing(message):
+    """Skip the test where tests are no gate; with CI set, fail it."""
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 @pytest.fixture(scope="session")
@@ -18,17 +40,26 @@ def repo():
 
 @pytest.fixture(scope="session")
 def need():
-    """Return a function that demands a program: its path, or a skip where it is not installed (a failure under CI)."""
+    """Return a function that demands a program: its path, or a skip that says what to install (a failure under CI)."""
 
-    def find(program, *places):
-        for place in (program, *places):
+    def find(program):
+        for place in (program, *_PLACES.get(program, ())):
             if path := shutil.which(place):
                 return path
-        message = f"{program} is not installed"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-        return None
+        return _missing(f"{program} is not installed; apt-get install {_DEBIAN[program]}")
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def need_module():
+    """Return a function that demands a Python module of requirements-dev.txt, in the same way."""
+
+    def find(name):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError:
+            return _missing(f"{name} is not installed; pip install -r requirements-dev.txt")
 
     return find
 
@@ -37,6 +68,6 @@ def need():
 def slurm(need):
     """Return a running Slurm cluster of one node (slurm_cluster.Cluster)."""
     for program in PROGRAMS:
-        need(program, f"/usr/sbin/{program}")
+        need(program)
     with running_cluster() as cluster:
         yield cluster

@@ -4,11 +4,8 @@ Needs Debian's chromium and chromium-driver. The page is opened as a file, as us
 """
 
 import csv
-import importlib
 import io
 import json
-import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -98,18 +95,14 @@ def page(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def chrome():
-    if not os.environ.get("CI"):
-        pytest.importorskip("selenium")
-        if not (shutil.which("chromium") and shutil.which("chromedriver")):
-            pytest.skip("needs chromium and chromedriver")
-    webdriver = importlib.import_module("selenium.webdriver")
+def chrome(need, need_module):
+    webdriver = need_module("selenium.webdriver")
     options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium")
+    options.binary_location = need("chromium")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     for flag in FLAGS:
         options.add_argument(flag)
-    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    driver = webdriver.Chrome(options, webdriver.ChromeService(need("chromedriver")))
     driver.set_script_timeout(60)
     yield driver
     driver.quit()

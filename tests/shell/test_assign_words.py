@@ -1,21 +1,13 @@
 """assign_words.sh as users call it: a file or a folder of transcripts, and what it refuses."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-
-SCRIPT = Path(__file__).resolve().parents[2] / "steps" / "diar" / "assign_words.sh"
+from running import DIAR, run_script
 
 
 def assign(cwd, *args, rc=0):
-    command = [str(SCRIPT), "--python", sys.executable, *args]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60)
-    assert done.returncode == rc, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
+    return run_script(DIAR / "assign_words.sh", *args, cwd=cwd, rc=rc)
 
 
 @pytest.fixture

@@ -3,18 +3,15 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from running import DIAR, run_script
 
 from ssdiar.io.ark import write_xvector_scp, write_xvectors
 from ssdiar.io.tables import Segment, write_segments
 from ssdiar.timeline.segmentation import Segmentation, write_segmentation
 
-DIAR = Path(__file__).resolve().parents[2] / "steps" / "diar"
 DIMENSION = 12
 SIZES = {"a": 40, "b.x": 25, "c-1": 8}
 
@@ -64,18 +61,7 @@ def work(tmp_path):
 
 
 def run(work, *args, rc=0, system="xvector_ahc", script=DIAR / "cluster_ssl.sh"):
-    system_option = ["--system", system] if system else []
-    done = subprocess.run(
-        [str(script), "--python", sys.executable, *system_option, *args],
-        cwd=work,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == rc, done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
-    return done
+    return run_script(script, *(["--system", system] if system else []), *args, cwd=work, rc=rc)
 
 
 def labels(work, out="out"):

@@ -5,15 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from running import DIAR, run_script
 
 from ssdiar.timeline.segmentation import read_segmentation
-
-DIAR = Path(__file__).resolve().parents[2] / "steps" / "diar"
 
 
 def buzz(rate, *regions, seconds=8.0):
@@ -50,17 +48,7 @@ def work(tmp_path, sounds):
 
 
 def run(work, *args, rc=0, script=DIAR / "detect_speech.sh", **env):
-    done = subprocess.run(
-        [str(script), "--python", sys.executable, "--allow-commands", "true", *args],
-        cwd=work,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        env={**os.environ, **env},
-    )
-    assert done.returncode == rc, done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
-    return done
+    return run_script(script, "--allow-commands", "true", *args, cwd=work, rc=rc, **env)
 
 
 def regions(work, name="segments", out="out"):

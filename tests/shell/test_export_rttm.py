@@ -1,20 +1,11 @@
 """export_rttm.sh as users call it: of a system's folder and of any RTTM, and what it refuses."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
-
-SCRIPT = Path(__file__).resolve().parents[2] / "steps" / "diar" / "export_rttm.sh"
+from running import DIAR, run_script
 
 
 def export(cwd, *args, rc=0):
-    command = [str(SCRIPT), "--python", sys.executable, *args]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60)
-    assert done.returncode == rc, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
+    return run_script(DIAR / "export_rttm.sh", *args, cwd=cwd, rc=rc)
 
 
 @pytest.fixture

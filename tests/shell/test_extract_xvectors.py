@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -12,15 +11,13 @@ import kaldiio
 import numpy as np
 import pytest
 import soundfile
+from running import DIAR, REPO, run_script
 from scipy.signal import resample_poly
 
 from ssdiar.io.ark import XVectors
 from ssdiar.io.tables import Segment, write_segments
 from ssdiar.work import file_digest
 from ssdiar.xvectors.models import load_model, read_model_config
-
-ROOT = Path(__file__).resolve().parents[2]
-DIAR = ROOT / "steps" / "diar"
 
 # Put first on PYTHONPATH: no process may look up a name or connect, and each that tries leaves a trace.
 NO_NETWORK = """
@@ -74,18 +71,7 @@ def work(tmp_path, sounds):
 
 
 def run(work, *args, rc=0, script=DIAR / "extract_xvectors.sh", **env):
-    done = subprocess.run(
-        [str(script), "--python", sys.executable, "--allow-commands", "true", *args],
-        cwd=work,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={**os.environ, **env},
-    )
-    assert done.returncode == rc, done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
-    return done
+    return run_script(script, "--allow-commands", "true", *args, cwd=work, rc=rc, **env)
 
 
 def vectors(work, out):
@@ -128,7 +114,7 @@ def test_campplus(work):
         "min_duration": 0.5,
         "vectors": len(ids),
     }
-    model = load_model(read_model_config(ROOT / "conf/xvector/campplus.yaml"))
+    model = load_model(read_model_config(REPO / "conf/xvector/campplus.yaml"))
     samples = resample_poly(soundfile.read(work / "a b.wav", dtype="float32")[0], 2, 1).astype(np.float32)
     starts = 0.75 * np.arange(8)
     direct = model.embed(samples, starts, np.minimum(starts + 0.75, 5.8))
@@ -157,7 +143,7 @@ def test_campplus(work):
 
 
 def test_speechbrain_from_a_folder_without_any_network(work):
-    maker = [sys.executable, str(ROOT / "tests/data/make_speechbrain_model.py"), str(work / "modèle x")]
+    maker = [sys.executable, str(REPO / "tests/data/make_speechbrain_model.py"), str(work / "modèle x")]
     subprocess.run(maker, check=True, capture_output=True, timeout=60)
     (work / "lib").mkdir()
     (work / "lib/sitecustomize.py").write_text(NO_NETWORK.format(trace=str(work / "trace")))
@@ -233,7 +219,7 @@ def remove(name):
     ],
 )
 def test_bad_input_is_one_line_and_makes_nothing(work, spoil, options, message):
-    text = (ROOT / "conf/xvector/campplus.yaml").read_text()
+    text = (REPO / "conf/xvector/campplus.yaml").read_text()
     (work / "my è.yaml").write_text(text.replace("batch_size: 32", "batch_size: many"))
     if spoil:
         spoil(work)

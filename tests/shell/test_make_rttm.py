@@ -1,12 +1,7 @@
 """make_rttm.sh as users call it: from labels to RTTM, with the speech that had no label of its own."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
-
-DIAR = Path(__file__).resolve().parents[2] / "steps" / "diar"
+from running import DIAR, run_script
 
 
 @pytest.fixture
@@ -23,11 +18,7 @@ def work(tmp_path):
 
 
 def run(work, *args, rc=0):
-    command = [str(DIAR / "make_rttm.sh"), "--python", sys.executable, *args]
-    done = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=60)
-    assert done.returncode == rc, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
+    return run_script(DIAR / "make_rttm.sh", *args, cwd=work, rc=rc)
 
 
 def turns(work):

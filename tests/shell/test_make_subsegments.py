@@ -1,13 +1,9 @@
 """make_subsegments.sh as users call it: pieces, what is passed on, odd and bad input."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-
-DIAR = Path(__file__).resolve().parents[2] / "steps" / "diar"
+from running import DIAR, run_script
 
 
 @pytest.fixture
@@ -25,11 +21,7 @@ def work(tmp_path):
 
 
 def run(work, *args, rc=0):
-    command = [str(DIAR / "make_subsegments.sh"), "--python", sys.executable, *args]
-    done = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=60)
-    assert done.returncode == rc, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
+    return run_script(DIAR / "make_subsegments.sh", *args, cwd=work, rc=rc)
 
 
 def test_pieces(work):

@@ -2,15 +2,11 @@
 
 import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-
-SCRIPT = Path(__file__).resolve().parents[2] / "local" / "prepare_audio.sh"
+from running import REPO, run_script
 
 
 @pytest.fixture
@@ -31,18 +27,13 @@ def work(tmp_path):
 
 
 def run(work, *args, rc=0):
-    done = subprocess.run(
-        [str(SCRIPT), "--python", sys.executable, *args], cwd=work, capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == rc, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
+    return run_script(REPO / "local/prepare_audio.sh", *args, cwd=work, rc=rc)
 
 
 def error(work, *args):
     lines = run(work, *args, rc=1).stderr.splitlines()
     assert not (work / "data").exists()
-    shown = f"{SCRIPT} --"  # the command line
+    shown = f"{REPO / 'local/prepare_audio.sh'} --"  # the command line
     return "\n".join(line for line in lines if "WARNING" not in line and not line.startswith(shown))
 
 

@@ -5,6 +5,7 @@ import fcntl
 import os
 import pty
 import select
+import shlex
 import signal
 import struct
 import subprocess
@@ -15,7 +16,8 @@ import time
 import numpy as np
 import pytest
 import soundfile
-from test_cluster_ssl import DIAR, make, speakers
+from running import DIAR, PATIENCE
+from test_cluster_ssl import make, speakers
 
 RECORDINGS = 3
 BAR = "cluster_ssl: {} of 3 recordings"
@@ -35,7 +37,7 @@ class Terminal:
             os.execv(command[0], command)
         fcntl.ioctl(self.end, termios.TIOCSWINSZ, struct.pack("HHHH", 30 if columns else 0, columns, 0, 0))
 
-    def read(self, until=None, timeout=60):
+    def read(self, until=None, timeout=PATIENCE):
         """Read on, to the end or until a text is there."""
         limit = time.monotonic() + timeout
         while until is None or until not in self.text:
@@ -69,7 +71,8 @@ def stage(*options, python=sys.executable):
 def python_whose_jobs(folder, deed):
     """Return a Python that does something else where it shall run a job."""
     path = folder / "python"
-    path.write_text(f'#!/bin/bash\ncase "$*" in *" run --job "*) {deed} ;; *) exec {sys.executable} "$@" ;; esac\n')
+    python = shlex.quote(sys.executable)
+    path.write_text(f'#!/bin/bash\ncase "$*" in *" run --job "*) {deed} ;; *) exec {python} "$@" ;; esac\n')
     path.chmod(0o755)
     return path
 
@@ -96,14 +99,16 @@ def test_no_colour_with_no_color_and_a_bar_where_the_terminal_tells_no_size(work
 
 @pytest.mark.parametrize("verbose", ["0", "1"])
 def test_no_bar_where_stderr_is_no_terminal_and_nothing_at_all_with_verbose_0(work, verbose):
-    done = subprocess.run(stage("--verbose", verbose), cwd=work, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        stage("--verbose", verbose), cwd=work, capture_output=True, text=True, timeout=PATIENCE, check=True
+    )
     log = "".join(path.read_text() for path in (work / "out" / "log").iterdir())
     assert "%|" not in done.stdout + done.stderr + log
     assert (done.stdout + done.stderr == "") == (verbose == "0")
     assert ("12 sub-segments" in log) == (verbose == "1")
     if verbose == "0":
         again = subprocess.run(
-            stage("--verbose", "0"), cwd=work, capture_output=True, text=True, timeout=60, check=True
+            stage("--verbose", "0"), cwd=work, capture_output=True, text=True, timeout=PATIENCE, check=True
         )
         assert again.stdout + again.stderr == ""
 
@@ -132,7 +137,9 @@ def test_a_failing_job_tells_above_the_bar_and_fails_the_stage(work):
 def test_ctrl_c_ends_bar_and_jobs(work):
     terminal = Terminal(stage(python=python_whose_jobs(work, "echo $$ >>pids; exec sleep 300")), work)
     terminal.read(until=BAR.format(0))
+    limit = time.monotonic() + PATIENCE
     while len((work / "pids").read_text().split() if (work / "pids").exists() else ()) < 2:
+        assert time.monotonic() < limit, terminal.text
         time.sleep(0.05)
     os.write(terminal.end, b"\x03")
     text = terminal.read()  # to the end, which comes when no process has the terminal any more

@@ -1,16 +1,9 @@
 """score_der.sh as users call it: figures, files, protocols, the official programs, and bad input."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-
-DIAR = Path(__file__).resolve().parents[2] / "steps" / "diar"
-MD_EVAL = shutil.which("md-eval.pl") or "/usr/lib/sctk/bin/md-eval.pl"
+from running import DIAR, run_script
 
 
 def rttm(path, text):
@@ -34,12 +27,7 @@ def work(tmp_path):
 
 
 def run(work, *options, rc=0, args=("data", "exp"), script=DIAR / "score_der.sh", **env):
-    command = [str(script), "--python", sys.executable, *options, *args]
-    environment = {key: value for key, value in os.environ.items() if key not in ("MDEVAL", "DSCORE_ROOT")}
-    done = subprocess.run(command, cwd=work, capture_output=True, text=True, env={**environment, **env}, timeout=60)
-    assert done.returncode == rc, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
+    return run_script(script, *options, *args, cwd=work, rc=rc, **{"MDEVAL": None, "DSCORE_ROOT": None, **env})
 
 
 def read(work, protocol):
@@ -151,11 +139,8 @@ def test_through_a_link_from_another_recipe(work):
     assert read(work, "full")["scored_seconds"] == 18.0
 
 
-def test_official_md_eval_agrees(work):
-    if not os.path.exists(MD_EVAL):
-        if os.environ.get("CI"):
-            pytest.fail("md-eval.pl is not installed (Debian package sctk)")
-        pytest.skip("md-eval.pl is not installed (Debian package sctk)")
+def test_official_md_eval_agrees(work, need):
+    need("md-eval.pl")
     names = ("forgiving", "fair", "full")
     run(work)
     own_scores = [read(work, name) for name in names]

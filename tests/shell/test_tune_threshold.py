@@ -1,12 +1,10 @@
 """local/tune_threshold.sh: each half is scored with the threshold that is best on the other half."""
 
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from running import REPO, run_script
 
 from ssdiar.errors import InputError
 from ssdiar.io.ark import write_xvector_scp, write_xvectors
@@ -47,14 +45,8 @@ def made(tmp_path_factory):
 
 
 def run(made, out, *args, rc=0, thresholds="0.35 0.7"):
-    script = os.path.join(os.path.dirname(__file__), "../../local/tune_threshold.sh")
-    command = [script, "--python", sys.executable, "--thresholds", thresholds, *map(str, args)]
-    done = subprocess.run(
-        [*command, "data", "subsegments", "xvectors", out], cwd=made, capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == rc, done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stderr
+    options = ["--thresholds", thresholds, *args, "data", "subsegments", "xvectors", out]
+    return run_script(REPO / "local/tune_threshold.sh", *options, cwd=made, rc=rc).stderr
 
 
 def speakers(made, out):

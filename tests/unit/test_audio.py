@@ -1,7 +1,5 @@
 """Reading audio: every kind of file, part and channel, and every way in which a file can be broken."""
 
-import os
-import shutil
 import subprocess
 
 import numpy as np
@@ -20,13 +18,6 @@ def stereo():
     """Two channels of 2 s: 200 Hz at the left, 600 Hz at the right, (16000, 2)."""
     time = np.arange(2 * RATE) / RATE
     return np.column_stack([0.4 * np.sin(2 * np.pi * 200 * time), 0.2 * np.sin(2 * np.pi * 600 * time)])
-
-
-def need(program):
-    if not shutil.which(program):
-        if os.environ.get("CI"):
-            pytest.fail(f"{program} is not installed")
-        pytest.skip(f"{program} is not installed")
 
 
 def sphere(path, coding, sample_bytes, body, count):
@@ -79,7 +70,7 @@ def test_mu_law_sphere(tmp_path):
     assert samples[:3] == pytest.approx([0.0, 32124 / 32768, -32124 / 32768], abs=1e-4)
 
 
-def test_formats_unknown_to_libsndfile_go_through_ffmpeg(tmp_path, stereo):
+def test_formats_unknown_to_libsndfile_go_through_ffmpeg(tmp_path, stereo, need):
     need("ffmpeg")
     soundfile.write(tmp_path / "x.wav", stereo, RATE)
     target = tmp_path / "a: b.m4a"
@@ -148,7 +139,7 @@ def test_commands_run_in_a_shell_with_pipes(tmp_path, stereo):
         np.testing.assert_array_equal(read_audio(command)[0], read_audio(path)[0])
 
 
-def test_wav_written_to_a_pipe_by_sox_is_whole(tmp_path, stereo):
+def test_wav_written_to_a_pipe_by_sox_is_whole(tmp_path, stereo, need):
     need("sox")
     soundfile.write(tmp_path / "x.wav", stereo, RATE)
     entry = f"sox {tmp_path}/x.wav -t wav - |"

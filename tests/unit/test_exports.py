@@ -2,9 +2,7 @@
 
 import csv
 import html
-import importlib
 import json
-import os
 from collections import defaultdict
 
 import pytest
@@ -29,11 +27,6 @@ def folder(tmp_path_factory):
     return folder
 
 
-def reader(name):
-    """Return another program's reader; only where tests are no gate may it be missing."""
-    return importlib.import_module(name) if os.environ.get("CI") else pytest.importorskip(name)
-
-
 def of(reco):
     return sorted((round(t.start, 3), round(t.end, 3), t.speaker) for t in TURNS if t.reco == reco)
 
@@ -56,8 +49,8 @@ def test_csv(folder):
 
 
 @pytest.mark.parametrize(("reco", "end"), [("a", 4000.0), ("b-2", 0.75)])
-def test_textgrid_in_praat(folder, reco, end):
-    parselmouth = reader("parselmouth")
+def test_textgrid_in_praat(folder, reco, end, need_module):
+    parselmouth = need_module("parselmouth")
     grid = parselmouth.read(str(folder / f"{reco}.TextGrid"))
     assert grid.xmax == end
     read = []
@@ -80,15 +73,15 @@ def test_textgrid_intervals_leave_no_gap():
 
 
 @pytest.mark.parametrize("reco", ["a", "b-2"])
-def test_vtt(folder, reco):
-    captions = reader("webvtt").read(str(folder / f"{reco}.vtt"))
+def test_vtt(folder, reco, need_module):
+    captions = need_module("webvtt").read(str(folder / f"{reco}.vtt"))
     assert sorted((seconds(c.start), seconds(c.end), html.unescape(c.voice)) for c in captions) == of(reco)
     assert all(html.unescape(c.text).removeprefix("speaker ") == html.unescape(c.voice) for c in captions)
 
 
 @pytest.mark.parametrize("reco", ["a", "b-2"])
-def test_srt(folder, reco):
-    captions = reader("webvtt").from_srt(str(folder / f"{reco}.srt"))
+def test_srt(folder, reco, need_module):
+    captions = need_module("webvtt").from_srt(str(folder / f"{reco}.srt"))
     assert sorted((seconds(c.start), seconds(c.end), c.raw_text.removeprefix("speaker ")) for c in captions) == of(reco)
 
 

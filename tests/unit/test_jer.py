@@ -79,7 +79,7 @@ def test_equal_to_printed_figures_of_dscore(seed):
 
 def test_equal_to_dscore():
     if not os.environ.get("DSCORE_ROOT"):
-        pytest.skip("DSCORE_ROOT is not set (github nryant/dscore)")
+        pytest.skip("no dscore; git clone github.com/nryant/dscore, and set DSCORE_ROOT to it")
     comparison = drawn(20)
     total, each = score_dscore(comparison, PROTOCOLS["full"])
     assert total.jer == pytest.approx(pooled(comparison), abs=5e-4)
@@ -104,9 +104,8 @@ def judge(metric, comparison):
 
 
 @pytest.fixture(scope="module")
-def metrics():
-    name = "pyannote.metrics.diarization"
-    return importlib.import_module(name) if os.environ.get("CI") else pytest.importorskip(name)
+def metrics(need_module):
+    return need_module("pyannote.metrics.diarization")
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -57,6 +57,11 @@ def keras_table_one(networks, encoder, size):
     return networks.keras.Model(vectors, latent), attention, convolution, dense
 
 
+def close(ours, theirs):
+    """Compare float32 values to the size of the largest: rounding differs between processors, and sums grow."""
+    np.testing.assert_allclose(ours, theirs, atol=1e-5 * max(1.0, float(np.abs(theirs).max())))
+
+
 def test_conformer_has_the_outputs_and_gradients_of_the_keras_layers(networks):
     tf = networks.tf
     size, encoder = 20, Encoder(heads=3, key_dim=8, dimension=6)
@@ -81,7 +86,7 @@ def test_conformer_has_the_outputs_and_gradients_of_the_keras_layers(networks):
     with tf.GradientTape(persistent=True) as tape:
         ours, theirs = conformer(vectors), model(vectors)
         our_loss, their_loss = tf.reduce_sum(ours * target), tf.reduce_sum(theirs * target)
-    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    close(ours, theirs)
     pairs = [
         (value, attention._value_dense.kernel),
         (value_bias, attention._value_dense.bias),
@@ -94,13 +99,15 @@ def test_conformer_has_the_outputs_and_gradients_of_the_keras_layers(networks):
     for our_weight, their_weight in pairs:
         our_gradient = tape.gradient(our_loss, our_weight).numpy()
         their_gradient = tape.gradient(their_loss, their_weight).numpy().reshape(our_gradient.shape)
-        np.testing.assert_allclose(our_gradient, their_gradient, atol=1e-5)
+        close(our_gradient, their_gradient)
     kernel_gradient = tape.gradient(their_loss, convolution.kernel).numpy()
-    np.testing.assert_allclose(tape.gradient(our_loss, tap), kernel_gradient[1], atol=1e-5)
-    # What the product leaves out gets no gradient in the Keras layers either.
+    close(tape.gradient(our_loss, tap), kernel_gradient[1])
+    # What the product leaves out gets no gradient in the Keras layers either, but for rounding, which grows with the
+    # values and differs between processors.
     assert not kernel_gradient[[0, 2]].any()
+    largest = float(np.abs(tape.gradient(their_loss, attention._value_dense.kernel)).max())
     for unused in (attention._query_dense.kernel, attention._key_dense.kernel):
-        np.testing.assert_allclose(tape.gradient(their_loss, unused), 0, atol=1e-7)
+        np.testing.assert_allclose(tape.gradient(their_loss, unused), 0, atol=1e-5 * largest)
 
 
 ENCODERS = {

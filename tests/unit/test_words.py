@@ -1,8 +1,6 @@
 """Words get speakers by the documented rules, are scored by known turns and by meeteval, and can be read elsewhere."""
 
-import importlib
 import json
-import os
 
 import numpy as np
 import pytest
@@ -18,11 +16,6 @@ from ssdiar.simulation.turns import TurnTaking
 from ssdiar.simulation.words import make_words
 
 TURNS = [Turn("r", "A", 0, 4), Turn("r", "B", 3, 6), Turn("r", "A", 8, 9)]
-
-
-def reader(name):
-    """Return another program; only where tests are no gate may it be missing."""
-    return importlib.import_module(name) if os.environ.get("CI") else pytest.importorskip(name)
 
 
 def speakers(*times, turns=TURNS, **options):
@@ -120,9 +113,9 @@ def test_errors_count_words_whatever_speakers_are_called():
         word_errors(true, found[1:])
 
 
-def test_meeteval_agrees(call, tmp_path):
+def test_meeteval_agrees(call, tmp_path, need_module):
     """Every word has its own text: a wrong speaker is a deletion and an insertion, or half of two substitutions."""
-    meeteval = reader("meeteval")
+    meeteval = need_module("meeteval")
     turns, words, _ = call
     own = [word for word in words if word.reco in ("r0", "r1")]
     swapped = [Turn(t.reco, {"A": "2", "B": "1"}[t.speaker], max(0, t.start - 0.4), t.end - 0.4) for t in turns]
@@ -193,8 +186,8 @@ def test_files_say_what_the_words_say(tmp_path):
         assert [text for _, text in again] == [word.text for word in WORDS], name
 
 
-def test_captions_in_a_library(tmp_path):
-    webvtt = reader("webvtt")
+def test_captions_in_a_library(tmp_path, need_module):
+    webvtt = need_module("webvtt")
     w.write_words(WORDS, tmp_path, ["srt", "vtt"])
     captions = webvtt.read(str(tmp_path / "r.vtt"))
     assert [(c.voice, c.text) for c in captions][:2] == [("1", "So, a&lt;b well"), ("Zoë", "mhm")]
