@@ -107,7 +107,7 @@ def options_of(folder, program):
         cwd=REPO / folder,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, f"{program} --help: {done.stderr}"
@@ -254,7 +254,7 @@ def run_commands(root, environment, wanted):
             continue
         ran.append(cheap)
         done = subprocess.run(
-            ["bash", "-c", cheap], cwd=root, env=environment, capture_output=True, text=True, timeout=120, check=False
+            ["bash", "-c", cheap], cwd=root, env=environment, capture_output=True, text=True, timeout=300, check=False
         )
         assert done.returncode == 0, f"{command.place}: {command.text}\nrun as: {cheap}\n{done.stderr[-2000:]}"
     assert ran

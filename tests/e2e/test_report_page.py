@@ -40,7 +40,7 @@ def turn(reco, speaker, start, length):
 
 def run(cwd, script, *args):
     command = [str(DIAR / script), "--python", sys.executable, *args]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr, done.stderr
 

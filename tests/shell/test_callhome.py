@@ -176,7 +176,7 @@ def recipe(repo, tmp_path):
             env=python,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
         )
         assert done.returncode == rc, done.stderr
         assert "Traceback" not in done.stderr

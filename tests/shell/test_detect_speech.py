@@ -283,7 +283,7 @@ def test_planning_loads_no_torch(work):
         "my data",
         "out",
     ]
-    done = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=60, env=path_to(DIAR))
+    done = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=300, env=path_to(DIAR))
     assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr
 
 

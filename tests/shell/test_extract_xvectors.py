@@ -144,7 +144,7 @@ def test_campplus(work):
 
 def test_speechbrain_from_a_folder_without_any_network(work):
     maker = [sys.executable, str(REPO / "tests/data/make_speechbrain_model.py"), str(work / "modèle x")]
-    subprocess.run(maker, check=True, capture_output=True, timeout=60)
+    subprocess.run(maker, check=True, capture_output=True, timeout=300)
     (work / "lib").mkdir()
     (work / "lib/sitecustomize.py").write_text(NO_NETWORK.format(trace=str(work / "trace")))
     network = {"PYTHONPATH": str(work / "lib"), "HF_HOME": str(work / "hub"), "http_proxy": "", "https_proxy": ""}

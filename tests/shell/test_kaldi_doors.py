@@ -73,7 +73,7 @@ def run(folder, *command, rc=0):
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         env=os.environ | {"PYTHON": sys.executable},
     )
     assert done.returncode == rc, done.stdout + done.stderr

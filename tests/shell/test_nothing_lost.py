@@ -62,7 +62,7 @@ def run(root, stage, *args, rc=0, before=""):
     words = command(stage, *args)
     if before:
         words = ["bash", "-c", f'{before}; exec "$@"', "bash", *words]
-    done = subprocess.run(words, cwd=root, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(words, cwd=root, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == rc, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     return done
@@ -345,7 +345,7 @@ def test_what_is_stale_or_damaged_is_refused_by_name(chain, change, number, mess
 def test_a_score_of_another_reference_or_damaged_is_not_shown(chain, change):
     with kept(chain):
         change(chain)
-        done = subprocess.run(command(*CHAIN[8]), cwd=chain, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command(*CHAIN[8]), cwd=chain, capture_output=True, text=True, timeout=300, check=False)
     assert "newer rttm, reference or UEM than its scores" in done.stderr or "not a score file" in done.stderr
 
 

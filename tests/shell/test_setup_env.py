@@ -31,7 +31,7 @@ def recipe(tmp_path):
 def bare(tmp_path_factory):
     """A Python that has the package `packaging` (as part of pip, elsewhere) and nothing else."""
     folder = tmp_path_factory.mktemp("bare") / "ein leeres ä"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=300)
     site_packages = next(folder.glob("lib/python*/site-packages"))
     shutil.copytree(Path(packaging.__file__).parent, site_packages / "packaging")
     return folder
@@ -65,7 +65,7 @@ def run(recipe, *args, rc=0, **env):
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | env
     command = [str(recipe / "utils/setup_env.sh"), *args]
     done = subprocess.run(
-        command, cwd=recipe.parent, capture_output=True, text=True, timeout=120, check=False, env=environment
+        command, cwd=recipe.parent, capture_output=True, text=True, timeout=300, check=False, env=environment
     )
     assert done.returncode == rc, done.stderr
     assert "Traceback" not in done.stdout + done.stderr
@@ -227,6 +227,6 @@ def test_a_python_too_old_or_too_new(checker, monkeypatch, capsys, version):
 
 def test_a_python_without_pip(recipe, tmp_path):
     folder = tmp_path / "no pip"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=300)
     message = run(recipe, "--python", str(folder / "bin/python3"), rc=1).stderr
     assert message.endswith("lacks 1 packages: pip: not installed\n")

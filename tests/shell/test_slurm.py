@@ -71,7 +71,7 @@ def run(start):
 
     def run(*arguments, **more):
         process = start(*arguments, **more)
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=300)
         assert stdout == ""
         return process.returncode, stderr
 
@@ -152,7 +152,7 @@ def test_logs_outputs_and_messages_are_those_of_run_pl(run, tmp_path, arguments)
         (folder / "show it.py").write_text("import json,sys;print(json.dumps(sys.argv[1:]))")
         if program == RUN:
             done = subprocess.run(
-                [RUN, *arguments], cwd=folder, capture_output=True, text=True, timeout=30, check=False
+                [RUN, *arguments], cwd=folder, capture_output=True, text=True, timeout=300, check=False
             )
             result = (done.returncode, done.stderr.replace("run.pl", "slurm.pl"))
         else:
@@ -321,7 +321,7 @@ def test_a_signal_cancels_the_jobs(start, slurm, tmp_path, number):
     )
     wait_for(lambda: len(list(tmp_path.glob("run.*"))) == 2)
     process.send_signal(number)
-    _, stderr = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=300)
     assert process.returncode == -number
     assert stderr == f"slurm.pl: error: stopped by {number.name}, and all jobs with it; log is in stop.*.log\n"
     assert "stop" not in slurm.output_of("squeue", "--noheader", "--format=%j").split()
@@ -338,7 +338,7 @@ def test_a_job_back_in_the_queue_is_waited_for(start, slurm, tmp_path):
     slurm.output_of("scontrol", "requeue", job)
     wait_for(lambda: "PENDING" in slurm.output_of("squeue", "--noheader", "--format=%T", f"--jobs={job}"))
     # Slurm itself starts it again, once nothing of the first run can come in any more (cred_expire of the cluster).
-    assert process.communicate(timeout=60)[1] == ""
+    assert process.communicate(timeout=300)[1] == ""
     assert process.returncode == 0
     log = (tmp_path / "x.log").read_text()
     assert log.count("# Started at") == 1
@@ -372,7 +372,7 @@ def test_a_stage_gives_the_same_on_slurm(slurm, tmp_path):
             env=slurm.environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 0, done.stderr
@@ -386,7 +386,7 @@ def test_a_stage_gives_the_same_on_slurm(slurm, tmp_path):
 
 def test_lost_jobs_are_told_apart_and_the_controller_is_asked_seldom(lost):
     process, folder = lost
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=300)
     assert process.returncode == 1
     assert stderr.splitlines()[:5] == [
         "slurm.pl: error: 1 / 5 failed, log is in x.*.log; failed jobs: 2",

@@ -28,7 +28,7 @@ def run(tmp_path: Path):
     script.chmod(0o755)
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([script, *arguments], capture_output=True, text=True, cwd=tmp_path, timeout=10)
+        return subprocess.run([script, *arguments], capture_output=True, text=True, cwd=tmp_path, timeout=300)
 
     return run
 
@@ -158,8 +158,8 @@ here=/home
 echo "$nj $here"
 """
     )
-    known = subprocess.run(["bash", script, "--nj", "2"], capture_output=True, text=True, timeout=10)
+    known = subprocess.run(["bash", script, "--nj", "2"], capture_output=True, text=True, timeout=300)
     assert known.stdout == "2 /home\n"
-    other = subprocess.run(["bash", script, "--here", "x"], capture_output=True, text=True, timeout=10)
+    other = subprocess.run(["bash", script, "--here", "x"], capture_output=True, text=True, timeout=300)
     assert (other.returncode, other.stdout) == (1, "")
     assert other.stderr == "marked.sh: error: unknown option --here (see marked.sh --help)\n"

@@ -14,7 +14,7 @@ UTILS = Path(__file__).resolve().parents[2] / "utils"
 def run(tmp_path: Path):
     def run(name: str, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         command = [UTILS / name, *arguments]
-        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, input=stdin, timeout=30)
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, input=stdin, timeout=300)
 
     return run
 

@@ -72,7 +72,7 @@ def do(out, job=1, text="of "):
 def run_job(out, kill_at=0):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", JOB, str(out), str(kill_at)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
 def whole(out, reco):
