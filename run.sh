@@ -60,7 +60,7 @@ Data
   --corpus <name>, --subset <name|n|file>
                               # which one it is, and what of it; see the recipe's local/prepare_data.sh --help
   --crop <none|uem>           # uem: of such a corpus the annotated minutes alone, where its recipe can do that
-Method (the defaults are the paper's; those in brackets are of the system best, also where it runs beside others)
+Method (the defaults are the paper's; those in brackets are those of the system best, also where it runs beside others)
   --systems <\"a b\">           # files of conf/systems; default with --audio: best, else the paper's best system, its
                               # comparison and ours, \"xvector_ahc conformer_finch_ahc_contrastive best\"
   --reading <robust|literal>  # of the paper, by the systems that it trains: as their files say (default), or to the letter
@@ -141,10 +141,12 @@ fi
 # defaults_of <system>: set what the system hears and how its speakers are counted, where no option says it.
 defaults_of() {
   its_changes=ignore its_overlap=drop its_num_spk=2
-  if [ "$(basename "$1" .yaml)" = best ]; then
-    its_num_spk=estimate
-    case $sad in pyannote) its_changes=cut its_overlap=label ;; oracle) its_overlap=label ;; esac
-  fi
+  case $(basename "$1" .yaml) in
+    best | neighbour_consensus)
+      its_num_spk=estimate
+      case $sad in pyannote) its_changes=cut its_overlap=label ;; oracle) its_overlap=label ;; esac
+      ;;
+  esac
   its_changes=${changes:-$its_changes} its_overlap=${overlap:-$its_overlap} its_num_spk=${num_spk:-$its_num_spk}
   case ${audio:+audio}:$its_changes in
     :cut) suffix=_cut ;;

@@ -296,3 +296,7 @@ def test_changes_of_speaker_are_heard_through_windows_that_name_them_anew():
     times = np.array([[0.0, 3.0], [3.4, 7.0], [7.0, 7.1], [7.1, 20.0]])  # a pause at 3.0, a stint too short to count
     segmentation = heard(times, [0, 1, 0, 1], 20.0, swap=True)
     np.testing.assert_allclose(segmentation.changes(), [3.2], atol=0.03)
+
+
+def test_the_name_to_cite_is_the_same_system():
+    assert read_system(BEST.with_name("neighbour_consensus.yaml")) == read_system(BEST)
