@@ -15,7 +15,7 @@ _DEBIAN = {
     "md-eval.pl": "sctk",
     "chromium": "chromium",
     "chromedriver": "chromium-driver",
-    "perl": "perl",
+    "npm": "npm",
     "munged": "munge",
     **dict.fromkeys(("slurmctld", "slurmd", "sbatch"), "slurm-wlm"),
 }
@@ -46,7 +46,7 @@ def need():
         for place in (program, *_PLACES.get(program, ())):
             if path := shutil.which(place):
                 return path
-        return _missing(f"{program} is not installed; apt-get install {_DEBIAN[program]}")
+        return _missing(f"{program} is not installed; apt-get install {_DEBIAN.get(program, program)}")
 
     return find
 

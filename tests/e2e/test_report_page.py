@@ -6,6 +6,8 @@ Needs Debian's chromium and chromium-driver. The page is opened as a file, as us
 import csv
 import io
 import json
+import os
+import shutil
 import subprocess
 import sys
 import tarfile
