@@ -46,7 +46,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Of local/fetch_prompts.py: one person in two languages; who is played slower, and how much.
 _SAME_PERSON = "allison_en,allison_es"
 _SLOWED, _SPEED = "ivrvoice_ru", (22, 25)
-_SPARE = 1.15  # a voice must have so many times what its party is planned to say: pieces do not fit exactly
+_SPARE = 1.15  # a voice must have this many times what its party is planned to say: pieces do not fit exactly
 
 
 @dataclass(frozen=True)

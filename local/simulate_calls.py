@@ -156,7 +156,7 @@ def _add_channel_options(parser: stage.Parser) -> None:
     add("--gain", type=stage.number(0, 20), default=default.gain, help="a line's level is -26 dB +- at most this (5)")
     text = "parties who share a line differ from its level by at most this, dB (3)"
     add("--party-gain", type=stage.number(0, 20), default=default.party_gain, help=text)
-    add("--tilt", type=stage.number(0, 12), default=default.tilt, help="at most so many dB per octave, + or - (2)")
+    add("--tilt", type=stage.number(0, 12), default=default.tilt, help="the largest tilt in dB per octave, + or - (2)")
 
 
 def plan_all(args: argparse.Namespace, people: int, casts: list[tuple[str, ...]]) -> list[Plan | None]:

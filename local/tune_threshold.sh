@@ -42,7 +42,7 @@ help_message="Usage: $0 [options] <data-dir> <subsegments-dir> <xvector-dir> <ou
   --scorer <ssdiar|md-eval|dscore>
                                # of the final score (default ssdiar); see score_der.sh
   --seed <n|0>                 # see cluster_ssl.sh
-  --nj <n|2>                   # parallel jobs, at most one per recording; no say in the result
+  --nj <n|2>                   # parallel jobs, at most one per recording; does not affect the result
   --cmd <command|run.pl>       # how jobs run: run.pl, or slurm.pl or queue.pl with their options
   --overwrite <true|false>     # true: try everything again (default false)
   --python <path|$python>      # Python that has the requirements

@@ -33,7 +33,7 @@ help_message="Usage: $0 [options] --system <name> <data-dir> <subsegments-dir> <
   --seed <n|0>                 # see cluster_ssl.sh
   --protocols <\"names\"|forgiving fair full>
                                # see score_der.sh
-  --nj <n|2>                   # parallel jobs, at most one per recording; no say in the result
+  --nj <n|2>                   # parallel jobs, at most one per recording; does not affect the result
   --cmd <command|run.pl>       # how jobs run: run.pl, or slurm.pl or queue.pl with their options
   --overwrite <true|false>     # true: do all recordings again (default false)
   --python <path|$python>      # Python that has the requirements

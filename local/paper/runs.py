@@ -1,4 +1,4 @@
-"""Runs of systems under ``<exp-set-dir>/paper/``: which there shall be, which are done, and what they scored.
+"""Runs of systems under ``<exp-set-dir>/paper/``: which there will be, which are done, and what they scored.
 
 A run is one system, with changed options perhaps, one source of speaker counts and one seed. Its folder holds what
 stages 5 to 7 write. It is done when their manifests say that all of it is of this set and these options, and current.
@@ -50,7 +50,7 @@ class Run:
         return name_of(self.system, self.reading)
 
     def config(self) -> SystemConfig:
-        """Return the system with its reading and options; InputError as of :func:`read_system`."""
+        """Return the system with its reading and options; for errors see :func:`read_system`."""
         return read_system(self.system, self.changes, self.reading)
 
     def folder(self, root: Path) -> Path:
@@ -188,7 +188,7 @@ class Experiment:
         root: The folder.
         inputs: What all of them read.
         protocols: Names of the protocols they are scored by.
-        runs: The runs, in the order in which they shall be done.
+        runs: The runs, in the order in which they will be done.
     """
 
     root: Path

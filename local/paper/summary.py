@@ -153,7 +153,7 @@ class Summary:
 
     Args:
         set_name: Name of the data set.
-        results: The results, in the order in which systems shall be shown.
+        results: The results, in the order in which systems are shown.
 
     Attributes:
         groups: Results by source of the speaker counts and system.

@@ -5,7 +5,7 @@
 # Gives every word of a transcript the speaker who says it. The transcript comes from any recogniser: CTM, the JSON of
 # Whisper or WhisperX, SubRip (SRT) or WebVTT. The turns are what make_rttm.sh wrote, or any RTTM. Not a stage of run.sh.
 #
-# A word gets the speaker whose turns it overlaps most. A word in a gap gets the nearest turn's, or nobody's if that is
+# A word gets the speaker whose turns it overlaps most. A word in a gap gets that of the nearest turn, or none if that is
 # farther than --farthest. In overlapped speech, where a word ties, a speaker says one word at a time: the word goes to
 # whoever is not saying another word then, else to who said the word before (ssdiar/words.py has every rule).
 # Words of captions, which have times of phrases alone, share the phrase's time in proportion to their letters.

@@ -33,19 +33,20 @@ help_message="Usage: $0 [options] <xvector-dir> <out-dir>
  e.g.: $0 --system xvector_ahc --num-spk 2 exp/mini/xvectors_campplus exp/mini/xvector_ahc
   --system <name|$system>
                                      # conf/systems/<name>.yaml, or the path of such a file
-  --reading <robust|literal>         # of the paper: as that file says (default), or to the letter (conf/readings)
+  --reading <robust|literal>         # how the paper is read: as that file says (default), or to the letter
+                                     # (conf/readings)
   --system-options <\"name=value ..\"> # put over what these files say, as in \"stop.threshold=0.3 encoder.heads=4\"
   --num-spk <n|estimate|file|oracle> # speakers per recording (default 2); estimate: from its x-vectors; a file of
-                                     # lines <recording> <number>: as it says, estimated where it says nothing;
+                                     # lines <recording> <number>, estimated for recordings that it does not name;
                                      # oracle: from --reco2num-spk
   --min-spk <n>, --max-spk <n>       # least and largest number where it is estimated (default 1, and the system's)
   --reco2num-spk <file>              # <recording> <number> of the reference, for --num-spk oracle only
   --threshold <cosine>               # number of speakers instead from AHC of the x-vectors, which stops when no two
                                      # clusters have a mean cosine above this
   --segmentation <dir>               # segmentation/ of the speech directory, where detect_speech.sh made one: the
-                                     # system best, when it estimates, takes it as evidence
+                                     # system best uses it when it estimates the number of speakers
   --seed <n|0>                       # of all randomness
-  --nj <n|2>                         # parallel jobs, at most one per recording; no say in the result
+  --nj <n|2>                         # parallel jobs, at most one per recording; does not affect the result
   --cmd <command|run.pl>             # how jobs run: run.pl, or slurm.pl or queue.pl with their options
   --overwrite <true|false>           # true: do all recordings again (default false)
   --python <path|$python>            # Python that has the requirements

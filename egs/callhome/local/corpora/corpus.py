@@ -138,7 +138,7 @@ def select(corpus: Corpus, subset: str) -> Selection:
 
     Args:
         corpus: The corpus.
-        subset: ``all``; a number: the first so many usable calls; ``two-speaker``: those with exactly two speakers in
+        subset: ``all``; a number N: the first N usable calls; ``two-speaker``: those with exactly two speakers in
             the annotation, the others being left out by name; a part of the corpus; or a file with ids of recordings in
             its first column (an ``en_`` in front may be missing or too much, ``#`` begins a comment).
 

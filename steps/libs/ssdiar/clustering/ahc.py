@@ -26,7 +26,7 @@ class Dendrogram:
         start: (S,) labels from 0, every number in use, of clusters that nothing takes apart; by default every vector is
             alone.
         most: With more clusters (or vectors) than this to start from, FINCH merges them first: its finest partition of
-            at most so many clusters is the start. By default there is no such bound; memory grows by its square.
+            at most this many clusters is the start. By default there is no such bound; memory grows by its square.
 
     Attributes:
         leaves: Number of clusters that AHC started from.

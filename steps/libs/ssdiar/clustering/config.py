@@ -119,8 +119,8 @@ class Labels:
             0 goes to that number at once. null: there is no such schedule, and ``similarity`` alone stops AHC.
         similarity: If given, AHC also merges while two clusters have a mean cosine above this (0.1: the stopping value
             of [18]; 0.5: the cosine at which a margin of 1 stops pushing).
-        ahc_most: AHC starts from at most so many sub-segments, since it compares all pairs. A longer recording goes
-            through FINCH first, every time: AHC starts from its finest partition of at most so many clusters.
+        ahc_most: The largest number of sub-segments that AHC starts from, since it compares all pairs. A longer
+            recording goes through FINCH first, every time: AHC starts from its finest partition that is small enough.
     """
 
     first: Literal["finch", "ahc"] = "finch"
@@ -146,7 +146,7 @@ class Loss:
         margin: Contrastive: dissimilar pairs further apart than this (Euclidean, unit vectors) count for nothing.
         gamma: See ``triplet``.
         positive_share: Share of the similar pairs in the contrastive loss.
-        pairs: Pairs (half of them similar) or triplets per step. Where a recording has no more pairs than so many,
+        pairs: Pairs (half of them similar) or triplets per step. Where a recording has no more pairs than that,
             every step of the contrastive loss takes them all.
         anchors: What is drawn alike: ``clusters``, or ``pairs`` (so that large clusters count for more).
         resample: Draw anew every ``epoch``, or once per outer ``iteration``, as [18].
@@ -167,7 +167,7 @@ class Training:
 
     Attributes:
         learning_rate: Of Adam.
-        max_epochs: At most so many epochs per outer iteration.
+        max_epochs: The largest number of epochs per outer iteration.
         patience: Epochs without an improvement by ``min_delta`` after which training ends.
         min_delta: See ``patience``.
         carry: What an outer iteration takes over from the one before: the ``weights`` (Algorithm 1), ``all`` (the state
@@ -194,7 +194,7 @@ class Stop:
             over all pairs (:mod:`ssdiar.clustering.losses`), and with these training ends by patience.
         rule: Iterating ends when there are num_spk clusters ``and`` the ratio is reached, when one ``or`` the other is,
             or when there are num_spk ``clusters``.
-        max_iterations: At most so many outer iterations; then AHC to the target number ends it.
+        max_iterations: The largest number of outer iterations; then AHC to the target number ends it.
     """
 
     threshold: Annotated[float, Range(0, 1, above=True)] = 0.5
@@ -210,8 +210,8 @@ class Consensus:
     Attributes:
         parts: Number of parts.
         share: Of the recording in a part, 0 to 1.
-        block: Seconds; parts are made of blocks of so long, since neighbours in time are no independent witnesses.
-        chunk: Seconds; x-vectors of a stretch are averaged over so long before they are merged by Ward's criterion.
+        block: Seconds of a block; parts are made of blocks, since neighbours in time are no independent witnesses.
+        chunk: Seconds over which x-vectors of a stretch are averaged before they are merged by Ward's criterion.
     """
 
     parts: AtLeastOne = 24

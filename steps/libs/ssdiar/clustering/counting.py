@@ -70,7 +70,7 @@ def estimate_num_spk(
         prepared: The recording, its vectors of length 1; it needs times.
         config: The system: its ``count`` has the model, its ``consensus`` makes the clusters.
         limits: Least and largest number to consider.
-        rng: As of :class:`ssdiar.clustering.consensus.Parts`.
+        rng: See :class:`ssdiar.clustering.consensus.Parts`.
     """
     count, heard = config.count, prepared.recording.heard
     weights = np.asarray(count.weights if heard is None else count.weights_with_links)
@@ -87,7 +87,7 @@ def estimate_from_evidence(
         evidence: Of all pairs, (pairs, features), by number of clusters, up to one more than the largest number.
         weights: (1 + features,) of the logistic model, the constant first.
         count: The prior.
-        limits: As of :func:`estimate_num_spk`. Where there is too little speech for so many, the least is the answer.
+        limits: See :func:`estimate_num_spk`. Where there is too little speech for that many, the least is the answer.
     """
     least, most = limits
     odds = {clusters: float((weights[0] + pairs @ weights[1:]).min()) for clusters, pairs in evidence.items()}

@@ -15,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from ssdiar.clustering.config import Loss
 
-_MOST = 2048  # sub-segments that are held against all; of a longer recording, so many at even distances
+_MOST = 2048  # sub-segments that are held against all; a longer recording gives that many, at even distances
 _CELLS = 1 << 21  # pairs held at once
 
 

@@ -10,7 +10,7 @@ from ssdiar.scoring.der import PROTOCOLS
 from ssdiar.scoring.score_file import Score, percent
 
 _HEAD = ("System", "Speech", "Speaker count", "x-vectors", "Miss %", "False alarm %", "Confusion %", "DER %", "JER %")
-_TEXT_COLUMNS = 4  # The first so many columns are words, the rest are figures.
+_TEXT_COLUMNS = 4  # The first four columns are words, the rest are figures.
 
 
 @dataclass(frozen=True)

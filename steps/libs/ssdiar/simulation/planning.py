@@ -92,7 +92,7 @@ def usable_sources(
 
     Args:
         turns: By recording.
-        longest: Only so many seconds are looked at, if given.
+        longest: If given, only the first seconds up to this are looked at.
         numbers: Numbers of speakers that are wanted; empty: all that a recording has.
         most: How many speakers there can be.
     """

@@ -188,7 +188,7 @@ def spurts_from_turns(turns: Iterable[Turn], duration: float | None = None, part
         parties: If given, speakers beyond this many with the most speech are left out.
 
     Returns:
-        Spurts ordered by start, of fewer parties where there are not so many.
+        Spurts ordered by start, of fewer parties where there are fewer.
     """
     by_speaker: dict[str, list[list[float]]] = {}
     for turn in sorted(turns, key=lambda turn: (turn.start, turn.end)):

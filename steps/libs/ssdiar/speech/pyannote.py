@@ -47,7 +47,7 @@ class Pyannote:
         return Detection(speech, drop_short(overlap, self.config.network.overlap_min), segmentation)
 
     def segment(self, samples: np.ndarray, rate: int) -> Segmentation:
-        """Run the network over (n,) float32 samples; errors as of :meth:`detect`."""
+        """Run the network over (n,) float32 samples; for errors see :meth:`detect`."""
         duration = len(samples) / rate
         if rate != SAMPLE_RATE:
             samples = resample(samples, rate, SAMPLE_RATE)

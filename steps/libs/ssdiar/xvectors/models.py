@@ -25,7 +25,7 @@ class ModelConfig:
         source: Where its weights are: a package (campplus) or a hub repository (speechbrain).
         sample_rate: What its audio is resampled to, in Hz.
         dimension: Length of a vector.
-        min_duration: Shorter sub-segments are widened to so many seconds, around their centre if nothing is in the way.
+        min_duration: Seconds; shorter sub-segments are widened to it, around their centre if nothing is in the way.
         batch_size: Sub-segments per call of the network.
     """
 
@@ -70,7 +70,7 @@ class XVectorModel(ABC):
 
 
 def read_model_config(path: str | Path) -> ModelConfig:
-    """Read a model description; errors as of :func:`ssdiar.config.read_config`."""
+    """Read a model description; for errors see :func:`ssdiar.config.read_config`."""
     return read_config(ModelConfig, path)
 
 
@@ -124,7 +124,7 @@ def equal_length_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarra
 
     Args:
         lengths: (S,) lengths in frames or samples.
-        batch_size: At most so many items per batch.
+        batch_size: The largest number of items in a batch.
 
     Returns:
         Index arrays that partition 0..S-1, in an order that depends on ``lengths`` alone.
@@ -151,7 +151,7 @@ def window_in_frames(
         ends: (S,) seconds.
         rate: Frames per second.
         total: Number of frames of the recording.
-        shortest: Shorter stretches are widened to so many frames around their centre.
+        shortest: Frames; shorter stretches are widened to it around their centre.
         step: Lengths are rounded to multiples of this, so that more stretches share a batch.
         bounds: (S, 2) seconds that stretches which are widened stay within, off their centre if need be.
 
