@@ -12,7 +12,8 @@ set=
 audio=
 rttm=
 uem=
-channel=
+channels=
+bad_files=
 corpus_dir=
 corpus=
 subset=
@@ -52,10 +53,15 @@ help_message="Usage: ./run.sh [options]
 
 Data
   --set <name>                # name of the data set: data/<name>, exp/<name> (default: mini, in egs/<name> that name)
-  --audio <dir>               # any folder of audio (wav, flac, sph, mp3 ...), instead of the recipe's own corpus
+  --audio <dir|file>          # any folder of audio (wav, flac, sph, mp3 ...; docs/audio.md), or one file, instead of the
+                              # recipe's own corpus; without --set the set is named after it
   --rttm <file>               # reference of --audio, read by scoring and by options that say oracle
   --uem <file>                # scored regions of --audio (default: all of it)
-  --channel <n>               # take channel n of --audio; by default channels are mixed
+  --channels <auto|mix|parties|n>
+                              # of --audio. auto (default): one party per channel where channels hardly share speech,
+                              # else mixed; mix; parties: one per channel; n: channel n alone
+  --bad-files <skip|stop>     # files of --audio that cannot be used: list them (data/<set>/left_out.tsv) and go on, exit
+                              # status 0 (default); or stop before anything, exit status 1
   --corpus-dir <dir>          # for recipes of corpora that are not free, such as egs/callhome: where yours is
   --corpus <name>, --subset <name|n|file>
                               # which one it is, and what of it; see the recipe's local/prepare_data.sh --help
@@ -84,7 +90,7 @@ Method (the defaults are the paper's; those in brackets are those of the system 
                               # what is not cut into those with the suffix _uncut)
   --num-spk <n|estimate|file|oracle>
                               # speakers per recording (default 2 [estimate]); from the x-vectors; as the lines
-                              # <recording> <number> of a file say; from the reference
+                              # <recording> <number> of a file say (with --audio by any name); from the reference
   --min-spk <n>, --max-spk <n>
                               # least and largest number of speakers where it is estimated (default 1 and 8)
   --xvector <name|campplus>   # a file of conf/xvector: campplus, or speechbrain (the paper's, from its hub)
@@ -106,6 +112,9 @@ Running
                               # true: run the commands of a wav.scp (entries that end in |); default: refuse them
   --verbose <0|1|2>           # 0: warnings only, 1: progress (default), 2: details
   --config <file>             # options as name=value lines, read before the others"
+
+# shellcheck disable=SC2034 # parse_options.sh reads it
+moved_options="channel: give --channels <n>"
 
 command_line="$0 $*"
 for needed in path.sh cmd.sh steps/diar utils local; do
@@ -169,15 +178,25 @@ for number in "$min_spk" "$max_spk"; do
 done
 [[ $tag =~ ^[A-Za-z0-9_.-]*$ ]] || die "--tag: expected letters, digits and '_.-', got '$tag'"
 if [ -z "$set" ]; then
-  [ -z "$audio" ] || die "--audio needs --set <name>"
-  if [ . -ef "$repo" ]; then set=mini; else set=$(basename "$PWD"); fi
+  if [ -n "$audio" ]; then
+    name=$(basename "$audio")
+    if [ -f "$audio" ]; then name=${name%.*}; fi
+    set=$(printf '%s' "$name" | LC_ALL=C tr -c 'A-Za-z0-9_.-' _ | sed 's/^[.-]/_/')
+    case $set in *[A-Za-z0-9]*) ;; *) set=audio ;; esac
+  elif [ . -ef "$repo" ]; then set=mini; else set=$(basename "$PWD"); fi
 fi
 [[ $set =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]*$ ]] || die "--set: expected letters, digits and '_.-', got '$set'"
 for file in "$rttm" "$uem"; do
   [ -z "$file" ] || [ -n "$audio" ] || die "--rttm and --uem go with --audio"
   [ -z "$file" ] || [ -f "$file" ] || die "$file: no such file"
 done
-[ -z "$audio" ] || [ -d "$audio" ] || die "$audio: no such folder (--audio)"
+[ -z "$audio" ] || [ -e "$audio" ] || die "$audio: no such folder or file (--audio)"
+for option in "$channels" "$bad_files"; do
+  [ -z "$option" ] || [ -n "$audio" ] || die "--channels and --bad-files go with --audio"
+done
+[ -z "$channels" ] || [[ $channels =~ ^(auto|mix|parties|[1-9][0-9]*)$ ]] ||
+  die "--channels: expected auto, mix, parties or a whole number from 1, got '$channels'"
+[ -z "$bad_files" ] || [[ $bad_files =~ ^(skip|stop)$ ]] || die "--bad-files: expected skip or stop, got '$bad_files'"
 [ -z "$audio" ] || [ -z "$corpus_dir" ] || die "--audio and --corpus-dir exclude each other"
 for system in $systems; do
   file=$(file_of "$system")
@@ -207,10 +226,12 @@ fi
 if wants 1; then
   headline 1 "data directory $data"
   if [ -n "$audio" ]; then
-    options=(--set "$set" --data-root "$data_root")
+    options=(--set "$set" --data-root "$data_root" --nj "$nj")
     if [ -n "$rttm" ]; then options+=(--rttm "$rttm"); fi
     if [ -n "$uem" ]; then options+=(--uem "$uem"); fi
-    if [ -n "$channel" ]; then options+=(--channel "$channel"); fi
+    if [ -n "$channels" ]; then options+=(--channels "$channels"); fi
+    if [ -n "$bad_files" ]; then options+=(--bad-files "$bad_files"); fi
+    if [ -f "$num_spk" ]; then options+=(--num-spk-file "$num_spk"); fi
     "$repo/local/prepare_audio.sh" "${common[@]}" "${options[@]}" "$audio"
   elif [ "$set" != mini ] && [ -z "$corpus_dir" ] && [ -f "$data/wav.scp" ]; then
     say "run.sh: $data is there and is taken as it is"
@@ -251,7 +272,7 @@ done
 dirs=()
 for system in $systems; do
   defaults_of "$system"
-  options=(--system "$system" --system-options "$system_options" --num-spk "$its_num_spk" --seed "$seed")
+  options=(--system "$system" --system-options "$system_options" --seed "$seed")
   name=$(basename "$system" .yaml)
   if [ "$reading" != robust ] && is_trained_by_the_paper "$system"; then
     options+=(--reading "$reading")
@@ -262,6 +283,11 @@ for system in $systems; do
   dirs+=("$name")
   if wants 5; then
     headline 5 "clustering, $name"
+    if [ -n "$audio" ] && [ -f "$its_num_spk" ]; then
+      options+=(--num-spk "$data/reco2num_spk") # that file, with the recordings' ids
+    else
+      options+=(--num-spk "$its_num_spk")
+    fi
     if [ -d "$speech$suffix/segmentation" ]; then options+=(--segmentation "$speech$suffix/segmentation"); fi
     if [ "$its_num_spk" = oracle ]; then options+=(--reco2num-spk "$data/reco2num_spk"); fi
     if [ "$its_num_spk" = estimate ] || [ -n "$num_spk" ]; then

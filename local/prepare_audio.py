@@ -1,48 +1,73 @@
 #!/usr/bin/env python3
-"""Make a data directory of a folder of audio; the Python side of prepare_audio.sh."""
+"""Make a data directory of a folder of audio, or of one file; the Python side of prepare_audio.sh."""
 
 from __future__ import annotations
 
 import argparse
 import logging
 import os
-import re
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections import Counter
+from collections.abc import Iterator, Mapping, Set
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"))
 
 import stage
 from ssdiar.errors import InputError
 from ssdiar.io.audio import AUDIO_SUFFIXES, AudioInfo, probe
+from ssdiar.io.names import Names, recording_ids
 from ssdiar.io.publish import publish_text
 from ssdiar.io.rttm import Turn, read_rttm, read_uem, write_rttm
-from ssdiar.io.tables import check_id, read_counts, read_lines, write_table
+from ssdiar.io.tables import check_id, read_counts, write_table, write_tsv
+from ssdiar.speech.channels import Levels, Use, judge
 
 _LOG = logging.getLogger(__name__)
-Table = TypeVar("Table")
+_SHOWN = 50  # lines of a list on the terminal
+_MEND = "Copy it again from where it is from, or convert it to wav if a player plays it."
+
+
+@dataclass(frozen=True)
+class Listened:
+    """A file that was read to its end: what it is, and what is done with its channels."""
+
+    path: Path
+    info: AudioInfo
+    use: Use
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file that cannot be used: why, and what to do about it."""
+
+    path: str
+    reason: str
+    what_to_do: str
 
 
 def main() -> None:
     """Look at all the input first, then write the data directory."""
     options = _parse()
     check_id(options.set, "--set")
-    files = _name_recordings(_find_audio(options.audio_dir))
-    audio = _probe_all(files, options.channel)
-    turns = None if options.rttm is None else _read_reference(options.rttm, audio)
-    uem = _scored_regions(options.uem, audio, turns is not None)
-    num_spk = _speaker_counts(options.num_spk_file, turns, audio)
+    paths, left_out = _usable_names(_find_audio(options.audio))
+    root = options.audio.absolute() if options.audio.is_dir() else options.audio.absolute().parent
+    audio, unusable = _listen_to_all(recording_ids(paths, root), options.channels, options.nj)
+    left_out = sorted([*left_out, *unusable], key=lambda file: file.path)
+    _stop_or_go_on(left_out, len(audio), options.bad_files)
+    names = Names({reco: found.path for reco, found in audio.items()})
+    turns = None if options.rttm is None else _read_reference(options.rttm, audio, names)
+    uem = _scored_regions(options.uem, audio, turns, names)
+    num_spk = _speaker_counts(options.num_spk_file, turns, audio, names)
     data_dir = options.data_root / options.set
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise InputError("is in the way of the data directory", path=data_dir, expected="a folder") from None
-    channels = None if options.channel is None else dict.fromkeys(audio, options.channel)
-    _write_optional(data_dir / "reco2channel", channels)
+    _write_left_out(data_dir / "left_out.tsv", left_out)
     _write_optional(data_dir / "reco2num_spk", num_spk)
+    _write_channels(data_dir, audio)
     if turns is None:
         (data_dir / "ref.rttm").unlink(missing_ok=True)
     else:
@@ -52,13 +77,11 @@ def main() -> None:
     else:
         lines = [f"{reco} 1 {start:.3f} {end:.3f}\n" for reco in sorted(uem) for start, end in uem[reco]]
         publish_text(data_dir / "all.uem", "".join(lines))
-    write_table(data_dir / "reco2dur", {reco: f"{info.duration:.4f}" for reco, info in audio.items()})
+    write_table(data_dir / "reco2dur", {reco: f"{found.info.duration:.4f}" for reco, found in audio.items()})
     for name in ("utt2spk", "spk2utt"):  # an utterance is a whole recording
-        write_table(data_dir / name, {reco: reco for reco in files})
-    write_table(data_dir / "wav.scp", {reco: str(path) for reco, path in files.items()})
-    hours = sum(info.duration for info in audio.values()) / 3600
-    rates = ", ".join(str(rate) for rate in sorted({info.rate for info in audio.values()}))
-    _LOG.info("%s: %d recordings, %.2f hours, sample rates %s", data_dir, len(audio), hours, rates)
+        write_table(data_dir / name, {reco: reco for reco in audio})
+    write_table(data_dir / "wav.scp", {reco: str(found.path) for reco, found in audio.items()})
+    _tell(data_dir, audio)
 
 
 def _parse() -> argparse.Namespace:
@@ -68,14 +91,20 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--rttm", type=Path)
     parser.add_argument("--uem", type=Path)
     parser.add_argument("--num-spk-file", type=Path)
-    parser.add_argument("--channel", type=stage.whole_number(1))
-    parser.add_argument("audio_dir", type=Path)
+    parser.add_argument("--channels", type=_channels, default="auto")
+    parser.add_argument("--bad-files", choices=("skip", "stop"), default="skip")
+    parser.add_argument("--nj", type=stage.whole_number(1), default=1)
+    parser.add_argument("audio", type=Path, help="a folder, or a file")
     return parser.parse_args()
 
 
-def _legal_id(text: str) -> str:
-    """Return a recording id: ``text`` with every character replaced that an id must not have."""
-    return re.sub(r"^[.-]", "_", re.sub(r"[^A-Za-z0-9_.-]", "_", text))
+def _channels(text: str) -> str | int:
+    if text in ("auto", "mix", "parties"):
+        return text
+    try:
+        return stage.whole_number(1)(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"expected auto, mix, parties or a whole number from 1, got {text}") from None
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
@@ -89,103 +118,166 @@ def _files_below(folder: Path) -> Iterator[Path]:
         seen.add(real)
 
 
-def _find_audio(audio_dir: Path) -> list[Path]:
-    if not audio_dir.is_dir():
-        problem = "is not a folder" if audio_dir.exists() else "no such folder"
-        raise InputError(problem, path=audio_dir, expected="a folder of audio files")
-    files = list(_files_below(audio_dir.absolute()))
+def _find_audio(source: Path) -> list[Path]:
+    if source.is_file():
+        return [source.absolute()]
+    if not source.is_dir():
+        raise InputError("no such folder or file", path=source, expected="a folder of audio files, or one of them")
+    files = list(_files_below(source.absolute()))
     audio = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES]
     if not audio:
         kinds = " ".join(sorted(AUDIO_SUFFIXES))
-        raise InputError("no audio files", path=audio_dir, expected=f"files named {kinds}", got=f"{len(files)} others")
+        raise InputError("no audio files", path=source, expected=f"files named {kinds}", got=f"{len(files)} others")
     if len(files) > len(audio):
-        _LOG.info("%s: %d files that are no audio by their names are left out", audio_dir, len(files) - len(audio))
+        _LOG.info("%s: %d files that are no audio by their names are left out", source, len(files) - len(audio))
     return audio
 
 
-def _name_recordings(paths: list[Path]) -> dict[str, Path]:
-    """Return the files by recording id, in order of ids."""
-    files: dict[str, Path] = {}
+def _usable_names(paths: list[Path]) -> tuple[list[Path], list[LeftOut]]:
+    """Return the files that wav.scp can name, and the others."""
+    usable, left_out = [], []
     for path in paths:
         shown = str(path).encode(errors="replace").decode()
-        if shown != str(path) or "\n" in shown or path.name != path.name.strip():
-            raise InputError("file name is not usable in wav.scp", path=shown, expected="one line of UTF-8 text")
-        reco = check_id(_legal_id(path.stem), path)
-        if reco in files:
-            raise InputError(
-                f"two files for recording {reco}: {files[reco]} and {path}",
-                path=path,
-                expected="file names that differ in letters, digits or '_.-' before the extension",
-            )
-        files[reco] = path
-    return dict(sorted(files.items()))
+        if shown != str(path) or "\n" in shown or "\r" in shown or path.name != path.name.strip():
+            reason = "its name is not usable in wav.scp; expected one line of UTF-8 text without blanks at its ends"
+            left_out.append(LeftOut(repr(shown)[1:-1], reason, "Rename it."))
+        else:
+            usable.append(path)
+    return usable, left_out
 
 
-def _probe_all(files: Mapping[str, Path], channel: int | None) -> dict[str, AudioInfo]:
-    """Return what the files' headers say; one error lists everything that is wrong with any of them."""
-    audio, problems = {}, []
-    for reco, path in files.items():
-        try:
-            audio[reco] = probe(path)
-            if channel is not None and channel > audio[reco].channels:
-                problems.append(f"{path}: no channel {channel}; expected 1 to {audio[reco].channels}")
-        except InputError as error:
-            problems.append(str(error).split("\n")[0])
-    if problems:
-        hidden = [f"and {len(problems) - 20} more"] if len(problems) > 20 else []
-        raise InputError(
-            f"{len(problems)} of {len(files)} files cannot be used: {problems[0]}",
-            hint="\n".join(problems[1:20] + hidden) or None,
-        )
-    return audio
+def _listen_to_all(
+    files: Mapping[str, Path], channels: str | int, jobs: int
+) -> tuple[dict[str, Listened], list[LeftOut]]:
+    """Return what was found in every file that can be used, by recording, and the others."""
+    with ThreadPoolExecutor(jobs) as pool:
+        found = list(pool.map(lambda path: _listen_to(path, channels), files.values()))
+    audio = {reco: item for reco, item in zip(files, found, strict=True) if isinstance(item, Listened)}
+    return audio, [item for item in found if isinstance(item, LeftOut)]
 
 
-def _read_with_legal_ids(read: Callable[[Path], Table], path: Path, field: int) -> Table:
-    """Return what ``read`` makes of a text file whose recordings (column ``field`` from 0) may go by raw file names."""
-    numbered = dict(read_lines(path))
-    lines = [_with_legal_id(numbered.get(number, ""), field) for number in range(1, max(numbered, default=0) + 1)]
-    with tempfile.TemporaryDirectory(prefix="ssdiar.") as folder:
-        copy = Path(folder) / path.name
-        copy.write_text("\n".join(lines))
-        try:
-            return read(copy)
-        except InputError as error:
-            raise InputError(str(error).replace(str(copy), str(path))) from None
+def _listen_to(path: Path, channels: str | int) -> Listened | LeftOut:
+    levels = Levels()
+    try:
+        info = probe(path, levels.add)
+    except InputError as error:
+        reason = str(error).split("\n")[0].removeprefix(f"{path}: ")
+        return LeftOut(str(path), reason, error.hint or _MEND)
+    except OSError as error:
+        return LeftOut(str(path), error.strerror or str(error), "See that it can be read.")
+    if isinstance(channels, int) and channels > info.channels:
+        return LeftOut(str(path), f"no channel {channels}; expected 1 to {info.channels}", "Choose another --channels.")
+    return Listened(path, info, _chosen(levels, info, channels))
 
 
-def _with_legal_id(line: str, field: int) -> str:
-    fields = line.split()
-    if line.startswith(";;") or len(fields) <= field:
-        return line
-    fields[field] = _legal_id(fields[field])
-    return " ".join(fields)
+def _chosen(levels: Levels, info: AudioInfo, channels: str | int) -> Use:
+    """Return what is done with the channels, as asked for; what is odd about them is told all the same."""
+    if info.channels == 1:
+        return Use()
+    best = judge(levels)
+    if channels == "auto":
+        return best
+    if channels == "parties":
+        return Use(None, tuple(range(1, info.channels + 1)), best.told if best.odd else "", best.odd)
+    if channels == "mix":
+        odd = best.odd or bool(best.parties)
+        told = best.told or ("it seems to have one party per channel" if best.parties else "")
+        return Use(None, (), told.replace("is used alone", "is the best"), odd)
+    return Use(channels)
 
 
-def _read_reference(path: Path, audio: Mapping[str, AudioInfo]) -> list[Turn]:
-    turns = _read_with_legal_ids(read_rttm, path, 1)
+def _stop_or_go_on(left_out: list[LeftOut], usable: int, bad_files: str) -> None:
+    """Tell of the files that cannot be used; raise InputError if that is all or not to be passed over."""
+    if not left_out:
+        return
+    lines = [f"{file.path}: {file.reason}. {file.what_to_do}" for file in left_out]
+    more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+    if bad_files == "stop" or not usable:
+        what = f"{len(lines)} of {len(lines) + usable} files cannot be used: {lines[0]}"
+        raise InputError(what, hint="\n".join(lines[1:_SHOWN] + more) or None)
+    for line in lines[:_SHOWN] + more:
+        _LOG.warning("WARNING: left out: %s", line)
+
+
+def _write_left_out(path: Path, left_out: list[LeftOut]) -> None:
+    if not left_out:
+        path.unlink(missing_ok=True)
+        return
+    rows = ((file.path, file.reason, file.what_to_do) for file in left_out)
+    write_tsv(path, ("file", "reason", "what to do"), rows)
+
+
+def _write_channels(data_dir: Path, audio: Mapping[str, Listened]) -> None:
+    """Write which channel counts, which are parties, and recordings.tsv, which tells it all to people."""
+    single = {reco: found.use.channel for reco, found in audio.items() if found.use.channel is not None}
+    _write_optional(data_dir / "reco2channel", single or None)
+    parties = {reco: " ".join(map(str, found.use.parties)) for reco, found in audio.items() if found.use.parties}
+    _write_optional(data_dir / "reco2parties", parties or None)
+    rows = []
+    for reco, found in audio.items():
+        info, remarks = found.info, [*found.info.remarks, *([found.use.told] if found.use.told else [])]
+        numbers = (f"{info.duration:.2f}", str(info.rate), str(info.channels))
+        rows.append((reco, str(found.path), *numbers, info.coding, _what_is_done(found), "; ".join(remarks)))
+    names = ("recording", "file", "seconds", "rate", "channels", "coding", "used", "remarks")
+    write_tsv(data_dir / "recordings.tsv", names, rows)
+
+
+def _what_is_done(found: Listened) -> str:
+    if found.info.channels == 1:
+        return "mono"
+    if found.use.parties:
+        return "one party per channel"
+    return "mixed" if found.use.channel is None else f"channel {found.use.channel}"
+
+
+def _tell(data_dir: Path, audio: Mapping[str, Listened]) -> None:
+    """Log what there is, how its channels are used, and what is odd about each recording."""
+    for found in audio.values():
+        odd = [found.use.told] if found.use.odd else []
+        for remark in [*found.info.remarks, *odd]:
+            _LOG.warning("WARNING: %s: %s", found.path, remark)
+    hours = sum(found.info.duration for found in audio.values()) / 3600
+    rates = ", ".join(str(rate) for rate in sorted({found.info.rate for found in audio.values()}))
+    _LOG.info("%s: %d recordings, %.2f hours, sample rates %s", data_dir, len(audio), hours, rates)
+    done = Counter((found.info.channels, _what_is_done(found)) for found in audio.values())
+    change = {
+        "mixed": "--channels parties or N: otherwise",
+        "one party per channel": "--channels mix: all channels as one; --channels N: one of them",
+    }
+    for (channels, what), count in sorted(done.items()):
+        hint = f" ({change[what]})" if what in change else ""
+        many = "1 channel" if channels == 1 else f"{channels} channels"
+        _LOG.info("%s: %d recordings of %s: %s%s", data_dir, count, many, what, hint)
+
+
+def _read_reference(path: Path, audio: Mapping[str, Listened], names: Names) -> list[Turn]:
+    turns = read_rttm(path, names)
     kept = [turn for turn in turns if turn.reco in audio]
     _report_difference(path, {turn.reco for turn in turns}, audio)
-    late = {turn.reco for turn in kept if turn.end > audio[turn.reco].duration + 0.05}
+    late = {turn.reco for turn in kept if turn.end > audio[turn.reco].info.duration + 0.05}
     if late:
         _LOG.warning("WARNING: %s: turns end after the audio does in %s", path, _count(late, "recordings"))
     return kept
 
 
 def _scored_regions(
-    path: Path | None, audio: Mapping[str, AudioInfo], has_reference: bool
+    path: Path | None, audio: Mapping[str, Listened], turns: list[Turn] | None, names: Names
 ) -> dict[str, list[tuple[float, float]]] | None:
+    """Return the scored regions: those of a file, or all of every recording that has a reference."""
     if path is None:
-        return {reco: [(0.0, info.duration)] for reco, info in audio.items()} if has_reference else None
-    regions = _read_with_legal_ids(read_uem, path, 0)
+        if turns is None:
+            return None
+        return {reco: [(0.0, audio[reco].info.duration)] for reco in sorted({turn.reco for turn in turns})}
+    regions = read_uem(path, names)
     _report_difference(path, regions.keys(), audio)
     return {reco: parts for reco, parts in regions.items() if reco in audio}
 
 
 def _speaker_counts(
-    path: Path | None, turns: list[Turn] | None, audio: Mapping[str, AudioInfo]
+    path: Path | None, turns: list[Turn] | None, audio: Mapping[str, Listened], names: Names
 ) -> dict[str, int] | None:
     if path is not None:
-        counts = _read_with_legal_ids(lambda copy: read_counts(copy, "recording number"), path, 0)
+        counts = read_counts(path, "recording number", names)
         _report_difference(path, counts.keys(), audio)
         return {reco: count for reco, count in counts.items() if reco in audio}
     if turns is None:
@@ -196,7 +288,7 @@ def _speaker_counts(
     return {reco: len(names) for reco, names in speakers.items()}
 
 
-def _report_difference(path: Path, named: Set[str], audio: Mapping[str, AudioInfo]) -> None:
+def _report_difference(path: Path, named: Set[str], audio: Mapping[str, Listened]) -> None:
     """Warn of recordings that only one side knows; raise InputError if there is none that both do."""
     strange, silent = set(named) - audio.keys(), audio.keys() - set(named)
     if len(silent) == len(audio):
@@ -205,7 +297,8 @@ def _report_difference(path: Path, named: Set[str], audio: Mapping[str, AudioInf
     if strange:
         _LOG.warning("WARNING: %s: %s have no audio, left out", path, _count(strange, "recordings"))
     if silent:
-        _LOG.warning("WARNING: %s: says nothing of %s", path, _count(silent, "recordings"))
+        shown = " ".join(sorted(silent)[:_SHOWN]) + (" ..." if len(silent) > _SHOWN else "")
+        _LOG.warning("WARNING: %s: says nothing of %d recordings: %s", path, len(silent), shown)
 
 
 def _count(names: Set[str], what: str) -> str:

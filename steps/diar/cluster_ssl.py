@@ -21,11 +21,13 @@ from typing import TYPE_CHECKING, Any
 import stage
 from ssdiar.clustering.config import name_of, read_system
 from ssdiar.clustering.recording import Recording, fold_backgrounds
+from ssdiar.clustering.sides import seems_one_voice, share_out
 from ssdiar.errors import InputError
 from ssdiar.io.ark import XVectors
 from ssdiar.io.meta import read_meta, write_meta
 from ssdiar.io.publish import publish_text
 from ssdiar.io.tables import Segment, by_recording, read_counts, read_map, read_segments
+from ssdiar.speech.parties import SIDE2RECO, read_sides
 from ssdiar.timeline.segmentation import read_segmentation
 from ssdiar.work import Manifest, check, digest
 
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _NUM_SPK = "oracle, estimate, a whole number from 1, or a file of recordings and numbers"
 _FORMAT = 2  # of what a job leaves behind; part of every digest
-_TABLES = ("xvector.scp", "segments", "utt2spk", "meta.json")  # of an x-vector directory
+_TABLES = ("xvector.scp", "segments", "utt2spk", "meta.json", SIDE2RECO)  # of an x-vector directory
 
 
 def main() -> None:
@@ -82,7 +84,9 @@ def _plan(options: argparse.Namespace) -> None:
     inputs |= check(*xvectors.archives())
     read_meta(options.xvector_dir)  # needed at the end: a damaged one is told of before there is any work
     limits = _limits(options)
-    counts = _speaker_counts(options, given, pieces)
+    vectors = {reco: xvectors.load([piece.id for piece in pieces[reco]]) for reco in pieces}
+    _check_dimensions(vectors, xvectors.path)
+    counts = _speaker_counts(options, given, vectors)
     segmentations = _segmentation_files(options.segmentation, counts, config)
     inputs |= check(*segmentations.values())
     heard = {reco: read_segmentation(path) for reco, path in segmentations.items()}
@@ -101,8 +105,6 @@ def _plan(options: argparse.Namespace) -> None:
         "segmentations": {reco: str(path.absolute()) for reco, path in segmentations.items()},
         "seed": options.seed,
     }
-    vectors = {reco: xvectors.load([piece.id for piece in pieces[reco]]) for reco in pieces}
-    _check_dimensions(vectors, xvectors.path)
     backgrounds = fold_backgrounds(vectors) if config.prepare.needs_fold else {}
     digests = {}
     for reco in pieces:
@@ -198,16 +200,32 @@ def _count_source(options: argparse.Namespace, limits: tuple[int, int | None]) -
 
 
 def _speaker_counts(
+    options: argparse.Namespace, file: Path | None, vectors: Mapping[str, np.ndarray]
+) -> dict[str, int | None]:
+    """Return the number of speakers that clustering is given per recording, or side; None: it is to be estimated."""
+    whose = read_sides(options.xvector_dir)
+    sides: dict[str, list[str]] = {}
+    for side in vectors:
+        sides.setdefault(whose.get(side, side), []).append(side)
+    given: dict[str, int | None] = {}
+    for reco, number in _counts_of_recordings(options, file, sides).items():
+        if reco in vectors:
+            given[reco] = number
+        elif number is None:
+            given |= {side: 1 if seems_one_voice(vectors[side]) else None for side in sides[reco]}
+        else:
+            given |= share_out(number, {side: vectors[side] for side in sides[reco]})
+    return given
+
+
+def _counts_of_recordings(
     options: argparse.Namespace, file: Path | None, recordings: Mapping[str, Any]
 ) -> dict[str, int | None]:
-    """Return the number of speakers per recording that clustering is given; None where it is to be estimated."""
+    """Return the number of speakers that is given per recording; None where it is to be estimated."""
     if file is None:
         return dict.fromkeys(recordings, None if options.num_spk == "estimate" else int(options.num_spk))
     counts = read_counts(file, "recording number")
     missing = sorted(recordings.keys() - counts.keys())
-    if missing and options.num_spk == "oracle":
-        what = f"no count of recording {missing[0]} ({len(missing)} of {len(recordings)} are missing)"
-        raise InputError(what, path=file)
     if missing:
         _LOG.warning(
             "WARNING: %s: no number for %d of %d recordings, the first is %s; theirs is estimated",

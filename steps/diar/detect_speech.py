@@ -4,7 +4,8 @@
 plan    checks options and inputs, decides what is to be done, prints the number of jobs
 run     does one job: one file of regions per recording, and one of its segmentation where that network is used
 gather  merges the regions into the speech directory: segments, utt2spk, spk2utt, overlap.segments, wav.scp, reco2dur,
-        meta.json (and reco2channel if the data directory has it)
+        meta.json (and reco2channel if the data directory has it). A recording with one party per channel goes on as its
+        sides, a recording each; side2reco says whose
 """
 
 from __future__ import annotations
@@ -18,15 +19,17 @@ from pathlib import Path
 from typing import Any
 
 import stage
-from ssdiar.data import Recording, audio_files, load_recordings, read_channels
+from ssdiar.data import Recording, audio_files, load_recordings, read_channels, read_parties
 from ssdiar.errors import InputError
 from ssdiar.io.audio import is_command, probe
 from ssdiar.io.meta import read_meta, write_meta
+from ssdiar.io.names import Names
 from ssdiar.io.rttm import Turn
-from ssdiar.io.tables import Segment, read_wav_scp, write_segments, write_segments_file, write_table
+from ssdiar.io.tables import Segment, read_lines, read_wav_scp, write_segments, write_segments_file, write_table
 from ssdiar.speech.config import SileroConfig
 from ssdiar.speech.finder import Found, SpeechFinder
 from ssdiar.speech.given import read_turns
+from ssdiar.speech.parties import SIDE2RECO, side_id
 from ssdiar.speech.plan import Request, SpeechPlan, detector_file, plan_speech
 from ssdiar.speech.weights import find_segmentation_weights, find_silero_weights
 from ssdiar.timeline.segmentation import read_segmentation, write_segmentation
@@ -34,9 +37,9 @@ from ssdiar.timeline.subsegments import segment_id
 from ssdiar.work import Manifest, check, digest, file_digest
 
 _LOG = logging.getLogger(__name__)
-_FORMAT = 3  # of the files of regions; part of every digest
-_TABLES = ("segments", "utt2spk", "spk2utt", "overlap.segments", "wav.scp", "reco2dur", "reco2channel")
-_DATA_TABLES = ("wav.scp", "reco2dur", "reco2channel")
+_FORMAT = 4  # of the files of regions; part of every digest
+_TABLES = ("segments", "utt2spk", "spk2utt", "overlap.segments", "wav.scp", "reco2dur", "reco2channel", SIDE2RECO)
+_DATA_TABLES = ("wav.scp", "reco2dur", "reco2channel", "reco2parties")
 _CONF = Path(__file__).resolve().parents[2] / "conf" / "sad"
 
 
@@ -95,6 +98,11 @@ def _plan(options: argparse.Namespace) -> None:
     if options.overlap == "drop" and options.overlap_detector == "sad" and plan.overlap is None:
         what = "WARNING: %s hears no overlap, so that none is discarded; --overlap-detector pyannote finds it"
         _LOG.warning(what, options.sad)
+        for channel in recording.parties:
+            if (side := side_id(reco, channel)) in recordings:
+                raise InputError(
+                    f"recording {side} has the name of a party of {reco}", path=options.data_dir / "wav.scp"
+                )
     settings = {
         "data_dir": str(options.data_dir.absolute()),
         "segmentation_from": _segmentation_from(options, plan, weights),
@@ -161,6 +169,8 @@ def _check_audio(reco: str, recording: Recording, data_dir: Path) -> None:
     if is_command(recording.entry) or Path(recording.entry).suffix.lower() not in (".wav", ".flac", ".sph", ".nist"):
         return
     info = probe(recording.entry)
+    for remark in info.remarks:
+        _LOG.warning("WARNING: %s: %s", recording.entry, remark)
     if recording.channel is not None and recording.channel > info.channels:
         raise InputError(
             f"no such channel of recording {reco}",
@@ -168,13 +178,12 @@ def _check_audio(reco: str, recording: Recording, data_dir: Path) -> None:
             expected=f"1 to {info.channels}",
             got=recording.channel,
         )
-    if recording.duration is not None and abs(recording.duration - info.duration) > 0.05:
+    if max(recording.parties, default=0) > info.channels:
+        path, expected = data_dir / "reco2parties", f"1 to {info.channels}"
         raise InputError(
-            f"wrong duration of recording {reco}",
-            path=data_dir / "reco2dur",
-            expected=f"{info.duration:.3f} s as its audio",
-            got=f"{recording.duration:g} s",
+            f"no such channel of recording {reco}", path=path, expected=expected, got=max(recording.parties)
         )
+    recording.check_duration(info.duration)
 
 
 def _speech_source(sad: str, data_dir: Path) -> tuple[str, Path | None]:
@@ -196,8 +205,9 @@ def _speech_source(sad: str, data_dir: Path) -> tuple[str, Path | None]:
 
 def _given(path: Path, recordings: dict[str, Recording]) -> dict[str, list[Turn]]:
     """Return the turns of a file by recording."""
-    durations = {reco: r.duration for reco, r in recordings.items() if r.duration is not None}
-    turns = read_turns(path, recordings, durations)
+    asks = any(text.split()[-1] == "-1" for _, text in read_lines(path))  # where a recording ends
+    durations = {reco: r.seconds() for reco, r in recordings.items() if asks or r.duration is not None}
+    turns = read_turns(path, recordings, durations, Names({reco: r.entry for reco, r in recordings.items()}))
     if not turns.keys() & recordings.keys():
         raise InputError("no speech of any recording of wav.scp", path=path, hint="Do the recording ids differ?")
     if unknown := sorted(turns.keys() - recordings.keys()):
@@ -216,28 +226,42 @@ def _run(options: argparse.Namespace) -> None:
     heard = None if settings["segmentation_from"] is None else Path(settings["segmentation_from"])
     for reco in work.job(options.job):
         started = time.monotonic()
-        known = None if heard is None else read_segmentation(heard / f"{reco}.npz")
-        found = finder.find(recordings[reco], given.get(reco, ()), known)
+        recording, turns = recordings[reco], given.get(reco, ())
+        if recording.parties:
+            found = {side_id(reco, number): part for number, part in finder.find_parties(recording, turns).items()}
+        else:
+            known = None if heard is None else read_segmentation(heard / f"{reco}.npz")
+            found = {reco: finder.find(recording, turns, known)}
         with work.done(reco) as folder:
             _write_recording(folder, reco, found)
-        _LOG.info(
-            "%s: %.2f s of speech in %d regions of %.2f s, %.2f s of overlap; took %.1f s",
-            reco,
-            (found.speech[:, 1] - found.speech[:, 0]).sum() / 100,
-            len(found.speech),
-            found.duration,
-            (found.overlap[:, 1] - found.overlap[:, 0]).sum() / 100,
-            time.monotonic() - started,
-        )
+        for side, part in found.items():
+            _LOG.info(
+                "%s: %.2f s of speech in %d regions of %.2f s, %.2f s of overlap; took %.1f s",
+                side,
+                (part.speech[:, 1] - part.speech[:, 0]).sum() / 100,
+                len(part.speech),
+                part.duration,
+                (part.overlap[:, 1] - part.overlap[:, 0]).sum() / 100,
+                time.monotonic() - started,
+            )
 
 
-def _write_recording(folder: Path, reco: str, found: Found) -> None:
+def _write_recording(folder: Path, reco: str, found: dict[str, Found]) -> None:
+    """Write what was found in a recording, by side; one that has none is its only side."""
     (folder / "regions").mkdir()
-    regions = {"speech": found.speech.astype(int).tolist(), "overlap": found.overlap.astype(int).tolist()}
-    (folder / "regions" / f"{reco}.json").write_text(json.dumps({"duration": found.duration, **regions}) + "\n")
-    if found.segmentation is not None:
-        (folder / "segmentation").mkdir()
-        write_segmentation(folder / "segmentation" / f"{reco}.npz", found.segmentation)
+    regions = {
+        side: {
+            "duration": part.duration,
+            "speech": part.speech.astype(int).tolist(),
+            "overlap": part.overlap.astype(int).tolist(),
+        }
+        for side, part in found.items()
+    }
+    (folder / "regions" / f"{reco}.json").write_text(json.dumps(regions) + "\n")
+    for side, part in found.items():
+        if part.segmentation is not None:
+            (folder / "segmentation").mkdir(exist_ok=True)
+            write_segmentation(folder / "segmentation" / f"{side}.npz", part.segmentation)
 
 
 def _gather(options: argparse.Namespace) -> None:
@@ -250,16 +274,16 @@ def _gather(options: argparse.Namespace) -> None:
 def _merge(out_dir: Path, recordings: list[str], settings: dict[str, Any]) -> None:
     """Write the tables of all recordings, and meta.json."""
     data_dir = Path(settings["data_dir"])
-    results = {reco: json.loads((out_dir / "regions" / f"{reco}.json").read_text()) for reco in recordings}
-    speech = [segment for reco in recordings for segment in _segments(reco, results[reco]["speech"])]
-    overlap = [segment for reco in recordings for segment in _segments(reco, results[reco]["overlap"])]
+    results, whose = {}, {}
+    for reco in recordings:
+        for side, found in json.loads((out_dir / "regions" / f"{reco}.json").read_text()).items():
+            results[side], whose[side] = found, reco
+    speech = [segment for side in results for segment in _segments(side, results[side]["speech"])]
+    overlap = [segment for side in results for segment in _segments(side, results[side]["overlap"])]
     entries = read_wav_scp(data_dir / "wav.scp")
-    write_table(out_dir / "wav.scp", {reco: entries[reco] for reco in recordings})
-    write_table(out_dir / "reco2dur", {reco: f"{results[reco]['duration']:.4f}" for reco in recordings})
-    if (data_dir / "reco2channel").exists():
-        write_table(out_dir / "reco2channel", read_channels(data_dir / "reco2channel"))
-    else:
-        (out_dir / "reco2channel").unlink(missing_ok=True)
+    write_table(out_dir / "wav.scp", {side: entries[reco] for side, reco in whose.items()})
+    write_table(out_dir / "reco2dur", {side: f"{found['duration']:.4f}" for side, found in results.items()})
+    _write_channels(data_dir, out_dir, whose)
     write_segments_file(out_dir / "overlap.segments", overlap)
     write_segments(out_dir, speech)
     plan = plan_speech(Request(**settings["request"]), _CONF)
@@ -273,9 +297,9 @@ def _merge(out_dir: Path, recordings: list[str], settings: dict[str, Any]) -> No
             "sad_weights": settings["weights"],
         },
     )
-    silent = [reco for reco in recordings if not results[reco]["speech"] and not results[reco]["overlap"]]
+    silent = [reco for reco in results if not results[reco]["speech"] and not results[reco]["overlap"]]
     if silent:
-        _LOG.warning("WARNING: no speech in %d of %d recordings: %s", len(silent), len(recordings), " ".join(silent))
+        _LOG.warning("WARNING: no speech in %d of %d recordings: %s", len(silent), len(results), " ".join(silent))
     _LOG.info(
         "%s: %d recordings, %d speech regions of %.0f s, %d overlaps of %.0f s (speech: %s)",
         out_dir,
@@ -286,6 +310,22 @@ def _merge(out_dir: Path, recordings: list[str], settings: dict[str, Any]) -> No
         sum(segment.duration for segment in overlap),
         settings["speech_source"],
     )
+
+
+def _write_channels(data_dir: Path, out_dir: Path, whose: dict[str, str]) -> None:
+    """Write reco2channel, and side2reco where recordings have sides."""
+    channels = read_channels(data_dir / "reco2channel") if (data_dir / "reco2channel").exists() else {}
+    parties = read_parties(data_dir / "reco2parties") if (data_dir / "reco2parties").exists() else {}
+    channels |= {side_id(reco, number): number for reco in parties for number in parties[reco]}
+    tables = {
+        "reco2channel": {side: number for side, number in channels.items() if side in whose},
+        SIDE2RECO: {side: reco for side, reco in whose.items() if side != reco},
+    }
+    for name, table in tables.items():
+        if table:
+            write_table(out_dir / name, table)
+        else:
+            (out_dir / name).unlink(missing_ok=True)
 
 
 def _segments(reco: str, regions: list[list[int]]) -> list[Segment]:

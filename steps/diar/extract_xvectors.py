@@ -21,15 +21,16 @@ import stage
 from ssdiar.data import audio_files, load_recordings
 from ssdiar.errors import InputError
 from ssdiar.io.meta import read_meta, write_meta
-from ssdiar.io.tables import Segment, by_recording, read_segments, write_segments
+from ssdiar.io.tables import Segment, by_recording, read_segments, write_segments, write_table
 from ssdiar.regions import covered
+from ssdiar.speech.parties import SIDE2RECO, read_sides
 from ssdiar.work import Manifest, check, digest, file_digest
 from ssdiar.xvectors.models import free_of, load_model, local_files, read_model_config
 
 _LOG = logging.getLogger(__name__)
 _FORMAT = 2  # of what a job leaves behind; part of every digest
 _DATA_TABLES = ("wav.scp", "reco2dur", "reco2channel")
-_PIECES_TABLES = ("segments", "overlap.segments", "meta.json")
+_PIECES_TABLES = ("segments", "overlap.segments", "meta.json", SIDE2RECO)
 
 
 def main() -> None:
@@ -175,6 +176,10 @@ def _merge(out_dir: Path, recordings: list[str], settings: dict[str, str]) -> No
         "vectors": len(places),
     }
     write_meta(out_dir, meta)
+    if sides := read_sides(settings["subsegments_dir"]):
+        write_table(out_dir / SIDE2RECO, sides)
+    else:
+        (out_dir / SIDE2RECO).unlink(missing_ok=True)
     _LOG.info("%s: %d x-vectors of %d recordings (%s)", out_dir, len(places), len(recordings), config.name)
 
 

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 import stage
 from ssdiar.data import audio_files
 from ssdiar.io.publish import publish_text
+from ssdiar.io.tables import read_tsv
 from ssdiar.report import page
 from ssdiar.report.recordings import Shown, VectorReader, read_recordings
 from ssdiar.report.sound import WAYS, page_audio, peaks
@@ -20,7 +21,8 @@ from ssdiar.work import Manifest, check
 _LOG = logging.getLogger(__name__)
 # What the page is made of, in a system's folder and in a data directory.
 _SYSTEM_FILES = ("rttm", "labels", "meta.json", "score/*.json", "history/*.json", "latent/*.npz")
-_DATA_FILES = ("wav.scp", "reco2dur", "reco2channel", "ref.rttm", "all.uem")
+_TOLD = ("recordings.tsv", "left_out.tsv")  # by prepare_audio.sh
+_DATA_FILES = ("wav.scp", "reco2dur", "reco2channel", "reco2parties", "ref.rttm", "all.uem", *_TOLD)
 _CODE = ("*.py", "templates/*")
 
 
@@ -51,7 +53,10 @@ def main() -> None:
         _LOG.info("%s is there and up to date", file)
     else:
         media = _media(options, recordings)
-        text = page.render(name, systems, recordings, media, VectorReader(systems).read, options.pictures)
+        told = {table: read_tsv(options.data_dir / table) if options.data_dir else [] for table in _TOLD}
+        origins = {row["recording"]: row for row in told["recordings.tsv"]}
+        vectors, left_out = VectorReader(systems).read, told["left_out.tsv"]
+        text = page.render(name, systems, recordings, media, vectors, options.pictures, origins, left_out)
         work.plan(inputs, settings)
         copies = [unquote(one.url) for one in media.values() if one.url.startswith("audio/")]
         with work.finish(file.name, "table.md", *copies):

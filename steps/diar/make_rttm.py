@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write who speaks when, as RTTM, from labelled pieces; the Python side of make_rttm.sh."""
+"""Write who speaks when, as RTTM, from labelled pieces, and reco2file; the Python side of make_rttm.sh."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from pathlib import Path
 import stage
 from ssdiar.errors import InputError
 from ssdiar.io.meta import read_decisions
-from ssdiar.io.rttm import write_rttm
-from ssdiar.io.tables import Segment, read_counts, read_segments
+from ssdiar.io.rttm import Turn, write_rttm
+from ssdiar.io.tables import Segment, read_counts, read_segments, read_wav_scp, write_table
+from ssdiar.speech.parties import SIDE2RECO, read_sides, side_name
 from ssdiar.timeline.turns import close_pauses, turns_of_labels
 from ssdiar.work import Manifest, check
 
 _LOG = logging.getLogger(__name__)
-_PIECES = ("segments", "short.segments", "overlap.segments", "meta.json")
+_PIECES = ("segments", "short.segments", "overlap.segments", "meta.json", "wav.scp", SIDE2RECO)
 
 
 def main() -> None:
@@ -36,11 +37,15 @@ def main() -> None:
         _read_if_there(options.subsegments_dir / "overlap.segments"),
         second_speaker,
     )
-    turns = close_pauses(turns, gap)
+    sides = read_sides(options.subsegments_dir)
+    turns = _of_recordings(close_pauses(turns, gap), sides)
     work = Manifest(options.labels_dir, "make_rttm")
     work.plan(inputs, {"second_speaker": second_speaker, "gap": gap})
-    with work.finish(editable=["rttm"]):
+    with work.finish(editable=["rttm", "reco2file"]):
         write_rttm(options.labels_dir / "rttm", turns)
+        if (wav_scp := options.subsegments_dir / "wav.scp").exists():  # the way back from a name to the audio
+            files = {sides.get(side, side): entry for side, entry in read_wav_scp(wav_scp).items()}
+            write_table(options.labels_dir / "reco2file", files)
     recordings = {turn.reco for turn in turns}
     _LOG.info("%s: %d turns of %d recordings", options.labels_dir / "rttm", len(turns), len(recordings))
 
@@ -67,6 +72,19 @@ def _check_same_ids(pieces: list[Segment], labels: dict[str, int], options: argp
         what = f"label of a piece that is not there ({len(unknown)} of {len(labels)})"
         place = f"one of {options.subsegments_dir / 'segments'}"
         raise InputError(what, path=label_file, expected=place, got=unknown[0], hint=hint)
+
+
+def _of_recordings(turns: list[Turn], sides: dict[str, str]) -> list[Turn]:
+    """Return the turns with those of a recording's sides together, their speakers named by channel."""
+    speakers: dict[str, set[str]] = {}
+    for turn in turns:
+        speakers.setdefault(turn.reco, set()).add(turn.speaker)
+    return [
+        Turn(sides[turn.reco], side_name(turn.reco, turn.speaker, len(speakers[turn.reco]) == 1), turn.start, turn.end)
+        if turn.reco in sides
+        else turn
+        for turn in turns
+    ]
 
 
 def _read_if_there(path: Path) -> list[Segment]:

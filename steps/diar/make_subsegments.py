@@ -22,12 +22,13 @@ from ssdiar.io.tables import (
     write_segments_file,
     write_table,
 )
+from ssdiar.speech.parties import SIDE2RECO, read_sides
 from ssdiar.timeline.subsegments import make_subsegments, split_short
 from ssdiar.work import Manifest, check
 
 _LOG = logging.getLogger(__name__)
-_INPUTS = ("segments", "overlap.segments", "wav.scp", "reco2dur", "meta.json")
-_TABLES = ("segments", "utt2spk", "spk2utt", "short.segments", "overlap.segments", "wav.scp")
+_INPUTS = ("segments", "overlap.segments", "wav.scp", "reco2dur", "meta.json", SIDE2RECO)
+_TABLES = ("segments", "utt2spk", "spk2utt", "short.segments", "overlap.segments", "wav.scp", SIDE2RECO)
 
 
 def main() -> None:
@@ -49,6 +50,10 @@ def main() -> None:
         write_segments_file(options.out_dir / "short.segments", short)
         write_segments(options.out_dir, pieces)
         _write_wav_scp(options.speech_dir / "wav.scp", options.out_dir / "wav.scp", {piece.reco for piece in pieces})
+        if sides := read_sides(options.speech_dir):
+            write_table(options.out_dir / SIDE2RECO, sides)
+        else:
+            (options.out_dir / SIDE2RECO).unlink(missing_ok=True)
         publish_text(options.out_dir / "meta.json", json.dumps(meta, indent=1) + "\n")
     _LOG.info(
         "%s: %d pieces of %d speech regions of %d recordings; %d more are too short for an x-vector",

@@ -2,11 +2,15 @@
 
 import os
 import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from running import REPO, run_script
+
+TABLES = ["reco2dur", "recordings.tsv", "spk2utt", "utt2spk", "wav.scp"]
 
 
 @pytest.fixture
@@ -50,14 +54,14 @@ def test_a_folder_without_reference(work):
     log = run(work, "--set", "calls", "calls").stderr
     assert "1 files that are no audio by their names are left out" in log
     assert "3 recordings" in log
-    assert sorted(os.listdir(work / "data/calls")) == ["reco2dur", "spk2utt", "utt2spk", "wav.scp"]
+    assert sorted(os.listdir(work / "data/calls")) == TABLES
     assert read(work, "wav.scp").splitlines() == [
-        f"__d_ {work}/calls/Łódź.mp3",
-        f"a {work}/calls/sub dir/a.flac",
+        f"Lodz {work}/calls/Łódź.mp3",
         f"b__1_ {work}/calls/b (1).wav",
+        f"sub_dir-a {work}/calls/sub dir/a.flac",
     ]
     durations = dict(line.split() for line in read(work, "reco2dur").splitlines())
-    assert durations["a"] == "2.0000"
+    assert durations["sub_dir-a"] == "2.0000"
     assert durations["b__1_"] == "1.5000"
 
 
@@ -68,9 +72,9 @@ def test_reference_by_raw_or_legal_name(work):
     (work / "calls/b (1).wav").rename(work / "calls/b(1).wav")
     log = run(work, "--set", "calls", "--rttm", "ref.rttm", "calls").stderr
     assert "WARNING: ref.rttm: 1 recordings (e.g. lost) have no audio, left out" in log
-    assert read(work, "reco2num_spk") == "__d_ 2\na 1\nb_1_ 1\n"
-    assert read(work, "all.uem").splitlines()[1:] == ["a 1 0.000 2.000", "b_1_ 1 0.000 1.500"]
-    assert read(work, "ref.rttm").count("SPEAKER __d_ ") == 2
+    assert read(work, "reco2num_spk") == "Lodz 2\nb_1_ 1\nsub_dir-a 1\n"
+    assert read(work, "all.uem").splitlines()[1:] == ["b_1_ 1 0.000 1.500", "sub_dir-a 1 0.000 2.000"]
+    assert read(work, "ref.rttm").count("SPEAKER Lodz ") == 2
     assert "lost" not in read(work, "ref.rttm")
 
 
@@ -78,14 +82,14 @@ def test_uem_speaker_counts_and_channel_are_kept_until_asked_for_no_longer(work)
     rttm(work, ("a", "A", 0, 1))
     (work / "u.uem").write_text("a 1 0.5 1.5\nlost 1 0 9\n")
     (work / "counts").write_text("a 4\nb__1_ 2\nlost 3\n")
-    options = ["--rttm", "ref.rttm", "--uem", "u.uem", "--num-spk-file", "counts", "--channel", "1"]
+    options = ["--rttm", "ref.rttm", "--uem", "u.uem", "--num-spk-file", "counts", "--channels", "1"]
     log = run(work, "--set", "calls", *options, "calls").stderr
-    assert "WARNING: u.uem: says nothing of 2 recordings" in log
-    assert read(work, "all.uem") == "a 1 0.500 1.500\n"
-    assert read(work, "reco2num_spk") == "a 4\nb__1_ 2\n"
-    assert read(work, "reco2channel") == "__d_ 1\na 1\nb__1_ 1\n"
+    assert "WARNING: u.uem: says nothing of 2 recordings: Lodz b__1_" in log
+    assert read(work, "all.uem") == "sub_dir-a 1 0.500 1.500\n"
+    assert read(work, "reco2num_spk") == "b__1_ 2\nsub_dir-a 4\n"
+    assert read(work, "reco2channel") == "b__1_ 1\n"  # the others have no other channel
     run(work, "--set", "calls", "calls")
-    assert sorted(os.listdir(work / "data/calls")) == ["reco2dur", "spk2utt", "utt2spk", "wav.scp"]
+    assert sorted(os.listdir(work / "data/calls")) == TABLES
 
 
 def test_a_rerun_leaves_unchanged_files_alone(work):
@@ -101,22 +105,104 @@ def test_a_linked_folder_is_searched_once(work):
     assert len(read(work, "wav.scp").splitlines()) == 3
 
 
-def test_two_files_of_one_name(work):
-    soundfile.write(work / "calls/b_(1).flac", np.ones(100) / 2, 8000)
-    message = error(work, "--set", "calls", "calls")
-    assert "two files for recording b__1_" in message
-    assert "b (1).wav" in message
-    assert "b_(1).flac" in message
+def test_files_of_one_name_get_ids_that_differ_and_stay(work):
+    for name in ("mon/call.wav", "tue/call.wav", "call.wav", "call.flac", "b_(1).wav", "Иванов.wav", "Петров.wav"):
+        (work / "calls" / name).parent.mkdir(exist_ok=True)
+        soundfile.write(work / "calls" / name, np.ones(800) / 2, 8000)
+    run(work, "--set", "calls", "calls")
+    ids = dict(line.split(" ", 1) for line in read(work, "wav.scp").splitlines())
+    plain = {"Ivanov", "Petrov", "Lodz", "call-flac", "call-wav", "mon-call", "tue-call", "sub_dir-a"}
+    assert plain < ids.keys()
+    assert sorted(re.sub("[0-9a-f]{8}$", "#", reco) for reco in ids.keys() - plain) == ["b__1_-wav-#", "b__1_-wav-#"]
+    rttm(work, ("mon/call", "A", 0, 1), ("Иванов", "A", 0, 1), ("tue-call", "B", 0, 1), ("call.flac", "C", 0, 1))
+    log = run(work, "--set", "calls", "--rttm", "ref.rttm", "calls").stderr
+    assert [line.split()[0] for line in read(work, "reco2num_spk").splitlines()] == [
+        "Ivanov",
+        "call-flac",
+        "mon-call",
+        "tue-call",
+    ]
+    assert "ref.rttm: says nothing of 6 recordings: Lodz Petrov" in log
+    assert len(read(work, "all.uem").splitlines()) == 4  # only what has a reference is scored
+    rttm(work, ("call", "A", 0, 1))
+    message = run(work, "--set", "calls", "--rttm", "ref.rttm", "calls", rc=1).stderr
+    assert "ref.rttm:1: call may mean 4 recordings" in message
 
 
-def test_all_broken_files_are_listed(work):
+def test_a_batch_survives_its_worst_files(work):
     (work / "calls/bad.wav").write_text("hello")
+    (work / "calls/empty.mp3").write_bytes(b"")
+    (work / "calls/new\nline.wav").write_text("x")
     data = (work / "calls/sub dir/a.flac").read_bytes()
     (work / "calls/sub dir/a.flac").write_bytes(data[: len(data) // 2])
-    message = error(work, "--set", "calls", "calls")
-    assert "prepare_audio.py: error: 2 of 4 files cannot be used: " in message
-    assert "a.flac: truncated audio; expected" in message
-    assert "bad.wav: cannot be decoded as audio" in message
+    log = run(work, "--set", "calls", "calls").stderr
+    assert len(read(work, "wav.scp").splitlines()) == 3
+    rows = [line.split("\t") for line in read(work, "left_out.tsv").splitlines()]
+    assert rows[0] == ["file", "reason", "what to do"]
+    assert [Path(row[0]).name for row in rows[1:]] == ["bad.wav", "empty.mp3", "new\\nline.wav"]
+    assert all(len(row) == 3 and all(row) for row in rows)
+    for row in rows[1:]:
+        assert f"WARNING: left out: {row[0]}: {row[1]}. {row[2]}" in log
+    assert "a.flac: cut off" in log
+    assert "cut off" in read(work, "recordings.tsv")
+    lines = run(work, "--set", "calls", "--bad-files", "stop", "calls", rc=1).stderr
+    assert "prepare_audio.py: error: 3 of 6 files cannot be used: " in lines
+    for name in ("bad.wav", "empty.mp3", "new\nline.wav"):
+        (work / "calls" / name).unlink()
+    run(work, "--set", "calls", "--bad-files", "stop", "calls")
+    assert not (work / "data/calls/left_out.tsv").exists()
+
+
+def test_one_file_instead_of_a_folder(work):
+    run(work, "--set", "calls", "calls/b (1).wav")
+    assert read(work, "wav.scp") == f"b__1_ {work}/calls/b (1).wav\n"
+
+
+def voice(seed, gaps):
+    """Return 12 s of noise that comes and goes like syllables of 0.2 s, silent where ``gaps`` says."""
+    random = np.random.default_rng(seed)
+    level = np.repeat(random.uniform(0.02, 1, 60), 1600) * np.repeat(gaps, 8000)
+    return 0.2 * random.standard_normal(96000) * level
+
+
+def test_what_is_done_with_channels(work):
+    turn = np.array([1, 1, 0, 0, 1, 0, 1, 0, 0, 1, 1, 0], float)
+    left, right, noise = voice(1, turn), voice(2, 1 - turn), 0.05 * np.random.default_rng(3).standard_normal(96000)
+    shutil.rmtree(work / "calls")
+    (work / "calls").mkdir()
+    both = left + right
+    for name, channels in {
+        "parties": [left + 0.1 * right, right + 0.1 * left],
+        "room": [both, 0.7 * both + 0.1 * noise],
+        "same": [both, both],
+        "anti": [both, -both],
+        "noise": [both, noise],
+        "dead": [0 * both, both],
+        "faint": [left + 0.01 * right, 0.05 * right],
+    }.items():
+        soundfile.write(work / f"calls/{name}.wav", np.stack(channels, 1), 8000)
+    log = run(work, "--set", "calls", "calls").stderr
+    rows = [line.split("\t") for line in read(work, "recordings.tsv").splitlines()[1:]]
+    done = {row[0]: row[6] for row in rows}
+    assert done == {
+        "anti": "channel 1",
+        "dead": "channel 2",
+        "faint": "one party per channel",
+        "noise": "channel 1",
+        "parties": "one party per channel",
+        "room": "mixed",
+        "same": "mixed",
+    }
+    assert read(work, "reco2parties") == "faint 1 2\nparties 1 2\n"
+    assert read(work, "reco2channel") == "anti 1\ndead 2\nnoise 1\n"
+    assert "anti.wav: the mix of its channels cancels" in log
+    assert "noise.wav: channel 2 holds nothing but steady noise; channel 1 is used alone" in log
+    assert "dead.wav: channel 1 is silent; channel 2 is used alone" in log
+    assert "2 recordings of 2 channels: one party per channel (--channels mix" in log
+    assert "channel 2 is 26 dB below channel 1" in {row[0]: row[7] for row in rows}["faint"]
+    log = run(work, "--set", "calls", "--channels", "mix", "calls").stderr
+    assert not (work / "data/calls/reco2parties").exists() and not (work / "data/calls/reco2channel").exists()
+    assert "anti.wav: the mix of its channels cancels" in log
 
 
 @pytest.mark.parametrize(
@@ -124,11 +210,18 @@ def test_all_broken_files_are_listed(work):
     [
         (["--set", "x", "empty"], "empty: no audio files; expected files named .*, got 0 others"),
         (["--set", "x", "nowhere"], "nowhere: no such folder"),
-        (["--set", "x", "calls/notes.txt"], "notes.txt: is not a folder"),
+        (["--set", "x", "calls/notes.txt"], "1 of 1 files cannot be used: .*notes.txt: cannot be decoded as audio"),
         (["--set", "../x", "calls"], "--set: bad id"),
-        (["calls"], "expected --set <name> and <audio-dir>"),
-        (["--set", "x", "--channel", "0", "calls"], "--channel: expected a whole number from 1, got 0"),
-        (["--set", "x", "--channel", "2", "calls"], "2 of 3 files cannot be used: .*: no channel 2; expected 1 to 1"),
+        (["calls"], "expected --set <name> and <audio>"),
+        (
+            ["--set", "x", "--channels", "0", "calls"],
+            "--channels: expected auto, mix, parties or a whole number",
+        ),
+        (["--set", "x", "--channel", "1", "calls"], "--channel is not used any more; give --channels <n>"),
+        (
+            ["--set", "x", "--channels", "2", "--bad-files", "stop", "calls"],
+            "2 of 3 files cannot be used: .*: no channel 2; expected 1 to 1",
+        ),
         (["--set", "x", "--rttm", "none.rttm", "calls"], "none.rttm: no such file"),
         (["--set", "x", "--rttm", "bad.rttm", "calls"], "bad.rttm:3: bad duration; expected .*, got -1"),
         (["--set", "x", "--rttm", "other.rttm", "calls"], "names none of the recordings; .*, got for example q"),

@@ -1,7 +1,8 @@
 """The recordings of a data directory: where their audio is, which channel of it counts, how long they are.
 
 wav.scp alone says where the audio is. ``reco2channel`` (``<recording> <channel from 1>``, optional, recordings that it
-does not name are mixed to mono) says which channel of that audio is meant. Kaldi's ``reco2file_and_channel`` is not
+does not name are mixed to mono) says which channel of that audio is meant, ``reco2parties`` (``<recording> <channel>
+<channel> ...``, optional) which channels hold a party of a call each. Kaldi's ``reco2file_and_channel`` is not
 used for this: there it names the side of a telephone call for scoring, next to wav.scp entries that have already cut
 that side out. Every stage that reads audio gets it through :func:`load_recordings` and :meth:`Recording.read`, so that
 all stages hear the same signal.
@@ -10,8 +11,9 @@ all stages hear the same signal.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,32 +23,62 @@ from ssdiar.io.audio import is_command, probe, read_audio
 from ssdiar.io.tables import parse_count, read_durations, read_rows
 from ssdiar.work import file_digest
 
+_DURATION_TOLERANCE = 0.05  # seconds
+
 
 @dataclass(frozen=True)
 class Recording:
-    """One line of wav.scp: path or ``command |``, channel (None: mixed), length in seconds (None: not in reco2dur)."""
+    """One line of wav.scp, and what other tables say of it.
+
+    Attributes:
+        entry: A path, or ``command |``.
+        channel: The one that counts, from 1; None: all are mixed.
+        duration: Length in seconds; None: not in reco2dur.
+        parties: Channels that hold a party each; empty: none does.
+    """
 
     entry: str
     channel: int | None = None
     duration: float | None = None
+    parties: tuple[int, ...] = ()
 
     def read(
         self, sample_rate: int | None = None, start: float | None = None, end: float | None = None
     ) -> tuple[np.ndarray, int]:
-        """Return (samples (n,) float32 mono, rate): :func:`ssdiar.io.audio.read_audio` of this recording's channel."""
-        return read_audio(self.entry, sample_rate, self.channel, start, end)
+        """Return (samples (n,) float32 mono, rate): :func:`ssdiar.io.audio.read_audio` of this recording's channel.
+
+        Raises:
+            InputError: As there, or all of it is read and is not as long as reco2dur says.
+        """
+        samples, rate = read_audio(self.entry, sample_rate, self.channel, start, end)
+        if start is None and end is None:
+            self.check_duration(len(samples) / rate)
+        return samples, rate
+
+    def check_duration(self, seconds: float) -> None:
+        """Raise InputError if the audio, ``seconds`` long, is not as long as reco2dur says."""
+        if self.duration is not None and abs(seconds - self.duration) > _DURATION_TOLERANCE:
+            what = "its audio is not as long as reco2dur says"
+            hint = "Has the file changed since? Prepare the data directory again."
+            expected = f"{self.duration:.3f} s"
+            raise InputError(what, path=self.entry, expected=expected, got=f"{seconds:.3f} s", hint=hint)
 
     def seconds(self) -> float:
         """Return the length in seconds: of reco2dur, or else of the audio itself."""
         return probe(self.entry).duration if self.duration is None else self.duration
 
     def content(self) -> list[object]:
-        """Return what the signal is, for a digest: that of its file, or the command; and the channel."""
-        return [self.entry if is_command(self.entry) else file_digest(self.entry), self.channel]
+        """Return what the signal is, for a digest: that of its file, or the command; and the channels."""
+        source = self.entry if is_command(self.entry) else file_digest(self.entry)
+        return [source, self.channel, list(self.parties)]
+
+    def of_channel(self, channel: int) -> Recording:
+        """Return this recording with nothing but one of its channels."""
+        return replace(self, channel=channel, parties=())
 
 
 def load_recordings(data_dir: str | Path, allow_commands: bool = False) -> dict[str, Recording]:
-    """Read wav.scp, and reco2dur and reco2channel where they exist, of a data directory; ordered by id.
+    """Read wav.scp, and reco2dur, reco2channel and reco2parties where they exist, of a data directory; ordered by id.
 
     Args:
         data_dir: The directory.
@@ -65,6 +97,10 @@ def load_recordings(data_dir: str | Path, allow_commands: bool = False) -> dict[
         if is_command(entry) and not allow_commands:
             expected = "a path, or --allow-commands true if you trust the commands of this file"
             raise InputError(f"recording {reco} is a command", path=wav_scp, line=line, expected=expected, got=entry)
+        if not os.path.exists(entry) and re.fullmatch(r".*\.(ark|scp):\d+(\[.*\])?", entry):
+            what = f"recording {reco} is a place in a Kaldi archive"
+            expected = "an audio file (wav-copy makes them of an archive; docs/kaldi.md shows how)"
+            raise InputError(what, path=wav_scp, line=line, expected=expected, got=entry)
         if not is_command(entry) and not os.path.isfile(entry):  # of any text, however long
             raise InputError(f"no such file for recording {reco}", path=wav_scp, line=line, got=entry)
         entries[reco] = entry
@@ -78,8 +114,12 @@ def load_recordings(data_dir: str | Path, allow_commands: bool = False) -> dict[
             if reco not in durations:
                 raise InputError(f"no duration of recording {reco}", path=data_dir / "reco2dur", hint="Or remove it.")
     _check_known(channels, entries, data_dir / "reco2channel")
+    parties = read_parties(data_dir / "reco2parties") if (data_dir / "reco2parties").exists() else {}
+    _check_known(parties, entries, data_dir / "reco2parties")
     return {
-        reco: Recording(entries[reco], channels.get(reco), None if durations is None else durations[reco])
+        reco: Recording(
+            entries[reco], channels.get(reco), None if durations is None else durations[reco], parties.get(reco, ())
+        )
         for reco in sorted(entries)
     }
 
@@ -105,6 +145,17 @@ def read_channels(path: str | Path) -> dict[str, int]:
     """Read reco2channel: ``<recording> <channel from 1>``."""
     rows = read_rows(path, "recording channel")
     return {reco: parse_count(text, "channel", path, line) for line, (reco, text) in rows}
+
+
+def read_parties(path: str | Path) -> dict[str, tuple[int, ...]]:
+    """Read reco2parties: ``<recording> <channel from 1> <channel> ...``, at least two and each once."""
+    parties = {}
+    for line, (reco, text) in read_rows(path, "recording channels..."):
+        channels = tuple(parse_count(field, "channel", path, line) for field in text.split())
+        if len(set(channels)) < 2 or len(set(channels)) < len(channels):
+            raise InputError("bad channels", path=path, line=line, expected="two or more, each once", got=text)
+        parties[reco] = channels
+    return parties
 
 
 def _check_known(table: dict[str, object], entries: dict[str, str], path: Path) -> None:

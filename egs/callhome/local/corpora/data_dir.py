@@ -167,7 +167,7 @@ def check(selection: Selection, progress: Callable[[str], None]) -> Findings:
 
 
 def _first_decodable(call: Call) -> tuple[Path, AudioInfo | None, str]:
-    """Return (file, what its header says or None, why none is usable)."""
+    """Return (file, what it is or None, why none is usable)."""
     reasons = []
     for path in call.audio:
         shown = str(path).encode(errors="replace").decode()
@@ -175,7 +175,11 @@ def _first_decodable(call: Call) -> tuple[Path, AudioInfo | None, str]:
             reasons.append(f"{shown!r}: a name that wav.scp cannot hold")
             continue
         try:
-            return path.absolute(), probe(path), ""
+            info = probe(path)
+            # A corpus is known: a broken copy of it would be scored as a fault of the system.
+            if not info.remarks:
+                return path.absolute(), info, ""
+            reasons.append(f"{path}: {'; '.join(info.remarks)}")
         except InputError as error:
             reasons.append(str(error).split("\n")[0] + _decoder_hint(path))
     return call.audio[0], None, "; ".join(reasons)

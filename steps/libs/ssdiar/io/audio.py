@@ -1,32 +1,41 @@
 """Audio in: any sample rate, any number of channels, any format that the machine can decode, as mono float32.
 
 An *entry* is what the second column of Kaldi's wav.scp holds: a path, or a shell command ending in ``|`` that writes
-audio to its standard output. Files are decoded by libsndfile (wav, flac, mp3, ogg, NIST sphere as PCM or mu-law),
-and where that does not know the format by ffmpeg or sph2pipe, whichever is installed. Audio that ends before its own
-header says is an error, not a shorter recording: a broken copy would otherwise be scored as a system's fault.
+audio to its standard output. The length of a recording is what decodes, not what a header says: where the two differ,
+what is there is read and the difference is a *remark*, one line that says so. Everything is read in blocks, so that
+memory does not grow with the length of a file, but for the samples that are asked for.
 
 Loads soundfile (and SciPy when it resamples) on first use, not on import.
 """
 
 from __future__ import annotations
 
-import shutil
-import struct
+import logging
+import mmap
+import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import gcd
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from ssdiar.errors import InputError
+from ssdiar.io.decoders import (
+    CannotDecode,
+    FFmpeg,
+    Format,
+    SoundFile,
+    has_ffmpeg,
+    open_part,
+    sph2pipe,
+)
+from ssdiar.io.layout import Part, find_parts
 
-if TYPE_CHECKING:
-    import soundfile
+_LOG = logging.getLogger(__name__)
 
 # Names of files that hold audio, in lower case; a folder of audio is searched for these.
 # fmt: off
@@ -34,33 +43,50 @@ AUDIO_SUFFIXES = frozenset((
     ".wav", ".wave", ".flac", ".mp3", ".sph", ".nist", ".ogg",
     ".oga", ".opus", ".m4a", ".aac", ".aif", ".aiff", ".au",
     ".snd", ".caf", ".w64", ".amr", ".gsm", ".wma", ".webm",
+    ".3gp", ".3g2", ".mp4", ".mka", ".mkv", ".mov", ".mp2",
+    ".aifc", ".rf64", ".bwf", ".awb", ".m4b", ".mpga", ".ac3",
 ))
 # fmt: on
 
 # Sample counts in headers of compressed audio are seldom exact; less than this may be missing at the end.
 _TOLERANCE = 0.05  # seconds
-_BLOCK = 1 << 20  # frames read at once, so that a long file of many channels never is in memory as a whole
+_FFMPEG_TOLERANCE = 0.1  # containers say when the last packet ends, not the last sample
+_TOO_LOUD = 4.0  # full scale is 1; lossy codecs overshoot it by little
+_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000)
+_LEAST_RATE, _MOST_RATE = 1000, 1_000_000
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a recording's header says: length in seconds, samples per second, number of channels."""
+    """What a recording is: seconds, samples per second, channels, coding, and what is odd about it, a line each."""
 
     duration: float
     rate: int
     channels: int
+    coding: str = ""
+    remarks: tuple[str, ...] = ()
 
 
-def probe(entry: str | Path) -> AudioInfo:
-    """Return length, sample rate and number of channels of an entry, having looked for its last sample.
+def probe(entry: str | Path, listen: Callable[[np.ndarray, int], None] | None = None) -> AudioInfo:
+    """Return length, sample rate and number of channels of an entry, having decoded all of it.
 
-    A file that libsndfile knows and can seek in is not decoded for it; anything else is.
+    Args:
+        entry: A path, or ``command |``.
+        listen: Is called with every block of samples, (n, channels) float32, and their rate.
 
     Raises:
-        InputError: No such file, not audio, no samples, truncated, or a command that fails.
+        InputError: No such file, not audio, no samples, or a command that fails.
     """
     with _open(entry) as sound:
-        return AudioInfo(sound.frames / sound.samplerate, sound.samplerate, sound.channels)
+        count = 0
+        for block in sound.blocks():
+            count += len(block)
+            if listen is not None:
+                listen(block, sound.format.rate)
+        remarks = tuple(dict.fromkeys(sound.remarks))
+        return AudioInfo(
+            count / sound.format.rate, sound.format.rate, sound.format.channels, sound.format.coding, remarks
+        )
 
 
 def read_audio(
@@ -70,15 +96,15 @@ def read_audio(
     start: float | None = None,
     end: float | None = None,
 ) -> tuple[np.ndarray, int]:
-    """Return the samples of an entry as one channel, and their rate.
+    """Return the samples of an entry as one channel, and their rate; remarks are logged as warnings.
 
     Args:
         entry: A path, or ``command |``.
         sample_rate: Resample to this many samples per second (polyphase, so the same on every machine); by default
             the rate stays what it is.
         channel: Take this channel (from 1); by default all channels are mixed by their mean.
-        start: Begin here, in seconds (by default at the beginning). Only the part asked for is read from files that
-            libsndfile can seek in; commands and other formats are decoded as a whole each time.
+        start: Begin here, in seconds (by default at the beginning). Files of uncompressed audio and FLAC are read from
+            there; others are decoded from their beginning.
         end: Stop here, in seconds; at the recording's end if that comes first.
 
     Returns:
@@ -89,25 +115,38 @@ def read_audio(
         InputError: As for :func:`probe`, or there is no such channel, nothing between start and end, or a sample that
             is not a finite number.
     """
+    name = _name(entry)
     with _open(entry) as sound:
-        rate, name = sound.samplerate, _name(entry)
-        if channel is not None and not 1 <= channel <= sound.channels:
-            raise InputError("no such channel", path=name, expected=f"1 to {sound.channels}", got=channel)
+        rate, channels = sound.format.rate, sound.format.channels
+        if channel is not None and not 1 <= channel <= channels:
+            raise InputError("no such channel", path=name, expected=f"1 to {channels}", got=channel)
+        new_rate = rate if sample_rate is None else sample_rate
+        resampler = _Resampler(rate, new_rate)
         first = 0 if start is None else max(0, round(start * rate))
-        last = sound.frames if end is None else min(sound.frames, round(end * rate))
-        if first >= last:
-            raise InputError(
-                f"no audio from {first / rate:.3f} s to {last / rate:.3f} s",
-                path=name,
-                expected=f"a part of 0 to {sound.frames / rate:.3f} s",
+        last = None if end is None else round(end * rate)
+        known = sound.seconds if last is None else last / rate
+        samples = _Growing(0 if known is None else max(0, round((known - first / rate + 0.1) * new_rate)))
+        at = first
+        for block in sound.blocks(first, last):
+            mono = (
+                block[:, channel - 1] if channel is not None else block[:, 0] if channels == 1 else block.mean(axis=1)
             )
-        samples = _read_mono(sound, first, last, channel, name)
-    if not np.isfinite(samples).all():
-        bad = int(np.argmin(np.isfinite(samples)))
-        raise InputError(f"sample {first + bad} is not a finite number", path=name)
-    if sample_rate is not None and sample_rate != rate:
-        return resample(samples, rate, sample_rate), sample_rate
-    return samples, rate
+            if not np.isfinite(mono).all():
+                bad = int(np.argmin(np.isfinite(mono)))
+                raise InputError(f"sample {at + bad} is not a finite number", path=name)
+            samples.append(resampler.push(mono))
+            at += len(mono)
+        if at == first:
+            total = sound.length
+            raise InputError(
+                f"no audio from {first / rate:.3f} s to {min(total, last or total) / rate:.3f} s",
+                path=name,
+                expected=f"a part of 0 to {total / rate:.3f} s",
+            )
+        samples.append(resampler.finish())
+        for remark in dict.fromkeys(sound.remarks):
+            _LOG.warning("WARNING: %s: %s", name, remark)
+        return samples.array(), new_rate
 
 
 def resample(samples: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
@@ -123,171 +162,207 @@ def is_command(entry: str | Path) -> bool:
     return str(entry).rstrip().endswith("|")
 
 
+def is_plain(path: str | Path) -> bool:
+    """Tell whether a file is one sound with a header that says how long it is, as far as its bytes tell."""
+    with _mapped(Path(path), str(path)) as data:
+        layout = find_parts(data)
+        return len(layout.parts) == 1 and layout.parts[0] == Part(0, len(data)) and not layout.remarks
+
+
+class _Growing:
+    """A float32 array that is appended to; of the size that is expected, so that it is seldom made anew."""
+
+    def __init__(self, expected: int) -> None:
+        self._values, self._filled = np.empty(expected, np.float32), 0
+
+    def append(self, values: np.ndarray) -> None:
+        end = self._filled + len(values)
+        if end > len(self._values):
+            self._values.resize(max(end, len(self._values) * 5 // 4), refcheck=False)
+        self._values[self._filled : end] = values
+        self._filled = end
+
+    def array(self) -> np.ndarray:
+        self._values.resize(self._filled, refcheck=False)
+        return self._values
+
+
+class _Resampler:
+    """:func:`resample` of a signal that comes in blocks, to the same samples."""
+
+    def __init__(self, rate: int, new_rate: int) -> None:
+        common = gcd(rate, new_rate)
+        self._up, self._down = new_rate // common, rate // common
+        self._rates = rate, new_rate
+        # The filter of resample_poly reaches 10 periods of the lower rate to each side; in whole multiples of down.
+        reach = 10 * max(self._up, self._down) // self._up + 2
+        self._reach = -(-reach // self._down) * self._down
+        self._step = max(1, (1 << 18) // self._down) * self._down
+        self._held = np.empty(0, np.float32)
+        self._before = 0  # of the held samples, those that are there for the filter only
+
+    def push(self, block: np.ndarray) -> np.ndarray:
+        """Return what can be made by now."""
+        if self._up == self._down:
+            return block
+        self._held = np.concatenate([self._held, block])
+        made = []
+        while len(self._held) >= self._before + self._step + self._reach:
+            made.append(self._make(self._before + self._step))
+        return np.concatenate(made) if made else self._held[:0]
+
+    def finish(self) -> np.ndarray:
+        """Return the rest."""
+        if self._up == self._down:
+            return self._held
+        return resample(self._held, *self._rates)[self._before // self._down * self._up :]
+
+    def _make(self, end: int) -> np.ndarray:
+        values = resample(self._held[: end + self._reach], *self._rates)
+        made = values[self._before // self._down * self._up : end // self._down * self._up]
+        keep = max(0, end - self._reach)
+        self._held, self._before = self._held[keep:], end - keep
+        return made
+
+
 def _name(entry: str | Path) -> str:
     return str(entry).strip()
 
 
-def _read_mono(sound: soundfile.SoundFile, first: int, last: int, channel: int | None, name: str) -> np.ndarray:
-    """Return frames ``first`` to ``last`` as (n,) float32, of one channel or the mean of all."""
-    from soundfile import LibsndfileError
+class _Sound:
+    """An open file: its parts one after the other, and what is odd about them.
 
-    samples = np.empty(last - first, np.float32)
-    filled = 0
-    try:
-        sound.seek(first)
-        while filled < len(samples):
-            block = sound.read(min(_BLOCK, len(samples) - filled), dtype="float32", always_2d=True)
-            if not len(block):
-                break
-            mono = block[:, channel - 1] if channel is not None else block[:, 0] if block.shape[1] == 1 else None
-            samples[filled : filled + len(block)] = block.mean(axis=1) if mono is None else mono
-            filled += len(block)
-    except LibsndfileError as error:
-        raise _truncated(name, last / sound.samplerate, f"a decoding error ({_reason(error)})") from None
-    if len(samples) - filled > _TOLERANCE * sound.samplerate:
-        raise _truncated(name, last / sound.samplerate, f"{(first + filled) / sound.samplerate:.3f} s")
-    return samples[:filled]
+    Attributes:
+        format: Of the first part, which all parts must have.
+        seconds: What the file seems to hold; None: not known.
+        remarks: What is odd; complete when :meth:`blocks` has come to the end.
+        length: Frames read so far, those that were passed over included.
+    """
+
+    def __init__(self, path: Path, data: bytes, name: str) -> None:
+        self._path, self._data, self._name = path, data, name
+        self._layout = find_parts(data)
+        self.remarks = list(self._layout.remarks)
+        self.length = 0
+        self._first = self._open_part(self._layout.parts[0])
+        self.format: Format = self._first.format
+        if not _LEAST_RATE <= self.format.rate <= _MOST_RATE:
+            expected = f"{_LEAST_RATE} to {_MOST_RATE} Hz"
+            raise InputError(
+                "bad sample rate in its header", path=name, expected=expected, got=f"{self.format.rate} Hz"
+            )
+        if self.format.rate not in _RATES:
+            self.remarks.append(f"a sample rate of {self.format.rate} Hz is unusual; its header may be wrong")
+        known = self.format.seconds
+        self.seconds = None if known is None else min(known, 1e6) * len(self._layout.parts)
+
+    def blocks(self, first: int = 0, last: int | None = None) -> Iterator[np.ndarray]:
+        """Yield (n, C) float32 of frames ``first`` to ``last``.
+
+        Raises:
+            InputError: There are no samples, or the parts have different rates or numbers of channels.
+        """
+        self.length = 0
+        seeks = self._layout.exact and len(self._layout.parts) == 1 and isinstance(self._first, SoundFile)
+        if seeks and first and self.format.seconds is not None and self._first.seekable:
+            self.length = min(first, round(self.format.seconds * self.format.rate))
+        for block in self._all_blocks(self.length):
+            begin, self.length = self.length, self.length + len(block)
+            if self.length > first:
+                yield block[max(0, first - begin) : None if last is None else max(0, last - begin)]
+            if last is not None and self.length >= last:
+                return
+        if not self.length:
+            raise InputError("no samples", path=self._name, expected="audio")
+
+    def _all_blocks(self, first: int) -> Iterator[np.ndarray]:
+        for number, part in enumerate(self._layout.parts):
+            try:
+                decoder = self._open_part(part) if number else self._first
+            except InputError as error:
+                self.remarks.append(
+                    f"one of its {len(self._layout.parts)} parts is left out: {error.what} ({error.got})"
+                )
+                continue
+            if decoder.format[:2] != self.format[:2]:
+                got = f"{decoder.format.rate} Hz, {decoder.format.channels}"
+                expected = f"{self.format.rate} Hz, {self.format.channels} channels as at its beginning"
+                raise InputError("its parts are not of one kind", path=self._name, expected=expected, got=got)
+            for block in self._part_blocks(decoder, part, first):
+                if np.abs(block).max(initial=0.0) > _TOO_LOUD:
+                    self.remarks.append("far louder than full scale: damaged, or not scaled to 1")
+                    if isinstance(decoder, FFmpeg):  # a burst that a damaged packet became
+                        block = np.clip(block, -1.0, 1.0)
+                yield block
+
+    def _part_blocks(self, decoder: SoundFile | FFmpeg, part: Part, first: int) -> Iterator[np.ndarray]:
+        """Yield a part's blocks; where libsndfile stops too early, ffmpeg goes on if it can."""
+        rate, count = self.format.rate, first
+        for block in decoder.blocks(first):
+            count += len(block)
+            yield block
+        expected = decoder.format.seconds
+        tolerance = _TOLERANCE if isinstance(decoder, SoundFile) else _FFMPEG_TOLERANCE
+        short = expected is not None and count / rate < expected - tolerance
+        if not (short or decoder.problem):
+            if expected is not None and count / rate > expected + tolerance:
+                self.remarks.append(f"its header says {expected:.2f} s, {count / rate:.2f} s are there and are read")
+            return
+        stopped = count
+        if isinstance(decoder, SoundFile) and has_ffmpeg() and not decoder.whole:
+            try:
+                for block in FFmpeg(self._path, part).blocks(count):
+                    count += len(block)
+                    yield block
+            except CannotDecode:
+                pass
+        told = f" ({decoder.problem})" if decoder.problem else ""
+        if short and count == stopped:
+            said = f"its header says {expected:.2f} s, {count / rate:.2f} s decode and are read"
+            self.remarks.append(f"cut off or damaged{told}: {said}")
+        else:
+            self.remarks.append(f"damaged{told}: {count / rate:.2f} s decode and are read")
+
+    def _open_part(self, part: Part) -> SoundFile | FFmpeg:
+        return open_part(self._data, self._path, part, self._layout.kind, self._name)
 
 
 @contextmanager
-def _open(entry: str | Path) -> Iterator[soundfile.SoundFile]:
-    """Yield an entry as an open sound file that is known to be whole and not empty."""
-    if is_command(entry):
-        with tempfile.TemporaryDirectory(prefix="ssdiar.") as folder:
-            output = Path(folder) / "audio"
-            _run_command(_name(entry), output)
-            with _open_file(output, _name(entry)) as sound:
-                yield sound
-    else:
-        with _open_file(Path(entry), _name(entry)) as sound:
-            yield sound
+def _open(entry: str | Path) -> Iterator[_Sound]:
+    """Yield an entry as an open sound."""
+    with tempfile.TemporaryDirectory(prefix="ssdiar.") as folder:
+        path, name = Path(_name(entry)), _name(entry)
+        if is_command(entry):
+            path = Path(folder) / "audio"
+            _run_command(name, path)
+        with _mapped(path, name) as data:
+            try:
+                yield _Sound(path, data, name)
+                return
+            except InputError:
+                output = Path(folder) / "sphere.wav"
+                if data[:7] != b"NIST_1A" or not sph2pipe(path, output):
+                    raise
+            with _mapped(output, name) as decoded:
+                yield _Sound(output, decoded, name)
 
 
 @contextmanager
-def _open_file(path: Path, name: str) -> Iterator[soundfile.SoundFile]:
+def _mapped(path: Path, name: str) -> Iterator[bytes]:
+    """Yield all of a file as a memory map."""
     try:
-        with open(path, "rb") as stream:
-            _check_size(stream, name)
+        stream = open(path, "rb")  # noqa: SIM115 (closed below; the errors of opening are ours)
     except FileNotFoundError:
         raise InputError("no such file", path=name) from None
     except IsADirectoryError:
         raise InputError("is a folder", path=name, expected="an audio file") from None
     except PermissionError:
         raise InputError("no permission to read", path=name) from None
-    import soundfile
-
-    with tempfile.TemporaryDirectory(prefix="ssdiar.") as folder:
-        try:
-            sound = soundfile.SoundFile(str(path))
-        except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a name ending in .raw
-            sound = soundfile.SoundFile(str(_decode(path, Path(folder) / "audio.wav", name, _reason(error))))
-        if not sound.seekable():
-            with sound:
-                sound = soundfile.SoundFile(str(_copy_seekable(sound, Path(folder) / "seekable.wav", name)))
-        with sound:
-            _check_end(sound, name)
-            yield sound
-
-
-def _copy_seekable(sound: soundfile.SoundFile, output: Path, name: str) -> Path:
-    """Decode what libsndfile reads only from start to end (GSM 06.10 in wav, VOX, G.72x) into a file; return it."""
-    import soundfile
-
-    copied = 0
-    try:
-        with soundfile.SoundFile(str(output), "w", sound.samplerate, sound.channels, "FLOAT", format="RF64") as copy:
-            while len(block := sound.read(_BLOCK, dtype="float32", always_2d=True)):
-                copy.write(block)
-                copied += len(block)
-    except soundfile.LibsndfileError as error:
-        raise _truncated(name, sound.frames / sound.samplerate, f"a decoding error ({_reason(error)})") from None
-    if sound.frames - copied > _TOLERANCE * sound.samplerate:
-        raise _truncated(name, sound.frames / sound.samplerate, f"{copied / sound.samplerate:.3f} s")
-    return output
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "error_string", error)).rstrip(".")
-
-
-def _check_end(sound: soundfile.SoundFile, name: str) -> None:
-    """Raise InputError if there are no samples, or if the last one is not where the header says."""
-    from soundfile import LibsndfileError
-
-    if sound.frames < 1:
-        raise InputError("no samples", path=name, expected="audio")
-    near_end = max(0, sound.frames - 1 - int(_TOLERANCE * sound.samplerate))
-    try:
-        sound.seek(near_end)
-        whole = len(sound.read(1)) == 1
-    except LibsndfileError:
-        whole = False
-    if not whole:
-        raise _truncated(name, sound.frames / sound.samplerate, "less")
-
-
-def _truncated(name: str, seconds: float, got: str) -> InputError:
-    return InputError("truncated audio", path=name, expected=f"{seconds:.3f} s as its header says", got=got)
-
-
-def _check_size(stream: BinaryIO, name: str) -> None:
-    """Raise InputError if a RIFF/WAVE or NIST sphere file is empty or holds fewer bytes than its header declares.
-
-    libsndfile reads such a file to its end without a word.
-    """
-    head = stream.read(1024)
-    size = stream.seek(0, 2)
-    if not size:
-        raise InputError("empty file", path=name, expected="audio")
-    if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
-        declared = _wave_size(stream)
-    elif head.startswith(b"NIST_1A"):
-        declared = _sphere_size(head)
-    else:
-        declared = None
-    if declared is not None and size < declared:
-        raise InputError("truncated audio", path=name, expected=f"{declared} bytes as its header says", got=f"{size}")
-
-
-def _wave_size(stream: BinaryIO) -> int | None:
-    """Return where a wav file's sample data must end, or None if its header does not say.
-
-    Programs that write wav to a pipe cannot know the length and put 0 or a number near 2 or 4 GiB (sox 0x7ffff000 and
-    the rest, ffmpeg and Kaldi 0xffffffff).
-    """
-    stream.seek(12)
-    large_size = None
-    while len(head := stream.read(8)) == 8:
-        kind, length = struct.unpack("<4sI", head)
-        if kind == b"ds64":
-            large_size = struct.unpack("<8xQ", stream.read(16))[0]
-            length -= 16
-        elif kind == b"data":
-            if length == 0xFFFFFFFF and large_size is not None:
-                length = large_size
-            elif length == 0 or length >= 0x7FFF0000:
-                return None
-            return stream.tell() + length
-        stream.seek(length + length % 2, 1)
-    return None
-
-
-def _sphere_size(head: bytes) -> int | None:
-    """Return how many bytes an uncompressed sphere file has by its header (NIST SPHERE 2.6), or None if unknown."""
-    fields = {}
-    for line in head.decode("latin-1").split("\n"):
-        if line.strip() == "end_head":
-            break
-        name, _, value = line.partition(" ")
-        fields[name] = value.partition(" ")[2].strip()
-    try:
-        if "," in fields.get("sample_coding", "pcm"):  # "pcm,embedded-shorten-v2.00"
-            return None
-        header_size = int(head.split(b"\n", 2)[1])
-        sample_size = int(fields["sample_n_bytes"]) * int(fields["channel_count"])
-        return header_size + int(fields["sample_count"]) * sample_size
-    except (KeyError, ValueError, IndexError):
-        return None
+    with stream:
+        if not os.fstat(stream.fileno()).st_size:
+            raise InputError("empty file", path=name, expected="audio")
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            yield data
 
 
 def _run_command(command: str, output: Path) -> None:
@@ -304,31 +379,6 @@ def _run_command(command: str, output: Path) -> None:
     if result.returncode != 0:
         got = _last_line(result.stderr) or "no message"
         raise InputError(f"command failed with exit code {result.returncode}", path=command, got=got)
-
-
-def _decode(path: Path, output: Path, name: str, reason: str) -> Path:
-    """Decode to a wav file with a program that knows more formats than libsndfile, without a shell; return the file."""
-    with open(path, "rb") as stream:
-        head = stream.read(8)
-    decoders = {
-        # "file:" keeps ffmpeg from reading a protocol into a colon or an option into a dash.
-        "ffmpeg": ["ffmpeg", "-nostdin", "-v", "error", "-i", f"file:{path}", "-c:a", "pcm_f32le", "-rf64", "auto"],
-        "sph2pipe": ["sph2pipe", "-f", "wav", "-p", str(path.absolute())] if head.startswith(b"NIST_1A") else [],
-    }
-    installed = [program for program in decoders if shutil.which(program)]
-    for program in installed:
-        if not decoders[program]:
-            continue
-        output.unlink(missing_ok=True)
-        result = subprocess.run(
-            [*decoders[program], str(output)], stdin=subprocess.DEVNULL, capture_output=True, check=False
-        )
-        if result.returncode == 0 and output.is_file() and output.stat().st_size:
-            return output
-        reason = _last_line(result.stderr).replace(f"file:{path}: ", "") or reason
-    tried = ", ".join(["libsndfile", *installed])
-    hint = None if "ffmpeg" in installed else "If it is audio, installing ffmpeg may help (sph2pipe for NIST sphere)."
-    raise InputError("cannot be decoded as audio", path=name, expected=f"a format of {tried}", got=reason, hint=hint)
 
 
 def _last_line(data: bytes) -> str:

@@ -6,14 +6,18 @@ RTTM of channel ``1``.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ssdiar.errors import InputError
+from ssdiar.io.names import Names
 from ssdiar.io.publish import publish_text
-from ssdiar.io.tables import check_id, parse_float, read_lines
+from ssdiar.io.tables import check_reco, parse_float, read_lines
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -30,16 +34,22 @@ class Turn:
     confidence: float | None = None
 
 
-def read_rttm(path: str | Path) -> list[Turn]:
+def read_rttm(path: str | Path, names: Names | None = None) -> list[Turn]:
     """Read the SPEAKER lines of an RTTM file, in file order; comments (``;;``) and other line types are passed over.
 
     Turns of zero length say nothing and are left out. The confidence (field 9) is kept where it is a number from 0 to
-    1; other programs write other things there.
+    1; other programs write other things there. Lines that repeat an earlier one are counted once, and a warning is
+    logged.
+
+    Args:
+        path: The file.
+        names: If given, recordings go by any of their names.
 
     Raises:
         InputError: A line has neither 9 nor 10 fields, a bad recording id, or a time that is negative or no number.
     """
-    turns = []
+    turns: dict[Turn, int] = {}
+    repeated = 0
     for line, text in read_lines(path):
         fields = text.split()
         if text.startswith(";;") or fields[0] != "SPEAKER":
@@ -49,11 +59,15 @@ def read_rttm(path: str | Path) -> list[Turn]:
             raise InputError(
                 "wrong number of fields", path=path, line=line, expected="10 (9 in older files)", got=f"{len(fields)}"
             )
-        reco = check_id(fields[1], path, line)
+        reco = check_reco(fields[1], names, path, line)
         start, duration = parse_float(fields[3], "start", path, line), parse_float(fields[4], "duration", path, line)
         if duration > 0:
-            turns.append(Turn(reco, fields[7], start, start + duration, _confidence(fields[8])))
-    return turns
+            repeated += (
+                turns.setdefault(Turn(reco, fields[7], start, start + duration, _confidence(fields[8])), line) != line
+            )
+    if repeated:
+        _LOG.warning("WARNING: %s: %d lines repeat earlier ones and are counted once", path, repeated)
+    return list(turns)
 
 
 def write_rttm(path: str | Path, turns: Iterable[Turn]) -> bool:
@@ -80,8 +94,12 @@ def _confidence(field: str) -> float | None:
     return value if 0 <= value <= 1 else None
 
 
-def read_uem(path: str | Path) -> dict[str, list[tuple[float, float]]]:
+def read_uem(path: str | Path, names: Names | None = None) -> dict[str, list[tuple[float, float]]]:
     """Read ``<recording> <channel> <start> <end>``: scored regions in seconds per recording, ordered and disjoint.
+
+    Args:
+        path: The file.
+        names: If given, recordings go by any of their names.
 
     Raises:
         InputError: A line has not 4 fields, a bad id or time, or an end that is not after its start.
@@ -99,7 +117,7 @@ def read_uem(path: str | Path) -> dict[str, list[tuple[float, float]]]:
                 expected="4 (recording channel start end)",
                 got=f"{len(fields)}",
             )
-        reco = check_id(fields[0], path, line)
+        reco = check_reco(fields[0], names, path, line)
         start, end = parse_float(fields[2], "start", path, line), parse_float(fields[3], "end", path, line)
         if end <= start:
             raise InputError(

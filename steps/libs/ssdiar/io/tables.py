@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ssdiar.errors import InputError
+from ssdiar.io.names import Names
 from ssdiar.io.publish import publish_text
 
 # Ids become file names and fields of text files. A leading '-' would be an option, a leading '.' a hidden file or '..'.
@@ -52,8 +53,24 @@ def check_id(text: str, path: str | Path, line: int | None = None) -> str:
     return text
 
 
+def check_reco(text: str, names: Names | None, path: str | Path, line: int | None = None) -> str:
+    """Return the id of the recording that ``text`` means, which without ``names`` is an id.
+
+    Raises:
+        InputError: It is no id, or may mean several recordings.
+    """
+    if names is None:
+        return check_id(text, path, line)
+    try:
+        return names.find(text)
+    except InputError as error:
+        raise InputError(error.what, path=path, line=line, expected="a name of one recording") from None
+
+
 def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     """Yield (line number from 1, text without its line end) for each non-empty line of a UTF-8 text file.
+
+    A byte order mark at its beginning is no part of the text.
 
     Raises:
         InputError: There is no such file, or it is not UTF-8 text.
@@ -65,8 +82,11 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
         raise InputError("no such file", path=path) from None
     except IsADirectoryError:
         raise InputError("is a folder", path=path, expected="a text file") from None
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or (b"\0" in data[:4] and len(data) % 2 == 0):
+        hint = "Save it as UTF-8, or: iconv -f UTF-16 -t UTF-8."
+        raise InputError("is UTF-16 text", path=path, expected="UTF-8", hint=hint)
     try:
-        text = data.decode()
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InputError("not UTF-8 text", path=path, line=line) from None
@@ -75,35 +95,36 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
             yield number, line_text.rstrip("\r")
 
 
-def read_rows(path: str | Path, columns: str) -> Iterator[tuple[int, list[str]]]:
+def read_rows(path: str | Path, columns: str, names: Names | None = None) -> Iterator[tuple[int, list[str]]]:
     """Yield (line number, fields) of a table with a unique id in its first column.
 
     Args:
         path: The file.
         columns: Names of the columns, for example ``"sub-segment recording start end"``; a row must have as many
             fields. A last name that ends in ``...`` takes the rest of the line, which must not be empty.
+        names: If given, the first column names a recording by any of its names, and its id is yielded.
 
     Raises:
         InputError: A row has another number of fields, a bad id, or an id that was seen before.
     """
-    names = columns.split()
-    takes_rest = names[-1].endswith("...")
+    titles = columns.split()
+    takes_rest = titles[-1].endswith("...")
     first_line: dict[str, int] = {}
     for line, text in read_lines(path):
-        fields = text.split(None, len(names) - 1) if takes_rest else text.split()
-        if len(fields) != len(names):
+        fields = text.split(None, len(titles) - 1) if takes_rest else text.split()
+        if len(fields) != len(titles):
             raise InputError(
                 "wrong number of fields",
                 path=path,
                 line=line,
-                expected=f"{len(names)} ({columns})",
+                expected=f"{len(titles)} ({columns})",
                 got=f"{len(fields)}",
             )
-        key = check_id(fields[0], path, line)
+        key = check_reco(fields[0], names, path, line)
         if key in first_line:
             raise InputError(f"duplicate id {key}, first seen in line {first_line[key]}", path=path, line=line)
         first_line[key] = line
-        yield line, [field.strip() for field in fields]
+        yield line, [key, *(field.strip() for field in fields[1:])]
 
 
 def parse_float(text: str, name: str, path: str | Path, line: int) -> float:
@@ -142,9 +163,10 @@ def read_map(path: str | Path, columns: str) -> dict[str, str]:
     return {key: value for _, (key, value) in read_rows(path, columns)}
 
 
-def read_counts(path: str | Path, columns: str) -> dict[str, int]:
-    """Read a table of id and whole number from 1: reco2num_spk, labels."""
-    return {key: parse_count(text, "number", path, line) for line, (key, text) in read_rows(path, columns)}
+def read_counts(path: str | Path, columns: str, names: Names | None = None) -> dict[str, int]:
+    """Read a table of id and whole number from 1: reco2num_spk, labels; with ``names`` of recordings by any name."""
+    rows = read_rows(path, columns, names)
+    return {key: parse_count(text, "number", path, line) for line, (key, text) in rows}
 
 
 def read_durations(path: str | Path) -> dict[str, float]:
@@ -154,15 +176,19 @@ def read_durations(path: str | Path) -> dict[str, float]:
 
 
 def read_segments(
-    path: str | Path, recordings: Iterable[str] | None = None, durations: Mapping[str, float] | None = None
+    path: str | Path,
+    recordings: Iterable[str] | None = None,
+    durations: Mapping[str, float] | None = None,
+    names: Names | None = None,
 ) -> list[Segment]:
-    """Read ``<segment> <recording> <start> <end>`` in file order.
+    """Read ``<segment> <recording> <start> <end>`` in file order; an end of -1 is Kaldi's for that of the recording.
 
     Args:
         path: The file.
         recordings: If given, every segment must belong to one of them.
         durations: If given, seconds per recording; a segment may end at most 0.05 s after its recording does (sample
             counts of compressed audio are seldom exact).
+        names: If given, the recording goes by any of its names.
 
     Raises:
         InputError: A row is malformed, ends before it starts, or names an unknown recording or time.
@@ -170,8 +196,12 @@ def read_segments(
     known = None if recordings is None else set(recordings)
     segments = []
     for line, (key, reco, start_text, end_text) in read_rows(path, "segment recording start end"):
-        check_id(reco, path, line)
-        start, end = parse_float(start_text, "start", path, line), parse_float(end_text, "end", path, line)
+        reco = check_reco(reco, names, path, line)
+        start = parse_float(start_text, "start", path, line)
+        if end_text in ("-1", "-1.0") and (durations is None or reco not in durations):
+            what = f"segment {key} ends where its recording does (-1), and its length is not known"
+            raise InputError(what, path=path, line=line, expected=f"reco2dur with {reco}, or an end")
+        end = durations[reco] if end_text in ("-1", "-1.0") else parse_float(end_text, "end", path, line)
         if end <= start:
             raise InputError(
                 f"segment {key} has no length",
@@ -194,6 +224,30 @@ def read_segments(
             )
         segments.append(Segment(key, reco, start, end))
     return segments
+
+
+def read_tsv(path: str | Path) -> list[dict[str, str]]:
+    """Read a table for people: cells between tabs, their names in the first line; no rows where there is no file.
+
+    Raises:
+        InputError: A row has another number of cells than the first line.
+    """
+    if not Path(path).exists():
+        return []
+    rows = [(line, text.split("\t")) for line, text in read_lines(path)]
+    names = rows[0][1] if rows else []
+    for line, cells in rows[1:]:
+        if len(cells) != len(names):
+            raise InputError(
+                "wrong number of cells", path=path, line=line, expected=f"{len(names)}", got=f"{len(cells)}"
+            )
+    return [dict(zip(names, cells, strict=True)) for _, cells in rows[1:]]
+
+
+def write_tsv(path: str | Path, names: Sequence[str], rows: Iterable[Sequence[str]]) -> bool:
+    """Write a table that :func:`read_tsv` reads, blanks for tabs and line ends in cells; return whether it changed."""
+    lines = ["\t".join(re.sub(r"\s", " ", cell) for cell in row) for row in (names, *rows)]
+    return publish_text(path, "".join(f"{line}\n" for line in lines))
 
 
 def write_table(path: str | Path, rows: Mapping[str, object]) -> bool:

@@ -46,6 +46,8 @@ def render(
     media: Mapping[str, Media],
     vectors: Callable[[str], Sequence[Vectors]],
     most_pictures: int = 60,
+    origins: Mapping[str, Mapping[str, str]] | None = None,
+    left_out: Sequence[Mapping[str, str]] = (),
 ) -> str:
     """Return the page.
 
@@ -56,6 +58,8 @@ def render(
         media: By recording; a recording that is not in it is shown without a player.
         vectors: Gives the vectors of a recording; called for those that get pictures of them.
         most_pictures: About so many pictures of vectors, of the worst recordings, to keep the page light.
+        origins: Row of recordings.tsv by recording, where there is one.
+        left_out: Rows of left_out.tsv: files that could not be used.
     """
     import jinja2
 
@@ -95,6 +99,8 @@ def render(
         protocols=_protocols(systems),
         sections=sections,
         has_sure=any(section["unsure"] or section["count_sure"] is not None for section in sections),
+        origins=origins or {},
+        left_out=left_out,
         pictures_left_out=left <= 0 and bool(sections) and not sections[-1]["pictures"],
         data={
             "title": title,

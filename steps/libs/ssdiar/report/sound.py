@@ -11,7 +11,7 @@ from urllib.parse import quote
 import numpy as np
 
 from ssdiar.data import Recording
-from ssdiar.io.audio import is_command
+from ssdiar.io.audio import is_command, is_plain
 from ssdiar.io.publish import publish
 from ssdiar.work import digest
 
@@ -28,8 +28,8 @@ def page_audio(reco: str, recording: Recording, page_dir: Path, way: str) -> str
     """Return the URL, relative to ``page_dir``, under which a browser plays the recording.
 
     copy: an MP3 in ``page_dir``/audio, made once for as long as the source stays the same, so that the folder can be
-    moved. link: the file where it is, if browsers know its format; a command, another format, or one channel of several
-    is copied all the same. embed: a data URL that holds an MP3.
+    moved. link: the file where it is, if browsers know its format; a command, another format, a file of several parts
+    or with a wrong header, or one channel of several is copied all the same. embed: a data URL that holds an MP3.
 
     Raises:
         InputError: The audio cannot be read.
@@ -38,7 +38,7 @@ def page_audio(reco: str, recording: Recording, page_dir: Path, way: str) -> str
         return "data:audio/mpeg;base64," + base64.b64encode(_as_mp3(recording)).decode()
     if way == "link" and not is_command(recording.entry) and recording.channel is None:
         source = Path(recording.entry).resolve()
-        if source.suffix.lower() in _PLAYABLE:
+        if source.suffix.lower() in _PLAYABLE and is_plain(source):
             return quote(os.path.relpath(source, page_dir.resolve()))
     folder = page_dir / "audio"
     copy = folder / f"{reco}.{digest(recording.content())[:12]}.mp3"

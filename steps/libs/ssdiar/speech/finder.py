@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ from ssdiar.regions import hundredths, intersect, subtract, to_hundredths
 from ssdiar.speech import make_detector
 from ssdiar.speech.detection import Detector, Smoothing
 from ssdiar.speech.given import given_speech
+from ssdiar.speech.parties import without_crosstalk
 from ssdiar.speech.plan import SpeechPlan
 from ssdiar.timeline.segmentation import Segmentation
 
@@ -85,9 +86,40 @@ class SpeechFinder:
         if self.detector is None and self.network is None:
             duration = recording.seconds()
             return Found(duration, *given_speech(turns, duration, self.overlap == "given"), None)
-        needs_audio = segmentation is None or self.detector not in (None, self.network)
-        samples, rate = recording.read() if needs_audio else (None, 0)
-        duration = len(samples) / rate if needs_audio else segmentation.duration
+        if segmentation is not None and self.detector in (None, self.network):
+            return self._decide(None, 0, segmentation.duration, turns, segmentation)  # no audio is needed
+        samples, rate = recording.read()
+        return self._decide(samples, rate, len(samples) / rate, turns, segmentation)
+
+    def find_parties(self, recording: Recording, turns: Iterable[Turn] = ()) -> dict[int, Found]:
+        """Return speech and overlap of each party of a recording, by channel.
+
+        Speech that is given is shared out by who is active in his channel. Overlap is that of voices on one side.
+
+        Raises:
+            InputError: As for :meth:`find`.
+        """
+        heard = [recording.of_channel(channel).read() for channel in recording.parties]
+        rate = heard[0][1]
+        cleaned, own = without_crosstalk([samples for samples, _ in heard], rate)
+        turns = [replace(turn, speaker="speech") for turn in turns]  # whoever: one side is one, unless it is heard
+        found = {}
+        for channel, samples, regions in zip(recording.parties, cleaned, own, strict=True):
+            of_all = self._decide(samples, rate, len(samples) / rate, turns)
+            limits = to_hundredths(regions, of_all.duration)
+            speech, overlap = intersect(of_all.speech, limits), intersect(of_all.overlap, limits)
+            found[channel] = replace(of_all, speech=speech, overlap=overlap)
+        return found
+
+    def _decide(
+        self,
+        samples: np.ndarray | None,
+        rate: int,
+        duration: float,
+        turns: Iterable[Turn],
+        segmentation: Segmentation | None = None,
+    ) -> Found:
+        """Return speech and overlap of samples, or of what the network said of them before."""
         heard = None
         if self.network is not None:
             heard = self.network.detect(samples, rate) if segmentation is None else self.network.decide(segmentation)

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
+from ssdiar.io.names import Names
 from ssdiar.io.rttm import Turn, read_rttm
 from ssdiar.io.tables import read_lines, read_segments
 from ssdiar.regions import covered, subtract, to_hundredths
 
 
 def read_turns(
-    path: str | Path, recordings: Iterable[str], durations: Mapping[str, float] | None = None
+    path: str | Path,
+    recordings: Iterable[str],
+    durations: Mapping[str, float] | None = None,
+    names: Names | None = None,
 ) -> dict[str, list[Turn]]:
     """Read the turns of an RTTM, or a segments file as turns of one speaker, by recording.
 
@@ -21,15 +25,16 @@ def read_turns(
         path: The file: RTTM if its name or its first line says so, otherwise segments.
         recordings: Those there are; segments must be of them, turns of an RTTM need not be.
         durations: Seconds per recording; segments must end before (:func:`ssdiar.io.tables.read_segments`).
+        names: If given, recordings go by any of their names.
 
     Raises:
         InputError: There is no such file, or a line is malformed.
     """
     first = next((text.split() for _, text in read_lines(path)), [""])
     if Path(path).suffix == ".rttm" or first[0] == "SPEAKER" or first[0].startswith(";;") or len(first) > 8:
-        found = read_rttm(path)
+        found = read_rttm(path, names)
     else:
-        found = [Turn(s.reco, "speech", s.start, s.end) for s in read_segments(path, recordings, durations)]
+        found = [Turn(s.reco, "speech", s.start, s.end) for s in read_segments(path, recordings, durations, names)]
     turns: dict[str, list[Turn]] = {}
     for turn in found:
         turns.setdefault(turn.reco, []).append(turn)

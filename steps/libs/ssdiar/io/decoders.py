@@ -1,0 +1,299 @@
+"""Samples from one part of a file: by libsndfile, and where that cannot by ffmpeg or sph2pipe, in blocks.
+
+libsndfile comes first, so that results do not depend on what else is installed. ffmpeg is the second opinion: it
+decodes what libsndfile does not know, and goes on where libsndfile stops before the end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ssdiar.errors import InputError
+from ssdiar.io.layout import Part
+
+BLOCK = 1 << 18  # frames at once
+
+#: What to do about a file that only ffmpeg decodes.
+INSTALL_FFMPEG = (
+    "Install ffmpeg, which decodes it if it is audio: apt-get install ffmpeg, brew install ffmpeg, "
+    "or conda install -c conda-forge ffmpeg."
+)
+
+
+class Format(NamedTuple):
+    """What a decoder says of a sound: samples per second, channels, coding, and seconds where it knows them."""
+
+    rate: int
+    channels: int
+    coding: str
+    seconds: float | None = None
+
+
+class CannotDecode(Exception):
+    """A decoder does not know a format, or finds no sound in it; the text says what it told."""
+
+
+class _Window(io.RawIOBase):
+    """A header and a stretch of a file, read as if they were a file."""
+
+    def __init__(self, data: bytes, part: Part) -> None:
+        self._data, self._part, self._at = data, part, 0
+        self._size = len(part.header) + part.end - part.start
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._at = max(0, offset + (0, self._at, self._size)[whence])
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        size = self._size - self._at if size < 0 else min(size, self._size - self._at)
+        if size <= 0:
+            return b""
+        length = len(self._part.header)
+        first = self._part.header[self._at : self._at + size]
+        start = self._part.start + max(0, self._at - length)
+        rest = self._data[start : start + size - len(first)]
+        self._at += size
+        return first + bytes(rest)
+
+    def readinto(self, buffer: memoryview) -> int:
+        got = self.read(len(buffer))
+        memoryview(buffer).cast("B")[: len(got)] = got
+        return len(got)
+
+    def write(self, data: bytes) -> int:
+        raise io.UnsupportedOperation
+
+
+class SoundFile:
+    """A part of a file, open in libsndfile.
+
+    Attributes:
+        format: What it is.
+        seekable: Whether :meth:`blocks` can begin anywhere at no cost.
+        problem: Why :meth:`blocks` ended early, or what is wrong with what it gave; None: nothing.
+        whole: Whether it gave all that there is even so.
+
+    Raises:
+        CannotDecode: libsndfile does not know it.
+    """
+
+    def __init__(self, data: bytes, part: Part) -> None:
+        import soundfile
+
+        self._error = soundfile.LibsndfileError
+        window = _Window(data, part)
+        try:
+            self._sound = sound = soundfile.SoundFile(window)
+        except (soundfile.LibsndfileError, TypeError, RuntimeError, ValueError) as error:
+            raise CannotDecode(reason(error)) from None
+        known = sound.frames < 1 << 50
+        seconds = max(0, sound.frames - part.skip) / sound.samplerate if known and sound.samplerate else None
+        self.format = Format(sound.samplerate, sound.channels, f"{sound.format} {sound.subtype}", seconds)
+        self.seekable = sound.seekable()
+        self.problem: str | None = None
+        self.whole = False
+        self._skip = part.skip
+        self._digest = None if part.header or sound.format != "FLAC" else _FlacDigest.of(data, part)
+
+    def blocks(self, first: int = 0) -> Iterator[np.ndarray]:
+        """Yield (n, C) float32 from frame ``first`` on."""
+        digest = None if first else self._digest
+        skip, size = self._skip, BLOCK
+        try:
+            if first:
+                self._sound.seek(first)
+            while True:
+                try:
+                    block = self._sound.read(size, dtype="float32", always_2d=True)
+                except self._error as error:
+                    # What was decoded before the error is lost with the block: read up to it in small ones.
+                    if size == BLOCK and self.seekable:
+                        size = 64
+                        self._sound.seek(first)
+                        continue
+                    self.problem = reason(error)
+                    return
+                if not len(block):
+                    break
+                first += len(block)
+                if digest is not None:
+                    digest.update(block)
+                yield block[min(skip, len(block)) :]
+                skip = max(0, skip - len(block))
+        except self._error as error:  # of seeking
+            self.problem = reason(error)
+            return
+        finally:
+            self._sound.close()
+        if digest is not None and not digest.is_right():
+            self.problem, self.whole = "its checksum is not that of its samples", True
+
+
+class _FlacDigest:
+    """The MD5 checksum that a FLAC file has of its samples."""
+
+    def __init__(self, expected: bytes, bits: int) -> None:
+        self._expected, self._bits, self._digest = expected, bits, hashlib.md5(usedforsecurity=False)
+
+    @classmethod
+    def of(cls, data: bytes, part: Part) -> _FlacDigest | None:
+        """Return that of a part; None: it has none, or an unusual number of bits."""
+        if bytes(data[part.start : part.start + 4]) != b"fLaC":
+            return None
+        bits = (int.from_bytes(data[part.start + 18 : part.start + 26], "big") >> 36 & 31) + 1
+        expected = bytes(data[part.start + 26 : part.start + 42])
+        return cls(expected, bits) if bits in (8, 16, 24) and any(expected) else None
+
+    def update(self, block: np.ndarray) -> None:
+        whole = np.rint(block * float(1 << self._bits - 1)).astype("<i4")
+        self._digest.update(whole.view(np.uint8).reshape(-1, 4)[:, : self._bits // 8].tobytes())
+
+    def is_right(self) -> bool:
+        return self._digest.digest() == self._expected
+
+
+def reason(error: Exception) -> str:
+    """Return what libsndfile says, in one line."""
+    text = str(getattr(error, "error_string", error)).rstrip(".")
+    return " ".join(text.split())
+
+
+#: Formats of which ffmpeg guesses the length from the bit rate.
+_ASK = ("-show_entries", "stream=codec_name,sample_rate,channels,duration:format=duration,format_name")
+_GUESSED = ("mp3", "aac", "amr", "amrnb", "amrwb", "g722", "gsm")
+
+
+class FFmpeg:
+    """A part of a file, open in ffmpeg, which is known to be installed.
+
+    Args:
+        path: The file.
+        part: All of it, or a stretch.
+
+    Raises:
+        CannotDecode: ffmpeg finds no sound in it.
+    """
+
+    def __init__(self, path: Path, part: Part) -> None:
+        self._path, self._part = path, part
+        with self._file() as file:
+            result = subprocess.run(
+                ["ffprobe", "-v", "error", "-select_streams", "a:0", "-of", "json", *_ASK, f"file:{file}"],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+            )
+            said = result.stderr.decode(errors="replace").replace(f"file:{file}: ", "").strip()
+        try:
+            found = json.loads(result.stdout or b"{}")
+            stream = found["streams"][0]
+            rate, channels, codec = int(stream["sample_rate"]), int(stream["channels"]), stream["codec_name"]
+        except (ValueError, KeyError, IndexError):
+            raise CannotDecode(said.splitlines()[-1] if said else "no sound in it") from None
+        if rate < 1 or channels < 1:
+            raise CannotDecode("no sound in it")
+        container = found.get("format", {})
+        seconds = stream.get("duration") or container.get("duration")
+        form = container.get("format_name", "")
+        self.format = Format(rate, channels, codec, None if form in _GUESSED or seconds is None else float(seconds))
+        self._skip = 1024 if form == "aac" else 0  # the codec's delay, which only containers can say
+        self.problem: str | None = None
+
+    def blocks(self, first: int = 0) -> Iterator[np.ndarray]:
+        """Yield (n, C) float32 from frame ``first`` on; what comes before is decoded and dropped."""
+        rate, channels = self.format.rate, self.format.channels
+        size = 4 * channels
+        with self._file() as file, tempfile.TemporaryFile() as messages:
+            # "file:" keeps ffmpeg from reading a protocol into a colon or an option into a dash.
+            command = ["ffmpeg", "-nostdin", "-v", "error", "-i", f"file:{file}", "-map", "0:a:0", "-f", "f32le"]
+            command += ["-c:a", "pcm_f32le", "-ar", str(rate), "-ac", str(channels), "-"]
+            with subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=messages
+            ) as process:
+                try:
+                    skip = (first + self._skip) * size
+                    while got := process.stdout.read(BLOCK * size):
+                        got, skip = got[skip:], max(0, skip - len(got))
+                        if len(got) >= size:
+                            yield np.frombuffer(got[: len(got) // size * size], "<f4").reshape(-1, channels)
+                finally:
+                    process.stdout.close()  # ends ffmpeg where not everything was wanted
+            messages.seek(0)
+            self.problem = _told(messages.read().decode(errors="replace"), file)
+
+    @contextmanager
+    def _file(self) -> Iterator[Path]:
+        """Yield a file of this part alone."""
+        if not self._part.header and self._part.start == 0 and self._part.end == self._path.stat().st_size:
+            yield self._path
+            return
+        with tempfile.TemporaryDirectory(prefix="ssdiar.") as folder:
+            copy = Path(folder) / f"part{self._path.suffix}"
+            with open(self._path, "rb") as stream, open(copy, "wb") as output:
+                output.write(self._part.header)
+                stream.seek(self._part.start)
+                left = self._part.end - self._part.start
+                while left > 0 and (block := stream.read(min(left, 1 << 20))):
+                    output.write(block)
+                    left -= len(block)
+            yield copy
+
+
+def _told(text: str, file: Path) -> str | None:
+    """Return the first thing that ffmpeg complains of that is about sound; None: nothing."""
+    for line in text.replace(f"file:{file}: ", "").splitlines():
+        line = re.sub(r"^\[[^]]* @ 0x[0-9a-f]+\] ", "", line.strip())
+        if line and "non monotonically increasing dts" not in line:
+            return line
+    return None
+
+
+def has_ffmpeg() -> bool:
+    """Tell whether ffmpeg is there, with its ffprobe."""
+    return bool(shutil.which("ffmpeg") and shutil.which("ffprobe"))
+
+
+def sph2pipe(path: Path, output: Path) -> bool:
+    """Decode a NIST sphere file with sph2pipe into a wav file; tell whether that could be done."""
+    if not shutil.which("sph2pipe"):
+        return False
+    command = ["sph2pipe", "-f", "wav", "-p", str(path.absolute()), str(output)]
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    return result.returncode == 0 and output.is_file() and output.stat().st_size > 0
+
+
+def open_part(data: bytes, path: Path, part: Part, kind: str, name: str) -> SoundFile | FFmpeg:
+    """Return a part of a file in the first decoder that knows it.
+
+    Raises:
+        InputError: None does; it says what to install where that may help.
+    """
+    try:
+        return SoundFile(data, part)
+    except CannotDecode as error:
+        told = str(error)
+    if not has_ffmpeg():
+        what = "cannot be decoded as audio"
+        raise InputError(
+            what, path=name, expected="a format of libsndfile", got=f"{kind} ({told})", hint=INSTALL_FFMPEG
+        )
+    try:
+        return FFmpeg(path, part)
+    except CannotDecode as error:
+        what = "cannot be decoded as audio"
+        raise InputError(what, path=name, expected="a format of libsndfile, ffmpeg", got=f"{error}") from None

@@ -1,0 +1,144 @@
+"""What the channels of a recording hold, and what is best done with them: mix them, take one, or one party per channel.
+
+Everything is decided on levels: the power of each channel in frames of 20 ms. Where parties of a call have a channel
+each, as call centres record, hardly any frame has both at the same distance from their usual levels, even if some of
+one leaks into the other. The two channels of a room hear everybody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+FRAME = 0.02  # seconds
+
+_SILENT = -75.0  # dB of full scale; a channel that never gets louder holds nothing
+_STEADY = 8.0  # dB between a channel's loud and quiet frames; speech has 20 and more, line noise 2
+_SAME = 0.98  # correlation of channels that are copies of each other
+_CANCELS = -0.5  # correlation from which on the mix is 6 dB and more below its channels
+_ACTIVE = 25.0  # dB below its usual level down to which a channel counts as active
+_APART = 6.0  # dB between the loudest channel and the next where only one party talks
+_PARTIES = 0.7  # share of the active frames that must be so
+_LEAST_PARTY = 0.02  # share of them that each party must have
+_SHORTEST = 5.0  # seconds of activity that it takes to tell
+_FAINT = 20.0  # dB between the levels of two channels that is worth a warning
+_MOST = 8  # channels that can be parties
+
+
+class Levels:
+    """Power of the channels by frame, and how channels go together; made from blocks of samples."""
+
+    def __init__(self) -> None:
+        self._rest: np.ndarray | None = None
+        self._power: list[np.ndarray] = []
+        self._products: np.ndarray | float = 0.0
+        self._sums: np.ndarray | float = 0.0
+        self._count = 0
+
+    def add(self, block: np.ndarray, rate: int) -> None:
+        """Take in a block of (n, channels) samples."""
+        block = np.nan_to_num(block.astype(np.float64))
+        self._count += len(block)
+        self._products = self._products + block.T @ block
+        self._sums = self._sums + block.sum(axis=0)
+        if self._rest is not None:
+            block = np.concatenate([self._rest, block])
+        length = max(1, round(FRAME * rate))
+        whole = len(block) // length
+        frames = block[: whole * length].reshape(whole, length, block.shape[1])
+        self._power.append(frames.var(axis=1).astype(np.float32))
+        self._rest = block[whole * length :]
+
+    def decibels(self) -> np.ndarray:
+        """Return (frames, channels) levels in dB of full scale."""
+        power = np.concatenate(self._power) if self._power else np.empty((0, 1))
+        return 10 * np.log10(power + 1e-12)
+
+    def correlation(self) -> np.ndarray:
+        """Return (channels, channels) correlation coefficients of the samples; 0 for a channel without any signal."""
+        mean = self._sums / max(1, self._count)
+        covariance = self._products / max(1, self._count) - np.outer(mean, mean)
+        scale = np.sqrt(np.maximum(np.diag(covariance), 1e-20))
+        return covariance / np.outer(scale, scale)
+
+
+@dataclass(frozen=True)
+class Use:
+    """What is done with the channels of a recording.
+
+    Attributes:
+        channel: The only one that is used, from 1; None: more than one.
+        parties: Channels, from 1, that hold a party each; empty: they are mixed (or ``channel`` is used).
+        told: Why; empty where there is nothing to say.
+        odd: Whether that is a warning.
+    """
+
+    channel: int | None = None
+    parties: tuple[int, ...] = ()
+    told: str = ""
+    odd: bool = False
+
+
+def judge(levels: Levels) -> Use:
+    """Return what is best done with the channels of a recording."""
+    decibels = levels.decibels()
+    if decibels.shape[1] == 1 or not len(decibels):
+        return Use()
+    loud, quiet = np.percentile(decibels, 99.5, axis=0), np.percentile(decibels, 10, axis=0)
+    dead = {number: what for number in range(len(loud)) if (what := _holds_nothing(loud, quiet, number))}
+    live = [number for number in range(len(loud)) if number not in dead]
+    names = " and ".join(f"channel {number + 1} {what}" for number, what in dead.items())
+    if not live:
+        return Use(told=f"{names}: no channel seems to hold speech; they are mixed", odd=True)
+    if len(live) == 1:
+        return Use(live[0] + 1, told=f"{names}; channel {live[0] + 1} is used alone", odd=True)
+    if parties := _parties(decibels[:, live], loud[live]):
+        found = tuple(live[number] + 1 for number in parties)
+        return Use(None, found, _faint(loud, live), bool(dead))
+    return _mix(levels.correlation(), loud, live, names)
+
+
+def _holds_nothing(loud: np.ndarray, quiet: np.ndarray, number: int) -> str:
+    if loud[number] < _SILENT:
+        return "is silent"
+    varies = loud - quiet
+    if varies[number] < _STEADY and varies.max() > 2 * _STEADY:
+        return "holds nothing but steady noise"
+    return ""
+
+
+def _parties(decibels: np.ndarray, loud: np.ndarray) -> list[int]:
+    """Return the channels that hold a party each, if the recording is such; else nothing."""
+    if decibels.shape[1] > _MOST:
+        return []
+    near = decibels - loud  # 0 is as loud as this channel gets
+    active = near.max(axis=1) > -_ACTIVE
+    if active.sum() * FRAME < _SHORTEST:
+        return []
+    near = np.maximum(near[active], -2 * _ACTIVE)
+    ordered = np.sort(near, axis=1)
+    alone = ordered[:, -1] - ordered[:, -2] > _APART
+    shares = np.array([(alone & (near.argmax(axis=1) == number)).mean() for number in range(near.shape[1])])
+    return list(range(near.shape[1])) if shares.sum() > _PARTIES and shares.min() > _LEAST_PARTY else []
+
+
+def _mix(correlation: np.ndarray, loud: np.ndarray, live: list[int], names: str) -> Use:
+    among = correlation[np.ix_(live, live)]
+    loudest = int(live[int(np.argmax(loud[live]))])
+    if among.min() < _CANCELS:
+        told = f"the mix of its channels cancels (correlation {among.min():.2f}); channel {loudest + 1} is used alone"
+        return Use(loudest + 1, told=told, odd=True)
+    if names:
+        # A mix of all would bring in what a channel without speech holds.
+        return Use(loudest + 1, told=f"{names}; channel {loudest + 1} is used alone", odd=True)
+    if among.min() > _SAME:
+        return Use(told="its channels are the same")
+    faint = _faint(loud, live)
+    return Use(told=faint, odd=bool(faint))
+
+
+def _faint(loud: np.ndarray, live: list[int]) -> str:
+    top = live[int(np.argmax(loud[live]))]
+    faint = [f"channel {n + 1} is {loud[top] - loud[n]:.0f} dB below channel {top + 1}" for n in live]
+    return ", ".join(text for text, n in zip(faint, live, strict=True) if loud[top] - loud[n] >= _FAINT)

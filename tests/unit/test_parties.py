@@ -1,0 +1,72 @@
+"""Calls with one party per channel: cross-talk goes, overlap stays, and voices are shared out."""
+
+import numpy as np
+import pytest
+
+from ssdiar.clustering.sides import seems_one_voice, share_out
+from ssdiar.errors import InputError
+from ssdiar.io.names import Names, legal_id
+from ssdiar.regions import intersect, subtract, total
+from ssdiar.speech.parties import side_id, side_name, without_crosstalk
+
+RATE = 8000
+TURNS = ([(1, 4), (9, 12), (13, 14), (18, 21)], [(5, 8), (11, 13), (15, 17.5), (22, 24)])  # overlap at 11 to 12
+
+
+def party(turns, seed):
+    """Return 25 s of one party: noise in bursts of 0.1 s where it talks, and a quiet line where it does not."""
+    random = np.random.default_rng(seed)
+    level = np.repeat(random.uniform(0.05, 0.3, 250), RATE // 10)
+    time = np.arange(len(level)) / RATE
+    talks = np.any([(time >= start) & (time < end) for start, end in turns], axis=0)
+    return (random.standard_normal(len(level)) * (level * talks + 0.0005)).astype(np.float32)
+
+
+def delayed(samples, frames):
+    return np.concatenate([np.zeros(frames, np.float32), samples[:-frames]])
+
+
+@pytest.mark.parametrize(("leak", "delay"), [(0.0, 1), (0.03, 1), (0.1, 40), (0.3, 1), (0.3, 10), (0.2, 1600)])
+def test_crosstalk_is_told_from_the_party_itself(leak, delay):
+    left, right = party(TURNS[0], 1), party(TURNS[1], 2)
+    heard = [left + leak * delayed(right, delay), right + leak * delayed(left, delay)]
+    _, own = without_crosstalk(heard, RATE)
+    for number, other in ((0, 1), (1, 0)):
+        assert total(subtract(TURNS[number], own[number])) < 0.3
+        assert total(intersect(own[number], subtract(TURNS[other], TURNS[number]))) < 0.8
+    assert total(intersect(intersect(own[0], own[1]), [(11, 12)])) > 0.9
+
+
+def voices(random, *sizes):
+    means = random.standard_normal((len(sizes), 64))
+    rows = [mean + 0.7 * random.standard_normal((size, 64)) for mean, size in zip(means, sizes, strict=True)]
+    return np.concatenate(rows)
+
+
+def test_voices_are_shared_out_by_where_they_differ():
+    random = np.random.default_rng(3)
+    sides = {"a": voices(random, 40, 30), "b": voices(random, 60)}
+    assert share_out(1, sides) == share_out(2, sides) == {"a": 1, "b": 1}
+    assert share_out(3, sides) == {"a": 2, "b": 1}
+    assert sum(share_out(3, {"a": sides["b"], "b": sides["a"][:3]}).values()) <= 3
+    assert not seems_one_voice(sides["a"]) and seems_one_voice(sides["b"]) and seems_one_voice(sides["a"][:10])
+
+
+def test_names_of_sides():
+    assert side_id("call", 2) == "call.channel2"
+    assert side_name(side_id("a.b", 1), "1", True) == "channel1"
+    assert side_name(side_id("a.b", 1), "2", False) == "channel1-2"
+
+
+def test_a_recording_goes_by_many_names():
+    names = Names(
+        {"mon-call": "/x/mon/call.wav", "tue-call": "/x/tue/call.wav", "Jo_e_": "/x/Joé!.mp3", "c": "sox c |"}
+    )
+    for name in ("mon-call", "mon/call", "mon/call.wav", "/x/mon/call.wav", "x/mon/call"):
+        assert names.find(name) == "mon-call"
+    for name in ("Joé!", "Joe\u0301!.mp3", "Joe_", "/x/Joé!.mp3"):
+        assert names.find(name) == "Jo_e_"
+    assert names.find("c") == "c" and names.find("other one") == "other_one"
+    with pytest.raises(InputError, match="call may mean 2 recordings"):
+        names.find("call")
+    assert legal_id("x" * 300) != legal_id("x" * 301) and len(legal_id("x" * 300)) == 100
