@@ -103,9 +103,9 @@ def _nmesc(prepared: Prepared, num_spk: int, config: SystemConfig, rng: np.rando
 def _consensus(prepared: Prepared, num_spk: int, config: SystemConfig, rng: np.random.Generator) -> Clustering:
     from ssdiar.clustering.consensus import Parts
 
-    vote = Parts(prepared.vectors, prepared.times, config.consensus, rng).vote(num_spk)
+    labels = Parts(prepared.vectors, prepared.times, config.consensus, rng).vote(num_spk).labels
     latent = (np.asarray(prepared.recording.vectors, np.float64), prepared.vectors)
-    return Clustering(vote.labels, {"stop_reason": "number of clusters reached"}, latent, vote.support)
+    return Clustering(labels, {"stop_reason": "number of clusters reached"}, latent)
 
 
 def _count_by_eigengaps(
