@@ -25,6 +25,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,9 +37,10 @@ from ssdiar.io.publish import publish_text
 from ssdiar.scoring.der import PROTOCOLS, DiarizationError, count_speakers, read_comparison, score
 from ssdiar.simulation.casting import read_persons
 from ssdiar.simulation.channel import Channel
-from ssdiar.simulation.corpus import CorpusWriter, generator, simulate_call
+from ssdiar.simulation.corpus import STAGE, CorpusWriter, generator, simulate_call
 from ssdiar.simulation.turns import Spurt, TurnTaking
 from ssdiar.simulation.voices import RATE, Prompt, Voice, list_voices, load_voice
+from ssdiar.work import Manifest
 
 LOG = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parent.parent
@@ -66,11 +68,12 @@ def main() -> None:
     """Simulate, run, score, print."""
     options = _parse()
     data = options.out_dir / "data" / "counting"
-    made_with = f"grid={options.grid} numbers={options.numbers} seed={options.sim_seed}\n"
-    if (data / "made_with").is_file() and (data / "made_with").read_text() == made_with:
+    lengths = {str(seconds): count for seconds, count in options.grid.items()}
+    settings = {"grid": lengths, "numbers": options.numbers, "seed": options.sim_seed}
+    if Manifest(data, STAGE).is_current({}, settings):
         LOG.info("%s is there already", data)
     else:
-        simulate(options, data, made_with)
+        simulate(options, data, settings)
     rows = []
     for index, seed in enumerate(options.seeds):
         names = [_run(options, seed, number, first=index == 0) for number in ("estimate", "oracle")]
@@ -125,19 +128,18 @@ def recordings(options: argparse.Namespace) -> Iterator[tuple[str, int, int]]:
                 yield f"count-{number}spk-{seconds:04d}s-{index + 1}", number, seconds
 
 
-def simulate(options: argparse.Namespace, data: Path, made_with: str) -> None:
+def simulate(options: argparse.Namespace, data: Path, settings: dict[str, Any]) -> None:
     """Make the data directory of all recordings of the grid."""
     _call([ROOT / "local" / "fetch_prompts.py", options.prompts])
     voices = _read_voices(options.prompts, options.sim_seed)
     persons = read_persons(_SAME_PERSON, voices)
-    with CorpusWriter(data, overwrite=True) as corpus:
+    with CorpusWriter(data, overwrite=True, settings=settings) as corpus:
         for reco, number, seconds in recordings(options):
             plan = TurnTaking().draw(float(seconds), generator(options.sim_seed, reco, "turns"), number)
             cast = assign_by_supply(plan, number, voices, persons, generator(options.sim_seed, reco, "voices"))
             call = simulate_call(reco, cast, plan, float(seconds), Channel(), options.sim_seed)
             corpus.add(reco, call.samples, RATE, call.turns)
             LOG.info("%s: %.0f s, %s", reco, len(call.samples) / RATE, ", ".join(voice.id for voice in cast))
-        corpus.add_file("made_with", made_with)
 
 
 def _read_voices(prompts: Path, seed: int) -> dict[str, Voice]:
