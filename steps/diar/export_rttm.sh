@@ -5,11 +5,11 @@
 # Writes who speaks when in the formats of other tools, so that a result can be looked at where one already works:
 # audacity (label track, <recording>.txt), textgrid (Praat and ELAN, one tier per speaker, <recording>.TextGrid),
 # srt and vtt (captions with speakers), json (turns and talk time, <recording>.json), csv (one table of all recordings,
-# turns.csv). Not a stage of run.sh;
-# it takes what make_rttm.sh wrote, or any RTTM.
+# turns.csv), rttm (one file per recording, <recording>.rttm). Not a stage of run.sh; it takes what make_rttm.sh wrote, or
+# any RTTM.
 
 # Begin configuration section.
-formats="audacity textgrid csv json srt vtt"
+formats="audacity textgrid csv rttm json srt vtt"
 reco2dur=
 python=${PYTHON:-python3}
 verbose=1

@@ -22,7 +22,7 @@ def work(tmp_path):
 def test_folder_of_a_system(work):
     export(work, "--reco2dur", "reco2dur", "ahc")
     names = sorted(path.name for path in (work / "ahc/export").iterdir())
-    each = [f"{reco}.{ending}" for reco in ("r1", "r2") for ending in ("TextGrid", "json", "srt", "txt", "vtt")]
+    each = [f"{reco}.{ending}" for reco in ("r1", "r2") for ending in ("TextGrid", "json", "rttm", "srt", "txt", "vtt")]
     assert names == [*each, "turns.csv"]
     assert (work / "ahc/export/r1.txt").read_text() == "0.500\t1.750\t1\n"
     assert (work / "ahc/export/turns.csv").read_text().splitlines()[1:] == [
@@ -41,7 +41,7 @@ def test_chosen_formats_of_a_file(work):
 def test_refusals(work):
     (work / "empty").write_text("")
     assert (
-        "expected some of: audacity textgrid csv json srt vtt, got doc"
+        "expected some of: audacity textgrid csv rttm json srt vtt, got doc"
         in export(work, "--formats", "csv doc", "ahc", rc=1).stderr
     )
     assert "empty: no SPEAKER line" in export(work, "empty", rc=1).stderr

@@ -9,7 +9,7 @@ import pytest
 
 from ssdiar import exports
 from ssdiar.errors import InputError
-from ssdiar.io.rttm import Turn
+from ssdiar.io.rttm import Turn, read_rttm
 
 TURNS = [
     Turn("a", "Zoë", 0.0, 1.25),
@@ -85,6 +85,21 @@ def test_srt(folder, reco, need_module):
     assert sorted((seconds(c.start), seconds(c.end), c.raw_text.removeprefix("speaker ")) for c in captions) == of(reco)
 
 
+@pytest.mark.parametrize("reco", ["a", "b-2"])
+def test_rttm(folder, reco):
+    read = read_rttm(folder / f"{reco}.rttm")
+    assert sorted((round(turn.start, 3), round(turn.end, 3), turn.speaker) for turn in read) == of(reco)
+    assert [turn.confidence for turn in read] == ([None, None, 0.875, None] if reco == "a" else [None])
+
+
+def test_text_of_one_recording(folder):
+    own = [turn for turn in TURNS if turn.reco == "a"]
+    for name in exports.FILE_NAMES.keys() - {"csv"}:
+        written = (folder / exports.FILE_NAMES[name].format(reco="a")).read_text(encoding="utf-8")
+        assert exports.text_of(name, own[::-1], 4000.0) == written, name
+    assert exports.text_of("csv", own).count("\n") == 1 + len(own)
+
+
 def test_json(folder):
     read = json.loads((folder / "a.json").read_text(encoding="utf-8"))
     assert sorted((turn["start"], turn["end"], turn["speaker"]) for turn in read["turns"]) == of("a")
@@ -104,6 +119,6 @@ def seconds(clock):
 
 
 def test_no_such_format(tmp_path):
-    with pytest.raises(InputError, match="expected some of: audacity textgrid csv json srt vtt, got doc"):
+    with pytest.raises(InputError, match="expected some of: audacity textgrid csv rttm json srt vtt, got doc"):
         exports.export(TURNS, tmp_path / "out", ["csv", "doc"])
     assert not (tmp_path / "out").exists()

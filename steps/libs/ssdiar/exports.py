@@ -1,7 +1,7 @@
-"""Who speaks when, in the formats of other tools: Audacity labels, Praat TextGrid, CSV, JSON, SubRip and WebVTT.
+"""Who speaks when, in the formats of other tools: Audacity labels, Praat TextGrid, CSV, JSON, SubRip, WebVTT, and RTTM.
 
-Each writer takes the turns of one recording and returns the file's text, except :func:`csv_text`, which takes those of
-a whole set. Times are in seconds with 3 decimals, rounded as ends, as in RTTM. How sure a turn is stands in CSV and
+:func:`text_of` takes the turns of one recording and returns the text of a file; a CSV and an RTTM may hold those of a
+whole set. Times are in seconds with 3 decimals, rounded as ends, as in RTTM. How sure a turn is stands in RTTM, CSV and
 JSON where it is known.
 """
 
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from ssdiar.errors import InputError
 from ssdiar.io.publish import publish_text
-from ssdiar.io.rttm import Turn
+from ssdiar.io.rttm import Turn, rttm_text
 from ssdiar.regions import merge, total
 
 #: By format: what a recording's file is called; the CSV is one file of all recordings.
@@ -24,6 +24,7 @@ FILE_NAMES = {
     "audacity": "{reco}.txt",
     "textgrid": "{reco}.TextGrid",
     "csv": "turns.csv",
+    "rttm": "{reco}.rttm",
     "json": "{reco}.json",
     "srt": "{reco}.srt",
     "vtt": "{reco}.vtt",
@@ -60,13 +61,6 @@ def export(
     for turn in sorted(turns, key=lambda turn: (turn.reco, turn.start, turn.end, turn.speaker)):
         recordings.setdefault(turn.reco, []).append(turn)
     folder, durations = Path(folder), durations or {}
-    texts: dict[str, Callable[[str], str]] = {
-        "audacity": lambda reco: audacity_text(recordings[reco]),
-        "textgrid": lambda reco: textgrid_text(recordings[reco], durations.get(reco)),
-        "json": lambda reco: json_text(recordings[reco], durations.get(reco)),
-        "srt": lambda reco: srt_text(_cues(recordings[reco])),
-        "vtt": lambda reco: vtt_text(_cues(recordings[reco])),
-    }
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for name in formats:
@@ -76,8 +70,32 @@ def export(
             continue
         for reco in recordings:
             files.append(folder / FILE_NAMES[name].format(reco=reco))
-            publish_text(files[-1], texts[name](reco))
+            publish_text(files[-1], text_of(name, recordings[reco], durations.get(reco)))
     return files
+
+
+def text_of(name: str, turns: Sequence[Turn], duration: float | None = None) -> str:
+    """Return a recording in the format ``name`` of :data:`FILE_NAMES`.
+
+    Args:
+        name: The format.
+        turns: Of one recording, at least one, in any order.
+        duration: Length of the recording in seconds, where known.
+
+    Raises:
+        KeyError: There is no such format.
+    """
+    turns = sorted(turns, key=lambda turn: (turn.reco, turn.start, turn.end, turn.speaker))
+    writers: dict[str, Callable[[], str]] = {
+        "audacity": lambda: audacity_text(turns),
+        "textgrid": lambda: textgrid_text(turns, duration),
+        "csv": lambda: csv_text(turns),
+        "rttm": lambda: rttm_text(turns),
+        "json": lambda: json_text(turns, duration),
+        "srt": lambda: srt_text(_cues(turns)),
+        "vtt": lambda: vtt_text(_cues(turns)),
+    }
+    return writers[name]()
 
 
 def audacity_text(turns: Sequence[Turn]) -> str:

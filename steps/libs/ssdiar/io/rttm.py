@@ -71,10 +71,15 @@ def read_rttm(path: str | Path, names: Names | None = None) -> list[Turn]:
 
 
 def write_rttm(path: str | Path, turns: Iterable[Turn]) -> bool:
-    """Write turns as RTTM: 10 fields, channel 1, times with 3 decimals, ordered by recording and time.
+    """Write turns as RTTM (:func:`rttm_text`); return whether the file changed."""
+    return publish_text(path, rttm_text(turns))
+
+
+def rttm_text(turns: Iterable[Turn]) -> str:
+    """Return turns as RTTM: 10 fields, channel 1, times with 3 decimals, ordered by recording and time.
 
     Times are rounded as ends, not as durations, so that turns that touch still touch; turns that round to nothing are
-    left out. Returns whether the file changed.
+    left out.
     """
     lines = []
     for turn in sorted(turns, key=lambda turn: (turn.reco, turn.start, turn.end, turn.speaker)):
@@ -83,7 +88,7 @@ def write_rttm(path: str | Path, turns: Iterable[Turn]) -> bool:
             times = f"{start / 1000:.3f} {(end - start) / 1000:.3f}"
             sure = "<NA>" if turn.confidence is None else f"{turn.confidence:.3f}"
             lines.append(f"SPEAKER {turn.reco} 1 {times} <NA> <NA> {turn.speaker} {sure} <NA>\n")
-    return publish_text(path, "".join(lines))
+    return "".join(lines)
 
 
 def _confidence(field: str) -> float | None:

@@ -385,6 +385,7 @@ class Corrections {
 
   close() {
     this.panel.hidden = true;
+    if (!this.past.length) this.panel.remove(); // opened again, corrections begin with the system that is chosen then
     this.timeline.corrections = undefined;
     this.timeline.correctButton.setAttribute("aria-expanded", "false");
   }
