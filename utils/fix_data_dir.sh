@@ -3,7 +3,8 @@
 # fix_data_dir.sh; the work is in fix_data_dir.py.
 #
 # Utterances that are not in every file by utterance go, and so do recordings and speakers left without any (or missing
-# in a file by recording or speaker), everywhere: also from reco2num_spk, reco2dur, reco2channel, ref.rttm, all.uem, overlap.segments.
+# in a file by recording or speaker), everywhere: also from reco2num_spk, reco2dur, reco2channel, reco2offset, ref.rttm,
+# all.uem, overlap.segments.
 # spk2utt is made anew from utt2spk. A file that is right already is not touched. Two different lines with the same id
 # are an error, and so is a directory of which nothing would remain: then nothing is touched.
 set -euo pipefail

@@ -125,6 +125,7 @@ VALUE_CHECKS: dict[str, Callable[[str, str, Path, int], object]] = {
     "reco2dur": _at_least_something,
     "reco2num_spk": parse_count,
     "reco2channel": parse_count,
+    "reco2offset": parse_float,
     "reco2file_and_channel": _one_of("A", "B", "1"),
     "utt2dur": _at_least_something,
     "utt2num_frames": parse_count,

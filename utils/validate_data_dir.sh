@@ -2,8 +2,8 @@
 # Checks a data directory. Same command line as Kaldi's validate_data_dir.sh; the checking is in validate_data_dir.py.
 #
 # A directory has wav.scp and, once speech is known, segments, utt2spk and spk2utt, where a "speaker" is a recording;
-# and it may have reco2num_spk, reco2dur, reco2channel, ref.rttm, all.uem, overlap.segments and Kaldi's files by utterance
-# or speaker.
+# and it may have reco2num_spk, reco2dur, reco2channel, reco2offset, ref.rttm, all.uem, overlap.segments and Kaldi's files
+# by utterance or speaker.
 # Tables must be sorted, unique and complete, ids the same in all files that share them, segments inside their
 # recordings. Exit code 0 only if everything is right; otherwise 1 and one line that names the file and the line.
 # With segments, what passes here passes Kaldi's own `validate_data_dir.sh --no-feats --no-text` too.
