@@ -21,9 +21,6 @@ python=${PYTHON:-python3}
 verbose=1
 # End configuration section.
 
-here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-script=$(basename "$0")
-
 help_message="Usage: $0 [options] --set <name> <audio>
  e.g.: $0 --set calls --rttm calls.rttm ~/calls
 Takes every audio file in the folder and below it (wav, flac, mp3, ogg, sph, and what ffmpeg knows), of any sample rate;
@@ -46,26 +43,9 @@ were left out (left_out.tsv lists them); 1 if none can be used, or with --bad-fi
 # shellcheck disable=SC2034 # parse_options.sh reads it
 moved_options="channel: give --channels <n>"
 
-command_line="$0 $*"
+# shellcheck source=steps/diar/begin.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../steps/diar/begin.sh" || exit 1
 
-# shellcheck source=/dev/null
-if [ -f path.sh ]; then . ./path.sh; fi
-utils=utils
-[ -f "$utils/parse_options.sh" ] || utils=$here/../utils
-# shellcheck source=/dev/null
-. "$utils/parse_options.sh" || exit 1
-set -euo pipefail
-if [ "$verbose" != 0 ]; then echo "$command_line" >&2; fi
-
-if [ $# != 1 ] || [ -z "$set" ]; then
-  printf '%s: error: expected --set <name> and <audio>, got %d arguments\n%s\n' "$script" $# "$help_message" >&2
-  exit 1
-fi
-
-options=()
-if [ -n "$rttm" ]; then options+=(--rttm "$rttm"); fi
-if [ -n "$uem" ]; then options+=(--uem "$uem"); fi
-if [ -n "$num_spk_file" ]; then options+=(--num-spk-file "$num_spk_file"); fi
-"$python" "$here/prepare_audio.py" --verbose "$verbose" --set "$set" --data-root "$data_root" \
-  --channels "$channels" --bad-files "$bad_files" --nj "$nj" \
-  ${options[@]+"${options[@]}"} "$1" || exit 1
+options=(--set="$set" --data-root="$data_root" --rttm="$rttm" --uem="$uem" --num-spk-file="$num_spk_file"
+  --channels="$channels" --bad-files="$bad_files" --nj="$nj")
+run_python "$@"

@@ -18,9 +18,6 @@ python=${PYTHON:-python3}
 verbose=1
 # End configuration section.
 
-here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-script=$(basename "$0")
-
 help_message="Usage: $0 [options]
  e.g.: $0 --seed 1
 Writes <data-root>/mini/{wav.scp,reco2num_spk,reco2dur,ref.rttm,all.uem,wav/*.flac}; leaves it alone if it is there and
@@ -33,27 +30,9 @@ was made with the same --num-calls and --seed.
   --verbose <0|1|2>          # 0: warnings only, 1: progress (default), 2: details
   --config <file>            # options as name=value lines, read before the others"
 
-command_line="$0 $*"
+# shellcheck source=steps/diar/begin.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../steps/diar/begin.sh" || exit 1
 
-# shellcheck source=/dev/null
-if [ -f path.sh ]; then . ./path.sh; fi
-utils=utils
-[ -f "$utils/parse_options.sh" ] || utils=$here/../utils
-# shellcheck source=/dev/null
-. "$utils/parse_options.sh" || exit 1
-set -euo pipefail
-if [ "$verbose" != 0 ]; then echo "$command_line" >&2; fi
-
-die() {
-  echo "$script: error: $1" >&2
-  exit 1
-}
-say() { if [ "$verbose" != 0 ]; then echo "$script: $1" >&2; fi; }
-
-if [ $# != 0 ]; then
-  printf '%s: error: expected options only, got %s\n%s\n' "$script" "$1" "$help_message" >&2
-  exit 1
-fi
 [ "$set" = mini ] || die "--set: unknown corpus; expected mini, got $set (another folder of audio: see run.sh --audio)"
 [[ $num_calls =~ ^[0-9]{1,4}$ ]] || die "--num-calls: expected a whole number up to 9999, got '$num_calls'"
 [[ $seed =~ ^[0-9]{1,9}$ ]] || die "--seed: expected a whole number, got '$seed'"

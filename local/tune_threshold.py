@@ -43,8 +43,8 @@ def _parse() -> argparse.Namespace:
     actions = parser.add_actions()
     plan = actions.add_parser("plan")
     plan.add_argument("--thresholds", type=_thresholds, required=True)
-    plan.add_argument("--fold1", type=_optional_path)
-    plan.add_argument("--fold2", type=_optional_path)
+    plan.add_argument("--fold1", type=Path)
+    plan.add_argument("--fold2", type=Path)
     plan.add_argument("--protocol", choices=tuple(PROTOCOLS), default="forgiving")
     plan.add_argument("data_dir", type=Path)
     plan.add_argument("xvector_dir", type=Path)
@@ -60,10 +60,6 @@ def _thresholds(text: str) -> list[str]:
     if len(set(values)) < max(2, len(values)):
         raise argparse.ArgumentTypeError(f"expected two different numbers or more, got {text or 'nothing'}")
     return names
-
-
-def _optional_path(text: str) -> Path | None:
-    return Path(text) if text else None
 
 
 def _plan(options: argparse.Namespace) -> None:

@@ -26,9 +26,6 @@ python=${PYTHON:-python3}
 verbose=1
 # End configuration section.
 
-here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
-script=$(basename "$0")
-
 help_message="Usage: $0 [options] <data-dir> <subsegments-dir> <xvector-dir> <out-dir>
  e.g.: $0 data/mini exp/mini/subsegments exp/mini/xvectors_campplus exp/mini/xvector_ahc_tuned
   --system <name|$system>   # conf/systems/<name>.yaml, or the path of such a file
@@ -49,36 +46,22 @@ help_message="Usage: $0 [options] <data-dir> <subsegments-dir> <xvector-dir> <ou
   --verbose <0|1|2>            # 0: warnings only, 1: progress (default), 2: details
   --config <file>              # options as name=value lines, read before the others"
 
-command_line="$0 $*"
+# shellcheck source=steps/diar/begin.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../steps/diar/begin.sh" || exit 1
 
-# shellcheck source=/dev/null
-if [ -f path.sh ]; then . ./path.sh; fi
-utils=utils
-[ -f "$utils/parse_options.sh" ] || utils=$here/../utils
-# shellcheck source=/dev/null
-. "$utils/parse_options.sh" || exit 1
-set -euo pipefail
-if [ "$verbose" != 0 ]; then echo "$command_line" >&2; fi
-
-if [ $# != 4 ]; then
-  printf '%s: error: expected <data-dir> <subsegments-dir> <xvector-dir> <out-dir>, got %d arguments\n%s\n' \
-    "$script" $# "$help_message" >&2
-  exit 1
-fi
 data=$1
 subsegments=$2
 xvectors=$3
 out=$4
-steps=$here/../steps/diar
 common=(--python "$python" --verbose "$verbose")
 quiet=(--python "$python" --verbose "$((verbose > 1 ? verbose : 0))")
 
-"$python" "$here/tune_threshold.py" --verbose "$verbose" plan --thresholds="$thresholds" --fold1="$fold1" \
-  --fold2="$fold2" --protocol="$protocol" -- "$data" "$xvectors" "$out" || exit 1
+options=(--thresholds="$thresholds" --fold1="$fold1" --fold2="$fold2" --protocol="$protocol")
+"$python" "$here/$stage.py" --verbose="$verbose" plan "${options[@]}" -- "$data" "$xvectors" "$out" || exit 1
 
 for threshold in $thresholds; do
   dir=$out/tuning/threshold_$threshold
-  if [ "$verbose" != 0 ]; then echo "$script: threshold $threshold" >&2; fi
+  say "threshold $threshold"
   log=$out/tuning/threshold_$threshold.log
   if ! {
     "$steps/cluster_ssl.sh" "${quiet[@]}" --system "$system" --system-options "$system_options" \
@@ -91,7 +74,7 @@ for threshold in $thresholds; do
   fi
 done
 
-"$python" "$here/tune_threshold.py" --verbose "$verbose" choose "$out" || exit 1
+"$python" "$here/$stage.py" --verbose="$verbose" choose -- "$out" || exit 1
 "$steps/make_rttm.sh" "${common[@]}" "$subsegments" "$out"
 "$steps/score_der.sh" "${common[@]}" --scorer "$scorer" \
   --num-spk-source "threshold tuned on the other fold ($protocol)" "$data" "$out"

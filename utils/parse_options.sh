@@ -56,7 +56,11 @@ _po_read_options() {
     esac
   done <"$1"
 }
-_po_read_options "${BASH_SOURCE[1]:-}"
+# The section is in the script itself, or in the one that sources it.
+for _po_file in "${BASH_SOURCE[@]:1}"; do
+  _po_read_options "$_po_file"
+  [[ -z $_po_options ]] || break
+done
 
 # _po_is_option <--name>: whether it names a variable of the script that is an option.
 _po_is_option() {
@@ -145,5 +149,5 @@ while [[ $# -gt 0 ]]; do
 done
 
 unset -f _po_die _po_moved _po_unknown _po_read_options _po_is_option _po_assign _po_read_config
-unset -v _po_position _po_options _po_default
+unset -v _po_position _po_options _po_default _po_file
 true

@@ -30,9 +30,6 @@ python=${PYTHON:-python3}
 verbose=1
 # End configuration section.
 
-here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
-script=$(basename "$0")
-
 help_message="Usage: $0 [options] --set <name>
  e.g.: ./run.sh --sad oracle --stop-stage 4 && $0 --set mini
   --set <name>                 # <data-root>/<name>, <exp-root>/<name>
@@ -57,21 +54,9 @@ help_message="Usage: $0 [options] --set <name>
   --verbose <0|1|2>            # 0: warnings only, 1: a line per run and the tables (default), 2: details in run.log
   --config <file>              # options as name=value lines, read before the others"
 
-command_line="$0 $*"
+# shellcheck source=steps/diar/begin.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../steps/diar/begin.sh" || exit 1
 
-# shellcheck source=/dev/null
-if [ -f path.sh ]; then . ./path.sh; fi
-utils=utils
-[ -f "$utils/parse_options.sh" ] || utils=$here/../../utils
-# shellcheck source=/dev/null
-. "$utils/parse_options.sh" || exit 1
-set -euo pipefail
-if [ "$verbose" != 0 ]; then echo "$command_line" >&2; fi
-
-if [ $# != 0 ] || [ -z "$set" ]; then
-  printf '%s: error: expected --set and no arguments, got %d arguments\n%s\n' "$script" $# "$help_message" >&2
-  exit 1
-fi
 exp=$exp_root/$set
 inputs=("$data_root/$set" "$exp/subsegments" "$exp/xvectors_$(basename "$xvector" .yaml)")
 out=$exp/paper${tag:+_$tag}
@@ -80,7 +65,8 @@ out=$exp/paper${tag:+_$tag}
 
 paper() {
   "$python" "$here/run_paper.py" --verbose="$verbose" "$1" --systems="$systems" --reading="$reading" \
-    --system-options="$system_options" --num-spk="$num_spk" --seeds="$seeds" --protocols="$protocols" --overwrite="$overwrite" -- "${inputs[@]}" "$out"
+    --system-options="$system_options" --num-spk="$num_spk" --seeds="$seeds" --protocols="$protocols" \
+    --overwrite="$overwrite" -- "${inputs[@]}" "$out"
 }
 plan() { paper plan; }
 tables_so_far() { verbose=0 overwrite=false paper tables; }

@@ -20,9 +20,6 @@ python=${PYTHON:-python3}
 verbose=1
 # End configuration section.
 
-here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
-script=$(basename "$0")
-
 help_message="Usage: $0 [options] --system <name> <data-dir> <subsegments-dir> <xvector-dir> <out-dir>
  e.g.: $0 --system nmesc data/mini exp/mini/subsegments exp/mini/xvectors_campplus exp/mini/nmesc_oracle
   --system <name>              # conf/systems/<name>.yaml, or the path of such a file
@@ -40,24 +37,13 @@ help_message="Usage: $0 [options] --system <name> <data-dir> <subsegments-dir> <
   --verbose <0|1|2>            # 0: warnings only, 1: the result (default), 2: details, in run.log
   --config <file>              # options as name=value lines, read before the others"
 
-# shellcheck source=/dev/null
-if [ -f path.sh ]; then . ./path.sh; fi
-utils=utils
-[ -f "$utils/parse_options.sh" ] || utils=$here/../../utils
-# shellcheck source=/dev/null
-. "$utils/parse_options.sh" || exit 1
-set -euo pipefail
+# shellcheck source=steps/diar/begin.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../steps/diar/begin.sh" || exit 1
 
-if [ $# != 4 ] || [ -z "$system" ]; then
-  printf '%s: error: expected --system and <data-dir> <subsegments-dir> <xvector-dir> <out-dir>, got %d arguments\n%s\n' \
-    "$script" $# "$help_message" >&2
-  exit 1
-fi
 data=$1
 subsegments=$2
 xvectors=$3
 out=$4
-steps=$here/../../steps/diar
 common=(--python "$python" --verbose "$verbose")
 options=(--system "$system" --reading "$reading" --system-options "$system_options" --num-spk "$num_spk" --seed "$seed")
 if [ "$num_spk" = oracle ]; then options+=(--reco2num-spk "$data/reco2num_spk"); fi

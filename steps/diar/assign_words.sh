@@ -18,9 +18,6 @@ python=${PYTHON:-python3}
 verbose=1
 # End configuration section.
 
-here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-script=$(basename "$0")
-
 help_message="Usage: $0 [options] <transcript> <rttm-or-system-dir> [<out-dir>]
  e.g.: $0 whisper/call1.json exp/calls/best
 <transcript> is a file, or a folder of files named <recording>.json, .srt, .vtt or .ctm; a CTM names recordings itself.
@@ -33,23 +30,8 @@ words.stm of all recordings; <recording>.json (as WhisperX), <recording>.srt and
   --verbose <0|1|2>         # 0: warnings only, 1: progress (default), 2: details
   --config <file>           # options as name=value lines, read before the others"
 
-command_line="$0 $*"
+# shellcheck source=steps/diar/begin.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/begin.sh" || exit 1
 
-# shellcheck source=/dev/null
-if [ -f path.sh ]; then . ./path.sh; fi
-utils=utils
-[ -f "$utils/parse_options.sh" ] || utils=$here/../../utils
-# shellcheck source=/dev/null
-. "$utils/parse_options.sh" || exit 1
-set -euo pipefail
-if [ "$verbose" != 0 ]; then echo "$command_line" >&2; fi
-
-if [ $# != 2 ] && [ $# != 3 ]; then
-  printf '%s: error: expected <transcript> <rttm-or-system-dir> [<out-dir>], got %d arguments\n%s\n' \
-    "$script" $# "$help_message" >&2
-  exit 1
-fi
-
-options=(--verbose="$verbose" --formats="$formats" --farthest="$farthest")
-if [ -n "$recording" ]; then options+=(--recording="$recording"); fi
-"$python" "$here/assign_words.py" "${options[@]}" -- "$@"
+options=(--formats="$formats" --farthest="$farthest" --recording="$recording")
+run_python "$@"

@@ -74,8 +74,6 @@ def _parse() -> argparse.Namespace:
 
 
 def _plan(options: argparse.Namespace) -> None:
-    if options.out_dir.exists() and options.out_dir.resolve() == options.xvector_dir.resolve():
-        raise InputError("is input and output at once", path=options.out_dir, expected="another output directory")
     config = read_system(options.system, options.system_options.split(), options.reading)
     tables = [options.xvector_dir / name for name in _TABLES]
     given = _counts_file(options)

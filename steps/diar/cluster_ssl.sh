@@ -26,9 +26,6 @@ python=${PYTHON:-python3}
 verbose=1
 # End configuration section.
 
-here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-script=$(basename "$0")
-
 help_message="Usage: $0 [options] <xvector-dir> <out-dir>
  e.g.: $0 --system xvector_ahc --num-spk 2 exp/mini/xvectors_campplus exp/mini/xvector_ahc
   --system <name|$system>
@@ -53,40 +50,14 @@ help_message="Usage: $0 [options] <xvector-dir> <out-dir>
   --verbose <0|1|2>                  # 0: warnings only, 1: progress (default), 2: details
   --config <file>                    # options as name=value lines, read before the others"
 
-command_line="$0 $*"
+# shellcheck source=steps/diar/begin.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/begin.sh" || exit 1
 
-# shellcheck source=/dev/null
-if [ -f path.sh ]; then . ./path.sh; fi
-utils=utils
-[ -f "$utils/parse_options.sh" ] || utils=$here/../../utils
-# shellcheck source=/dev/null
-. "$utils/parse_options.sh" || exit 1
-# shellcheck source=steps/diar/jobs.sh
-. "$here/jobs.sh"
-set -euo pipefail
-if [ "$verbose" != 0 ]; then echo "$command_line" >&2; fi
-
-if [ $# != 2 ]; then
-  printf '%s: error: expected <xvector-dir> <out-dir>, got %d arguments\n%s\n' "$script" $# "$help_message" >&2
-  exit 1
-fi
-xvectors=$1
-out=$2
-utils=$(cd "$utils" && pwd)
-PATH=$utils:$PATH
-
-system_file=$system
-[[ $system == *.yaml ]] || system_file=$here/../../conf/systems/$system.yaml
-more=()
-if [ "$reading" != robust ]; then more+=(--reading "$here/../../conf/readings/$reading.yaml"); fi
-if [ -n "$reco2num_spk" ]; then more+=(--reco2num-spk "$reco2num_spk"); fi
-if [ -n "$segmentation" ]; then more+=(--segmentation "$segmentation"); fi
-if [ -n "$threshold" ]; then more+=(--threshold "$threshold"); fi
-if [ -n "$min_spk" ]; then more+=(--min-spk "$min_spk"); fi
-if [ -n "$max_spk" ]; then more+=(--max-spk "$max_spk"); fi
-
-plan_jobs cluster_ssl "$out" "$xvectors" -- --system "$system_file" --num-spk "$num_spk" \
-  --system-options "$system_options" ${more[@]+"${more[@]}"} --seed "$seed" --nj "$nj" --overwrite "$overwrite" \
-  "$xvectors" "$out"
-run_jobs cluster_ssl "$out"
-"$python" "$here/cluster_ssl.py" --verbose "$verbose" gather "$out"
+system=$(config_file systems "$system")
+if [ "$reading" = robust ]; then reading=; else reading=$(config_file readings "$reading"); fi
+options=(--system="$system" --system-options="$system_options" --reading="$reading" --num-spk="$num_spk"
+  --min-spk="$min_spk" --max-spk="$max_spk" --reco2num-spk="$reco2num_spk" --threshold="$threshold"
+  --segmentation="$segmentation" --seed="$seed" --nj="$nj" --overwrite="$overwrite")
+plan_jobs "$@"
+run_jobs
+gather_jobs

@@ -57,14 +57,12 @@ def _parse() -> argparse.Namespace:
     plan.add_argument(
         "--sad-options", type=str.split, default=(), help="name=value ..., put over what the detector's file says"
     )
-    plan.add_argument("--sad-source", type=lambda text: text or None, help="weights of the segmentation network")
+    plan.add_argument("--sad-source", help="weights of the segmentation network")
     plan.add_argument("--overlap", choices=("drop", "keep", "label"), default="drop")
     plan.add_argument("--overlap-detector", choices=("sad", "none", "pyannote"), default="sad")
     plan.add_argument("--changes", choices=("ignore", "cut"), default="ignore")
     plan.add_argument("--segmentation", type=stage.boolean, default=False)
-    plan.add_argument(
-        "--segmentation-from", type=lambda text: Path(text) if text else None, help="another speech directory"
-    )
+    plan.add_argument("--segmentation-from", type=Path, help="another speech directory")
     plan.add_argument("--nj", type=stage.whole_number(1), default=2)
     plan.add_argument("--overwrite", type=stage.boolean, default=False)
     plan.add_argument("--allow-commands", type=stage.boolean, default=False, help="run commands of wav.scp")
@@ -82,8 +80,6 @@ def _detectors() -> list[str]:
 
 
 def _plan(options: argparse.Namespace) -> None:
-    if options.out_dir.exists() and options.out_dir.resolve() == options.data_dir.resolve():
-        raise InputError("is input and output at once", path=options.out_dir, expected="another output directory")
     source, speech_file = _speech_source(options.sad, options.data_dir)
     request = {field.name: getattr(options, field.name) for field in dataclasses.fields(Request)}
     plan = plan_speech(Request(**request), _CONF)

@@ -27,9 +27,6 @@ python=${PYTHON:-python3}
 verbose=1
 # End configuration section.
 
-here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-script=$(basename "$0")
-
 help_message="Usage: $0 [options] <data-dir> <speech-dir>
  e.g.: $0 --sad pyannote --overlap label data/mini data/mini_speech
 Speech
@@ -74,31 +71,12 @@ sad_step: give --sad-options \"network.step=<value>\"
 overlap_threshold: give --sad-options \"network.overlap_threshold=<value>\"
 overlap_min: give --sad-options \"network.overlap_min=<value>\""
 
-command_line="$0 $*"
+# shellcheck source=steps/diar/begin.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/begin.sh" || exit 1
 
-# shellcheck source=/dev/null
-if [ -f path.sh ]; then . ./path.sh; fi
-utils=utils
-[ -f "$utils/parse_options.sh" ] || utils=$here/../../utils
-# shellcheck source=/dev/null
-. "$utils/parse_options.sh" || exit 1
-# shellcheck source=steps/diar/jobs.sh
-. "$here/jobs.sh"
-set -euo pipefail
-if [ "$verbose" != 0 ]; then echo "$command_line" >&2; fi
-
-if [ $# != 2 ]; then
-  printf '%s: error: expected <data-dir> <speech-dir>, got %d arguments\n%s\n' "$script" $# "$help_message" >&2
-  exit 1
-fi
-data=$1
-out=$2
-utils=$(cd "$utils" && pwd)
-PATH=$utils:$PATH
-
-plan_jobs detect_speech "$out" "$data" -- --sad "$sad" --sad-options "$sad_options" --sad-source "$sad_source" \
-  --overlap "$overlap" --overlap-detector "$overlap_detector" --changes "$changes" --segmentation "$segmentation" \
-  --segmentation-from "$segmentation_from" \
-  --nj "$nj" --overwrite "$overwrite" --allow-commands "$allow_commands" "$data" "$out"
-run_jobs detect_speech "$out"
-"$python" "$here/detect_speech.py" --verbose "$verbose" gather "$out"
+options=(--sad="$sad" --sad-options="$sad_options" --sad-source="$sad_source" --overlap="$overlap"
+  --overlap-detector="$overlap_detector" --changes="$changes" --segmentation="$segmentation"
+  --segmentation-from="$segmentation_from" --nj="$nj" --overwrite="$overwrite" --allow-commands="$allow_commands")
+plan_jobs "$@"
+run_jobs
+gather_jobs

@@ -15,9 +15,6 @@ python=${PYTHON:-python3}
 verbose=1
 # End configuration section.
 
-here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-script=$(basename "$0")
-
 help_message="Usage: $0 [options] <rttm-or-system-dir> [<out-dir>]
  e.g.: $0 --reco2dur data/mini/reco2dur exp/mini/xvector_ahc
 Writes into <out-dir>, by default the folder export beside the RTTM.
@@ -27,22 +24,8 @@ Writes into <out-dir>, by default the folder export beside the RTTM.
   --verbose <0|1|2>         # 0: warnings only, 1: progress (default), 2: details
   --config <file>           # options as name=value lines, read before the others"
 
-command_line="$0 $*"
+# shellcheck source=steps/diar/begin.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/begin.sh" || exit 1
 
-# shellcheck source=/dev/null
-if [ -f path.sh ]; then . ./path.sh; fi
-utils=utils
-[ -f "$utils/parse_options.sh" ] || utils=$here/../../utils
-# shellcheck source=/dev/null
-. "$utils/parse_options.sh" || exit 1
-set -euo pipefail
-if [ "$verbose" != 0 ]; then echo "$command_line" >&2; fi
-
-if [ $# != 1 ] && [ $# != 2 ]; then
-  printf '%s: error: expected <rttm-or-system-dir> [<out-dir>], got %d arguments\n%s\n' "$script" $# "$help_message" >&2
-  exit 1
-fi
-
-options=(--verbose="$verbose" --formats="$formats")
-if [ -n "$reco2dur" ]; then options+=(--reco2dur="$reco2dur"); fi
-"$python" "$here/export_rttm.py" "${options[@]}" -- "$@"
+options=(--formats="$formats" --reco2dur="$reco2dur")
+run_python "$@"

@@ -43,7 +43,7 @@ def _parse() -> argparse.Namespace:
     parser = stage.Parser(__doc__)
     actions = parser.add_actions()
     plan = actions.add_parser("plan")
-    plan.add_argument("--model", type=Path, required=True, help="a file of conf/xvector")
+    plan.add_argument("--xvector", type=Path, required=True, help="a file of conf/xvector")
     plan.add_argument("--xvector-source", type=Path, help="a folder that holds the model")
     plan.add_argument("--nj", type=stage.whole_number(1), default=2)
     plan.add_argument("--overwrite", type=stage.boolean, default=False)
@@ -59,16 +59,13 @@ def _parse() -> argparse.Namespace:
 
 
 def _plan(options: argparse.Namespace) -> None:
-    for folder in (options.data_dir, options.subsegments_dir):
-        if options.out_dir.exists() and options.out_dir.resolve() == folder.resolve():
-            raise InputError("is input and output at once", path=options.out_dir, expected="another output directory")
-    config = read_model_config(options.model)
+    config = read_model_config(options.xvector)
     if options.xvector_source is not None and not options.xvector_source.is_dir():
         raise InputError("no such folder", path=options.xvector_source, expected=f"a copy of {config.source}")
     inputs = check(
         *(options.data_dir / name for name in _DATA_TABLES),
         *(options.subsegments_dir / name for name in _PIECES_TABLES),
-        options.model,
+        options.xvector,
     )
     recordings = load_recordings(options.data_dir, options.allow_commands)
     durations = {reco: r.duration for reco, r in recordings.items() if r.duration is not None}
@@ -79,7 +76,7 @@ def _plan(options: argparse.Namespace) -> None:
     settings = {
         "data_dir": str(options.data_dir.absolute()),
         "subsegments_dir": str(options.subsegments_dir.absolute()),
-        "model": str(options.model.absolute()),
+        "model": str(options.xvector.absolute()),
         "source": source,
         "allow_commands": options.allow_commands,
     }

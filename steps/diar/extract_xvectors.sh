@@ -19,9 +19,6 @@ python=${PYTHON:-python3}
 verbose=1
 # End configuration section.
 
-here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-script=$(basename "$0")
-
 help_message="Usage: $0 [options] <data-dir> <subsegments-dir> <xvector-dir>
  e.g.: $0 --xvector campplus data/mini_speech exp/mini/subsegments exp/mini/xvectors_campplus
   --xvector <name|campplus>          # a model: conf/xvector/<name>.yaml, or the path of such a file
@@ -36,37 +33,12 @@ help_message="Usage: $0 [options] <data-dir> <subsegments-dir> <xvector-dir>
   --verbose <0|1|2>                  # 0: warnings only, 1: progress (default), 2: details
   --config <file>                    # options as name=value lines, read before the others"
 
-command_line="$0 $*"
+# shellcheck source=steps/diar/begin.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/begin.sh" || exit 1
 
-# shellcheck source=/dev/null
-if [ -f path.sh ]; then . ./path.sh; fi
-utils=utils
-[ -f "$utils/parse_options.sh" ] || utils=$here/../../utils
-# shellcheck source=/dev/null
-. "$utils/parse_options.sh" || exit 1
-# shellcheck source=steps/diar/jobs.sh
-. "$here/jobs.sh"
-set -euo pipefail
-if [ "$verbose" != 0 ]; then echo "$command_line" >&2; fi
-
-if [ $# != 3 ]; then
-  printf '%s: error: expected <data-dir> <subsegments-dir> <xvector-dir>, got %d arguments\n%s\n' \
-    "$script" $# "$help_message" >&2
-  exit 1
-fi
-data=$1
-subsegments=$2
-out=$3
-utils=$(cd "$utils" && pwd)
-PATH=$utils:$PATH
-
-model=$xvector
-[[ $model == *.yaml ]] || model=$here/../../conf/xvector/$xvector.yaml
-source_option=()
-[ -z "$xvector_source" ] || source_option=(--xvector-source "$xvector_source")
-
-plan_jobs extract_xvectors "$out" "$data" "$subsegments" -- --model "$model" \
-  ${source_option[@]+"${source_option[@]}"} --nj "$nj" --overwrite "$overwrite" --allow-commands "$allow_commands" \
-  "$data" "$subsegments" "$out"
-run_jobs extract_xvectors "$out"
-"$python" "$here/extract_xvectors.py" --verbose "$verbose" gather "$out"
+xvector=$(config_file xvector "$xvector")
+options=(--xvector="$xvector" --xvector-source="$xvector_source" --nj="$nj" --overwrite="$overwrite"
+  --allow-commands="$allow_commands")
+plan_jobs "$@"
+run_jobs
+gather_jobs

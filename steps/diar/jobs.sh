@@ -1,37 +1,30 @@
 # Copyright 2026  ssdiar authors
 # Apache 2.0
 
-# How a stage keeps its output directory to itself and runs its parallel jobs. Sourced by the stage scripts, of whose
-# variables it takes cmd, python, verbose, here (the folder of this file) and script (the name to say).
+# How a stage keeps its output directory to itself and runs its parallel jobs. Sourced by begin.sh, of whose variables it
+# takes stage, script and here, and the options cmd, python and verbose.
 # shellcheck shell=bash disable=SC2154
 
-# plan_jobs <stage> <out-dir> <input-dir>... -- <option>...: make the plan of <out-dir>, set `jobs` to its number of jobs.
-# <out-dir>/.manifest/run.lock stays open as file descriptor 9: the plan locks it, or waits for the run that has; this script and the
-# jobs that it starts on this machine inherit it and so keep it locked until the last of them has ended.
+# plan_jobs <input-dir>... <out-dir>: make the plan of <out-dir> with the options in the array `options`; set `out`, and
+# `jobs` to the number of jobs. <out-dir>/.manifest/run.lock stays open as file descriptor 9: the plan locks it, or waits
+# for the run that has; this script and the jobs that it starts on this machine inherit it and so keep it locked until the
+# last of them has ended.
 plan_jobs() {
-  local stage=$1 out=$2 is_input=false
-  shift 2
-  while [ "$1" != -- ]; do
-    # Not a good idea, which the plan will say; an input is not touched.
-    if [ "$out" -ef "$1" ]; then is_input=true; fi
-    shift
-  done
-  if ! $is_input && mkdir -p -- "$out/.manifest" 2>/dev/null; then
-    { exec 9>>"$out/.manifest/run.lock"; } 2>/dev/null || true
-  fi
-  if jobs=$("$python" "$here/$stage.py" --verbose "$verbose" plan "${@:2}"); then return; fi
-  if ! $is_input && [ ! -e "$out/.manifest/$stage.json" ]; then
+  out=${!#}
+  apart "$@"
+  if mkdir -p -- "$out/.manifest" 2>/dev/null; then { exec 9>>"$out/.manifest/run.lock"; } 2>/dev/null || true; fi
+  if jobs=$("$python" "$here/$stage.py" --verbose="$verbose" plan "${options[@]}" -- "$@"); then return; fi
+  if [ ! -e "$out/.manifest/$stage.json" ]; then
     rm -f -- "$out/.manifest/run.lock" 2>/dev/null || true
     rmdir -- "$out/.manifest" "$out" 2>/dev/null || true
   fi
   exit 1
 }
 
-# run_jobs <stage> <out-dir>: run <stage>.py for all $jobs of the plan of <out-dir>, by $cmd, with logs in <out-dir>/log.
-# Its exit code is that of $cmd. On a terminal there is a bar meanwhile, and what $cmd has to say goes through it, to
-# come out above the bar.
+# run_jobs: run all jobs of the plan, by $cmd, with logs in <out-dir>/log. Its exit code is that of $cmd. On a terminal
+# there is a bar meanwhile, and what $cmd has to say goes through it, to come out above the bar.
 run_jobs() {
-  local stage=$1 out=$2 job=JOB word command=()
+  local job=JOB word command=()
   if [ "$jobs" = 0 ]; then
     if [ "$verbose" != 0 ]; then echo "$script: nothing to do, all recordings are done"; fi
     return
@@ -40,7 +33,7 @@ run_jobs() {
   if [ "$verbose" = 2 ]; then echo "$script: number of jobs: $jobs, logs: $out/log/$stage.*.log" >&2; fi
   # $cmd puts the job's number wherever it finds the name.
   while [[ "$out $python $here" == *"$job"* ]]; do job+=_; done
-  for word in "$python" "$here/$stage.py" --verbose "$verbose" run --job "$job" "$out"; do
+  for word in "$python" "$here/$stage.py" --verbose="$verbose" run --job="$job" -- "$out"; do
     command+=("$(job_word "$word")")
   done
   command=("$job=1:$jobs" "$out/log/$stage.$job.log" "${command[@]}")
@@ -53,6 +46,9 @@ run_jobs() {
     $cmd "${command[@]}"
   fi
 }
+
+# gather_jobs: make of what the jobs left what the stage writes.
+gather_jobs() { "$python" "$here/$stage.py" --verbose="$verbose" gather -- "$out"; }
 
 # job_word <text>: print what $cmd must be given for its job to get <text>. Kaldi's run.pl and queue.pl, and ours, make a
 # shell line of their arguments: as it is of one without blanks, between double quotes of one with blanks. So a word that

@@ -21,9 +21,6 @@ python=${PYTHON:-python3}
 verbose=1
 # End configuration section.
 
-here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-script=$(basename "$0")
-
 help_message="Usage: $0 [options] <exp-set-dir> <out-dir>
  e.g.: $0 --data-dir data/mini exp/mini exp/mini/report
 Reads <exp-set-dir>/*/{rttm,labels,meta.json,score/*.json,history/*.json,latent/*.npz}, writes
@@ -39,22 +36,9 @@ Reads <exp-set-dir>/*/{rttm,labels,meta.json,score/*.json,history/*.json,latent/
   --verbose <0|1|2>         # 0: warnings only, 1: progress (default), 2: details
   --config <file>           # options as name=value lines, read before the others"
 
-command_line="$0 $*"
+# shellcheck source=steps/diar/begin.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/begin.sh" || exit 1
 
-# shellcheck source=/dev/null
-if [ -f path.sh ]; then . ./path.sh; fi
-utils=utils
-[ -f "$utils/parse_options.sh" ] || utils=$here/../../utils
-# shellcheck source=/dev/null
-. "$utils/parse_options.sh" || exit 1
-set -euo pipefail
-if [ "$verbose" != 0 ]; then echo "$command_line" >&2; fi
-
-if [ $# != 2 ]; then
-  printf '%s: error: expected <exp-set-dir> <out-dir>, got %d arguments\n%s\n' "$script" $# "$help_message" >&2
-  exit 1
-fi
-
-options=(--systems="$systems" --audio="$audio" --allow-commands="$allow_commands" --pictures="$pictures" --verbose="$verbose")
-if [ -n "$data_dir" ]; then options+=(--data-dir="$data_dir"); fi
-"$python" "$here/make_report.py" "${options[@]}" -- "$1" "$2"
+options=(--systems="$systems" --data-dir="$data_dir" --audio="$audio" --allow-commands="$allow_commands"
+  --pictures="$pictures")
+run_python "$@"

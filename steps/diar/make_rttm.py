@@ -52,9 +52,8 @@ def main() -> None:
 
 def _parse() -> argparse.Namespace:
     parser = stage.Parser(__doc__)
-    # Empty: what detect_speech.sh decided.
-    parser.add_argument("--second-speaker", type=lambda text: stage.boolean(text) if text else None)
-    parser.add_argument("--gap", type=lambda text: stage.number(0)(text) if text else None)
+    parser.add_argument("--second-speaker", type=stage.boolean, help="default: what detect_speech.sh decided")
+    parser.add_argument("--gap", type=stage.number(0), help="seconds; default: what detect_speech.sh decided")
     parser.add_argument("subsegments_dir", type=Path)
     parser.add_argument("labels_dir", type=Path)
     return parser.parse_args()

@@ -17,9 +17,6 @@ python=${PYTHON:-python3}
 verbose=1
 # End configuration section.
 
-here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-script=$(basename "$0")
-
 help_message="Usage: $0 [options] <subsegments-dir> <labels-dir>
  e.g.: $0 exp/mini/subsegments exp/mini/xvector_ahc
   --second-speaker <true|false>      # whether overlapped speech gets the nearest other speaker too (default: what
@@ -30,20 +27,8 @@ help_message="Usage: $0 [options] <subsegments-dir> <labels-dir>
   --verbose <0|1|2>                  # 0: warnings only, 1: progress (default), 2: details
   --config <file>                    # options as name=value lines, read before the others"
 
-command_line="$0 $*"
+# shellcheck source=steps/diar/begin.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/begin.sh" || exit 1
 
-# shellcheck source=/dev/null
-if [ -f path.sh ]; then . ./path.sh; fi
-utils=utils
-[ -f "$utils/parse_options.sh" ] || utils=$here/../../utils
-# shellcheck source=/dev/null
-. "$utils/parse_options.sh" || exit 1
-set -euo pipefail
-if [ "$verbose" != 0 ]; then echo "$command_line" >&2; fi
-
-if [ $# != 2 ]; then
-  printf '%s: error: expected <subsegments-dir> <labels-dir>, got %d arguments\n%s\n' "$script" $# "$help_message" >&2
-  exit 1
-fi
-
-"$python" "$here/make_rttm.py" --verbose "$verbose" --second-speaker "$second_speaker" --gap "$gap" "$1" "$2" || exit 1
+options=(--second-speaker="$second_speaker" --gap="$gap")
+run_python "$@"

@@ -78,8 +78,6 @@ def _parse() -> argparse.Namespace:
         parser.error("--period must be above 0 and at most --window, or speech would be left out")
     if options.min_segment > options.window:
         parser.error("--min-segment must be at most --window")
-    if options.out_dir.exists() and options.out_dir.resolve() == options.speech_dir.resolve():
-        raise InputError("is input and output at once", path=options.out_dir, expected="another output directory")
     return options
 
 

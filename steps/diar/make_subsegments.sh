@@ -19,9 +19,6 @@ python=${PYTHON:-python3}
 verbose=1
 # End configuration section.
 
-here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-script=$(basename "$0")
-
 help_message="Usage: $0 [options] <speech-dir> <subsegments-dir>
  e.g.: $0 data/mini_speech exp/mini/subsegments
 All times in seconds, whole hundredths.
@@ -33,21 +30,9 @@ All times in seconds, whole hundredths.
   --verbose <0|1|2>                  # 0: warnings only, 1: progress (default), 2: details
   --config <file>                    # options as name=value lines, read before the others; e.g. conf/subsegments.conf"
 
-command_line="$0 $*"
+# shellcheck source=steps/diar/begin.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/begin.sh" || exit 1
 
-# shellcheck source=/dev/null
-if [ -f path.sh ]; then . ./path.sh; fi
-utils=utils
-[ -f "$utils/parse_options.sh" ] || utils=$here/../../utils
-# shellcheck source=/dev/null
-. "$utils/parse_options.sh" || exit 1
-set -euo pipefail
-if [ "$verbose" != 0 ]; then echo "$command_line" >&2; fi
-
-if [ $# != 2 ]; then
-  printf '%s: error: expected <speech-dir> <subsegments-dir>, got %d arguments\n%s\n' "$script" $# "$help_message" >&2
-  exit 1
-fi
-
-"$python" "$here/make_subsegments.py" --verbose "$verbose" --window "$window" --period "$period" \
-  --min-segment "$min_segment" --min-piece "$min_piece" "$1" "$2" || exit 1
+apart "$@"
+options=(--window="$window" --period="$period" --min-segment="$min_segment" --min-piece="$min_piece")
+run_python "$@"

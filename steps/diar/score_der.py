@@ -1,4 +1,4 @@
-"""Score one RTTM against a reference under one or more protocols; score_der.sh finds the files and calls this."""
+"""Score one RTTM against a reference under one or more protocols; the Python side of score_der.sh."""
 
 from __future__ import annotations
 
@@ -26,35 +26,42 @@ SCORERS = {"ssdiar": score_ours, "md-eval": score_md_eval, "dscore": score_dscor
 
 
 def main() -> None:
-    """Score, write <out-dir>/<protocol>.{json,txt}, and log each pooled figure."""
+    """Score, write <exp-dir>/score/<protocol>.{json,txt}, and log each pooled figure."""
     options = parse()
     protocols = chosen_protocols(options)
-    inputs = check(*filter(None, [options.reference, options.rttm, options.uem]))
-    comparison = read_comparison(options.reference, options.rttm, options.uem)
+    rttm, uem = options.exp_dir / "rttm", options.uem
+    reference = options.ref or options.data_dir / "ref.rttm"
+    if uem is None and (options.data_dir / "all.uem").is_file():
+        uem = str(options.data_dir / "all.uem")
+    for path, expected in ((reference, "the reference (or give --ref <file>)"), (rttm, "what make_rttm.sh writes")):
+        if not path.is_file():
+            raise InputError("no such file", path=path, expected=expected)
+    inputs = check(*filter(None, [reference, rttm, uem]))
+    comparison = read_comparison(reference, rttm, uem)
     warn(comparison)
     origin = {key: getattr(options, key) for key in ORIGIN_KEYS if getattr(options, key)}
     num_spk = speaker_counts(comparison)
     scores = []
     for protocol in protocols:
         total, each = SCORERS[options.scorer](comparison, protocol)
-        scores.append(Score(protocol, options.uem, options.scorer, total, each, num_spk, origin))
-    options.out_dir.mkdir(parents=True, exist_ok=True)
+        scores.append(Score(protocol, uem, options.scorer, total, each, num_spk, origin))
+    (options.exp_dir / "score").mkdir(exist_ok=True)
     for result in scores:
         name = result.protocol.name
-        work = Manifest(options.out_dir.parent, f"score_der.{name}")
+        work = Manifest(options.exp_dir, f"score_der.{name}")
         work.plan(inputs, {"scorer": options.scorer})
-        with work.finish(f"{options.out_dir.name}/{name}.json"):
-            write_score(options.out_dir, result)
+        with work.finish(f"score/{name}.json"):
+            write_score(options.exp_dir / "score", result)
         log_total(result)
 
 
 def parse() -> argparse.Namespace:
     """Return the command line's options."""
     parser = stage.Parser(__doc__)
-    parser.add_argument("reference", help="reference RTTM")
-    parser.add_argument("rttm", type=Path, help="RTTM to score")
-    parser.add_argument("out_dir", type=Path, help="where <protocol>.json and <protocol>.txt go")
-    parser.add_argument("--uem", help="regions to score (default: the extent of each recording's reference)")
+    parser.add_argument("data_dir", type=Path, help="ref.rttm, and all.uem where there is one")
+    parser.add_argument("exp_dir", type=Path, help="rttm; score/<protocol>.json and .txt go there")
+    parser.add_argument("--ref", type=Path, help="another reference")
+    parser.add_argument("--uem", help="other regions to score (without any: the extent of each recording's reference)")
     parser.add_argument("--protocols", default=" ".join(PROTOCOLS), help="some of: %(default)s")
     parser.add_argument("--collar", type=stage.number(0), help="score the protocol 'custom' with this collar instead")
     parser.add_argument("--ignore-overlap", type=stage.boolean, help="score 'custom', overlapped speech out or not")

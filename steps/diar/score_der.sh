@@ -26,8 +26,6 @@ python=${PYTHON:-python3}
 verbose=1
 # End configuration section.
 
-here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-
 help_message="Usage: $0 [options] <data-dir> <exp-dir>
  e.g.: $0 data/mini exp/mini/xvector_ahc
 Reads <data-dir>/{ref.rttm,all.uem} and <exp-dir>/rttm, writes <exp-dir>/score/{forgiving,fair,full}.{json,txt}.
@@ -45,41 +43,10 @@ Reads <data-dir>/{ref.rttm,all.uem} and <exp-dir>/rttm, writes <exp-dir>/score/{
   --verbose <0|1|2>                  # 0: warnings only, 1: progress (default), 2: details
   --config <file>                    # options as name=value lines, read before the others"
 
-command_line="$0 $*"
+# shellcheck source=steps/diar/begin.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/begin.sh" || exit 1
 
-# shellcheck source=/dev/null
-if [ -f path.sh ]; then . ./path.sh; fi
-utils=utils
-[ -f "$utils/parse_options.sh" ] || utils=$here/../../utils
-# shellcheck source=/dev/null
-. "$utils/parse_options.sh" || exit 1
-set -euo pipefail
-if [ "$verbose" != 0 ]; then echo "$command_line" >&2; fi
-
-if [ $# != 2 ]; then
-  printf '%s: error: expected <data-dir> <exp-dir>, got %d arguments\n%s\n' "${0##*/}" $# "$help_message" >&2
-  exit 1
-fi
-data=$1
-dir=$2
-
-if [ -z "$ref" ]; then
-  ref=$data/ref.rttm
-  if [ ! -f "$ref" ]; then
-    echo "${0##*/}: error: $ref: no such file; expected the reference (or give --ref <file>)" >&2
-    exit 1
-  fi
-fi
-if [ -z "$uem" ] && [ -f "$data/all.uem" ]; then uem=$data/all.uem; fi
-if [ ! -f "$dir/rttm" ]; then
-  echo "${0##*/}: error: $dir/rttm: no such file; expected what make_rttm.sh writes" >&2
-  exit 1
-fi
-
-opts=(--protocols="$protocols" --scorer="$scorer" --verbose="$verbose")
-opts+=(--speech-source="$speech_source" --num-spk-source="$num_spk_source" --xvector-model="$xvector_model")
-if [ -n "$uem" ]; then opts+=(--uem="$uem"); fi
-if [ -n "$collar" ]; then opts+=(--collar="$collar"); fi
-if [ -n "$ignore_overlap" ]; then opts+=(--ignore-overlap="$ignore_overlap"); fi
-
-"$python" "$here/score_der.py" "${opts[@]}" -- "$ref" "$dir/rttm" "$dir/score"
+options=(--protocols="$protocols" --collar="$collar" --ignore-overlap="$ignore_overlap" --uem="$uem" --ref="$ref"
+  --scorer="$scorer" --speech-source="$speech_source" --num-spk-source="$num_spk_source"
+  --xvector-model="$xvector_model")
+run_python "$@"

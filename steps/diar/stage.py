@@ -41,6 +41,13 @@ class Parser(argparse.ArgumentParser):
         logging.getLogger().setLevel(level)
         return parsed
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, with ``--option=`` for an option that is not given, where not giving it means something of its own."""
+        args = sys.argv[1:] if args is None else list(args)
+        end = args.index("--") if "--" in args else len(args)
+        unset = {f"{name}=" for action in self._actions if action.default is None for name in action.option_strings}
+        return super().parse_known_args([arg for arg in args[:end] if arg not in unset] + args[end:], namespace)
+
     def error(self, message: str) -> NoReturn:
         """Print one line and leave with 2, as argparse does."""
         print(f"{self.prog}: error: {message} (see {self.prog} --help)", file=sys.stderr)

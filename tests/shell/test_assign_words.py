@@ -79,6 +79,6 @@ def test_refusals(work):
     ]
     for args, message in cases:
         assert message in assign(work, *args, rc=1).stderr
-    assert "expected a number" in assign(work, "--farthest", "x", "text", "best", rc=2).stderr
+    assert "expected a number" in assign(work, "--farthest", "x", "text", "best", rc=1).stderr
     assert not (work / "best/words").exists()
     assert "Usage:" in assign(work, "--help").stdout

@@ -412,7 +412,7 @@ def test_what_is_odd_in_the_key_is_named(sre2000, recipe):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ([], "expected --corpus-dir <dir> and options only, got no --corpus-dir"),
+        ([], "expected --corpus-dir <dir>, got no --corpus-dir"),
         (["--corpus-dir", "/no/where"], "/no/where: no such folder; expected the folder of a corpus"),
         (["--corpus-dir", "EMPTY"], "no corpus that is known here; expected .*, got 1 other files"),
         (["--corpus-dir", "BOTH"], "files of several corpora; .*got callhome_english and cabank\nSay which"),

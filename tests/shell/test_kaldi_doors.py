@@ -174,7 +174,7 @@ def test_how_a_queue_is_called(recipe):
     """Options, JOB=1:n, log, command, as queue.pl, slurm.pl and run.pl want it; never more jobs than recordings."""
     expected = [
         f"--mem 4G JOB=1:{jobs} {out}/log/{stage}.JOB.log "
-        f"{sys.executable} {DIAR}/{stage}.py --verbose 1 run --job JOB {out}"
+        f"{sys.executable} {DIAR}/{stage}.py --verbose=1 run --job=JOB -- {out}"
         for stage, jobs, out in (
             ("detect_speech", 2, "data/x_speech"),
             ("extract_xvectors", 2, "exp/x/xvectors"),

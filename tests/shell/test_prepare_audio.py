@@ -212,7 +212,7 @@ def test_what_is_done_with_channels(work):
         (["--set", "x", "nowhere"], "nowhere: no such folder"),
         (["--set", "x", "calls/notes.txt"], "1 of 1 files cannot be used: .*notes.txt: cannot be decoded as audio"),
         (["--set", "../x", "calls"], "--set: bad id"),
-        (["calls"], "expected --set <name> and <audio>"),
+        (["calls"], "expected --set <name> <audio>, got no --set"),
         (
             ["--set", "x", "--channels", "0", "calls"],
             "--channels: expected auto, mix, parties or a whole number",

@@ -19,7 +19,7 @@ from ssdiar.io.rttm import read_rttm
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "local" / "prepare_data.sh"
 # What prepare_data.sh may use besides Python, so that a PATH without apt-get can be made of it.
-TOOLS = ["bash", "env", "dirname", "basename", "cat", "mkdir", "mktemp", "rm"]
+TOOLS = ["bash", "env", "dirname", "basename", "readlink", "cat", "mkdir", "mktemp", "rm"]
 
 
 def run(*args, cwd, **environment):

@@ -72,7 +72,7 @@ def python_whose_jobs(folder, deed):
     """Return a Python that does something else where it shall run a job."""
     path = folder / "python"
     python = shlex.quote(sys.executable)
-    path.write_text(f'#!/bin/bash\ncase "$*" in *" run --job "*) {deed} ;; *) exec {python} "$@" ;; esac\n')
+    path.write_text(f'#!/bin/bash\ncase "$*" in *" run --job="*) {deed} ;; *) exec {python} "$@" ;; esac\n')
     path.chmod(0o755)
     return path
 

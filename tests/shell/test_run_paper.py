@@ -259,7 +259,7 @@ def test_figures(work, monkeypatch):
             "xvectors_none/xvector.scp: no such file; expected x-vectors (stage 4)",
         ),
         ("run_paper.sh", ["--overwrite", "yes"], "expected true or false, got 'yes'"),
-        ("run_paper.sh", ["more"], "expected --set and no arguments, got 1 arguments"),
+        ("run_paper.sh", ["more"], "expected --set <name>, got more"),
         ("run_paper.sh", ["--system", "nmesc"], "unknown option --system"),
         ("run_figures.sh", ["--figures", "1 2"], "expected some of: 2 3 4 5, got 1 2"),
         (

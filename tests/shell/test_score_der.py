@@ -241,7 +241,7 @@ def test_bad_options(work, options, env, message):
     ],
 )
 def test_bad_values(work, options, message):
-    assert message in error_line(run(work, *options, rc=2))
+    assert message in error_line(run(work, *options, rc=1))
 
 
 @pytest.mark.parametrize(

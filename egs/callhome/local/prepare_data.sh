@@ -19,9 +19,6 @@ python=${PYTHON:-python3}
 verbose=1
 # End configuration section.
 
-here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-script=$(basename "$0")
-
 help_message="Usage: $0 [options] --corpus-dir <dir>
  e.g.: $0 --corpus-dir ~/LDC --subset two-speaker
   --corpus-dir <dir>         # folder with audio and annotation of one corpus, at any depth, links followed (required)
@@ -39,24 +36,10 @@ help_message="Usage: $0 [options] --corpus-dir <dir>
   --verbose <0|1|2>          # 0: warnings only, 1: progress (default), 2: details
   --config <file>            # options as name=value lines, read before the others"
 
-command_line="$0 $*"
+# shellcheck source=steps/diar/begin.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../../steps/diar/begin.sh" || exit 1
 
-# shellcheck source=/dev/null
-if [ -f path.sh ]; then . ./path.sh; fi
-utils=utils
-[ -f "$utils/parse_options.sh" ] || utils=$here/../../../utils
-# shellcheck source=/dev/null
-. "$utils/parse_options.sh" || exit 1
-set -euo pipefail
-if [ "$verbose" != 0 ]; then echo "$command_line" >&2; fi
-
-if [ $# != 0 ] || [ -z "$corpus_dir" ]; then
-  printf '%s: error: expected --corpus-dir <dir> and options only, got %s\n%s\n' "$script" "${1:-no --corpus-dir}" \
-    "$help_message" >&2
-  exit 1
-fi
-
-"$python" "$here/prepare_data.py" --verbose "$verbose" --corpus "$corpus" --subset "$subset" --crop "$crop" --set "$set" \
-  --data-root "$data_root" "$corpus_dir" || exit 1
+options=(--corpus="$corpus" --subset="$subset" --crop="$crop" --set="$set" --data-root="$data_root")
+run_python "$corpus_dir"
 checked=$(PYTHON=$python "$utils/validate_data_dir.sh" --no-feats --no-text "$data_root/$set") || exit 1
 if [ "$verbose" != 0 ]; then echo "$checked" >&2; fi
