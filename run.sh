@@ -29,6 +29,7 @@ min_spk=
 max_spk=
 xvector=campplus
 xvector_source=
+device=cpu
 systems=
 reading=robust
 system_options=
@@ -102,6 +103,7 @@ Running
   --stage <n|0>, --stop-stage <n|8>
                               # first and last stage: 0 environment, 1 data, 2 speech, 3 sub-segments, 4 x-vectors,
                               # 5 clustering, 6 RTTM, 7 score, 8 report
+  --device <cpu|cuda>         # what the networks of stages 2 and 4 run on (default cpu)
   --nj <n|$nj>                   # parallel jobs (default: the number of cores)
   --cmd <command|run.pl>      # how jobs run (default: that of cmd.sh)
   --data-root <dir|data>, --exp-root <dir|exp>
@@ -254,8 +256,8 @@ for system in $systems; do
   if wants 2; then
     headline 2 "speech regions ($sad${suffix:+, ${suffix#_}})"
     steps/diar/detect_speech.sh "${common[@]}" "${jobs[@]}" "${audio_options[@]}" --sad "$sad" \
-      --sad-options "$sad_options" --sad-source "$sad_source" --overlap "$its_overlap" --overlap-detector "$overlap_detector" \
-      --changes "$its_changes" --segmentation-from "$first_speech" "$data" "$speech$suffix"
+      --sad-options "$sad_options" --sad-source "$sad_source" --device "$device" --overlap "$its_overlap" \
+      --overlap-detector "$overlap_detector" --changes "$its_changes" --segmentation-from "$first_speech" "$data" "$speech$suffix"
   fi
   if wants 3; then
     headline 3 "sub-segments${suffix:+ (${suffix#_})}"
@@ -264,7 +266,7 @@ for system in $systems; do
   if wants 4; then
     headline 4 "x-vectors ($xvector${suffix:+, ${suffix#_}})"
     steps/diar/extract_xvectors.sh "${common[@]}" "${jobs[@]}" "${audio_options[@]}" --xvector "$xvector" \
-      --xvector-source "$xvector_source" "$speech$suffix" "$subsegments$suffix" "$xvectors$suffix"
+      --xvector-source "$xvector_source" --device "$device" "$speech$suffix" "$subsegments$suffix" "$xvectors$suffix"
   fi
   : "${first_speech:=$speech$suffix}"
 done

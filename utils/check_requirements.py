@@ -20,7 +20,7 @@ except ImportError:  # a bare Python has it inside pip only
         Requirement = None
 
 # Distributions that hold the same modules.
-_SAME = {"tensorflow-cpu": ["tensorflow"], "tensorflow": ["tensorflow-cpu"]}
+_SAME = {"tensorflow-cpu": ["tensorflow"], "tensorflow": ["tensorflow-cpu"], "onnxruntime": ["onnxruntime-gpu"]}
 
 
 def installed_version(name: str) -> "str | None":

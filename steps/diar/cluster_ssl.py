@@ -29,11 +29,9 @@ from ssdiar.io.publish import publish_text
 from ssdiar.io.tables import Segment, by_recording, read_counts, read_map, read_segments
 from ssdiar.speech.parties import SIDE2RECO, read_sides
 from ssdiar.timeline.segmentation import read_segmentation
-from ssdiar.work import Manifest, check, digest
+from ssdiar.work import Manifest, check, digest, file_digest
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from ssdiar.clustering.config import SystemConfig
 
 _LOG = logging.getLogger(__name__)
@@ -82,12 +80,12 @@ def _plan(options: argparse.Namespace) -> None:
     inputs |= check(*xvectors.archives())
     read_meta(options.xvector_dir)  # needed at the end: a damaged one is told of before there is any work
     limits = _limits(options)
-    vectors = {reco: xvectors.load([piece.id for piece in pieces[reco]]) for reco in pieces}
-    _check_dimensions(vectors, xvectors.path)
-    counts = _speaker_counts(options, given, vectors)
+    counts = _speaker_counts(options, given, pieces, xvectors)
     segmentations = _segmentation_files(options.segmentation, counts, config)
     inputs |= check(*segmentations.values())
-    heard = {reco: read_segmentation(path) for reco, path in segmentations.items()}
+    for path in segmentations.values():
+        if not path.is_file():
+            raise InputError("no such file", path=path)
     settings = {
         "xvector_dir": str(options.xvector_dir.absolute()),
         "system_file": str(options.system.absolute()),
@@ -103,27 +101,35 @@ def _plan(options: argparse.Namespace) -> None:
         "segmentations": {reco: str(path.absolute()) for reco, path in segmentations.items()},
         "seed": options.seed,
     }
-    backgrounds = fold_backgrounds(vectors) if config.prepare.needs_fold else {}
-    digests = {}
+    backgrounds = _backgrounds(pieces, xvectors, config)
+    digests, dimensions = {}, {}
     for reco in pieces:
-        background = backgrounds.get(reco)
+        vectors, background = xvectors.load([piece.id for piece in pieces[reco]]), backgrounds.get(reco)
+        dimensions[reco] = vectors.shape[1]
         digests[reco] = digest(
             _FORMAT,
-            [dataclasses.asdict(config), settings["system"]],
+            [settings["config"], settings["system"]],
             [counts[reco], limits if counts[reco] is None else None, options.threshold, options.seed],
             [(piece.id, piece.start, piece.end) for piece in pieces[reco]],
-            vectors[reco].tobytes(),
+            vectors.tobytes(),
             b"" if background is None else background.mean.tobytes() + background.covariance.tobytes(),
-            heard[reco].probabilities.tobytes() if reco in heard else b"",
+            file_digest(segmentations[reco]) if reco in segmentations else "",
         )
+    _check_dimensions(dimensions, xvectors.path)
     # Making the linkage of S sub-segments takes S^2 operations.
     costs = {reco: float(len(pieces[reco])) ** 2 for reco in pieces}
     work = Manifest(options.out_dir, "cluster_ssl")
     print(work.plan(inputs, settings, digests, costs, options.nj, options.overwrite))
 
 
-def _check_dimensions(vectors: dict[str, np.ndarray], path: Path) -> None:
-    dimensions = {reco: matrix.shape[1] for reco, matrix in vectors.items()}
+def _backgrounds(pieces: Mapping[str, list[Segment]], xvectors: XVectors, config: SystemConfig) -> dict[str, Any]:
+    """Return what each recording's preparation takes from the other half of the set, where it takes anything."""
+    if not config.prepare.needs_fold:
+        return {}
+    return fold_backgrounds({reco: xvectors.load([piece.id for piece in pieces[reco]]) for reco in pieces})
+
+
+def _check_dimensions(dimensions: Mapping[str, int], path: Path) -> None:
     first = next(iter(dimensions.values()), None)
     for reco, dimension in dimensions.items():
         if dimension != first:
@@ -198,21 +204,23 @@ def _count_source(options: argparse.Namespace, limits: tuple[int, int | None]) -
 
 
 def _speaker_counts(
-    options: argparse.Namespace, file: Path | None, vectors: Mapping[str, np.ndarray]
+    options: argparse.Namespace, file: Path | None, pieces: Mapping[str, list[Segment]], xvectors: XVectors
 ) -> dict[str, int | None]:
     """Return the number of speakers that clustering is given per recording, or side; None: it is to be estimated."""
     whose = read_sides(options.xvector_dir)
     sides: dict[str, list[str]] = {}
-    for side in vectors:
+    for side in pieces:
         sides.setdefault(whose.get(side, side), []).append(side)
     given: dict[str, int | None] = {}
     for reco, number in _counts_of_recordings(options, file, sides).items():
-        if reco in vectors:
+        if reco in pieces:
             given[reco] = number
-        elif number is None:
-            given |= {side: 1 if seems_one_voice(vectors[side]) else None for side in sides[reco]}
+            continue
+        vectors = {side: xvectors.load([piece.id for piece in pieces[side]]) for side in sides[reco]}
+        if number is None:
+            given |= {side: 1 if seems_one_voice(part) else None for side, part in vectors.items()}
         else:
-            given |= share_out(number, {side: vectors[side] for side in sides[reco]})
+            given |= share_out(number, vectors)
     return given
 
 
@@ -244,10 +252,7 @@ def _run(options: argparse.Namespace) -> None:
     settings = work.settings
     config = _config(settings)
     pieces, xvectors = _read_input(Path(settings["xvector_dir"]))
-    backgrounds = {}
-    if config.prepare.needs_fold:
-        everything = {reco: xvectors.load([piece.id for piece in pieces[reco]]) for reco in pieces}
-        backgrounds = fold_backgrounds(everything)
+    backgrounds = _backgrounds(pieces, xvectors, config)
     todo = work.job(options.job)
     counts, segmentations = settings["num_spk"], settings["segmentations"]
     if config.method == "ssl" and todo:

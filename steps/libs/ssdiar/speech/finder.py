@@ -62,9 +62,9 @@ class SpeechFinder:
     cut_changes: bool = False
 
     @classmethod
-    def of(cls, plan: SpeechPlan, source: str | None = None) -> SpeechFinder:
-        """Return what finds speech and overlap by a plan, with weights of the network from ``source``."""
-        network = None if plan.network is None else make_detector(plan.network, source)
+    def of(cls, plan: SpeechPlan, source: str | None = None, device: str = "cpu") -> SpeechFinder:
+        """Return what finds speech and overlap by a plan, with weights of the network from ``source``, on a device."""
+        network = None if plan.network is None else make_detector(plan.network, source, device)
         if plan.detector is None:
             return cls(None, None, plan.overlap, network, plan.cut_changes)
         detector = network if plan.detector is plan.network else make_detector(plan.detector)

@@ -1,13 +1,14 @@
-"""Speech and overlapped speech by the network of pyannote segmentation-3.0. Imports torch."""
+"""Speech and overlapped speech by the network of pyannote segmentation-3.0."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
 
+from ssdiar.data import Recording
 from ssdiar.io.audio import resample
 from ssdiar.regions import drop_short
 from ssdiar.speech.config import PyannoteConfig
@@ -17,7 +18,41 @@ from ssdiar.timeline.segmentation import Segmentation
 
 _WINDOW = 10 * SAMPLE_RATE  # what the network was trained on
 _SHORTEST = SAMPLE_RATE  # shorter recordings are filled up with silence
-_BATCH = 8  # windows; more are slower on one thread, for want of cache
+_TOGETHER = 32  # windows that the network is given at once, with the audio from the first to the last
+_PART = 2 * _TOGETHER  # windows of a part of a recording: whole calls, so that parts are what the whole would be
+_MARGIN = 1  # seconds of audio on both sides of a part, for the filter that resamples
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows of a recording.
+
+    They begin on frames of the first one, so that all frames lie on one grid. The last ends with the recording (but for
+    less than a frame). A recording shorter than a window is one window of its own length.
+
+    Attributes:
+        first_frames: (W,) whole numbers: frame of the recording that each begins with.
+        length: Samples at 16 kHz.
+    """
+
+    first_frames: np.ndarray
+    length: int
+
+    @classmethod
+    def of(cls, samples: int, step: float) -> Windows:
+        """Return the windows of a recording of so many samples at 16 kHz, ``step`` seconds apart."""
+        samples = max(samples, _SHORTEST)
+        length = min(_WINDOW, samples)
+        last = (samples - length) // FRAME_STEP
+        return cls(np.append(np.arange(0, last, max(1, round(step * SAMPLE_RATE / FRAME_STEP))), last), length)
+
+    def parts(self) -> int:
+        """Return in how many parts the recording can be done."""
+        return -(-len(self.first_frames) // _PART)
+
+    def part(self, number: int) -> Windows:
+        """Return the windows of a part, from 0."""
+        return Windows(self.first_frames[number * _PART : (number + 1) * _PART], self.length)
 
 
 @dataclass(frozen=True)
@@ -27,16 +62,18 @@ class Pyannote:
     Args:
         config: Its options.
         source: Where the weights are (:func:`ssdiar.speech.weights.find_segmentation_weights`).
+        device: What the network runs on.
     """
 
     config: PyannoteConfig
     source: str | None = None
+    device: str = "cpu"
 
     def detect(self, samples: np.ndarray, rate: int) -> Detection:
         """Return speech, overlap and the segmentation that both are from, of (n,) float32 samples at any rate.
 
         Raises:
-            InputError: The weights are not there, or not these.
+            InputError: The weights are not there, or not these, or the device cannot be used.
         """
         return self.decide(self.segment(samples, rate))
 
@@ -51,28 +88,40 @@ class Pyannote:
         duration = len(samples) / rate
         if rate != SAMPLE_RATE:
             samples = resample(samples, rate, SAMPLE_RATE)
-        samples = np.pad(samples, (0, max(0, _SHORTEST - len(samples))))
-        # Windows begin on frames of the first one, so that all frames lie on one grid. The last ends with the recording
-        # (but for less than a frame); a recording shorter than a window is one window of its own length.
-        window = min(_WINDOW, len(samples))
-        last = (len(samples) - window) // FRAME_STEP
-        step = max(1, round(self.config.network.step * SAMPLE_RATE / FRAME_STEP))
-        first_frames = np.append(np.arange(0, last, step), last)
-        probabilities = [
-            self._probabilities(np.stack([samples[f * FRAME_STEP : f * FRAME_STEP + window] for f in batch]))
-            for batch in np.split(first_frames, range(_BATCH, len(first_frames), _BATCH))
-        ]
+        windows = Windows.of(len(samples), self.config.network.step)
+        samples = np.pad(samples, (0, max(0, windows.length - len(samples))))
+        return self.joined([self._probabilities(samples, windows)], windows, duration)
+
+    def segment_part(self, recording: Recording, windows: Windows) -> np.ndarray:
+        """Return the probabilities (W, F, 7) float16 of some windows of a recording; no other audio is read.
+
+        Raises:
+            InputError: As of :meth:`detect`, or the audio is broken.
+        """
+        # From and to whole seconds, where samples of all rates meet.
+        first, last = windows.first_frames[[0, -1]] * FRAME_STEP
+        start = max(0, first // SAMPLE_RATE - _MARGIN)
+        samples, _ = recording.read(SAMPLE_RATE, start, (last + windows.length) // SAMPLE_RATE + 1 + _MARGIN)
+        origin = windows.first_frames[0]
+        there = samples[first - start * SAMPLE_RATE :]
+        return self._probabilities(there, Windows(windows.first_frames - origin, windows.length))
+
+    def joined(self, parts: Sequence[np.ndarray], windows: Windows, duration: float) -> Segmentation:
+        """Return the segmentation of a recording from the probabilities of its parts."""
         # A frame stands for its step around the middle of what it sees.
         frame_start = (RECEPTIVE_FIELD - 1 - FRAME_STEP) / 2 / SAMPLE_RATE
-        return Segmentation(
-            np.concatenate(probabilities), first_frames, frame_start, FRAME_STEP / SAMPLE_RATE, duration
-        )
+        probabilities = np.concatenate(parts)
+        return Segmentation(probabilities, windows.first_frames, frame_start, FRAME_STEP / SAMPLE_RATE, duration)
 
-    def _probabilities(self, windows: np.ndarray) -> np.ndarray:
-        """Return (B, F, 7) float16 of (B, samples) windows."""
-        with torch.inference_mode():
-            return self._network(torch.from_numpy(windows)[:, None]).exp().half().numpy()
+    def _probabilities(self, samples: np.ndarray, windows: Windows) -> np.ndarray:
+        """Return (W, F, 7) float16 of windows of samples at 16 kHz."""
+        together = _TOGETHER if self.device == "cpu" else _PART
+        found = []
+        for some in np.split(windows.first_frames, range(together, len(windows.first_frames), together)):
+            stretch = samples[some[0] * FRAME_STEP : some[-1] * FRAME_STEP + windows.length]
+            found.append(self._network.probabilities(stretch, some - some[0], windows.length).astype(np.float16))
+        return np.concatenate(found)
 
     @cached_property
     def _network(self) -> PyanNet:
-        return load_network(self.source)
+        return load_network(self.source, self.device)

