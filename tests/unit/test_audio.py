@@ -247,3 +247,11 @@ def test_bad_data_directories(tmp_path, table, text, message):
     (tmp_path / table).write_text(text)
     with pytest.raises(InputError, match=message):
         load_recordings(tmp_path, allow_commands=True)
+
+
+def test_an_aiff_whose_samples_begin_between_two_samples_is_told_of(tmp_path, stereo):
+    soundfile.write(tmp_path / "x.aiff", stereo[:, 0], RATE)
+    data = bytearray((tmp_path / "x.aiff").read_bytes())
+    data[data.index(b"SSND") + 11] = 1  # the last byte of its offset; found by hypothesis
+    (tmp_path / "x.aiff").write_bytes(data)
+    assert "contradicts itself" in " ".join(probe(tmp_path / "x.aiff").remarks)

@@ -301,8 +301,9 @@ def _aiff(data: Data, kind: str) -> Layout:
                 header[comm.body - start + 2 : comm.body - start + 6] = struct.pack(">I", max(0, there // width))
                 header[4:8] = struct.pack(">I", len(header) - 8 + part.end - part.start)
                 part = Part(part.start, part.end, bytes(header))
-            elif frames * width != there:
-                said.append(f"its header contradicts itself ({frames} frames of {width} bytes in {there} bytes)")
+            elif frames * width + (offset := int.from_bytes(data[sound.body : sound.body + 4], "big")) != there:
+                told = f"{frames} frames of {width} bytes from byte {offset} of {there}"
+                said.append(f"its header contradicts itself ({told}); it may be noise")
         layout.remarks += said
         layout.parts.append(part)
     layout.remarks[:0] = _joined(layout.parts)
