@@ -3,6 +3,7 @@
 import importlib
 import os
 import shutil
+import sys
 
 import pytest
 from running import REPO
@@ -30,6 +31,14 @@ def _missing(message):
     if os.environ.get("CI"):
         pytest.fail(message)
     pytest.skip(message)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_lazy_modules():
+    """Take SpeechBrain's lazy modules away again: hypothesis looks at all modules, and they import what is not there."""
+    yield
+    for name in [name for name, module in sys.modules.items() if type(module).__name__ == "LazyModule"]:
+        del sys.modules[name]
 
 
 @pytest.fixture(scope="session")

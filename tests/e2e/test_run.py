@@ -56,7 +56,7 @@ def test_run_without_options_prepares_mini_and_scores_three_systems(mini):
     for system, score in scores.items():
         assert f"exp/mini/{system}/rttm" in result.stdout
         count = "estimated" if system == "best" else r"2 \(given\)"
-        shown = rf"^{system} +pyannote +{count} +campplus .*{100 * score['der']:.2f}$"
+        shown = rf"^{system} +pyannote +{count} +campplus .*{100 * score['der']:.2f} +[0-9.]+$"
         assert re.search(shown, result.stdout, re.MULTILINE), result.stdout
         histories = sorted(path.stem for path in (recipe / f"exp/mini/{system}/history").iterdir())
         assert histories == sorted(score["recordings"])
@@ -141,7 +141,7 @@ def test_own_audio_is_done_by_best_with_an_estimated_count(mini, tmp_path):
         (["--thresold", "1"], "unknown option --thresold"),
         (["--nj"], "--nj needs a value"),
         (["--nj", "0"], "--nj: expected a whole number from 1"),
-        (["--num-spk", "0"], "--num-spk: expected oracle, estimate or a whole number from 1, got '0'"),
+        (["--num-spk", "0"], "--num-spk: expected oracle, estimate, a file or a whole number from 1, got '0'"),
         (["--audio", "/no/such/folder", "--set", "x"], "/no/such/folder: no such folder"),
         (["--audio", ".", "--channels", "left"], "--channels: expected auto, mix, parties or a whole number from 1"),
         (["--audio", ".", "--bad-files", "maybe"], "--bad-files: expected skip or stop"),

@@ -322,7 +322,7 @@ def test_shorten_compressed_audio(ldc, recipe, need, tmp_path):
 
 def path_without_sph2pipe(folder):
     folder.mkdir()
-    for tool in ("bash", "sh", "env", "dirname", "basename", "readlink", "cat", "cp", "ffmpeg"):
+    for tool in ("bash", "sh", "env", "dirname", "basename", "readlink", "cat", "cp", "ffmpeg", "ffprobe"):
         (folder / tool).symlink_to(shutil.which(tool))
     return str(folder)
 

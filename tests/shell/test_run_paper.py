@@ -168,12 +168,12 @@ def test_speechbrain_vectors_of_512_dimensions_go_all_the_way(tmp_path):
 def test_a_failing_run_is_shown_and_not_counted(work):
     counts = work / "da ta/tiny/reco2num_spk"
     before = counts.read_text()
-    counts.write_text("a 2\n")
+    counts.write_text("a 2\nb.x two\n")
     try:
         message = run(work, "run_paper.sh", "--systems", "nmesc", "--seeds", "0", "--num-spk", "oracle", rc=1).stderr
     finally:
         counts.write_text(before)
-    assert "no count of recording b.x (2 of 3 are missing)" in message
+    assert "reco2num_spk:2: " in message
     assert not (work / "ex p/tiny/paper/table.md").exists()
 
 
@@ -246,7 +246,7 @@ def test_figures(work, monkeypatch):
     ("script", "args", "message"),
     [
         ("run_paper.sh", ["--systems", "magic"], "magic.yaml: no such file; expected one of that folder ("),
-        ("run_paper.sh", ["--systems", ""], "expected a system or more, none twice, got nothing"),
+        ("run_paper.sh", ["--systems", ""], "required: --systems"),
         ("run_paper.sh", ["--systems", "nmesc nmesc"], "none twice, got nmesc nmesc"),
         ("run_paper.sh", ["--seeds", "0 x"], "expected a whole number from 0, got x"),
         ("run_paper.sh", ["--seeds", "0 00"], "none twice"),

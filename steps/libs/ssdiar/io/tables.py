@@ -82,7 +82,9 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
         raise InputError("no such file", path=path) from None
     except IsADirectoryError:
         raise InputError("is a folder", path=path, expected="a text file") from None
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or (b"\0" in data[:4] and len(data) % 2 == 0):
+    # Text of ASCII letters in UTF-16 has a zero in every second byte.
+    begin = data[:64]
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or 3 * begin.count(b"\0") > len(begin):
         hint = "Save it as UTF-8, or: iconv -f UTF-16 -t UTF-8."
         raise InputError("is UTF-16 text", path=path, expected="UTF-8", hint=hint)
     try:
