@@ -32,7 +32,12 @@ BY_RECORDING = {
     "reco2file_and_channel": "recording file channel",
 }
 # The same, but recordings may be left out.
-BY_SOME_RECORDINGS = {"reco2channel": "recording channel", "reco2offset": "recording seconds"}
+BY_SOME_RECORDINGS = {
+    "reco2channel": "recording channel",
+    "reco2parties": "recording channels...",
+    "reco2offset": "recording seconds",
+    "side2reco": "side recording",
+}
 # Files with any number of lines per recording, and the field (from 0) that names the recording.
 ABOUT_RECORDINGS = {"ref.rttm": 1, "all.uem": 0, "overlap.segments": 1}
 

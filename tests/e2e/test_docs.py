@@ -39,7 +39,7 @@ RUN = [
         r"\./run\.sh --audio data/mini/wav (.*)data/mini/(.*)data/mini/(.*)",
         r"./run.sh --audio ~/calls \1\2\3 --stop-stage 1",
     ),
-    (r"\./run\.sh --audio ~/calls --set calls.*", r"\g<0>"),
+    (r"\./run\.sh --audio ~/calls( --set calls.*)?", r"\g<0>"),
     (r"steps/diar/(cluster_ssl|make_rttm)\.sh .*kaldi/exp/xvectors .*", r"\g<0>"),
     (r"steps/diar/export_rttm\.sh exp/calls/.*", r"\g<0>"),
     (r"steps/diar/assign_words\.sh transcripts exp/calls/.*", r"\g<0>"),

@@ -37,7 +37,9 @@ def data(tmp_path: Path) -> Path:
         "reco2num_spk": [f"{reco} 2" for reco in RECOS],
         "reco2dur": [f"{reco} 20.0" for reco in RECOS],
         "reco2channel": ["b.x 2", "c_1 1"],  # a is mixed to mono
+        "reco2parties": ["a 1 2"],
         "reco2offset": ["a 2.5"],
+        "side2reco": ["a call"],
         "ref.rttm": [f"SPEAKER {reco} 1 0.5 3.0 <NA> <NA> A <NA> <NA>" for reco in reversed(RECOS)],
         "all.uem": [f"{reco} 1 0.000 20.000" for reco in RECOS],
     }
@@ -96,6 +98,8 @@ BAD = [
     ("reco2num_spk", "a 2\nb.x 2\n", "b.x 2\na 2\n", ":2: not sorted: a comes after b.x"),
     ("reco2channel", "b.x 2", "b.x 0", ":1: bad channel; expected a whole number from 1, got 0"),
     ("reco2channel", "c_1 1", "d 1", ":2: unknown recording"),
+    ("reco2parties", "a 1", "d 1", ":1: unknown recording"),
+    ("side2reco", "a call", "a", ":1: wrong number of fields; expected 2"),
     ("reco2offset", "a 2.5", "a x", ":1: bad seconds"),
     ("reco2offset", "a 2.5", "d 2.5", ":1: unknown recording"),
     ("ref.rttm", "SPEAKER a", "SPEAKER d", ":3: unknown recording"),
