@@ -35,7 +35,7 @@ def _missing(message):
 
 @pytest.fixture(autouse=True, scope="module")
 def no_lazy_modules():
-    """Take SpeechBrain's lazy modules away again: hypothesis looks at all modules, and they import what is not there."""
+    """Take SpeechBrain's lazy modules away again: hypothesis looks at all modules, and they import what is missing."""
     yield
     for name in [name for name, module in sys.modules.items() if type(module).__name__ == "LazyModule"]:
         del sys.modules[name]
