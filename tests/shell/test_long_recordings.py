@@ -44,7 +44,7 @@ def work(tmp_path_factory):
 
 def run(work, script, *arguments):
     command = [ROOT / "steps/diar" / script, "--python", sys.executable, *arguments]
-    done = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=240, env=os.environ, check=False)
+    done = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=900, env=os.environ, check=False)
     assert done.returncode == 0, done.stderr
     return done
 
