@@ -37,8 +37,9 @@ def _missing(message):
 def no_lazy_modules():
     """Take SpeechBrain's lazy modules away again: hypothesis looks at all modules, and they import what is missing."""
     yield
-    for name in [name for name, module in sys.modules.items() if type(module).__name__ == "LazyModule"]:
-        del sys.modules[name]
+    for name, module in list(sys.modules.items()):
+        if any(base.__name__ == "LazyModule" for base in type(module).__mro__):
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="session")
