@@ -41,7 +41,7 @@ run_jobs() {
   # shellcheck disable=SC2086
   if [ "$verbose" != 0 ] && [ -t 2 ]; then
     # The bar ends when $cmd does, of ctrl-C too, and so must not end of ctrl-C before it.
-    $cmd "${command[@]}" 2>&1 | (trap '' INT && exec "$python" "$here/progress.py" "$stage" "$out")
+    $cmd "${command[@]}" 2>&1 | (trap '' INT && exec "$python" "$steps/progress.py" "$stage" "$out")
   else
     $cmd "${command[@]}"
   fi

@@ -45,7 +45,8 @@ class Parser(argparse.ArgumentParser):
         """Parse, with ``--option=`` for an option that is not given, where not giving it means something of its own."""
         args = sys.argv[1:] if args is None else list(args)
         end = args.index("--") if "--" in args else len(args)
-        unset = {f"{name}=" for action in self._actions if action.default is None for name in action.option_strings}
+        optional = [action for action in self._actions if action.default is None and not action.required]
+        unset = {f"{name}=" for action in optional for name in action.option_strings}
         return super().parse_known_args([arg for arg in args[:end] if arg not in unset] + args[end:], namespace)
 
     def error(self, message: str) -> NoReturn:

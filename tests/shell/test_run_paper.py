@@ -246,7 +246,7 @@ def test_figures(work, monkeypatch):
     ("script", "args", "message"),
     [
         ("run_paper.sh", ["--systems", "magic"], "magic.yaml: no such file; expected one of that folder ("),
-        ("run_paper.sh", ["--systems", ""], "required: --systems"),
+        ("run_paper.sh", ["--systems", ""], "expected a system or more, none twice, got nothing"),
         ("run_paper.sh", ["--systems", "nmesc nmesc"], "none twice, got nmesc nmesc"),
         ("run_paper.sh", ["--seeds", "0 x"], "expected a whole number from 0, got x"),
         ("run_paper.sh", ["--seeds", "0 00"], "none twice"),

@@ -39,11 +39,18 @@ A stage goes through three processes, which share the output directory and may r
     with work.finish("all.txt") as recordings:
         publish_text(out_dir / "all.txt", "".join(...))
 
-The shell side is ``plan_jobs``, ``run_jobs`` and ``gather_jobs`` of steps/diar/jobs.sh. A stage without jobs gives no
-digests: its ``plan`` returns 0 if the directory holds what these inputs and settings make, else 1, and ``finish``
-follows in the same process. Several stages may work in one directory (labels, RTTM and scores of a system), each with a
-manifest of its own. What a job does need not be a whole recording: any name that can name a file will do, such as that
-of a part of one, of which ``finish`` makes the whole.
+The script my_stage.sh beside my_stage.py sets its options and usage, as steps/diar/begin.sh says, and then reads::
+
+    . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/begin.sh" || exit 1
+    options=(--size="$size" --nj="$nj" --overwrite="$overwrite")
+    plan_jobs "$@"      # my_stage.py plan <options> -- <input-dir>... <out-dir>; it prints the number of jobs
+    run_jobs            # my_stage.py run --job=N -- <out-dir>, in parallel by --cmd
+    gather_jobs         # my_stage.py gather -- <out-dir>
+
+A stage without jobs gives no digests: its ``plan`` returns 0 if the directory holds what these inputs and settings
+make, else 1, and ``finish`` follows in the same process. Several stages may work in one directory (labels, RTTM and
+scores of a system), each with a manifest of its own. What a job does need not be a whole recording: any name that can
+name a file will do, such as that of a part of one, of which ``finish`` makes the whole.
 
 Two runs of one directory do not mix. The stage's script holds a lock on it (jobs.sh), ``plan`` waits for it, and it
 lasts until the script and all jobs that it started on this machine have ended. A job that outlives its run elsewhere
