@@ -55,7 +55,8 @@ def main() -> None:
     """Print the lines for best.yaml, and what they give."""
     options = _parse()
     config = read_system(ROOT / "conf" / "systems" / "best.yaml")
-    training = [found for pair in options.pairs for found in _load(pair, config, options)]
+    sets = {pair: _load(pair, config, options) for pair in (*options.pairs, *(options.test or ()))}
+    training = [found for pair in options.pairs for found in sets[pair]]
     weights = {
         "weights": fit([(found.num_spk, found.without) for found in training]),
         "weights_with_links": fit([(found.num_spk, found.with_links) for found in training]),
@@ -63,8 +64,7 @@ def main() -> None:
     for name, values in weights.items():
         print(f"  {name}: [{', '.join(f'{value:.3f}' for value in values)}]")
     print(f"# {len(training)} recordings")
-    for pair in [*options.pairs, *(options.test or ())]:
-        recordings = _load(pair, config, options)
+    for pair, recordings in sets.items():
         for name, values in weights.items():
             chosen = [
                 (found.num_spk, found.with_links if name.endswith("links") else found.without) for found in recordings

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"))
 
 import stage
+from ssdiar.data import files_below
 from ssdiar.errors import InputError
 from ssdiar.io.audio import AUDIO_SUFFIXES, AudioInfo, probe
 from ssdiar.io.names import Names, recording_ids
@@ -107,23 +107,12 @@ def _channels(text: str) -> str | int:
         raise argparse.ArgumentTypeError(f"expected auto, mix, parties or a whole number from 1, got {text}") from None
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
-    """Yield the files of a folder and its subfolders (links too, each folder once), but no hidden ones."""
-    seen = set()
-    for parent, subfolders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(parent)
-        subfolders[:] = [] if real in seen else sorted(name for name in subfolders if not name.startswith("."))
-        if real not in seen:
-            yield from (Path(parent, name) for name in sorted(names) if not name.startswith("."))
-        seen.add(real)
-
-
 def _find_audio(source: Path) -> list[Path]:
     if source.is_file():
         return [source.absolute()]
     if not source.is_dir():
         raise InputError("no such folder or file", path=source, expected="a folder of audio files, or one of them")
-    files = list(_files_below(source.absolute()))
+    files = list(files_below(source.absolute()))
     audio = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES]
     if not audio:
         kinds = " ".join(sorted(AUDIO_SUFFIXES))

@@ -81,11 +81,13 @@ def _parse() -> argparse.Namespace:
 
 def _media(options: argparse.Namespace, recordings: list[Shown]) -> dict[str, page.Media]:
     """Return the sound of each recording that has any, and make the copies that the page plays."""
-    sources = {reco.id: reco.audio for reco in recordings if reco.audio is not None}
-    return {
-        reco: page.Media(page_audio(reco, source, options.out_dir, options.audio), peaks(source))
-        for reco, source in sources.items()
-    }
+    media = {}
+    for reco in recordings:
+        if reco.audio is not None:
+            sound = reco.audio.read()
+            url = page_audio(reco.id, reco.audio, sound, options.out_dir, options.audio)
+            media[reco.id] = page.Media(url, peaks(*sound))
+    return media
 
 
 def _inputs(options: argparse.Namespace, systems: list[System], recordings: list[Shown]) -> list[Path | str]:

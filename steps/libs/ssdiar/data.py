@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -162,3 +162,14 @@ def _check_known(table: dict[str, object], entries: dict[str, str], path: Path) 
     for reco in table:
         if reco not in entries:
             raise InputError("unknown recording", path=path, expected="one of wav.scp", got=reco)
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder and its subfolders in order (links too, each folder once), but no hidden ones."""
+    seen = set()
+    for parent, subfolders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        subfolders[:] = [] if real in seen else sorted(name for name in subfolders if not name.startswith("."))
+        if real not in seen:
+            yield from (Path(parent, name) for name in sorted(names) if not name.startswith("."))
+        seen.add(real)

@@ -21,7 +21,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from corpora.corpus import Call, Collector, Corpus, audio_by_stem, files_below, join_turns
+from corpora.corpus import Call, Collector, Corpus, audio_by_stem, join_turns
+from ssdiar.data import files_below
 from ssdiar.errors import InputError
 from ssdiar.io.rttm import Turn
 from ssdiar.io.tables import check_id, read_lines

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,17 +84,6 @@ class Collector:
         """Return what was gathered, by id in order."""
         calls, left_out = dict(sorted(self.calls.items())), dict(sorted(self.left_out.items()))
         return Corpus(name, licence, calls, left_out, tuple(sources), folds)
-
-
-def files_below(folder: Path) -> Iterator[Path]:
-    """Yield the files of a folder and its subfolders in order (links too, each folder once), but no hidden ones."""
-    seen = set()
-    for parent, subfolders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(parent)
-        subfolders[:] = [] if real in seen else sorted(name for name in subfolders if not name.startswith("."))
-        if real not in seen:
-            yield from (Path(parent, name) for name in sorted(names) if not name.startswith("."))
-        seen.add(real)
 
 
 def audio_by_stem(files: Iterable[Path]) -> dict[str, tuple[Path, ...]]:

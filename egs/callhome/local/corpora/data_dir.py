@@ -13,8 +13,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from corpora.corpus import NOT_TWO, Call, Corpus, Selection, files_below
+from corpora.corpus import NOT_TWO, Call, Corpus, Selection
 from ssdiar import work
+from ssdiar.data import files_below
 from ssdiar.errors import InputError
 from ssdiar.io.audio import AudioInfo, probe, read_audio
 from ssdiar.io.publish import publish_folder, publish_text

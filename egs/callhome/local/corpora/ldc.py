@@ -18,7 +18,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from corpora.corpus import Call, Collector, Corpus, audio_by_stem, files_below, join_turns
+from corpora.corpus import Call, Collector, Corpus, audio_by_stem, join_turns
+from ssdiar.data import files_below
 from ssdiar.errors import InputError
 from ssdiar.io.rttm import Turn
 

@@ -18,6 +18,7 @@ from ssdiar.clustering.vectors import fill_empty, length_normalise
 
 _ITERATIONS = 50  # of k-means at most; it ends when no label changes
 _MOST_CHUNKS = 1000  # in longer recordings chunks are longer; merging takes the square of their number
+_MOST_LEAVES = 4000  # of short stretches there may be more chunks; FINCH then merges the most alike first
 _FEWEST_BLOCKS = 20  # in shorter recordings blocks are shorter
 
 
@@ -45,14 +46,14 @@ class Parts:
 
     def __init__(self, vectors: np.ndarray, times: np.ndarray, config: Consensus, rng: np.random.Generator) -> None:
         self._vectors = vectors
-        self.weights = np.maximum(times[:, 1] - times[:, 0], 1e-3)
-        self._chunks = chunks(times, max(config.chunk, self.weights.sum() / _MOST_CHUNKS))
+        self._weights = np.maximum(times[:, 1] - times[:, 0], 1e-3)
+        self._chunks = chunks(times, max(config.chunk, self._weights.sum() / _MOST_CHUNKS))
         self._known = [np.ones(len(times), bool), *_random_parts(times, config, rng)]
         self._merged = [self._merge(known) for known in self._known]
 
     def vote(self, clusters: int) -> Vote:
         """Return labels of min(clusters, S) clusters, and how far the parts agree on them."""
-        vectors, weights = self._vectors, self.weights
+        vectors, weights = self._vectors, self._weights
         if len(vectors) <= clusters:
             return Vote(np.arange(len(vectors)), np.ones(len(vectors)))
         merged = zip(self._known, self._merged, strict=True)
@@ -71,17 +72,17 @@ class Parts:
     def _merge(self, known: np.ndarray) -> tuple[Dendrogram, np.ndarray, np.ndarray]:
         """Return the merges of a part's chunks, their means (C, D) and their seconds (C,)."""
         _, own = np.unique(self._chunks[known], return_inverse=True)
-        seconds = np.bincount(own, self.weights[known])
+        seconds = np.bincount(own, self._weights[known])
         sums = np.zeros((len(seconds), self._vectors.shape[1]))
-        np.add.at(sums, own, self._vectors[known] * self.weights[known, None])
-        return Dendrogram(sums, "ward"), length_normalise(sums), seconds
+        np.add.at(sums, own, self._vectors[known] * self._weights[known, None])
+        return Dendrogram(sums, "ward", most=_MOST_LEAVES), length_normalise(sums), seconds
 
     def _opinion(
         self, known: np.ndarray, tree: Dendrogram, means: np.ndarray, seconds: np.ndarray, clusters: int
     ) -> np.ndarray:
         """Return what one part labels the whole recording, (S,)."""
         centres = length_normalise(np.eye(clusters)[tree.cut(clusters)].T @ (means * seconds[:, None]))
-        centres = _kmeans(self._vectors[known], self.weights[known], centres)
+        centres = _kmeans(self._vectors[known], self._weights[known], centres)
         return (self._vectors @ centres.T).argmax(axis=1)
 
 

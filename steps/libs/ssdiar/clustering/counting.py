@@ -4,10 +4,10 @@ A recording is clustered into 2, 3, ... clusters. Two clusters of one voice diff
 are in units of the spread within them, measured on speech that did not set the direction (:func:`separations`); in how
 much speech the smaller one has, in how long stints; and in whether the segmentation network, where it heard both within
 ten seconds, took them for one speaker. None of these grows with the length of a recording (how far random parts agree
-does, and is not asked), and none depends on the scale of the x-vectors. A logistic model
-turns them into the odds that two clusters are two speakers; its few numbers come from simulated recordings, by the
-command that conf/systems/best.yaml names. A number of speakers is likely if even its least likely two clusters are two,
-and those of all larger numbers are not.
+does, and is not asked), and none depends on the scale of the x-vectors. A logistic model turns them into the odds that
+two clusters are two speakers; its few numbers come from simulated recordings, by the command that
+conf/systems/best.yaml names. A number of speakers is likely if even its least likely two clusters are two, and those of
+all larger numbers are not.
 """
 
 from __future__ import annotations

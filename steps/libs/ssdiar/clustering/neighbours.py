@@ -28,17 +28,19 @@ def stretches(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def without_overlap(times: np.ndarray) -> np.ndarray:
-    """Return the time that each sub-segment stands for, (S, 2): windows that overlap are cut in the middle.
+    """Return the time that each sub-segment stands for, (S, 2): windows that overlap are cut between their centres.
 
-    So a second of speech counts once, however many windows hear it. What lies inside another window keeps its centre.
+    So a second of speech counts once, however many windows hear it, and every window keeps its centre.
     """
-    order = np.lexsort((times[:, 1], times[:, 0]))
-    starts, ends = times[order, 0].copy(), times[order, 1].copy()
+    order = np.argsort(times.mean(axis=1), kind="stable")
+    starts, ends = times[order].T.copy()
+    middle = (starts + ends) / 2
+    between = (middle[:-1] + middle[1:]) / 2
     shared = starts[1:] < ends[:-1]
-    middle = (starts[1:] + ends[:-1]) / 2
-    starts[1:], ends[:-1] = np.where(shared, middle, starts[1:]), np.where(shared, middle, ends[:-1])
+    starts[1:] = np.where(shared, np.maximum(starts[1:], between), starts[1:])
+    ends[:-1] = np.where(shared, np.minimum(ends[:-1], between), ends[:-1])
     result = np.empty_like(times)
-    result[order] = np.column_stack([np.minimum(starts, ends), np.maximum(starts, ends)])
+    result[order] = np.column_stack([starts, ends])
     return result
 
 

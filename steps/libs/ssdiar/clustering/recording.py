@@ -91,11 +91,12 @@ def prepare(recording: Recording, config: Preparation) -> Prepared:
         vectors = vectors @ whiten
     if config.length_normalise:
         vectors = length_normalise(vectors)
+    own_times = None if times is None else without_overlap(times)
     # What windows share they have averaged already.
     decay = config.average - mean_overlap(times) / 2 if config.average else 0.0
     if decay > 0:
-        vectors = length_normalise(neighbour_average(vectors, without_overlap(times), decay))
-    return Prepared(recording, vectors, whiten, None if times is None else without_overlap(times))
+        vectors = length_normalise(neighbour_average(vectors, own_times, decay))
+    return Prepared(recording, vectors, whiten, own_times)
 
 
 def fold_backgrounds(vectors: Mapping[str, np.ndarray]) -> dict[str, Moments]:

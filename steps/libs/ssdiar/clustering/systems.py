@@ -103,9 +103,10 @@ def _nmesc(prepared: Prepared, num_spk: int, config: SystemConfig, rng: np.rando
 def _consensus(prepared: Prepared, num_spk: int, config: SystemConfig, rng: np.random.Generator) -> Clustering:
     from ssdiar.clustering.consensus import Parts
 
-    labels = Parts(prepared.vectors, prepared.times, config.consensus, rng).vote(num_spk).labels
+    vote = Parts(prepared.vectors, prepared.times, config.consensus, rng).vote(num_spk)
+    history = {"stop_reason": "number of clusters reached", "support": round(float(vote.support.mean()), 4)}
     latent = (np.asarray(prepared.recording.vectors, np.float64), prepared.vectors)
-    return Clustering(labels, {"stop_reason": "number of clusters reached"}, latent)
+    return Clustering(vote.labels, history, latent)
 
 
 def _count_by_eigengaps(

@@ -24,18 +24,22 @@ _PEAKS_PER_SECOND = 20
 _MOST_PEAKS = 72_000  # of one recording: an hour
 
 
-def page_audio(reco: str, recording: Recording, page_dir: Path, way: str) -> str:
+def page_audio(reco: str, recording: Recording, sound: tuple[np.ndarray, int], page_dir: Path, way: str) -> str:
     """Return the URL, relative to ``page_dir``, under which a browser plays the recording.
 
     copy: an MP3 in ``page_dir``/audio, made once for as long as the source stays the same, so that the folder can be
     moved. link: the file where it is, if browsers know its format; a command, another format, a file of several parts
     or with a wrong header, or one channel of several is copied all the same. embed: a data URL that holds an MP3.
 
-    Raises:
-        InputError: The audio cannot be read.
+    Args:
+        reco: Its id.
+        recording: Where it is.
+        sound: What it holds: (n,) samples, and their rate.
+        page_dir: The page's folder.
+        way: One of :data:`WAYS`.
     """
     if way == "embed":
-        return "data:audio/mpeg;base64," + base64.b64encode(_as_mp3(recording)).decode()
+        return "data:audio/mpeg;base64," + base64.b64encode(_as_mp3(*sound)).decode()
     if way == "link" and not is_command(recording.entry) and recording.channel is None:
         source = Path(recording.entry).resolve()
         if source.suffix.lower() in _PLAYABLE and is_plain(source):
@@ -45,22 +49,18 @@ def page_audio(reco: str, recording: Recording, page_dir: Path, way: str) -> str
     if not copy.exists():
         folder.mkdir(parents=True, exist_ok=True)
         with publish(copy) as temporary:
-            temporary.write_bytes(_as_mp3(recording))
+            temporary.write_bytes(_as_mp3(*sound))
     for other in folder.glob(f"{reco}.*.mp3"):
         if other != copy and len(other.name) == len(copy.name):
             other.unlink()
     return quote(f"audio/{copy.name}")
 
 
-def peaks(recording: Recording) -> str:
+def peaks(samples: np.ndarray, rate: int) -> str:
     """Return the outline of the waveform: the loudest sample of each of equal stretches, as bytes in base64.
 
     There are 20 stretches a second, in recordings of more than an hour fewer. 255 is the loudest of the recording.
-
-    Raises:
-        InputError: The audio cannot be read.
     """
-    samples, rate = recording.read()
     number = min(_MOST_PEAKS, max(1, round(len(samples) / rate * _PEAKS_PER_SECOND)))
     if not len(samples):
         return ""
@@ -69,14 +69,13 @@ def peaks(recording: Recording) -> str:
     return base64.b64encode(np.round(255 * loudest / max(loudest.max(), 1e-6)).astype(np.uint8).tobytes()).decode()
 
 
-def _as_mp3(recording: Recording) -> bytes:
-    """Return the recording as mono MP3, at its own rate or the nearest above that MP3 has, at most 16 kHz.
+def _as_mp3(samples: np.ndarray, rate: int) -> bytes:
+    """Return a recording as mono MP3, at its own rate or the nearest above that MP3 has, at most 16 kHz.
 
     The bit rate is constant: browsers find a second of a long MP3 of variable rate only roughly.
     """
     import soundfile
 
-    samples, rate = recording.read()
     target = min(16000, next((known for known in _RATES if known >= rate), _RATES[-1]))
     if target != rate:
         from ssdiar.io.audio import resample
