@@ -4,9 +4,11 @@
 Each <set-dir>:<exp-dir> pair is a data directory with ref.rttm and what stages 1 to 4 of run.sh made of it with the
 options of `best`: <set-dir>_speech/segmentation, <exp-dir>/subsegments and <exp-dir>/xvectors_MODEL. The model is the
 logistic one of ssdiar/clustering/counting.py, fitted to the most doubtful two clusters of every number of clusters:
-they are two speakers if there are at least that many. Recordings in which somebody says less than --least-speech
-seconds alone are left out, since nobody could hear how many they are. With --test, further pairs are counted with the
-numbers found: how many are right, and how often the number taken was right by the probability that it was given.
+they are two speakers if there are at least that many. How small the weights are held, and the temperature of the
+probabilities, come from cross-validation over the recordings, every number of speakers being as likely. Recordings in
+which somebody says less than --least-speech seconds alone are left out, since nobody could hear how many they are. With
+--test, further pairs are counted with the numbers found: how many are right, and how often the number taken was right
+by the probability that it was given.
 
 bench/count_model.sh makes the recordings and calls this.
 e.g.: bench/count_model.py --test data/other:exp/other data/train1:exp/train1 data/train2:exp/train2
@@ -17,6 +19,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +28,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"))
 
 import stage
-from ssdiar.clustering.config import SystemConfig, read_system
+from ssdiar.clustering.config import Count, SystemConfig, read_system
 from ssdiar.clustering.counting import EVIDENCE, estimate_from_evidence, evidence_by_number
 from ssdiar.clustering.recording import Recording, prepare
 from ssdiar.clustering.systems import random_generator
@@ -37,7 +40,9 @@ from ssdiar.regions import merge, subtract, total
 from ssdiar.timeline.segmentation import read_segmentation
 
 ROOT = Path(__file__).resolve().parent.parent
-_PENALTY = 5e-4  # of the squared weights of standardised evidence
+_PENALTIES = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3)  # of the squared weights of standardised evidence
+_TEMPERATURES = np.arange(1.0, 3.01, 0.1)
+_FOLDS = 5
 _ROUNDS = 8  # which two clusters are the most doubtful depends on the weights
 _FOCUS = 0.3  # how fast numbers of clusters far from the true one count for less
 
@@ -57,13 +62,15 @@ def main() -> None:
     config = read_system(ROOT / "conf" / "systems" / "best.yaml")
     sets = {pair: _load(pair, config, options) for pair in (*options.pairs, *(options.test or ()))}
     training = [found for pair in options.pairs for found in sets[pair]]
-    weights = {
-        "weights": fit([(found.num_spk, found.without) for found in training]),
-        "weights_with_links": fit([(found.num_spk, found.with_links) for found in training]),
-    }
+    without = [(found.num_spk, found.without) for found in training]
+    with_links = [(found.num_spk, found.with_links) for found in training]
+    (of_links, temperature), (of_none, _) = choose(with_links), choose(without)
+    weights = {"weights": fit(without, of_none), "weights_with_links": fit(with_links, of_links)}
     for name, values in weights.items():
         print(f"  {name}: [{', '.join(f'{value:.3f}' for value in values)}]")
-    print(f"# {len(training)} recordings")
+    print(f"  temperature: {temperature:.1f}")
+    print(f"# {len(training)} recordings, penalties {of_none} and {of_links}")
+    config = replace(config, count=replace(config.count, temperature=temperature))
     for pair, recordings in sets.items():
         for name, values in weights.items():
             chosen = [
@@ -117,11 +124,32 @@ def _audible_speakers(turns: list[Turn], least: float) -> int | None:
     return len(speakers)
 
 
-def fit(recordings: list[tuple[int, dict[int, np.ndarray]]]) -> np.ndarray:
+def choose(recordings: list[tuple[int, dict[int, np.ndarray]]]) -> tuple[float, float]:
+    """Return the penalty and the temperature with the least log loss of the true numbers in cross-validation."""
+    fold = np.random.default_rng(0).permutation(len(recordings)) % _FOLDS
+    losses = {penalty: np.zeros((len(_TEMPERATURES), len(recordings))) for penalty in _PENALTIES}
+    for penalty, of_penalty in losses.items():
+        for held_out in range(_FOLDS):
+            weights = fit([recordings[i] for i in np.flatnonzero(fold != held_out)], penalty)
+            for i in np.flatnonzero(fold == held_out):
+                of_penalty[:, i] = [_log_loss(*recordings[i], weights, t) for t in _TEMPERATURES]
+    losses = {penalty: of_penalty.mean(axis=1) for penalty, of_penalty in losses.items()}
+    penalty = min(losses, key=lambda penalty: losses[penalty].min())
+    return penalty, float(_TEMPERATURES[losses[penalty].argmin()])
+
+
+def _log_loss(number: int, evidence: dict[int, np.ndarray], weights: np.ndarray, temperature: float) -> float:
+    limits = (1, max(evidence, default=1))
+    estimate = estimate_from_evidence(evidence, weights, Count("evidence", temperature=temperature), limits)
+    return -float(np.log(max(estimate.probabilities.get(number, 0.0), 1e-4)))
+
+
+def fit(recordings: list[tuple[int, dict[int, np.ndarray]]], penalty: float) -> np.ndarray:
     """Return the constant and the weights of the logistic model, (1 + features,).
 
     Args:
         recordings: Number of speakers, and the evidence of all pairs by number of clusters.
+        penalty: Of the squared weights of standardised evidence.
     """
     from scipy.optimize import minimize
 
@@ -142,9 +170,9 @@ def fit(recordings: list[tuple[int, dict[int, np.ndarray]]]) -> np.ndarray:
         def loss(w: np.ndarray, x: np.ndarray = x, y: np.ndarray = y, importance: np.ndarray = importance):
             z = x @ w
             slope = x.T @ (importance * (1 / (1 + np.exp(-z)) - y)) / len(y)
-            penalty = np.concatenate([[0.0], w[1:]])
-            value = np.mean(importance * (np.logaddexp(0, z) - y * z)) + _PENALTY * penalty @ penalty
-            return value, slope + 2 * _PENALTY * penalty
+            size = np.concatenate([[0.0], w[1:]])
+            value = np.mean(importance * (np.logaddexp(0, z) - y * z)) + penalty * size @ size
+            return value, slope + 2 * penalty * size
 
         weights = minimize(loss, weights, jac=True, method="L-BFGS-B").x
     return np.concatenate([[weights[0] - (weights[1:] * mean / spread).sum()], weights[1:] / spread])

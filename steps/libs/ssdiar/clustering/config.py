@@ -233,11 +233,15 @@ class Count:
         weights: Of ``evidence``: the constant, and the weight of each of :data:`ssdiar.clustering.counting.EVIDENCE`,
             where there is no output of the segmentation network.
         weights_with_links: The same where there is.
+        temperature: Of ``evidence``: the logarithms of probabilities are divided by it. The odds of different numbers
+            of clusters share most of what they have heard, so that their product is too sure (temperature scaling: Guo
+            et al., "On Calibration of Modern Neural Networks", ICML 2017). It decides nothing.
     """
 
     method: Literal["nme", "evidence"] = "nme"
     most: AtLeastOne = 8
     prior: tuple[Positive, ...] = (1.0,)
+    temperature: Positive = 1.0
     weights: tuple[Weight, ...] = ()
     weights_with_links: tuple[Weight, ...] = ()
 

@@ -86,14 +86,14 @@ def estimate_from_evidence(
     Args:
         evidence: Of all pairs, (pairs, features), by number of clusters, up to one more than the largest number.
         weights: (1 + features,) of the logistic model, the constant first.
-        count: The prior.
+        count: The prior and the temperature.
         limits: See :func:`estimate_num_spk`. Where there is too little speech for that many, the least is the answer.
     """
     least, most = limits
     odds = {clusters: float((weights[0] + pairs @ weights[1:]).min()) for clusters, pairs in evidence.items()}
     numbers = [number for number in range(least, most + 1) if number == 1 or number in odds] or [least]
     scores = np.array([_log_likelihood(number, odds) + np.log(count.prior_of(number)) for number in numbers])
-    chances = np.exp(scores - scores.max())
+    chances = np.exp((scores - scores.max()) / count.temperature)
     chances /= chances.sum()
     probabilities = {number: round(float(chance), 4) for number, chance in zip(numbers, chances, strict=True)}
     return Estimate(numbers[int(chances.argmax())], probabilities, {k: round(v, 3) for k, v in odds.items()})
