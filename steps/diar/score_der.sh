@@ -31,7 +31,7 @@ help_message="Usage: $0 [options] <data-dir> <exp-dir>
 Reads <data-dir>/{ref.rttm,all.uem} and <exp-dir>/rttm, writes <exp-dir>/score/{forgiving,fair,full}.{json,txt}.
   --protocols '<names>|forgiving fair full'  # which of the three
   --collar <seconds|''>              # score one protocol 'custom' instead, with this collar on each side (default 0)
-  --ignore-overlap <true|false|''>   # same, leaving overlapped speech out or not (default false)
+  --ignore-overlap <true|false|''>   # likewise; true leaves overlapped speech out (default false)
   --uem <file|data-dir/all.uem>      # regions to score; without any, the extent of each reference
   --ref <file|data-dir/ref.rttm>     # reference
   --scorer <ssdiar|md-eval|dscore>   # our scorer (default), or the official program: md-eval.pl on PATH, in MDEVAL or

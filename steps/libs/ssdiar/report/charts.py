@@ -58,11 +58,11 @@ _SETTINGS = {
     "figure.dpi": 72,
 }
 
-#: Speaker colours, for pictures and as CSS variables of the page; apart also to the colour-blind (CIE76 at least 14).
+#: Speaker colours, for pictures and as CSS variables of the page; the colour-blind can tell them apart (CIE76 >= 14).
 SPEAKER_COLOURS = ("#3273b8", "#e3a02a", "#1f9a7a", "#8a5a44", "#55b4df", "#b5679b")
 NO_SPEAKER_COLOUR = "#8d949e"
-_PIXELS = 360  # side of each half of a picture; shown at half of it, sharp on dense screens
-_MOST_VECTORS = 4 * _PIXELS  # of a picture; their matrix grows by the square
+_PIXELS = 360  # side of each half of a picture; the page shows it at half that size, sharp on dense screens
+_MOST_VECTORS = 4 * _PIXELS  # in a picture; their matrix grows with the square of their number
 
 
 def der_chart(rows: Sequence[tuple[str, Rates]], links: Mapping[str, str], title: str) -> str:
@@ -119,7 +119,7 @@ def clusters_chart(histories: Mapping[str, Mapping[str, Any]], lines: Mapping[st
 
 
 def loss_chart(histories: Mapping[str, Mapping[str, Any]], lines: Mapping[str, int], title: str) -> str:
-    """Return the loss per epoch (the paper's Figure 3) of one recording; each outer iteration is a stroke of its own.
+    """Return the loss per epoch (the paper's Figure 3) of one recording; each outer iteration is a line of its own.
 
     Arguments as for :func:`clusters_chart`.
     """
@@ -163,7 +163,9 @@ def count_chart(histories: Mapping[str, Mapping[str, Any]], lines: Mapping[str, 
 
 
 def cosine_range(vectors: np.ndarray) -> tuple[float, float]:
-    """Return between which tenths nearly all cosines of different vectors lie; x-vectors as they come are all alike.
+    """Return the two tenths between which nearly all cosines of different vectors lie.
+
+    Unprepared x-vectors are all alike: in a picture from -1 to 1 nothing would be seen.
 
     Args:
         vectors: (S, d), S at least 2.
@@ -179,13 +181,13 @@ def vectors_picture(
 ) -> bytes:
     """Return a WebP picture of vectors: left in two dimensions (PCA), right their cosine matrix in order of time.
 
-    Dots, and the strip along the matrix, have the colour of their speaker. Of many vectors, so many are taken at equal
-    distances as can be told apart.
+    Dots, and the strip along the matrix, have the colour of their speaker. Many vectors are thinned out evenly to as
+    many as can be told apart.
 
     Args:
         vectors: (S, d) in order of time, S at least 2.
         speakers: (S,) index into :data:`SPEAKER_COLOURS` (which repeats); None: nobody known.
-        cosines: The darkest and the brightest colour of the matrix.
+        cosines: Those that get the darkest and the brightest colour of the matrix.
     """
     import matplotlib
     from PIL import Image
@@ -235,7 +237,7 @@ def _figure(width: int, height: int) -> Figure:
 
 
 def _axes(figure: Figure, left: int, right: int, top: int, bottom: int) -> Axes:
-    """Return axes with so many pixels around them; asking Matplotlib for a layout takes longer than drawing."""
+    """Return axes with these margins in pixels; asking Matplotlib for a layout takes longer than drawing."""
     width, height = 72 * figure.get_size_inches()
     return figure.add_axes(
         (left / width, bottom / height, 1 - (left + right) / width, 1 - (top + bottom) / height), facecolor="none"

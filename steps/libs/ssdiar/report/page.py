@@ -27,13 +27,13 @@ from ssdiar.scoring.der import Protocol
 from ssdiar.scoring.score_file import Score, percent
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
-_SCRIPTS = ("base", "overview", "timeline", "corrections", "page")  # in the order in which they need each other
+_SCRIPTS = ("base", "overview", "timeline", "corrections", "page")  # each uses those before it
 _MOST_BARS = 40  # of one chart; the table beside it has all recordings
 
 
 @dataclass(frozen=True)
 class Media:
-    """How a page gets at a recording's sound: ``url`` for the player, ``peaks`` for the waveform (bytes in base64)."""
+    """Where a page finds a recording's sound: ``url`` for the player, ``peaks`` for the waveform (bytes in base64)."""
 
     url: str
     peaks: str
@@ -49,7 +49,7 @@ def render(
     origins: Mapping[str, Mapping[str, str]] | None = None,
     left_out: Sequence[Mapping[str, str]] = (),
 ) -> str:
-    """Return the page.
+    """Return the page as HTML.
 
     Args:
         title: Name of the set.
@@ -57,7 +57,7 @@ def render(
         recordings: In any order; they are shown worst first, without scores by name.
         media: By recording; a recording that is not in it is shown without a player.
         vectors: Gives the vectors of a recording; called for those that get pictures of them.
-        most_pictures: About so many pictures of vectors, of the worst recordings, to keep the page light.
+        most_pictures: About how many pictures of vectors the worst recordings get; more make the page heavy.
         origins: Row of recordings.tsv by recording, where there is one.
         left_out: Rows of left_out.tsv: files that could not be used.
     """
@@ -165,7 +165,7 @@ def _summary(systems: Sequence[System]) -> dict[str, Any]:
 
 
 def _view(number: int, system: System, score: Score, recordings: Sequence[Shown]) -> dict[str, Any]:
-    """Return what one system scored under one protocol, per recording."""
+    """Return one system's scores under one protocol, per recording."""
     lengths = {reco.id: reco.seconds for reco in recordings}
     order = score.worst_first
     rows = [(reco, score.recordings[reco]) for reco in order]
@@ -206,7 +206,7 @@ def _first_view(views: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
 
 
 def _worst_first(view: Mapping[str, Any] | None, recordings: Sequence[Shown]) -> list[str]:
-    """Return the recordings by that view, those that it does not have by name behind them."""
+    """Return the recordings in that view's order, then by name those that it lacks."""
     known = {reco.id for reco in recordings}
     first = [reco for reco in (view["order"] if view else []) if reco in known]
     return first + sorted(known - set(first))
@@ -215,7 +215,7 @@ def _worst_first(view: Mapping[str, Any] | None, recordings: Sequence[Shown]) ->
 def _section(
     reco: Shown, systems: Sequence[System], lines: Mapping[str, int], media: Media | None, vectors: Sequence[Vectors]
 ) -> dict[str, Any]:
-    """Return everything about one recording; its key ``data`` is what the timeline is made of."""
+    """Return everything about one recording; the timeline is made from its key ``data``."""
     lanes = lanes_of(reco, systems)
     trained = {name: history for name, history in reco.histories.items() if history["iterations"]}
     return {

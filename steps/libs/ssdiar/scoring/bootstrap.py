@@ -14,7 +14,7 @@ _SEED = 20250101  # fixed, so that the same scores give the same interval
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference and its confidence interval; the interval is not a number where one recording cannot tell."""
+    """A difference and its confidence interval; the interval is NaN for a single recording, which cannot tell."""
 
     value: float
     low: float
@@ -31,12 +31,12 @@ def paired_difference(first: np.ndarray, second: np.ndarray, weights: np.ndarray
     """Return the difference of two pooled rates, first minus second, with its percentile interval.
 
     Recordings are drawn with replacement, both systems' together, as often as there are recordings
-    (:data:`RESAMPLES` times; Bisani & Ney, ICASSP 2004). Every call with as many recordings draws the same.
+    (:data:`RESAMPLES` times; Bisani & Ney, ICASSP 2004). Calls with equally many recordings draw the same.
 
     Args:
-        first: (R,) what is counted of the first system per recording, say seconds in error.
-        second: (R,) the same of the second system.
-        weights: (R,) what it is a share of, say scored seconds; draws in which nothing is scored are left out.
+        first: (R,) what is counted per recording for the first system, such as seconds in error.
+        second: (R,) the same for the second system.
+        weights: (R,) what it is a share of, such as scored seconds; draws in which nothing is scored are left out.
     """
     difference = np.asarray(first, float) - second
     weights = np.asarray(weights, float)

@@ -3,22 +3,22 @@
 Time is cut at every boundary of reference, system, UEM and collar; within a cell everybody either talks or does not, so
 all sums are exact. Per recording:
 
-1. Evaluated are the regions of the UEM; of a recording that has none, the extent of its reference turns.
+1. The regions of the UEM are evaluated, or the extent of the reference turns where a recording has no region.
 2. Reference and system speakers are mapped one to one so that their common time is largest. md-eval does this on the
    whole evaluated time, before collars and overlapped speech are taken out, so that the mapping is the same under every
-   protocol. Where two mappings are equally good, speakers in order of their names decide (in md-eval, accident).
-3. Scored is what is left of the evaluated time without the collars (so many seconds on each side of every reference
-   boundary, also where turns of one speaker touch and inside overlapped speech) and, if overlap is ignored, without
-   the time that two or more reference turns cover (md-eval counts turns: one speaker's overlapping turns are overlap).
+   protocol. Where two mappings are equally good, the order of the speakers' names decides (in md-eval, chance).
+3. The evaluated time is scored, without the collars (some seconds on each side of every reference boundary, also
+   where turns of one speaker touch and inside overlapped speech) and, if overlap is ignored, without the time that two
+   or more reference turns cover (md-eval counts turns: one speaker's overlapping turns are overlap).
 4. With R and S the numbers of reference and system speakers who talk, and M the number of mapped pairs who both do:
    miss = max(R - S, 0), false alarm = max(S - R, 0), confusion = min(R, S) - M, each times the length of the cell;
    the denominator is the scored speaker time, the sum of R times length.
 
 Differences from md-eval.pl, on purpose: a recording that is in the UEM but has no reference turn is scored (all its
 system speech is false alarm; md-eval passes it over). Channels are not compared (a UEM of another channel makes md-eval
-ignore the UEM). NOSCORE and NON-LEX lines of a reference, which take time out in md-eval, are not looked at. With
+ignore the UEM). NOSCORE and NON-LEX lines of a reference, which take time out in md-eval, are ignored. With
 collar 0 and overlap ignored, md-eval scores the overlapped speech at the end of a region if another overlap touches it
-(A+B until 5 s, A+C from 5 s, region to 6 s: 5-6 s is scored); here it is ignored as all other.
+(A+B until 5 s, A+C from 5 s, region to 6 s: 5-6 s is scored); here it is ignored like all other overlap.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def read_comparison(
             f"{len(unknown)} recordings have no reference: {shown}",
             path=system_file,
             expected=f"only recordings of {reference_file}" + (f" or {uem_file}" if uem_file is not None else ""),
-            hint="Where silence is the right answer, name the recording in the UEM.",
+            hint="If nobody speaks in a recording, name it in the UEM.",
         )
     return comparison
 

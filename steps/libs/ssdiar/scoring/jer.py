@@ -1,9 +1,9 @@
-"""Jaccard error rate (JER), as DIHARD and dscore have it: every speaker counts alike, however little they say.
+"""Jaccard error rate (JER), as DIHARD and dscore define it: every speaker counts alike, however little they say.
 
 Reference and system speakers are mapped one to one so that the sum of their errors is least. The error of a reference
 speaker is 1 minus the time in which both of the pair talk as a fraction of the time in which either does; it is 1 for
-a speaker without a partner. The rate is the mean over all reference speakers of all recordings. Scored is the whole
-evaluated time: a JER has no collar and counts overlapped speech, whatever the DER beside it leaves out.
+a speaker without a partner. The rate is the mean over all reference speakers of all recordings. The whole
+evaluated time is scored: a JER has no collar and counts overlapped speech, whatever the DER beside it leaves out.
 
 Where dscore rounds times to frames of 10 ms, here they are exact. System speech of a recording without reference speech
 does not count; dscore prints 100 % for such a recording, and does not count it in the total either.

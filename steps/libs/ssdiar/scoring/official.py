@@ -1,9 +1,9 @@
 """The official programs as scorers: NIST's md-eval.pl (in Debian's package sctk) and dscore (github nryant/dscore).
 
-Both are given files written for them, because both have traps: md-eval.pl compares channels and cuts a UEM's recording
-names at the first dot, dscore at the last; md-eval.pl dies of a recording without scored speech, whereupon dscore
-reports what was printed before. So recordings are numbered, everything is on channel 1, and what a program cannot score
-is not given to it in silence.
+Both get files that are written for them, because both have pitfalls: md-eval.pl compares channels and cuts a UEM's
+recording names at the first dot, dscore at the last; md-eval.pl fails on a recording without scored speech, and dscore
+then reports what it printed before. So recordings are numbered, everything is on channel 1, and a recording that a
+program cannot score is either named in an error or has no rates.
 """
 
 from __future__ import annotations
@@ -82,10 +82,10 @@ def find_dscore() -> Path:
 
 
 def score_dscore(comparison: Comparison, protocol: Protocol) -> tuple[Rates, dict[str, Rates]]:
-    """Score with dscore; return (pooled, per recording), DER and JER only, for it prints no parts of them.
+    """Score with dscore; return (pooled, per recording), DER and JER only, since it prints no parts of them.
 
     dscore cuts turns at the edges of the UEM and so puts collars there; without a UEM it scores the extent of reference
-    and system together. Under both it may differ a little from md-eval.
+    and system together. Either way it may differ a little from md-eval.
 
     It runs in the Python that runs this, which must have its requirements.
 
@@ -102,7 +102,7 @@ def score_dscore(comparison: Comparison, protocol: Protocol) -> tuple[Rates, dic
         uem = _write_inputs(Path(folder), comparison, names)
         command = [sys.executable, str(program), "--collar", f"{protocol.collar:g}", "--n_digits", "6"]
         command += ["--table_fmt", "tsv", *(["--ignore_overlaps"] if protocol.ignore_overlap else [])]
-        # Its option is literally named so ("-u,--uem" in one string).
+        # This is the option's literal name ("-u,--uem" in one string).
         command += ["-u,--uem", "all.uem"] if uem else []
         output = _run([*command, "-r", "ref.rttm", "-s", "sys.rttm"], folder, "dscore")
     printed = {row[0].strip(): row for row in csv.reader(output.splitlines(), delimiter="\t") if len(row) > 2}
@@ -154,7 +154,7 @@ def _write_inputs(folder: Path, comparison: Comparison, names: Mapping[str, str]
             regions = comparison.regions(reco)
             uem.writelines(f"{name} 1 {start:.6f} {end:.6f}\n" for start, end in regions)
             if reco not in comparison.reference:
-                # md-eval looks only at recordings that have a reference line; this one says nothing, far outside.
+                # md-eval looks only at recordings that have a reference line; this one, far outside, changes nothing.
                 rttm.write(f"SPEAKER {name} 1 {regions[-1][1] + 3600:.6f} 0 <NA> <NA> nobody <NA> <NA>\n")
     return True
 

@@ -1,7 +1,7 @@
 """Score files ``<exp-dir>/score/<protocol>.json`` and ``.txt``: the one place that knows their form.
 
 The JSON holds fractions of the scored speaker time, pooled over time; the text holds percent, worst recording first.
-Where nothing was scored, and where an official program does not tell a figure (dscore prints the DER alone), the JSON
+Where nothing was scored, and where an official program does not print a figure (dscore prints the DER alone), the JSON
 has null and the text a dash. ``..._seconds`` stand beside the fractions because false alarms of a recording without
 reference speech have no fraction. The JER has no collar and counts overlapped speech under every protocol.
 """
@@ -26,7 +26,7 @@ _PARTS = ("miss", "false_alarm", "confusion")
 
 @dataclass(frozen=True)
 class Rates:
-    """One line of a score: DER and JER (fractions; None if nothing was scored) and, if told, the seconds behind DER."""
+    """One line of a score: DER and JER (fractions; None if nothing was scored) and, if known, the DER's seconds."""
 
     der: float | None
     seconds: DiarizationError | None
@@ -124,7 +124,7 @@ def as_text(score: Score) -> str:
     parts = ("miss %", "false alarm %", "confusion %")
     rows = [("recording", "DER %", "JER %", *parts, "scored s", "speakers ref", "sys")]
     rows += [(reco, *_cells(score.recordings[reco]), *map(str, score.num_spk[reco])) for reco in score.worst_first]
-    # The pooled line says under which terms it holds, for it is what people copy.
+    # The pooled line states its terms, because it is the line that people copy.
     rows.append(("TOTAL", *_cells(score.total), "", ""))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [

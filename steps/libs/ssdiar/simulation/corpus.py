@@ -160,7 +160,7 @@ class CorpusWriter:
         if not self._out_dir.is_dir() or (any(self._out_dir.iterdir()) and not (self._out_dir / "wav.scp").is_file()):
             raise InputError("exists and is no data directory, so it is left alone", path=out_dir)
         if any(self._out_dir.iterdir()) and not overwrite:
-            raise InputError("exists already", path=out_dir, hint="Say --overwrite true to replace it.")
+            raise InputError("exists already", path=out_dir, hint="Give --overwrite true to replace it.")
 
     def __enter__(self) -> CorpusWriter:
         self._out_dir.parent.mkdir(parents=True, exist_ok=True)

@@ -48,7 +48,7 @@ class PyanNet:
         device: Where it runs.
 
     Raises:
-        KeyError, ValueError: They are the weights of another network.
+        KeyError, ValueError: The weights are those of another network.
         InputError: The device cannot be used.
     """
 
@@ -61,7 +61,7 @@ class PyanNet:
         self._filtered = _filter_graph(filters, device)
         self._features = _feature_graph(weights, device)
         self._classes = _class_graph(weights, device)
-        # In one call of the layers before the LSTM: those of a single window fit into a CPU's cache.
+        # Windows per call of the layers before the LSTM; what these hold of one window fits into a CPU's cache.
         self._together = 1 if device == "cpu" else 32
 
     def probabilities(self, samples: np.ndarray, first_frames: np.ndarray, window: int) -> np.ndarray:
@@ -71,7 +71,7 @@ class PyanNet:
 
         Args:
             samples: (n,) float32 at 16 kHz: the audio from the first window to the last.
-            first_frames: (W,) begin of each window, in steps of 270 samples from the begin of the first; increasing.
+            first_frames: (W,) start of each window, in steps of 270 samples from the start of the first; increasing.
             window: Length of a window in samples.
         """
         highest, lowest = self._filtered(samples=samples[None, None])
@@ -98,7 +98,7 @@ def load_network(source: str | None = None, device: str = "cpu") -> PyanNet:
     """Return the network with its weights.
 
     Args:
-        source: As of :func:`ssdiar.speech.weights.find_segmentation_weights`.
+        source: See :func:`ssdiar.speech.weights.find_segmentation_weights`.
         device: Where it runs.
 
     Raises:
@@ -157,7 +157,7 @@ def sinc_filters(weights: Weights) -> np.ndarray:
 
 
 def _filter_graph(filters: np.ndarray, device: str):
-    """Return audio (1, 1, n) to the highest and the lowest of every three outputs of each filter, (1, 80, m) both."""
+    """Return the graph from audio (1, 1, n) to the highest and lowest of three outputs of a filter, (1, 80, m) both."""
     graph = Graph({"samples": (1, 1, "N")})
     outputs = graph("Conv", "samples", filters, strides=[_STRIDE])
     pool = {"kernel_shape": [_POOL], "strides": [_POOL]}
@@ -167,7 +167,7 @@ def _filter_graph(filters: np.ndarray, device: str):
 
 
 def _feature_graph(weights: Weights, device: str):
-    """Return filter outputs of windows, (B, 80, m), to the features of frames, (F, B, 60)."""
+    """Return the graph from filter outputs of windows, (B, 80, m), to the features of frames, (F, B, 60)."""
     shape = ("B", _FILTERS, "M")
     graph = Graph({"highest": shape, "lowest": shape, "scale": ("B", 1, 1), "shift": ("B", _FILTERS, 1)})
     bounds = [graph("Abs", graph("Add", graph("Mul", bound, "scale"), "shift")) for bound in ("highest", "lowest")]
@@ -181,7 +181,7 @@ def _feature_graph(weights: Weights, device: str):
 
 
 def _normalized(graph: Graph, outputs: str, weights: Weights, layer: int) -> str:
-    """Return outputs normalised over the window, then the nonlinearity."""
+    """Normalise outputs over the window, apply the nonlinearity, and return the result."""
     name = f"sincnet.norm1d.{layer}."
     outputs = graph(
         "InstanceNormalization", outputs, weights[name + "weight"], weights[name + "bias"], epsilon=_EPSILON
@@ -190,7 +190,7 @@ def _normalized(graph: Graph, outputs: str, weights: Weights, layer: int) -> str
 
 
 def _class_graph(weights: Weights, device: str):
-    """Return features (F, B, 60) to the probabilities of the speaker sets, (B, F, 7)."""
+    """Return the graph from features (F, B, 60) to the probabilities of the speaker sets, (B, F, 7)."""
     graph = Graph({"features": ("F", "B", _CHANNELS)})
     outputs = "features"
     for layer in range(_LSTM_LAYERS):

@@ -1,5 +1,5 @@
-// What the scripts of the report page share: its data, small helpers, colours and files to save. The page is drawn by our
-// own plain JavaScript: no kept library of waveforms or charts is on PyPI to be installed with the recipe, and the page
+// What the scripts of the report page share: its data, small helpers, colours and files to save. The page is our own plain
+// JavaScript, because no maintained library of waveforms or charts can be installed from PyPI with the recipe, and the page
 // must hold everything that it shows.
 const data = JSON.parse(document.getElementById("data").textContent);
 const KINDS = ["miss", "false_alarm", "confusion"];

@@ -331,7 +331,7 @@ class Corrections {
     );
   }
 
-  // Show the state; whoever has the keyboard keeps it, though rows are made anew.
+  // Show the state. The field with the keyboard focus keeps it, although rows are made anew.
   refresh() {
     const focus = document.activeElement?.dataset?.key;
     const turn = this.current();
@@ -397,7 +397,7 @@ class Corrections {
     this.say(`saved ${this.id}${ending}`);
   }
 
-  // Return whether the key was one of the corrections'.
+  // Return whether the key belongs to the corrections.
   key(event) {
     const letter = event.key.toLowerCase();
     if (event.ctrlKey || event.metaKey) {

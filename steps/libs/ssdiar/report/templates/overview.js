@@ -73,7 +73,7 @@ const stripObserver = new IntersectionObserver((entries) => {
 });
 const redrawStrips = () => stripsSeen.forEach(drawStrip);
 
-// What is worth a look: errors of the protocol; without a reference, unsure turns. [start, end, colour's variable]
+// What deserves a look: errors of the protocol; without a reference, unsure turns. [start, end, colour's variable]
 const marksOf = (id, lane) => {
   const errors = lane.errors[chosen.protocol] ?? Object.values(lane.errors)[0];
   if (errors) return KINDS.flatMap((kind) => errors[kind].map(([start, end]) => [start, end, `--${kind.replace("_", "-")}`]));

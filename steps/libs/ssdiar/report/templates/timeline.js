@@ -1,5 +1,5 @@
 // The timeline of a recording: overview, waveform and lanes of turns over a window of time that can be zoomed and moved,
-// bound to the player and to the keyboard. Only what the window shows is in the page, so that an hour is as quick as a minute.
+// bound to the player and to the keyboard. Only what the window shows is in the page, so that an hour is as fast as a minute.
 
 const SHORTEST_WINDOW = 2; // seconds
 
@@ -246,7 +246,7 @@ class Timeline {
 
   play(until) {
     this.until = until;
-    this.audio?.play().catch(() => {}); // what went wrong, the error event tells
+    this.audio?.play().catch(() => {}); // the error event says what went wrong
   }
 
   seek(seconds, play = false) {
