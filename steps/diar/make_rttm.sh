@@ -3,7 +3,7 @@
 # Apache 2.0
 
 # Stage 6: writes <labels-dir>/rttm, who speaks when, from the pieces of make_subsegments.sh and the labels that a
-# clustering stage left in <labels-dir>/labels (<piece> <number from 1>). Speakers are named by their number. Pieces
+# clustering stage left in <labels-dir>/labels (<piece> <number from 1>). The speaker of label 1 is speaker1. Pieces
 # that overlap are cut in the middle of the overlap; turns of one speaker that touch are one. Speech that took no part
 # in the clustering (overlap.segments, short.segments of the sub-segments, where they exist) gets the label of the
 # nearest piece in time, so that no speech is left out. Two decisions of detect_speech.sh, in meta.json of the

@@ -319,7 +319,7 @@ def test_an_x_vector_directory_of_kaldi(tmp_path):
     assert same_partition(dict(table(tmp_path / "out/labels")), truth, recordings)
     run(tmp_path, DIAR / "make_rttm.sh", "xv", "out")
     # The change is put in the middle of the overlap of 2.75-4.25 (centre 3.5) and 3.5-5 (centre 4.25), as Kaldi does.
-    expected = [[begin, length, label] for begin, length, label in (("0.500", "3.375", "1"), ("3.875", "3.375", "2"))]
+    expected = [["0.500", "3.375", "speaker1"], ["3.875", "3.375", "speaker2"]]
     turns = table(tmp_path / "out/rttm")
     assert [[row[3], row[4], row[7]] for row in turns] == expected * 3
 

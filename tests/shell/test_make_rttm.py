@@ -30,23 +30,23 @@ def turns(work):
 def test_all_speech_is_labelled(work):
     run(work, "sub", "sys")
     assert turns(work) == [
-        "a 0.000 2.000 1",
-        "a 2.000 0.625 2",
-        "a 2.625 0.625 1",
-        "b 1.000 1.000 7",
-        "b 2.500 0.050 7",
-        "c 4.000 1.000 1",
+        "a 0.000 2.000 speaker1",
+        "a 2.000 0.625 speaker2",
+        "a 2.625 0.625 speaker1",
+        "b 1.000 1.000 speaker7",
+        "b 2.500 0.050 speaker7",
+        "c 4.000 1.000 speaker1",
     ]
 
 
 def test_second_speaker(work):
     run(work, "--second-speaker", "true", "sub", "sys")
-    assert turns(work)[:3] == ["a 0.000 2.000 1", "a 1.500 1.125 2", "a 2.625 0.625 1"]
-    assert turns(work)[-1] == "c 4.000 1.000 1"
+    assert turns(work)[:3] == ["a 0.000 2.000 speaker1", "a 1.500 1.125 speaker2", "a 2.625 0.625 speaker1"]
+    assert turns(work)[-1] == "c 4.000 1.000 speaker1"
 
 
 def test_second_speaker_is_learnt_from_the_way_speech_was_detected(work):
-    for second_speaker, speakers in (("true", {"1", "2"}), ("false", {"1"})):
+    for second_speaker, speakers in (("true", {"speaker1", "speaker2"}), ("false", {"speaker1"})):
         (work / "sub/meta.json").write_text(f'{{"second_speaker": {second_speaker}}}')
         run(work, "sub", "sys")
         rows = [turn.split() for turn in turns(work)]
@@ -54,7 +54,7 @@ def test_second_speaker_is_learnt_from_the_way_speech_was_detected(work):
             row[3] for row in rows if row[0] == "a" and float(row[1]) < 1.6 < float(row[1]) + float(row[2])
         } == speakers
     run(work, "--second-speaker", "true", "sub", "sys")
-    assert turns(work)[1] == "a 1.500 1.125 2"
+    assert turns(work)[1] == "a 1.500 1.125 speaker2"
     (work / "sub/meta.json").write_text("[]")
     assert "sub/meta.json: damaged; expected a JSON object" in run(work, "sub", "sys", rc=1).stderr
     for text, message in (
@@ -69,16 +69,16 @@ def test_pauses_are_closed_if_asked_for_or_as_was_decided_with_the_speech(work):
     (work / "sub/overlap.segments").unlink()
     run(work, "sub", "sys")
     apart = turns(work)
-    assert apart[:2] == ["a 0.000 1.500 1", "a 2.000 0.625 2"]
+    assert apart[:2] == ["a 0.000 1.500 speaker1", "a 2.000 0.625 speaker2"]
     (work / "sub/short.segments").write_text("s1 b 2.5 2.55\n")
     run(work, "--gap", "0.6", "sub", "sys")
-    assert turns(work) == [*apart[:-2], "b 1.000 1.550 7"]
+    assert turns(work) == [*apart[:-2], "b 1.000 1.550 speaker7"]
     (work / "sub/meta.json").write_text('{"close_pauses": 0.0}')
     run(work, "sub", "sys")
     assert turns(work) == apart
     (work / "sub/meta.json").write_text('{"close_pauses": 0.6}')
     run(work, "sub", "sys")
-    assert turns(work) == [*apart[:-2], "b 1.000 1.550 7"]
+    assert turns(work) == [*apart[:-2], "b 1.000 1.550 speaker7"]
     run(work, "--gap", "0", "sub", "sys")
     assert turns(work) == apart
 
@@ -87,7 +87,7 @@ def test_pieces_alone(work):
     (work / "sub/overlap.segments").unlink()
     (work / "sub/short.segments").unlink()
     run(work, "sub", "sys")
-    assert turns(work)[0] == "a 0.000 1.500 1"
+    assert turns(work)[0] == "a 0.000 1.500 speaker1"
     before = (work / "sys/rttm").stat().st_mtime_ns
     run(work, "sub", "sys")
     assert (work / "sys/rttm").stat().st_mtime_ns == before

@@ -54,8 +54,8 @@ def test_voices_are_shared_out_by_where_they_differ():
 
 def test_names_of_sides():
     assert side_id("call", 2) == "call.channel2"
-    assert side_name(side_id("a.b", 1), "1", True) == "channel1"
-    assert side_name(side_id("a.b", 1), "2", False) == "channel1-2"
+    assert side_name(side_id("a.b", 1), "speaker1", True) == "channel1"
+    assert side_name(side_id("a.b", 1), "speaker2", False) == "channel1-2"
 
 
 def test_a_recording_goes_by_many_names():

@@ -18,6 +18,7 @@ import numpy as np
 from ssdiar.io.tables import read_map
 from ssdiar.regions import drop_short, merge, pad
 from ssdiar.speech.channels import FRAME
+from ssdiar.timeline.turns import SPEAKER
 
 _TAPS = 0.012  # seconds that the filter of cross-talk is long; a third of it may come before the other channel's sound
 _LEAD = 0.004
@@ -38,10 +39,10 @@ def side_id(reco: str, channel: int) -> str:
     return f"{reco}.channel{channel}"
 
 
-def side_name(side: str, label: str, alone: bool) -> str:
-    """Return the name of a speaker of a side: that of the channel, and if the side has several, a number."""
+def side_name(side: str, speaker: str, alone: bool) -> str:
+    """Return a speaker's name on a side: that of the channel, and the speaker's number if the side has several."""
     channel = side.rpartition(".")[2]
-    return channel if alone else f"{channel}-{label}"
+    return channel if alone else f"{channel}-{speaker.removeprefix(SPEAKER)}"
 
 
 def read_sides(folder: str | Path) -> dict[str, str]:

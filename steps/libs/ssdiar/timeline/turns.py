@@ -17,6 +17,9 @@ from ssdiar.regions import merge
 # A labelled stretch of one recording: start, end (seconds), label.
 Stretch = tuple[float, float, int]
 
+#: What the name of every speaker begins with; the label's number follows.
+SPEAKER = "speaker"
+
 # Turns are written in milliseconds: what is nearer than half of one touches.
 _TOUCH = 0.0005
 
@@ -28,7 +31,7 @@ def turns_of_labels(
     overlap: Iterable[Segment] = (),
     second_speaker: bool = False,
 ) -> list[Turn]:
-    """Return the turns of all recordings: the speaker's name is the label's number.
+    """Return the turns of all recordings: the speaker of label 1 is ``speaker1`` (:func:`speaker_name`).
 
     All time of the given segments is labelled once, and no other time; with ``second_speaker``, that of ``overlap``
     twice. Where pieces overlap, they are cut (:func:`cut_overlaps`). Turns of one speaker that touch are one turn.
@@ -62,6 +65,11 @@ def turns_of_labels(
             stretches = sorted(stretches + found)
         turns += _joined(reco, stretches)
     return turns
+
+
+def speaker_name(label: int) -> str:
+    """Return what the RTTM calls the speaker of a label."""
+    return f"{SPEAKER}{label}"
 
 
 def close_pauses(turns: Iterable[Turn], gap: float) -> list[Turn]:
@@ -185,7 +193,7 @@ def _joined(reco: str, stretches: Iterable[Stretch]) -> list[Turn]:
     for start, end, label in stretches:
         by_label.setdefault(label, []).append((start, end))
     turns = [
-        Turn(reco, str(label), float(start), float(end))
+        Turn(reco, speaker_name(label), float(start), float(end))
         for label, regions in by_label.items()
         for start, end in merge(regions, _TOUCH)
     ]
