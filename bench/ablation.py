@@ -24,7 +24,7 @@ from ssdiar.clustering.systems import cluster_recording
 from ssdiar.io.ark import XVectors
 from ssdiar.io.meta import read_decisions
 from ssdiar.io.rttm import Turn
-from ssdiar.io.tables import by_recording, read_counts, read_segments
+from ssdiar.io.tables import by_recording, grouped, read_counts, read_segments
 from ssdiar.scoring.bootstrap import paired_difference
 from ssdiar.scoring.der import PROTOCOLS, Comparison, DiarizationError, count_speakers, read_comparison, score
 from ssdiar.timeline.segmentation import read_segmentation
@@ -197,10 +197,7 @@ class _Set:
         return errors, right / len(self._pieces), seconds / len(self._pieces)
 
     def _score(self, turns: list[Turn]) -> np.ndarray:
-        groups: dict[str, list[Turn]] = {}
-        for turn in turns:
-            groups.setdefault(turn.reco, []).append(turn)
-        comparison = Comparison(self._reference.reference, groups, self._reference.uem)
+        comparison = Comparison(self._reference.reference, grouped(turns), self._reference.uem)
         scores = [score(comparison, protocol) for protocol in PROTOCOLS.values()]
         return np.array([[_counted(errors[reco]) for reco in comparison.recordings] for errors in scores])
 

@@ -35,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"
 import stage
 from ssdiar.errors import InputError
 from ssdiar.io.rttm import Turn, read_rttm
-from ssdiar.io.tables import check_id
+from ssdiar.io.tables import check_id, grouped
 from ssdiar.simulation.casting import assign_voices, read_casts, read_persons
 from ssdiar.simulation.channel import CODECS, Channel
 from ssdiar.simulation.corpus import Call, CorpusWriter, generator, simulate_call
@@ -197,9 +197,7 @@ def source_turns(args: argparse.Namespace, numbers: set[int], people: int) -> li
     Raises:
         InputError: None can.
     """
-    turns: dict[str, list[Turn]] = {}
-    for turn in read_rttm(args.turns_from):
-        turns.setdefault(turn.reco, []).append(turn)
+    turns = grouped(read_rttm(args.turns_from))
     longest = max(last for _, last in args.duration) if args.duration else None
     sources = usable_sources(turns, longest, numbers, people)
     if not sources:

@@ -55,24 +55,16 @@ subsegments=$2
 xvectors=$3
 out=$4
 common=(--python "$python" --verbose "$verbose")
-quiet=(--python "$python" --verbose "$((verbose > 1 ? verbose : 0))")
 
 options=(--thresholds="$thresholds" --fold1="$fold1" --fold2="$fold2" --protocol="$protocol")
 "$python" "$here/$stage.py" --verbose="$verbose" plan "${options[@]}" -- "$data" "$xvectors" "$out" || exit 1
 
+# The threshold takes the place of the number that --num-spk gives.
 for threshold in $thresholds; do
-  dir=$out/tuning/threshold_$threshold
   say "threshold $threshold"
-  log=$out/tuning/threshold_$threshold.log
-  if ! {
-    "$steps/cluster_ssl.sh" "${quiet[@]}" --system "$system" --system-options "$system_options" \
-      --threshold "$threshold" --seed "$seed" --nj "$nj" --cmd "$cmd" --overwrite "$overwrite" "$xvectors" "$dir" &&
-      "$steps/make_rttm.sh" "${quiet[@]}" "$subsegments" "$dir" &&
-      "$steps/score_der.sh" "${quiet[@]}" --protocols "$protocol" "$data" "$dir"
-  } >"$log" 2>&1; then
-    cat "$log" >&2
-    exit 1
-  fi
+  "$here/run_system.sh" --system "$system" --system-options "$system_options" --num-spk 2 --threshold "$threshold" \
+    --protocols "$protocol" --seed "$seed" --nj "$nj" --cmd "$cmd" --overwrite "$overwrite" --python "$python" \
+    --verbose "$((verbose > 1 ? verbose : 0))" "$data" "$subsegments" "$xvectors" "$out/tuning/threshold_$threshold"
 done
 
 "$python" "$here/$stage.py" --verbose="$verbose" choose -- "$out" || exit 1

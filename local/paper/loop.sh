@@ -1,9 +1,14 @@
 # Copyright 2026  ssdiar authors
 # Apache 2.0
 
-# The loop over runs that run_paper.sh and run_figures.sh share. It uses their variables nj, cmd, overwrite, python,
-# verbose, here (the folder of this file), script (the name in messages) and inputs (data, sub-segments, x-vectors).
-# shellcheck shell=bash disable=SC2154
+# What run_paper.sh and run_figures.sh share: the inputs and the output that their options set, xvector, tag, data_root and
+# exp_root name, and the loop over runs. It uses their variables nj, cmd, overwrite, python, verbose, here (the folder of
+# this file) and script (the name in messages).
+# shellcheck shell=bash disable=SC2034,SC2154
+
+exp=$exp_root/$set
+inputs=("$data_root/$set" "$exp/subsegments" "$exp/xvectors_$(basename "$xvector" .yaml)")
+out=$exp/paper${tag:+_$tag}
 
 # run_planned <protocols> <plan> [<after-seed>]: do the runs that the command <plan> prints, a line each (see runs.py);
 # call <after-seed> when the runs of one seed are complete.

@@ -57,9 +57,6 @@ help_message="Usage: $0 [options] --set <name>
 # shellcheck source=steps/diar/begin.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../steps/diar/begin.sh" || exit 1
 
-exp=$exp_root/$set
-inputs=("$data_root/$set" "$exp/subsegments" "$exp/xvectors_$(basename "$xvector" .yaml)")
-out=$exp/paper${tag:+_$tag}
 # shellcheck source=local/paper/loop.sh
 . "$here/loop.sh"
 

@@ -2,8 +2,8 @@
 # Copyright 2026  ssdiar authors
 # Apache 2.0
 
-# Stages 5 to 7 of one system into one directory, as run_paper.sh and run_figures.sh need them many times: labels, RTTM
-# and scores of a set whose stages 1 to 4 are done. What the stages say goes to <out-dir>/run.log, which is shown where
+# Stages 5 to 7 of one system into one directory, as run_paper.sh, run_figures.sh and tune_threshold.sh need them many
+# times: labels, RTTM and scores of a set whose stages 1 to 4 are done. What the stages say goes to <out-dir>/run.log, which is shown where
 # one fails. Recordings that are done are not done again.
 
 # Begin configuration section.
@@ -11,6 +11,7 @@ system=
 reading=robust
 system_options=
 num_spk=oracle
+threshold=
 seed=0
 protocols="forgiving fair full"
 nj=2
@@ -27,6 +28,7 @@ help_message="Usage: $0 [options] --system <name> <data-dir> <subsegments-dir> <
   --system-options <\"name=value ..\"> # options that override these files
   --num-spk <n|estimate|oracle>
                                # speakers per recording: given, from the x-vectors, from the reference (default oracle)
+  --threshold <cosine>         # see cluster_ssl.sh
   --seed <n|0>                 # see cluster_ssl.sh
   --protocols <\"names\"|forgiving fair full>
                                # see score_der.sh
@@ -45,7 +47,8 @@ subsegments=$2
 xvectors=$3
 out=$4
 common=(--python "$python" --verbose "$verbose")
-options=(--system "$system" --reading "$reading" --system-options "$system_options" --num-spk "$num_spk" --seed "$seed")
+options=(--system "$system" --reading "$reading" --system-options "$system_options" --num-spk "$num_spk"
+  --threshold "$threshold" --seed "$seed")
 if [ "$num_spk" = oracle ]; then options+=(--reco2num-spk "$data/reco2num_spk"); fi
 
 mkdir -p "$out"

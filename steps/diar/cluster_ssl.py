@@ -48,8 +48,7 @@ def main() -> None:
 
 def _parse() -> argparse.Namespace:
     parser = stage.Parser(__doc__)
-    actions = parser.add_actions()
-    plan = actions.add_parser("plan")
+    plan = parser.add_jobs("xvector_dir")
     plan.add_argument("--system", type=Path, required=True, help="a file of conf/systems")
     plan.add_argument("--num-spk", default="2", help="a number, estimate, a file of numbers, or oracle")
     plan.add_argument("--min-spk", type=stage.whole_number(1), help="least number, where it is estimated")
@@ -60,14 +59,6 @@ def _parse() -> argparse.Namespace:
     plan.add_argument("--reco2num-spk", type=Path, help="reference counts, for --num-spk oracle")
     plan.add_argument("--segmentation", type=Path, help="folder with <recording>.npz of detect_speech.sh")
     plan.add_argument("--seed", type=stage.whole_number(0), default=0)
-    plan.add_argument("--nj", type=stage.whole_number(1), default=2)
-    plan.add_argument("--overwrite", type=stage.boolean, default=False)
-    plan.add_argument("xvector_dir", type=Path)
-    plan.add_argument("out_dir", type=Path)
-    run = actions.add_parser("run")
-    run.add_argument("--job", type=stage.whole_number(1), required=True)
-    run.add_argument("out_dir", type=Path)
-    actions.add_parser("gather").add_argument("out_dir", type=Path)
     return parser.parse_args()
 
 

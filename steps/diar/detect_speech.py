@@ -57,8 +57,7 @@ def main() -> None:
 
 def _parse() -> argparse.Namespace:
     parser = stage.Parser(__doc__)
-    actions = parser.add_actions()
-    plan = actions.add_parser("plan")
+    plan = parser.add_jobs("data_dir")
     plan.add_argument("--sad", default="webrtc", help=f"{', '.join(_detectors())}, oracle, or a file")
     plan.add_argument(
         "--sad-options", type=str.split, default=(), help="name=value ..., put over what the detector's file says"
@@ -70,15 +69,7 @@ def _parse() -> argparse.Namespace:
     plan.add_argument("--changes", choices=("ignore", "cut"), default="ignore")
     plan.add_argument("--segmentation", type=stage.boolean, default=False)
     plan.add_argument("--segmentation-from", type=Path, help="another speech directory")
-    plan.add_argument("--nj", type=stage.whole_number(1), default=2)
-    plan.add_argument("--overwrite", type=stage.boolean, default=False)
     plan.add_argument("--allow-commands", type=stage.boolean, default=False, help="run commands of wav.scp")
-    plan.add_argument("data_dir", type=Path)
-    plan.add_argument("out_dir", type=Path)
-    run = actions.add_parser("run")
-    run.add_argument("--job", type=stage.whole_number(1), required=True)
-    run.add_argument("out_dir", type=Path)
-    actions.add_parser("gather").add_argument("out_dir", type=Path)
     return parser.parse_args()
 
 

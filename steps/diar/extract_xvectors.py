@@ -45,21 +45,11 @@ def main() -> None:
 
 def _parse() -> argparse.Namespace:
     parser = stage.Parser(__doc__)
-    actions = parser.add_actions()
-    plan = actions.add_parser("plan")
+    plan = parser.add_jobs("data_dir", "subsegments_dir")
     plan.add_argument("--xvector", type=Path, required=True, help="a file of conf/xvector")
     plan.add_argument("--xvector-source", type=Path, help="a folder that holds the model")
     plan.add_argument("--device", choices=DEVICES, default="cpu", help="what the model runs on")
-    plan.add_argument("--nj", type=stage.whole_number(1), default=2)
-    plan.add_argument("--overwrite", type=stage.boolean, default=False)
     plan.add_argument("--allow-commands", type=stage.boolean, default=False, help="run commands of wav.scp")
-    plan.add_argument("data_dir", type=Path)
-    plan.add_argument("subsegments_dir", type=Path)
-    plan.add_argument("out_dir", type=Path)
-    run = actions.add_parser("run")
-    run.add_argument("--job", type=stage.whole_number(1), required=True)
-    run.add_argument("out_dir", type=Path)
-    actions.add_parser("gather").add_argument("out_dir", type=Path)
     return parser.parse_args()
 
 

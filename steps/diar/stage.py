@@ -34,6 +34,23 @@ class Parser(argparse.ArgumentParser):
         """Return the place for sub-commands (plan, run, gather), one of which must be given."""
         return self.add_subparsers(dest="action", required=True)
 
+    def add_jobs(self, *inputs: str) -> argparse.ArgumentParser:
+        """Add plan, run and gather, the sub-commands of a stage with jobs; return plan's parser, for its options.
+
+        Args:
+            inputs: Names of the directories that the stage reads.
+        """
+        actions = self.add_actions()
+        plan, run, gather = (actions.add_parser(name) for name in ("plan", "run", "gather"))
+        plan.add_argument("--nj", type=whole_number(1), default=2)
+        plan.add_argument("--overwrite", type=boolean, default=False)
+        run.add_argument("--job", type=whole_number(1), required=True)
+        for name in inputs:
+            plan.add_argument(name, type=Path)
+        for action in (plan, run, gather):
+            action.add_argument("out_dir", type=Path)
+        return plan
+
     def parse_args(self, *args: Any, **options: Any) -> argparse.Namespace:
         """Parse the command line and set the log's level to what ``--verbose`` says."""
         parsed = super().parse_args(*args, **options)

@@ -40,15 +40,7 @@ from ssdiar.work import Manifest, check, digest, file_digest
 
 def main():
     parser = stage.Parser(__doc__)
-    actions = parser.add_actions()
-    plan, run, gather = (actions.add_parser(name) for name in ("plan", "run", "gather"))
-    plan.add_argument("--times", type=stage.whole_number(1))
-    plan.add_argument("--nj", type=stage.whole_number(1))
-    plan.add_argument("--overwrite", type=stage.boolean)
-    plan.add_argument("text_dir", type=Path)
-    run.add_argument("--job", type=stage.whole_number(1))
-    for action in (plan, run, gather):
-        action.add_argument("out_dir", type=Path)
+    parser.add_jobs("text_dir").add_argument("--times", type=stage.whole_number(1))
     options = parser.parse_args()
     work = Manifest(options.out_dir, "count_words")
     {"plan": plan_it, "run": run_it, "gather": gather_it}[options.action](options, work)

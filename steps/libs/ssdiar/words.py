@@ -18,6 +18,7 @@ from ssdiar.errors import InputError
 from ssdiar.exports import Cue, srt_text, vtt_text
 from ssdiar.io.publish import publish_text
 from ssdiar.io.rttm import Turn
+from ssdiar.io.tables import grouped
 from ssdiar.io.transcripts import Word
 from ssdiar.regions import covered
 
@@ -77,9 +78,7 @@ def assign_words(words: Iterable[Word], turns: Iterable[Turn], farthest: float =
     talk: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for turn in turns:
         talk.setdefault(turn.reco, {}).setdefault(turn.speaker, []).append((turn.start, turn.end))
-    by_reco: dict[str, list[Word]] = {}
-    for word in sorted(words, key=lambda word: (word.reco, word.start, word.end)):
-        by_reco.setdefault(word.reco, []).append(word)
+    by_reco = grouped(sorted(words, key=lambda word: (word.reco, word.start, word.end)))
     return [
         replace(word, speaker=speaker)
         for reco, own in by_reco.items()
@@ -118,9 +117,7 @@ def write_words(words: Iterable[Word], folder: str | Path, formats: Sequence[str
     unknown = [name for name in formats if name not in FILE_NAMES]
     if unknown or not formats:
         raise InputError("no such format", expected=f"some of: {' '.join(FILE_NAMES)}", got=" ".join(unknown) or "none")
-    recordings: dict[str, list[Word]] = {}
-    for word in words:
-        recordings.setdefault(word.reco, []).append(word)
+    recordings = grouped(words)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     writers: Mapping[str, Callable[[Sequence[Word]], str]] = {

@@ -17,7 +17,7 @@ from corpora.corpus import Call, Collector, Corpus, audio_by_stem, join_turns
 from ssdiar.data import files_below
 from ssdiar.errors import InputError
 from ssdiar.io.rttm import Turn, read_rttm
-from ssdiar.io.tables import Segment, by_recording, read_counts, read_segments
+from ssdiar.io.tables import Segment, by_recording, grouped, read_counts, read_segments
 
 NAME = "sre2000"
 LICENCE = (
@@ -49,9 +49,7 @@ def read_corpus(folder: str | Path) -> Corpus:
         raise InputError("no key" if not found else "two keys", path=folder, expected=expected, hint=hint)
     key = found[0].parent
     counts = read_counts(key / "reco2num", "recording number")
-    turns: dict[str, list[Turn]] = {}
-    for turn in read_rttm(found[0]):
-        turns.setdefault(turn.reco, []).append(turn)
+    turns = grouped(read_rttm(found[0]))
     segments = by_recording(read_segments(key / "segments")) if (key / "segments").exists() else None
     first = first_half(sorted(counts))
     audio, collector = audio_by_stem(files), Collector()

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from ssdiar.errors import InputError
 from ssdiar.io.names import Names
@@ -205,25 +206,15 @@ def read_segments(
             raise InputError(what, path=path, line=line, expected=f"reco2dur with {reco}, or an end")
         end = durations[reco] if end_text in ("-1", "-1.0") else parse_float(end_text, "end", path, line)
         if end <= start:
-            raise InputError(
-                f"segment {key} has no length",
-                path=path,
-                line=line,
-                expected=f"an end after {start:g} s",
-                got=f"{end:g} s",
-            )
+            what, expected = f"segment {key} has no length", f"an end after {start:g} s"
+            raise InputError(what, path=path, line=line, expected=expected, got=f"{end:g} s")
         if known is not None and reco not in known:
             raise InputError(
                 f"segment {key} is of an unknown recording", path=path, line=line, expected="one of wav.scp", got=reco
             )
         if durations is not None and reco in durations and end > durations[reco] + 0.05:
-            raise InputError(
-                f"segment {key} ends after its recording",
-                path=path,
-                line=line,
-                expected=f"at most {durations[reco]:.3f} s",
-                got=f"{end:g} s",
-            )
+            what, expected = f"segment {key} ends after its recording", f"at most {durations[reco]:.3f} s"
+            raise InputError(what, path=path, line=line, expected=expected, got=f"{end:g} s")
         segments.append(Segment(key, reco, start, end))
     return segments
 
@@ -263,10 +254,8 @@ def write_segments(folder: str | Path, segments: Iterable[Segment]) -> None:
     ordered = sorted(segments, key=lambda segment: segment.id)
     write_segments_file(folder / "segments", ordered)
     write_table(folder / "utt2spk", {segment.id: segment.reco for segment in ordered})
-    by_reco: dict[str, list[str]] = {}
-    for segment in ordered:
-        by_reco.setdefault(segment.reco, []).append(segment.id)
-    write_table(folder / "spk2utt", {reco: " ".join(ids) for reco, ids in by_reco.items()})
+    pieces = grouped(ordered)
+    write_table(folder / "spk2utt", {reco: " ".join(piece.id for piece in pieces[reco]) for reco in pieces})
 
 
 def write_segments_file(path: str | Path, segments: Iterable[Segment]) -> bool:
@@ -274,9 +263,26 @@ def write_segments_file(path: str | Path, segments: Iterable[Segment]) -> bool:
     return write_table(path, {s.id: f"{s.reco} {s.start:.3f} {s.end:.3f}" for s in segments})
 
 
+class OfRecording(Protocol):
+    """What belongs to a recording: a segment, a turn, a word."""
+
+    @property
+    def reco(self) -> str:
+        """The recording's id."""
+
+
+_Item = TypeVar("_Item", bound=OfRecording)
+
+
+def grouped(items: Iterable[_Item]) -> dict[str, list[_Item]]:
+    """Group segments, turns or words by recording, without changing their order."""
+    groups: dict[str, list[_Item]] = {}
+    for item in items:
+        groups.setdefault(item.reco, []).append(item)
+    return groups
+
+
 def by_recording(segments: Iterable[Segment]) -> dict[str, list[Segment]]:
     """Group segments by recording, both in order: recordings by id, segments by (start, end, id)."""
-    groups: dict[str, list[Segment]] = {}
-    for segment in segments:
-        groups.setdefault(segment.reco, []).append(segment)
+    groups = grouped(segments)
     return {reco: sorted(groups[reco], key=lambda s: (s.start, s.end, s.id)) for reco in sorted(groups)}

@@ -15,7 +15,7 @@ from ssdiar.data import Recording, load_recordings
 from ssdiar.errors import InputError
 from ssdiar.io.ark import XVectors
 from ssdiar.io.rttm import Turn, read_rttm, read_uem
-from ssdiar.io.tables import Segment, by_recording, read_counts, read_segments
+from ssdiar.io.tables import Segment, by_recording, grouped, read_counts, read_segments
 from ssdiar.report.systems import System
 from ssdiar.scoring.der import Region
 from ssdiar.work import Manifest
@@ -83,9 +83,9 @@ def read_recordings(
         data_dir = Path(data_dir)
         audio = load_recordings(data_dir, allow_commands)
         if (data_dir / "ref.rttm").exists():
-            reference = _grouped(read_rttm(data_dir / "ref.rttm"))
+            reference = grouped(read_rttm(data_dir / "ref.rttm"))
         uem = read_uem(data_dir / "all.uem") if (data_dir / "all.uem").exists() else {}
-    turns = {system.name: _grouped(read_rttm(system.folder / "rttm")) for system in systems}
+    turns = {system.name: grouped(read_rttm(system.folder / "rttm")) for system in systems}
     names = {*audio, *(reference or ()), *(reco for group in turns.values() for reco in group)}
     shown = []
     for reco in sorted(names):
@@ -203,10 +203,3 @@ def _read_history(file: Path) -> dict[str, Any]:
         return {**history, "iterations": steps, **counted}
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         raise InputError("not a history", path=file, hint="Run the clustering stage again.") from None
-
-
-def _grouped(turns: Sequence[Turn]) -> dict[str, list[Turn]]:
-    groups: dict[str, list[Turn]] = {}
-    for turn in turns:
-        groups.setdefault(turn.reco, []).append(turn)
-    return groups

@@ -24,7 +24,7 @@ collar 0 and overlap ignored, md-eval scores the overlapped speech at the end of
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -32,6 +32,7 @@ import numpy as np
 
 from ssdiar.errors import InputError
 from ssdiar.io.rttm import Turn, read_rttm, read_uem
+from ssdiar.io.tables import grouped
 
 Region = tuple[float, float]
 
@@ -137,7 +138,7 @@ def read_comparison(
         InputError: A file is malformed; there is nothing to score; or the system has recordings that neither the
             reference nor the UEM knows.
     """
-    reference, system = _by_recording(read_rttm(reference_file)), _by_recording(read_rttm(system_file))
+    reference, system = grouped(read_rttm(reference_file)), grouped(read_rttm(system_file))
     comparison = Comparison(reference, system, None if uem_file is None else read_uem(uem_file))
     known = set(comparison.recordings)
     if not known:
@@ -256,13 +257,6 @@ def _map_speakers(ref_talks: np.ndarray, sys_talks: np.ndarray, seconds: np.ndar
 
     common = (ref_talks * seconds) @ sys_talks.T.astype(float)
     return list(zip(*linear_sum_assignment(common, maximize=True), strict=True))
-
-
-def _by_recording(turns: Iterable[Turn]) -> dict[str, list[Turn]]:
-    groups: dict[str, list[Turn]] = {}
-    for turn in turns:
-        groups.setdefault(turn.reco, []).append(turn)
-    return groups
 
 
 def _spans(turns: Sequence[Turn]) -> np.ndarray:

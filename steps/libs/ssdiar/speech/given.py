@@ -9,7 +9,7 @@ import numpy as np
 
 from ssdiar.io.names import Names
 from ssdiar.io.rttm import Turn, read_rttm
-from ssdiar.io.tables import read_lines, read_segments
+from ssdiar.io.tables import grouped, read_lines, read_segments
 from ssdiar.regions import covered, subtract, to_hundredths
 
 
@@ -35,10 +35,7 @@ def read_turns(
         found = read_rttm(path, names)
     else:
         found = [Turn(s.reco, "speech", s.start, s.end) for s in read_segments(path, recordings, durations, names)]
-    turns: dict[str, list[Turn]] = {}
-    for turn in found:
-        turns.setdefault(turn.reco, []).append(turn)
-    return turns
+    return grouped(found)
 
 
 def given_speech(

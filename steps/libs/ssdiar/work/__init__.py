@@ -47,6 +47,8 @@ The script my_stage.sh beside my_stage.py sets its options and usage, as steps/d
     run_jobs            # my_stage.py run --job=N -- <out-dir>, in parallel by --cmd
     gather_jobs         # my_stage.py gather -- <out-dir>
 
+In my_stage.py, ``stage.Parser(__doc__).add_jobs("data_dir")`` takes these three command lines (steps/diar/stage.py).
+
 A stage without jobs gives no digests: its ``plan`` returns 0 if the directory holds what these inputs and settings
 make, else 1, and ``finish`` follows in the same process. Several stages may work in one directory (labels, RTTM and
 scores of a system), each with a manifest of its own. What a job does need not be a whole recording: any name that can
