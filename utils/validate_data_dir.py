@@ -41,7 +41,7 @@ class Table:
         check_form(path)
         table = cls(path, {}, {})
         last = ""
-        for line, (key, *fields) in read_rows(path, columns):
+        for line, (key, *fields) in read_rows(path, columns, strict=True):
             if key < last:
                 raise InputError(
                     f"not sorted: {key} comes after {last}",

@@ -41,7 +41,23 @@ say() { if [ "$verbose" != 0 ]; then printf '%s: %s\n' "$script" "$1" >&2; fi; }
 
 # run_python <argument>...: run the script's Python side with the options in the array `options`. It takes an empty one
 # for one that is not given.
-run_python() { "$python" "$here/$stage.py" --verbose="$verbose" "${options[@]}" -- "$@" || exit 1; }
+run_python() {
+  local code=0
+  "$python" "$here/$stage.py" --verbose="$verbose" "${options[@]}" -- "$@" || code=$?
+  if [ "$code" != 0 ]; then
+    tell_signal "$code"
+    exit 1
+  fi
+}
+
+# tell_signal <code>: if the exit code of the Python side is that of a signal, say so, since it cannot do that itself.
+tell_signal() {
+  local name
+  if [ "$1" -le 128 ] || [ "$1" = 130 ]; then return; fi # 130: ctrl-C
+  name=$(kill -l "$1" 2>/dev/null || echo "$(($1 - 128))")
+  if [ "$name" = KILL ]; then name+="; the system does that where memory runs out: give it more, or fewer jobs (--nj)"; fi
+  printf '%s: error: %s.py was ended by signal %s\n' "$script" "$stage" "$name" >&2
+}
 
 # config_file <folder> <name>: print the file of conf/ that an option names; a name that ends in .yaml is a file itself.
 config_file() {

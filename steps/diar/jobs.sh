@@ -2,7 +2,7 @@
 # Apache 2.0
 
 # How a stage keeps its output directory to itself and runs its parallel jobs. Sourced by begin.sh, of whose variables it
-# takes stage, script and here, and the options cmd, python and verbose.
+# takes stage, script, here and tell_signal, and the options cmd, python and verbose.
 # shellcheck shell=bash disable=SC2154
 
 # plan_jobs <input-dir>... <out-dir>: make the plan of <out-dir> with the options in the array `options`; set `out`, and
@@ -10,10 +10,13 @@
 # for the run that has; this script and the jobs that it starts on this machine inherit it and so keep it locked until the
 # last of them has ended.
 plan_jobs() {
+  local code=0
   out=${!#}
   apart "$@"
   if mkdir -p -- "$out/.manifest" 2>/dev/null; then { exec 9>>"$out/.manifest/run.lock"; } 2>/dev/null || true; fi
-  if jobs=$("$python" "$here/$stage.py" --verbose="$verbose" plan "${options[@]}" -- "$@"); then return; fi
+  jobs=$("$python" "$here/$stage.py" --verbose="$verbose" plan "${options[@]}" -- "$@") || code=$?
+  if [ "$code" = 0 ]; then return; fi
+  tell_signal "$code"
   if [ ! -e "$out/.manifest/$stage.json" ]; then
     rm -f -- "$out/.manifest/run.lock" 2>/dev/null || true
     rmdir -- "$out/.manifest" "$out" 2>/dev/null || true
@@ -48,7 +51,14 @@ run_jobs() {
 }
 
 # gather_jobs: make of what the jobs left what the stage writes.
-gather_jobs() { "$python" "$here/$stage.py" --verbose="$verbose" gather -- "$out"; }
+gather_jobs() {
+  local code=0
+  "$python" "$here/$stage.py" --verbose="$verbose" gather -- "$out" || code=$?
+  if [ "$code" != 0 ]; then
+    tell_signal "$code"
+    exit 1
+  fi
+}
 
 # job_word <text>: print what $cmd must be given for its job to get <text>. Kaldi's run.pl and queue.pl, and ours, make a
 # shell line of their arguments: as it is of one without blanks, between double quotes of one with blanks. So a word that

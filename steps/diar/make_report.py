@@ -84,7 +84,7 @@ def _media(options: argparse.Namespace, recordings: list[Shown]) -> dict[str, pa
     media = {}
     for reco in recordings:
         if reco.audio is not None:
-            sound = reco.audio.read()
+            sound = reco.audio.read(tell=False)  # stages 1 and 2 have told what is odd about it
             url = page_audio(reco.id, reco.audio, sound, options.out_dir, options.audio)
             media[reco.id] = page.Media(url, peaks(*sound))
     return media

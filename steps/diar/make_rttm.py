@@ -38,7 +38,7 @@ def main() -> None:
         second_speaker,
     )
     sides = read_sides(options.subsegments_dir)
-    turns = _of_recordings(close_pauses(turns, gap), sides)
+    turns = close_pauses(_of_recordings(turns, sides), gap)
     work = Manifest(options.labels_dir, "make_rttm")
     work.plan(inputs, {"second_speaker": second_speaker, "gap": gap})
     with work.finish(editable=["rttm", "reco2file"]):

@@ -300,6 +300,13 @@ def path_to(folder):
         ("wav.scp", "a\n", [], "my data/wav.scp:1: wrong number of fields"),
         ("reco2dur", "a 3\nb 8\nq 8\n", [], "its audio is not as long as reco2dur says; expected 3.000 s, got 8.000 s"),
         ("reco2channel", "a 2\n", [], "reco2channel: no such channel of recording a; expected 1 to 1, got 2"),
+        ("reco2parties", "a 1 2\n", [], "reco2parties: no such channel of recording a; expected 1 to 1, got 2"),
+        (
+            "wav.scp",
+            "x ö.flac\nx.channel2 a b.wav\n",
+            [],
+            "wav.scp: recording x.channel2 has the name of a party of x",
+        ),
         ("ref.rttm", "SPEAKER a 1 0 nan\n", ["--sad", "oracle"], "ref.rttm:1: wrong number of fields"),
         ("ref.rttm", "", ["--sad", "oracle"], "ref.rttm: no speech of any recording of wav.scp"),
         (
@@ -336,6 +343,8 @@ def test_bad_input_is_one_line_and_makes_nothing(work, file, text, options, mess
     (work / "cut.wav").write_bytes((work / "a b.wav").read_bytes()[:5000])
     if file:
         (work / "my data" / file).write_text(text)
+    if "channel2" in text:
+        (work / "my data/reco2parties").write_text("x 1 2\n")
     lines = run(work, *options, "my data", "out", rc=1).stderr.splitlines()
     errors = [line for line in lines if ": error: " in line]
     assert len(errors) == 1

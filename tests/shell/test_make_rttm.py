@@ -39,6 +39,26 @@ def test_all_speech_is_labelled(work):
     ]
 
 
+def test_sides_are_put_together_and_no_pause_is_closed_in_which_the_other_party_talks(work):
+    (work / "sub/segments").write_text(
+        "a-1 c.channel1 0 1\na-2 c.channel1 1.5 2\na-3 c.channel1 2.5 3\nb-1 c.channel2 1.1 1.4\n"
+    )
+    for name in ("overlap.segments", "short.segments"):
+        (work / "sub" / name).unlink()
+    (work / "sub/side2reco").write_text("c.channel1 c\nc.channel2 c\n")
+    (work / "sys/labels").write_text("a-1 1\na-2 1\na-3 2\nb-1 1\n")
+    run(work, "--gap", "0.8", "sub", "sys")
+    assert turns(work) == [
+        "c 0.000 1.000 channel1-1",
+        "c 1.100 0.300 channel2",
+        "c 1.500 0.500 channel1-1",
+        "c 2.500 0.500 channel1-2",
+    ]
+    (work / "sys/labels").write_text("a-1 1\na-2 1\na-3 1\nb-1 1\n")
+    run(work, "--gap", "0.8", "sub", "sys")
+    assert turns(work) == ["c 0.000 1.000 channel1", "c 1.100 0.300 channel2", "c 1.500 1.500 channel1"]
+
+
 def test_second_speaker(work):
     run(work, "--second-speaker", "true", "sub", "sys")
     assert turns(work)[:3] == ["a 0.000 2.000 speaker1", "a 1.500 1.125 speaker2", "a 2.625 0.625 speaker1"]

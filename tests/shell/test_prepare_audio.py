@@ -153,6 +153,17 @@ def test_a_batch_survives_its_worst_files(work):
     assert not (work / "data/calls/left_out.tsv").exists()
 
 
+def test_what_is_odd_about_a_file_is_told_once(work):
+    data = (work / "calls/b (1).wav").read_bytes()
+    (work / "calls/b (1).wav").write_bytes(data[:-2000])
+    assert run(work, "--set", "calls", "calls").stderr.count("b (1).wav: cut off") == 1
+    stage2 = REPO / "steps/diar/detect_speech.sh"
+    assert "cut off" not in run_script(stage2, "data/calls", "speech", cwd=work).stderr
+    (work / "data/calls/recordings.tsv").unlink()  # of another's data directory stage 2 tells
+    log = run_script(stage2, "--overwrite", "true", "data/calls", "speech", cwd=work).stderr
+    assert log.count("b (1).wav: cut off") == 1
+
+
 def test_one_file_instead_of_a_folder(work):
     run(work, "--set", "calls", "calls/b (1).wav")
     assert read(work, "wav.scp") == f"b__1_ {work}/calls/b (1).wav\n"
@@ -238,6 +249,17 @@ def test_bad_input_is_one_line_and_writes_nothing(work, options, message):
     (work / "bad.uem").write_text("a 1 2 2\n")
     (work / "zero").write_text("a 0\n")
     assert re.search(message, error(work, *options))
+
+
+def test_a_python_that_is_killed_does_not_go_without_a_word(work):
+    (work / "python").write_text("#!/bin/bash\nkill -9 $$\n")
+    (work / "python").chmod(0o755)
+    log = run(work, "--python", "./python", "--set", "calls", "calls", rc=1).stderr
+    assert (
+        "prepare_audio.sh: error: prepare_audio.py was ended by signal KILL; the system does that where memory" in log
+    )
+    stage2 = run_script(REPO / "steps/diar/detect_speech.sh", "--python", "./python", "calls", "x", cwd=work, rc=1)
+    assert "detect_speech.sh: error: detect_speech.py was ended by signal KILL" in stage2.stderr
 
 
 def test_help(work):

@@ -1,6 +1,7 @@
 """Reading audio: every kind of file, part and channel, and every way in which a file can be broken."""
 
 import re
+import struct
 import subprocess
 
 import numpy as np
@@ -10,6 +11,7 @@ import soundfile
 from ssdiar.data import load_recordings
 from ssdiar.errors import InputError
 from ssdiar.io.audio import probe, read_audio, resample
+from ssdiar.io.mpeg import find_frames, parse_header
 
 RATE = 8000
 
@@ -255,3 +257,76 @@ def test_an_aiff_whose_samples_begin_between_two_samples_is_told_of(tmp_path, st
     data[data.index(b"SSND") + 11] = 1  # the last byte of its offset; found by hypothesis
     (tmp_path / "x.aiff").write_bytes(data)
     assert "contradicts itself" in " ".join(probe(tmp_path / "x.aiff").remarks)
+
+
+def test_blocks_of_a_codec_that_leans_on_earlier_frames_are_the_whole(tmp_path, monkeypatch):
+    """Each block once began with a seek, after which MP3 of variable bit rate lacks what earlier frames hold."""
+    random = np.random.default_rng(2)
+    speech = np.repeat(random.uniform(0, 1, 100) ** 4, RATE // 10) * 0.2 * random.standard_normal(10 * RATE)
+    soundfile.write(tmp_path / "x.mp3", speech, RATE, bitrate_mode="VARIABLE", compression_level=0.5)
+    whole, _ = soundfile.read(tmp_path / "x.mp3", dtype="float32")
+    monkeypatch.setattr("ssdiar.io.decoders.BLOCK", 5000)
+    np.testing.assert_allclose(read_audio(tmp_path / "x.mp3")[0], whole, atol=1e-6)
+
+
+def mp3_frames(data):
+    """Return where the frames of an MP3 begin."""
+    run = find_frames(data, 0, len(data)).runs[0]
+    places, at = [], run.start
+    while at < run.end:
+        places.append(at)
+        at += parse_header(int.from_bytes(data[at : at + 4], "big"))[0]
+    return places
+
+
+@pytest.mark.parametrize("on_a_frame", [True, False])
+def test_an_mp3_without_its_beginning_is_told_of(tmp_path, on_a_frame):
+    soundfile.write(tmp_path / "x.mp3", 0.1 * np.random.default_rng(0).standard_normal(8 * RATE), RATE)
+    data = (tmp_path / "x.mp3").read_bytes()
+    assert not probe(tmp_path / "x.mp3").remarks
+    place = mp3_frames(data)[20] - (0 if on_a_frame else 7)
+    (tmp_path / "x.mp3").write_bytes(data[place:])
+    info = probe(tmp_path / "x.mp3")
+    assert info.duration == pytest.approx(8 - 18 * 576 / RATE, abs=0.1)
+    assert info.remarks == ("cut off at its beginning, or bytes there are no MP3; what decodes is read",)
+    (tmp_path / "x.mp3").write_bytes(bytes(3000) + data)  # zeros before it say nothing
+    assert (probe(tmp_path / "x.mp3").duration, probe(tmp_path / "x.mp3").remarks) == (8.0, ())
+
+
+def test_what_the_mp3_decoder_complains_of_is_a_remark_and_not_on_the_terminal(tmp_path, capfd):
+    soundfile.write(tmp_path / "x.mp3", 0.1 * np.random.default_rng(0).standard_normal(8 * RATE), RATE)
+    data = bytearray((tmp_path / "x.mp3").read_bytes())
+    for place in mp3_frames(data)[20:60]:
+        data[place + 6 : place + 9] = b"\xff\xff\xff"  # of the side information: lengths beyond any frame
+    (tmp_path / "x.mp3").write_bytes(data)
+    info = probe(tmp_path / "x.mp3")
+    assert re.fullmatch(r"damaged \(.*\): 8\.00 s decode and are read", info.remarks[-1])
+    assert capfd.readouterr().err == ""
+
+
+def test_an_mp3_whose_tag_takes_off_more_than_any_encoder_adds(tmp_path):
+    soundfile.write(tmp_path / "x.mp3", 0.1 * np.random.default_rng(0).standard_normal(3 * RATE), RATE)
+    data = bytearray((tmp_path / "x.mp3").read_bytes())
+    place = data.index(b"LAME") + 21
+    data[place : place + 3] = b"\x3f\x7e\x14"  # found by hypothesis
+    (tmp_path / "x.mp3").write_bytes(data)
+    info = probe(tmp_path / "x.mp3")
+    assert info.duration == pytest.approx(3, abs=0.1) and "its header is wrong" in info.remarks[0]
+
+
+def test_padding_of_the_last_block_is_no_sound(tmp_path, stereo):
+    """A block of IMA ADPCM holds 0.25 s of telephone speech; the fact chunk says where it ends."""
+    soundfile.write(tmp_path / "x.wav", stereo[:, 0], RATE, subtype="IMA_ADPCM")
+    assert soundfile.info(tmp_path / "x.wav").frames > len(stereo)
+    data = (tmp_path / "x.wav").read_bytes()
+    fact = struct.pack("<I", len(stereo))
+    place = data.index(b"fact") + 8
+    (tmp_path / "x.wav").write_bytes(data[:place] + fact + data[place + 4 :])
+    assert (probe(tmp_path / "x.wav").duration, len(read_audio(tmp_path / "x.wav")[0])) == (2.0, len(stereo))
+    (tmp_path / "x.wav").write_bytes(data[:place] + bytes(4) + data[place + 4 :])
+    assert probe(tmp_path / "x.wav").duration > 2.0
+
+
+def test_a_number_of_channels_that_nobody_has_is_told_of(tmp_path, stereo):
+    soundfile.write(tmp_path / "x.wav", np.repeat(stereo[:, :1], 20, axis=1), RATE)
+    assert "20 channels are unusual" in probe(tmp_path / "x.wav").remarks[0]

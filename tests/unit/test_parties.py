@@ -69,4 +69,5 @@ def test_a_recording_goes_by_many_names():
     assert names.find("c") == "c" and names.find("other one") == "other_one"
     with pytest.raises(InputError, match="call may mean 2 recordings"):
         names.find("call")
+    assert legal_id("call.channel1") == "call_channel1"  # no file takes the name of a side
     assert legal_id("x" * 300) != legal_id("x" * 301) and len(legal_id("x" * 300)) == 100

@@ -3,6 +3,7 @@
 import pytest
 
 from ssdiar.errors import InputError
+from ssdiar.io.rttm import read_rttm, read_uem
 from ssdiar.io.tables import (
     Segment,
     by_recording,
@@ -14,6 +15,7 @@ from ssdiar.io.tables import (
     write_segments,
     write_table,
 )
+from ssdiar.io.transcripts import read_ctm
 
 SEGMENTS = "segment recording start end"
 
@@ -44,6 +46,28 @@ def test_the_last_line_needs_no_line_end(table):
 def test_counts_and_durations(table):
     assert read_counts(table("a 2\nb 10\n"), "recording number") == {"a": 2, "b": 10}
     assert read_durations(table("a 2\nb 1e1\n")) == {"a": 2.0, "b": 10.0}
+
+
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [
+        (read_wav_scp, "a /x y.wav\nb /b.wav\n"),
+        (read_segments, "s2 r 1.5 2\ns1 q 0 1\n"),
+        (read_durations, "a 2\nb 1\n"),
+        (lambda path: read_counts(path, "recording number"), "a 2\nb 1\n"),
+        (lambda path: read_map(path, "utterance recording"), "u r\nv r\n"),
+        (read_uem, "a 1 0 5\na 1 7 9\n"),
+        (read_rttm, "SPEAKER a 1 0 1 <NA> <NA> A <NA> <NA>\nSPEAKER a 1 1 1 <NA> <NA> B <NA> <NA>\n"),
+        (read_ctm, "a 1 0 1 yes\na 1 1 1 no\n"),
+    ],
+)
+def test_doubled_lines_are_counted_once_and_told(table, caplog, read, text):
+    once = read(table(text, "once"))
+    assert not caplog.records
+    assert read(table(text + text.replace(" ", "  ", 1) + text[: text.index("\n") + 1], "twice")) == once
+    assert [record.getMessage() for record in caplog.records] == [
+        f"WARNING: {table('', 'other').parent / 'twice'}: 3 lines repeat earlier ones and are counted once"
+    ]
 
 
 def test_segments_in_file_order(table):

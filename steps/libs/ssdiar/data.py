@@ -43,14 +43,18 @@ class Recording:
     parties: tuple[int, ...] = ()
 
     def read(
-        self, sample_rate: int | None = None, start: float | None = None, end: float | None = None
+        self,
+        sample_rate: int | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        tell: bool = True,
     ) -> tuple[np.ndarray, int]:
         """Return (samples (n,) float32 mono, rate): :func:`ssdiar.io.audio.read_audio` of this recording's channel.
 
         Raises:
             InputError: As there, or all of it is read and is not as long as reco2dur says.
         """
-        samples, rate = read_audio(self.entry, sample_rate, self.channel, start, end)
+        samples, rate = read_audio(self.entry, sample_rate, self.channel, start, end, tell)
         if start is None and end is None:
             self.check_duration(len(samples) / rate)
         return samples, rate

@@ -53,6 +53,7 @@ _TOLERANCE = 0.05  # seconds
 _FFMPEG_TOLERANCE = 0.1  # containers say when the last packet ends, not the last sample
 _TOO_LOUD = 4.0  # full scale is 1; lossy codecs overshoot it by little
 _RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000)
+_USUAL_CHANNELS = 8
 _LEAST_RATE, _MOST_RATE = 1000, 1_000_000
 
 
@@ -95,8 +96,9 @@ def read_audio(
     channel: int | None = None,
     start: float | None = None,
     end: float | None = None,
+    tell: bool = True,
 ) -> tuple[np.ndarray, int]:
-    """Return the samples of an entry as one channel, and their rate; remarks are logged as warnings.
+    """Return the samples of an entry as one channel, and their rate.
 
     Args:
         entry: A path, or ``command |``.
@@ -106,6 +108,7 @@ def read_audio(
         start: Begin here, in seconds (by default at the beginning). Files of uncompressed audio and FLAC are read from
             there; others are decoded from their beginning.
         end: Stop here, in seconds; at the recording's end if that comes first.
+        tell: Whether remarks are logged as warnings.
 
     Returns:
         samples: (n,) float32, full scale at 1.
@@ -144,7 +147,7 @@ def read_audio(
                 expected=f"a part of 0 to {total / rate:.3f} s",
             )
         samples.append(resampler.finish())
-        for remark in dict.fromkeys(sound.remarks):
+        for remark in dict.fromkeys(sound.remarks if tell else ()):
             _LOG.warning("WARNING: %s: %s", name, remark)
         return samples.array(), new_rate
 
@@ -258,6 +261,8 @@ class _Sound:
             )
         if self.format.rate not in _RATES:
             self.remarks.append(f"a sample rate of {self.format.rate} Hz is unusual; its header may be wrong")
+        if self.format.channels > _USUAL_CHANNELS:
+            self.remarks.append(f"{self.format.channels} channels are unusual; its header may be wrong")
         known = self.format.seconds
         self.seconds = None if known is None else min(known, 1e6) * len(self._layout.parts)
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,6 +82,53 @@ class _Window(io.RawIOBase):
         raise io.UnsupportedOperation
 
 
+class _Complaints:
+    """What libmpg123 says of damage, which it writes to the process's stderr and tells in no other way.
+
+    A block takes the place of stderr, in one thread at a time.
+    """
+
+    _turn = threading.Lock()
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the decoder)
+        self._stderr: int | None = None
+
+    def __enter__(self) -> None:
+        self._turn.acquire()
+        with suppress(OSError):  # there is no stderr
+            self._stderr = os.dup(2)
+            os.dup2(self._file.fileno(), 2)
+
+    def __exit__(self, *_: object) -> None:
+        if self._stderr is not None:
+            os.dup2(self._stderr, 2)
+            os.close(self._stderr)
+            self._stderr = None
+        self._turn.release()
+
+    def first(self) -> str | None:
+        """Return the first; None: there are none."""
+        self._file.seek(0)
+        found = re.search(rb"error: (.*)", self._file.read(1 << 16))
+        return found and found[1].decode(errors="replace").strip(" !.")
+
+
+@cache
+def _straight_on() -> type:
+    """Return soundfile's SoundFile, but for its seek to where it is after each block.
+
+    Codecs whose frames lean on earlier ones (MP3, Opus) give other samples after that.
+    """
+    import soundfile
+
+    class StraightOn(soundfile.SoundFile):
+        def seekable(self) -> bool:
+            return False
+
+    return StraightOn
+
+
 class SoundFile:
     """A part of a file, open in libsndfile.
 
@@ -96,18 +146,21 @@ class SoundFile:
         import soundfile
 
         self._error = soundfile.LibsndfileError
-        window = _Window(data, part)
+        window, self._complaints = _Window(data, part), _Complaints()
         try:
-            self._sound = sound = soundfile.SoundFile(window)
+            with self._complaints:
+                self._sound = sound = _straight_on()(window)
         except (soundfile.LibsndfileError, TypeError, RuntimeError, ValueError) as error:
             raise CannotDecode(reason(error)) from None
         known = sound.frames < 1 << 50
-        seconds = max(0, sound.frames - part.skip) / sound.samplerate if known and sound.samplerate else None
+        frames = sound.frames if part.frames is None else min(part.frames, sound.frames)
+        seconds = max(0, frames - part.skip) / sound.samplerate if known and sound.samplerate else None
         self.format = Format(sound.samplerate, sound.channels, f"{sound.format} {sound.subtype}", seconds)
-        self.seekable = sound.seekable()
+        self.seekable = super(type(sound), sound).seekable()
         self.problem: str | None = None
         self.whole = False
-        self._skip = part.skip
+        self._skip, self._frames = part.skip, part.frames
+        self._listens = sound.format == "MP3"
         self._digest = None if part.header or sound.format != "FLAC" else _FlacDigest.of(data, part)
 
     def blocks(self, first: int = 0) -> Iterator[np.ndarray]:
@@ -119,7 +172,8 @@ class SoundFile:
                 self._sound.seek(first)
             while True:
                 try:
-                    block = self._sound.read(size, dtype="float32", always_2d=True)
+                    with self._complaints if self._listens else nullcontext():
+                        block = self._sound.read(size, dtype="float32", always_2d=True)
                 except self._error as error:
                     # What was decoded before the error is lost with the block: read up to it in small ones.
                     if size == BLOCK and self.seekable:
@@ -128,6 +182,8 @@ class SoundFile:
                         continue
                     self.problem = reason(error)
                     return
+                if self._frames is not None:
+                    block = block[: max(0, self._frames - first)]
                 if not len(block):
                     break
                 first += len(block)
@@ -142,6 +198,8 @@ class SoundFile:
             self._sound.close()
         if digest is not None and not digest.is_right():
             self.problem, self.whole = "its checksum is not that of its samples", True
+        elif self._listens and (complaint := self._complaints.first()):
+            self.problem, self.whole = complaint, True
 
 
 class _FlacDigest:
@@ -210,7 +268,8 @@ class FFmpeg:
         container = found.get("format", {})
         seconds = stream.get("duration") or container.get("duration")
         form = container.get("format_name", "")
-        self.format = Format(rate, channels, codec, None if form in _GUESSED or seconds is None else float(seconds))
+        guessed = form in _GUESSED or (form, codec) == ("caf", "alac")  # whose last packet counts as a whole one
+        self.format = Format(rate, channels, codec, None if guessed or seconds is None else float(seconds))
         self._skip = 1024 if form == "aac" else 0  # the codec's delay, which only containers can say
         self.problem: str | None = None
 

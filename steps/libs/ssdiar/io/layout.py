@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ssdiar.io.mpeg import find_frames, info_frame
 
@@ -28,12 +28,14 @@ class Part:
         end: Byte after the last.
         header: What stands before these bytes instead of the file's own header; empty: the bytes have their own.
         skip: Frames at the beginning that are the codec's delay and no sound.
+        frames: How many are sound, where the last block of the codec is filled up; None: all.
     """
 
     start: int
     end: int
     header: bytes = b""
     skip: int = 0
+    frames: int | None = None
 
 
 @dataclass
@@ -79,7 +81,20 @@ def _recognise(data: Data) -> tuple[str, Callable[[Data, str], Layout]]:
         return "MP4", _mp4
     if head[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2):
         return "MP3", _mp3
+    if head[:4] != b"RIFF" and _holds_frames(data):
+        return "MP3", _mp3
     return "unknown", _whole
+
+
+def _holds_frames(data: Data) -> bool:
+    """Tell whether frames of MP3 begin within the first bytes, zeros not counted: its beginning is missing or damaged.
+
+    Four frames in a row are no chance.
+    """
+    begin = re.compile(rb"[^\0]").search(data)
+    start = begin.start() if begin else 0
+    runs = find_frames(data, start, min(len(data), start + (1 << 14))).runs
+    return bool(runs) and runs[0].start < start + 4096 and runs[0].frames >= 4
 
 
 def _whole(data: Data, kind: str) -> Layout:
@@ -226,14 +241,14 @@ def _sizes_at(data: Data, magic: bytes, after: int) -> Iterator[bytes]:
 
 
 def _wave_part(data: Data, chunks: _Chunks, start: int, end: int, layout: Layout) -> list[Part]:
-    form, large, fact = b"", None, False
+    form, large, fact = b"", None, None
     for chunk in chunks.walk(data, start, end):
         if chunk.name == b"ds64" and chunk.size >= 16:
             large = struct.unpack("<Q", data[chunk.body + 8 : chunk.body + 16])[0]
         elif chunk.name == b"fmt ":
             form = bytes(data[chunk.body : chunk.body + min(chunk.size, 40)])
         elif chunk.name == b"fact":
-            fact = True
+            fact = int.from_bytes(data[chunk.body : chunk.body + 4], "little" if chunks is _RIFF else "big")
         elif chunk.name == b"data":
             break
     else:
@@ -258,9 +273,17 @@ def _wave_part(data: Data, chunks: _Chunks, start: int, end: int, layout: Layout
         return inner.parts
     part, said, mended = _chunk_part(data, chunks, chunk, start, end, _unknown_wave)
     layout.remarks += said
-    if mended and (tag in (1, 3, 6, 7) or not fact):
+    if mended and (tag in (1, 3, 6, 7) or fact is None):
         part = _wave_with_size(data, part, chunk, start, form, order)
+    if fact and tag in _IN_BLOCKS and align and len(form) >= 20:
+        blocks = -(-min(chunk.size, end - chunk.body) // align)
+        of_block = struct.unpack(f"{order}H", form[18:20])[0]
+        if (blocks - 1) * of_block < fact <= blocks * of_block:
+            part = replace(part, frames=fact)
     return [part]
+
+
+_IN_BLOCKS = (0x02, 0x11, 0x31)  # ADPCM of Microsoft and IMA, GSM 06.10
 
 
 def _unknown_wave(size: int) -> bool:

@@ -30,7 +30,7 @@ class Run:
         samples: Samples per frame of the format.
         frames: Number of frames with sound.
         tag_frames: What the tag says that it is; 0 without a tag.
-        after_gap: Whether it goes on after damaged bytes, and so is no file of its own.
+        after_gap: Whether something is missing before it, so that it is no file of its own.
     """
 
     start: int
@@ -97,12 +97,15 @@ def find_frames(data: bytes, start: int, end: int) -> Frames:
             following = data.find(b"\xff", at + 1, end)
             at, run, gap = (end if following < 0 else following), None, True
     found.runs = [run for run in found.runs if run.frames]
-    _remark(found, data, end)
+    _remark(found, data, start, end)
     return found
 
 
-def _remark(found: Frames, data: bytes, end: int) -> None:
+def _remark(found: Frames, data: bytes, start: int, end: int) -> None:
     gaps = sum(run.after_gap for run in found.runs)
+    if found.runs and _begins_within(data, start, found.runs[0]):
+        found.runs[0].after_gap = True
+        found.remarks.append("cut off at its beginning, or bytes there are no MP3; what decodes is read")
     if gaps:
         found.remarks.append(f"damaged: bytes that are no MP3 in {gaps} places; what decodes around them is read")
     for run in found.runs:
@@ -118,6 +121,21 @@ def _remark(found: Frames, data: bytes, end: int) -> None:
         rest = bytes(data[last : min(end, last + 4096)])
         if rest.strip(b"\0") and not _foreign(data, last, end):
             found.remarks.append("cut off within a frame, or bytes at its end are no MP3; what decodes is read")
+
+
+def _begins_within(data: bytes, start: int, run: Run) -> bool:
+    """Tell whether the first run seems to go on from something that is not there.
+
+    Either bytes that are neither zeros nor a tag come before it, or its first frame has sound that begins in an earlier
+    frame (main_data_begin; ISO 11172-3, 2.4.1.7).
+    """
+    at = start
+    while at < run.start and (length := _foreign(data, at, run.start)):
+        at += length
+    if bytes(data[at : run.start]).strip(b"\0"):
+        return True
+    place = run.first_sound + (4 if data[run.first_sound + 1] & 1 else 6)  # behind the header and its checksum
+    return bool(data[place]) or (run.samples == 1152 and bool(data[place + 1] & 0x80))
 
 
 def _goes_on(data: bytes, at: int, frame: tuple[int, int, int, bool, bool], end: int) -> bool:
@@ -139,8 +157,11 @@ def _tag_frames(data: bytes, at: int, frame: tuple[int, int, int, bool, bool]) -
     place = at + _tag_at(*frame[3:])
     if data[place : place + 4] in (b"Xing", b"Info"):
         flags, frames = struct.unpack(">II", bytes(data[place + 4 : place + 12]).ljust(8, b"\0"))
-        # Decoders do not see a tag behind anything but zeros.
-        return frames if flags & 1 and frames and not any(data[at + 4 : place]) else -1
+        # Decoders do not see a tag behind anything but zeros, and take off the delay and padding that LAME writes.
+        delays = bytes(data[place + 141 : place + 144]) if flags & 15 == 15 else b""
+        most = 2 * frame[2] + 576
+        sane = len(delays) < 3 or max(delays[0] << 4 | delays[1] >> 4, (delays[1] & 15) << 8 | delays[2]) <= most
+        return frames if flags & 1 and frames and sane and not any(data[at + 4 : place]) else -1
     if data[at + 36 : at + 40] == b"VBRI":
         return int.from_bytes(data[at + 50 : at + 54], "big") or -1
     return 0

@@ -18,11 +18,15 @@ _LONGEST = 100
 
 
 def legal_id(text: str) -> str:
-    """Return ``text`` as an id: transliterated, other characters than letters, digits and ``_.-`` replaced by ``_``."""
+    """Return ``text`` as an id: transliterated, other characters than letters, digits and ``_.-`` replaced by ``_``.
+
+    An id never ends in ``.channel`` and a number, as the sides of a call do (:mod:`ssdiar.speech.parties`).
+    """
     from anyascii import anyascii
 
     plain = anyascii(unicodedata.normalize("NFC", text))
     legal = re.sub(r"^[.-]", "_", re.sub(r"[^A-Za-z0-9_.-]", "_", plain)) or "_"
+    legal = re.sub(r"\.(channel[0-9]+)$", r"_\1", legal)
     return legal if len(legal) <= _LONGEST else f"{legal[: _LONGEST - 9]}-{_digest(text)}"
 
 

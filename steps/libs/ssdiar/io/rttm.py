@@ -6,7 +6,6 @@ RTTM of channel ``1``.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,9 +14,7 @@ from pathlib import Path
 from ssdiar.errors import InputError
 from ssdiar.io.names import Names
 from ssdiar.io.publish import publish_text
-from ssdiar.io.tables import check_reco, parse_float, read_lines
-
-_LOG = logging.getLogger(__name__)
+from ssdiar.io.tables import check_reco, parse_float, read_lines, tell_repeated
 
 
 @dataclass(frozen=True)
@@ -65,8 +62,7 @@ def read_rttm(path: str | Path, names: Names | None = None) -> list[Turn]:
             repeated += (
                 turns.setdefault(Turn(reco, fields[7], start, start + duration, _confidence(fields[8])), line) != line
             )
-    if repeated:
-        _LOG.warning("WARNING: %s: %d lines repeat earlier ones and are counted once", path, repeated)
+    tell_repeated(repeated, path)
     return list(turns)
 
 
@@ -102,6 +98,8 @@ def _confidence(field: str) -> float | None:
 def read_uem(path: str | Path, names: Names | None = None) -> dict[str, list[tuple[float, float]]]:
     """Read ``<recording> <channel> <start> <end>``: scored regions in seconds per recording, ordered and disjoint.
 
+    Lines that repeat an earlier one are counted once, and a warning is logged.
+
     Args:
         path: The file.
         names: If given, recordings go by any of their names.
@@ -109,7 +107,8 @@ def read_uem(path: str | Path, names: Names | None = None) -> dict[str, list[tup
     Raises:
         InputError: A line has not 4 fields, a bad id or time, or an end that is not after its start.
     """
-    regions: dict[str, list[tuple[float, float]]] = {}
+    regions: dict[str, set[tuple[float, float]]] = {}
+    repeated = 0
     for line, text in read_lines(path):
         fields = text.split()
         if text.startswith(";;"):
@@ -128,7 +127,9 @@ def read_uem(path: str | Path, names: Names | None = None) -> dict[str, list[tup
             raise InputError(
                 "region has no length", path=path, line=line, expected=f"an end after {start:g} s", got=f"{end:g} s"
             )
-        regions.setdefault(reco, []).append((start, end))
+        repeated += (start, end) in regions.setdefault(reco, set())
+        regions[reco].add((start, end))
+    tell_repeated(repeated, path)
     return {reco: _merged(parts) for reco, parts in regions.items()}
 
 

@@ -7,6 +7,7 @@ spk2utt is a recording, as in Kaldi.
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +18,8 @@ from typing import Protocol, TypeVar
 from ssdiar.errors import InputError
 from ssdiar.io.names import Names
 from ssdiar.io.publish import publish_text
+
+_LOG = logging.getLogger(__name__)
 
 # Ids become file names and fields of text files. A leading '-' would be an option, a leading '.' a hidden file or '..'.
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -98,21 +101,27 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
             yield number, line_text.rstrip("\r")
 
 
-def read_rows(path: str | Path, columns: str, names: Names | None = None) -> Iterator[tuple[int, list[str]]]:
+def read_rows(
+    path: str | Path, columns: str, names: Names | None = None, strict: bool = False
+) -> Iterator[tuple[int, list[str]]]:
     """Yield (line number, fields) of a table with a unique id in its first column.
+
+    Lines that repeat an earlier one are counted once, and a warning is logged.
 
     Args:
         path: The file.
         columns: Names of the columns, for example ``"sub-segment recording start end"``; a row must have as many
             fields. A last name that ends in ``...`` takes the rest of the line, which must not be empty.
         names: If given, the first column names a recording by any of its names, and its id is yielded.
+        strict: Whether lines that repeat an earlier one are errors, as for Kaldi's programs.
 
     Raises:
-        InputError: A row has another number of fields, a bad id, or an id that was seen before.
+        InputError: A row has another number of fields, a bad id, or an id that an earlier, different row has.
     """
     titles = columns.split()
     takes_rest = titles[-1].endswith("...")
-    first_line: dict[str, int] = {}
+    seen: dict[str, tuple[int, list[str]]] = {}
+    repeated = 0
     for line, text in read_lines(path):
         fields = text.split(None, len(titles) - 1) if takes_rest else text.split()
         if len(fields) != len(titles):
@@ -124,10 +133,21 @@ def read_rows(path: str | Path, columns: str, names: Names | None = None) -> Ite
                 got=f"{len(fields)}",
             )
         key = check_reco(fields[0], names, path, line)
-        if key in first_line:
-            raise InputError(f"duplicate id {key}, first seen in line {first_line[key]}", path=path, line=line)
-        first_line[key] = line
-        yield line, [key, *(field.strip() for field in fields[1:])]
+        row = [key, *(field.strip() for field in fields[1:])]
+        first_line, first = seen.setdefault(key, (line, row))
+        if first_line == line:
+            yield line, row
+        elif row == first and not strict:
+            repeated += 1
+        else:
+            raise InputError(f"duplicate id {key}, first seen in line {first_line}", path=path, line=line)
+    tell_repeated(repeated, path)
+
+
+def tell_repeated(number: int, path: str | Path) -> None:
+    """Warn of lines that repeat earlier ones, if there are any."""
+    if number:
+        _LOG.warning("WARNING: %s: %d lines repeat earlier ones and are counted once", path, number)
 
 
 def parse_float(text: str, name: str, path: str | Path, line: int) -> float:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ssdiar.errors import InputError
-from ssdiar.io.tables import check_id, parse_float, read_lines
+from ssdiar.io.tables import check_id, parse_float, read_lines, tell_repeated
 
 #: File name endings of the formats.
 SUFFIXES = (".ctm", ".json", ".srt", ".vtt")
@@ -78,12 +78,14 @@ def read_transcript(path: str | Path, reco: str | None = None) -> list[Word]:
 def read_ctm(path: str | Path) -> list[Word]:
     """Read NIST's CTM: ``<recording> <channel> <start> <duration> <word> [<confidence> [<type> [<speaker>]]]``.
 
-    Channels and speakers are not kept. Words of a type that is no speech (``non-lex``, ``misc``) are left out.
+    Channels and speakers are not kept. Words of a type that is no speech (``non-lex``, ``misc``) are left out. Lines
+    that repeat an earlier one are counted once, and a warning is logged.
 
     Raises:
         InputError: A line has another number of fields, a bad id, time or confidence, or opens alternatives.
     """
-    words = []
+    words: dict[tuple[str, ...], Word] = {}
+    repeated = 0
     for line, text in read_lines(path):
         fields = text.split()
         if text.startswith(";;"):
@@ -98,8 +100,10 @@ def read_ctm(path: str | Path) -> list[Word]:
         reco = check_id(fields[0], path, line)
         start, duration = parse_float(fields[2], "start", path, line), parse_float(fields[3], "duration", path, line)
         confidence = None if len(fields) < 6 or fields[5].upper() in ("NA", "<NA>") else _share(fields[5], path, line)
-        words.append(Word(reco, fields[4], start, start + duration, confidence))
-    return words
+        repeated += tuple(fields) in words
+        words[tuple(fields)] = Word(reco, fields[4], start, start + duration, confidence)
+    tell_repeated(repeated, path)
+    return list(words.values())
 
 
 def read_whisper(path: str | Path, reco: str) -> list[Word]:
