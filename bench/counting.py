@@ -110,9 +110,9 @@ def _parse() -> argparse.Namespace:
     parser = stage.Parser(__doc__)
     add, default = parser.add_argument, "30x8,60x8,180x6,600x2,1800x1,3600x1"
     add("--grid", type=grid, default=default, metavar="SECONDSxRECORDINGS,...", help=f"per number ({default})")
-    add("--numbers", type=numbers, default="1-8", metavar="N-N", help="of speakers (1-8)")
-    add("--sim-seed", type=stage.whole_number(0), default=0, help="of the simulation (0)")
-    add("--seeds", type=seeds, default="0 1 2 3 4", help="of the system, separated by spaces (0 1 2 3 4)")
+    add("--numbers", type=numbers, default="1-8", metavar="N-N", help="numbers of speakers (1-8)")
+    add("--sim-seed", type=stage.whole_number(0), default=0, help="seed of the simulation (0)")
+    add("--seeds", type=seeds, default="0 1 2 3 4", help="seeds, separated by spaces (0 1 2 3 4)")
     add("--system", default="best", help="a file of conf/systems (best)")
     add("--nj", type=stage.whole_number(1), default=2, help="jobs (2)")
     add("--prompts", type=Path, default=ROOT / "data" / "local" / "prompts", help="voices, fetched if not there")

@@ -23,7 +23,7 @@ _PIECES = 80  # of 0.75 s
 def main() -> None:
     """Print rows per number of recordings."""
     parser = measure.parser(__doc__)
-    parser.add_argument("--recordings", default="300 1000 10000", help="numbers of recordings")
+    parser.add_argument("--recordings", default="300 1000 10000", help="numbers of recordings, separated by spaces")
     parser.add_argument("--nj", type=stage.whole_number(1), default=2)
     options = parser.parse_args()
     for number in map(int, options.recordings.split()):

@@ -16,6 +16,7 @@ import numpy as np
 import measure  # noqa: F401  the way to the stages and the library
 import stage
 from ssdiar.io.rttm import Turn, read_rttm
+from ssdiar.io.tables import grouped
 from ssdiar.io.transcripts import Word
 from ssdiar.scoring.words import WordErrors, word_errors
 from ssdiar.simulation.words import make_words
@@ -47,12 +48,8 @@ def _parse() -> argparse.Namespace:
 
 
 def _pooled(reference: list[Word], system: list[Word]) -> WordErrors:
-    recordings = sorted({word.reco for word in reference})
-    each = [
-        word_errors([w for w in reference if w.reco == reco], [w for w in system if w.reco == reco])
-        for reco in recordings
-    ]
-    return sum(each, WordErrors())
+    found = grouped(system)
+    return sum((word_errors(words, found[reco]) for reco, words in grouped(reference).items()), WordErrors())
 
 
 def _is_overlapped(word: Word, turns: list[Turn]) -> bool:

@@ -72,22 +72,21 @@ def check_form(path: Path) -> None:
             raise InputError("line begins with a blank", path=path, line=number, expected="an id")
 
 
-def compare_ids(want: Table, got: Table, want_ids: Iterable[str] | None = None) -> None:
-    """Check that ``got`` has the ids of ``want`` (or ``want_ids``, which come from there).
+def compare_ids(want: Table, got: Table) -> None:
+    """Check that ``got`` has the ids of ``want``.
 
     Raises:
         InputError: It has not; the hint shows a few of the differing ids and the lengths of both files.
     """
-    want_ids = want.line if want_ids is None else dict.fromkeys(want_ids)
-    missing = [key for key in want_ids if key not in got.line]
-    extra = [key for key in got.line if key not in want_ids]
+    missing = [key for key in want.line if key not in got.line]
+    extra = [key for key in got.line if key not in want.line]
     if not missing and not extra:
         return
     shown = [f"- {key} (not in {got.path.name})" for key in missing[:3]]
     shown += ["..."] if len(missing) > 3 else []
     shown += [f"+ {key} (not in {want.path.name})" for key in extra[:3]]
     shown += ["..."] if len(extra) > 3 else []
-    shown.append(f"[Lengths are {want.path.name}={len(want_ids)} versus {got.path.name}={len(got.line)}]")
+    shown.append(f"[Lengths are {want.path.name}={len(want.line)} versus {got.path.name}={len(got.line)}]")
     raise InputError(
         f"ids differ from those of {want.path.name}: {len(missing)} missing, {len(extra)} too many",
         path=got.path,

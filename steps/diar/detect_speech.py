@@ -89,7 +89,7 @@ def _plan(options: argparse.Namespace) -> None:
     given = {} if speech_file is None else _given(speech_file, recordings)
     infos = {reco: _checked_audio(reco, recording, options.data_dir) for reco, recording in recordings.items()}
     if options.overlap == "drop" and options.overlap_detector == "sad" and plan.overlap is None:
-        what = "WARNING: %s hears no overlap, so that none is discarded; --overlap-detector pyannote finds it"
+        what = "WARNING: %s hears no overlap, so none is discarded; --overlap-detector pyannote finds it"
         _LOG.warning(what, options.sad)
     for reco, recording in recordings.items():
         for side in {side_id(reco, channel) for channel in recording.parties} & recordings.keys():

@@ -86,7 +86,7 @@ def _remarks(turns: Sequence[Turn], count: int) -> tuple[str, ...]:
     return tuple(remarks)
 
 
-def first_half(recordings: Sequence[str], size: int | None = None) -> frozenset[str]:
+def first_half(recordings: Sequence[str]) -> frozenset[str]:
     """Return the first half of a sorted list of recordings, as Kaldi's make_callhome.sh halves it.
 
     There ``utils/shuffle_list.pl`` gives each line a random number and sorts by its text (Perl's ``%.15g``), and the
@@ -94,10 +94,9 @@ def first_half(recordings: Sequence[str], size: int | None = None) -> frozenset[
 
     Args:
         recordings: Ids in order.
-        size: How many to take (default: half of them).
     """
     state, numbered = 0x330E, []
     for reco in recordings:
         state = (state * 0x5DEECE66D + 0xB) % 2**48
         numbered.append((f"{state / 2**48:.15g}", reco))
-    return frozenset(reco for _, reco in sorted(numbered)[: len(recordings) // 2 if size is None else size])
+    return frozenset(reco for _, reco in sorted(numbered)[: len(recordings) // 2])

@@ -366,8 +366,8 @@ def _by_folder(paths: Iterable[Path]) -> list[tuple[Path, set[str]]]:
     found = []
     for folder, names in groups.items():
         if (folder / ".made").is_dir() and not (folder / FOLDER).is_dir():
-            what = "was made by an earlier version, whose notes this one does not read"
-            raise InputError(what, path=folder, hint="Run the stages from the one that made it on again.")
+            what = "was made by an earlier version, whose manifests this one cannot read"
+            raise InputError(what, path=folder, hint="Run the stages again, from the one that made it.")
         found.append((folder, set(names)))
         found.append((folder.parent, {f"{folder.name}/{name}" for name in names}))
     return [(folder, names) for folder, names in found if (folder / FOLDER).is_dir()]
