@@ -53,7 +53,7 @@ def _measure(root: Path, number: int, jobs: int) -> None:
 
 
 def _write_set(root: Path, number: int) -> None:
-    """Write x-vectors of so many recordings, and a data directory with the reference."""
+    """Write x-vectors of ``number`` recordings, and a data directory with the reference."""
     recordings, turns = {}, []
     for index in range(number):
         reco = f"call{index:06d}"

@@ -225,7 +225,7 @@ def most_speech(args: argparse.Namespace) -> float:
 
 
 def load_voices(args: argparse.Namespace, names: set[str], folders: dict[str, Path]) -> dict[str, Voice]:
-    """Read the voices that have a part, telling of files that cannot be read."""
+    """Read the voices that have a part; warn of files that cannot be read."""
     voices, most = {}, most_speech(args)
     for name in sorted(names):
         rng = generator(args.seed, "voice", name)

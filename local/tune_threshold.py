@@ -54,7 +54,7 @@ def _parse() -> argparse.Namespace:
 
 
 def _thresholds(text: str) -> list[str]:
-    """Return thresholds as they were written, for they are names of folders."""
+    """Return thresholds as they were written, since folders are named after them."""
     names = text.split()
     values = [stage.number(-1, 1)(name) for name in names]
     if len(set(values)) < max(2, len(values)):

@@ -35,7 +35,7 @@ class Run:
         count: ``oracle`` or ``estimate``.
         seed: Of the training.
         changes: Options put over what the file says, such as ``stop.threshold=0.3``.
-        reading: Of the paper: a file of conf/readings, or None for what the system's file says.
+        reading: A file of conf/readings, or None for what the system's file says.
     """
 
     system: Path
@@ -65,8 +65,8 @@ class Inputs:
 
     Args:
         data_dir: With ref.rttm; all.uem and reco2num_spk where there are any.
-        subsegments_dir: Of stage 3.
-        xvector_dir: Of stage 4.
+        subsegments_dir: What stage 3 wrote.
+        xvector_dir: What stage 4 wrote.
     """
 
     data_dir: Path
@@ -232,7 +232,7 @@ class Experiment:
 
 
 def _arguments(run: Run) -> list[str]:
-    """Return what run_system.sh is told of a run."""
+    """Return what run_system.sh is told about a run."""
     reading = "robust" if run.reading is None else run.reading.stem
     return [run.count, str(run.seed), str(run.system), reading, " ".join(run.changes)]
 

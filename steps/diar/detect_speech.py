@@ -198,7 +198,7 @@ def _checked_audio(reco: str, recording: Recording, data_dir: Path) -> AudioInfo
     if not is_quick_to_probe(recording.entry):
         return None
     info = probe(recording.entry)
-    for remark in info.remarks if not (data_dir / "recordings.tsv").exists() else ():  # there it has been told
+    for remark in info.remarks if not (data_dir / "recordings.tsv").exists() else ():  # stage 1 has said so
         _LOG.warning("WARNING: %s: %s", recording.entry, remark)
     if recording.channel is not None and recording.channel > info.channels:
         raise InputError(

@@ -69,7 +69,7 @@ def stage(*options, python=sys.executable):
 
 
 def python_whose_jobs(folder, deed):
-    """Return a Python that does something else where it shall run a job."""
+    """Return a Python that does something else where it should run a job."""
     path = folder / "python"
     python = shlex.quote(sys.executable)
     path.write_text(f'#!/bin/bash\ncase "$*" in *" run --job="*) {deed} ;; *) exec {python} "$@" ;; esac\n')

@@ -297,7 +297,7 @@ def test_an_input_that_a_manifest_knows_is_not_read(settled, out, monkeypatch):
 
 
 def test_a_job_of_an_earlier_run_publishes_nothing_that_is_no_longer_wanted(out):
-    """As of a queue: its machine knows nothing of the lock that the run here had."""
+    """Like a job of a queue: its machine knows nothing of the lock that the run here had."""
     plan(out)
     earlier = Manifest(out, "stage")
     assert earlier.job(1) == RECORDINGS

@@ -52,7 +52,7 @@ class Recording:
         """Return (samples (n,) float32 mono, rate): :func:`ssdiar.io.audio.read_audio` of this recording's channel.
 
         Raises:
-            InputError: As there, or all of it is read and is not as long as reco2dur says.
+            InputError: See there; or the whole recording is read and is not as long as reco2dur says.
         """
         samples, rate = read_audio(self.entry, sample_rate, self.channel, start, end, tell)
         if start is None and end is None:
@@ -68,7 +68,7 @@ class Recording:
             raise InputError(what, path=self.entry, expected=expected, got=f"{seconds:.3f} s", hint=hint)
 
     def seconds(self) -> float:
-        """Return the length in seconds: of reco2dur, or else of the audio itself."""
+        """Return the length in seconds, from reco2dur or else from the audio itself."""
         return probe(self.entry).duration if self.duration is None else self.duration
 
     def content(self) -> list[object]:

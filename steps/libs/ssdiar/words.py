@@ -71,7 +71,7 @@ def assign_words(words: Iterable[Word], turns: Iterable[Turn], farthest: float =
        the others follow in order of time.
 
     Args:
-        words: Of any recordings; a speaker that they already have is not looked at.
+        words: Of any recordings; a speaker that they already have is ignored.
         turns: Likewise.
         farthest: Seconds.
     """
@@ -158,7 +158,7 @@ def stm_text(words: Sequence[Word]) -> str:
 
 
 def words_json_text(words: Sequence[Word]) -> str:
-    """Return JSON in the form of WhisperX: segments (utterances) with their words; who is not known has no speaker."""
+    """Return JSON in the form of WhisperX: segments (utterances) with their words; unknown speakers are left out."""
 
     def entry(times: Word | Utterance, **rest: object) -> dict[str, object]:
         speaker = {} if times.speaker is None else {"speaker": times.speaker}

@@ -10,8 +10,9 @@ before it::
     *A:	right . <U+0015>200460_200690<U+0015>
 
 The reader is our own because a reference must not silently be less than its transcript: the one maintained Python
-package (pylangacq) takes of several bullets in an utterance the first alone, names no lines in its errors, refuses
-files for what has nothing to do with times, and takes a file cut short. Source: the CHAT manual of TalkBank.
+package (pylangacq) takes only the first of several bullets in an utterance, names no lines in its errors, refuses files
+for reasons that have nothing to do with times, and accepts a file that is cut short.
+Source: the CHAT manual of TalkBank.
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ def origin(corpus: Corpus, selection: Selection, crop: bool = False) -> Origin:
 
 
 def is_made_of(out_dir: str | Path, wanted: Origin) -> bool:
-    """Tell whether a data directory is there already and nothing could be better.
+    """Tell whether a data directory is there already, and making it again would not improve it.
 
     Where recordings were left out for want of something, a decoder or a file may have come since.
 

@@ -1,8 +1,8 @@
-"""The report page: one HTML file with its style, script, data and charts inside, that asks nothing of a network.
+"""The report page: one HTML file with its style, script, data and charts inside; it makes no network requests.
 
-With a reference it leads with the scores, without one with who spoke when. What Matplotlib can draw is drawn here
-(:mod:`ssdiar.report.charts`), the text is Jinja's. Timelines and corrections are made by ``templates/*.js`` when a
-recording is opened, because they move with the audio player.
+With a reference it leads with the scores, without one with who spoke when. Matplotlib draws the charts here
+(:mod:`ssdiar.report.charts`), and Jinja writes the text. Timelines and corrections are made by ``templates/*.js``
+when a recording is opened, because they move with the audio player.
 """
 
 from __future__ import annotations

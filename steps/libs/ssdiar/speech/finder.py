@@ -1,4 +1,4 @@
-"""Speech and overlap of a recording, from whatever each is to come from, as regions that later stages can use."""
+"""Speech and overlap of a recording, each from its own source, as regions that later stages can use."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class SpeechFinder:
 
     @classmethod
     def of(cls, plan: SpeechPlan, source: str | None = None, device: str = "cpu") -> SpeechFinder:
-        """Return what finds speech and overlap by a plan, with weights of the network from ``source``, on a device."""
+        """Return the finder that a plan asks for, with weights of the network from ``source``, on a device."""
         network = None if plan.network is None else make_detector(plan.network, source, device)
         if plan.detector is None:
             return cls(None, None, plan.overlap, network, plan.cut_changes)
@@ -94,15 +94,15 @@ class SpeechFinder:
     def find_parties(self, recording: Recording, turns: Iterable[Turn] = ()) -> dict[int, Found]:
         """Return speech and overlap of each party of a recording, by channel.
 
-        Speech that is given is shared out by who is active in his channel. Overlap is that of voices on one side.
+        Given speech goes to the parties that are active in their channels. Overlap is that of voices on one side.
 
         Raises:
-            InputError: As for :meth:`find`.
+            InputError: See :meth:`find`.
         """
         heard = [recording.of_channel(channel).read() for channel in recording.parties]
         rate = heard[0][1]
         cleaned, own = without_crosstalk([samples for samples, _ in heard], rate)
-        turns = [replace(turn, speaker="speech") for turn in turns]  # whoever: one side is one, unless it is heard
+        turns = [replace(turn, speaker="speech") for turn in turns]  # a side is one speaker, unless its audio says more
         found = {}
         for channel, samples, regions in zip(recording.parties, cleaned, own, strict=True):
             of_all = self._decide(samples, rate, len(samples) / rate, turns)
@@ -141,7 +141,7 @@ class SpeechFinder:
 def cut(speech: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Return (m, 2) regions cut at times.
 
-    Between the parts a hundredth of a second is left out, so that they are no neighbours any more
+    Between the parts a hundredth of a second is left out, so that they are no longer neighbours
     (:mod:`ssdiar.clustering.neighbours`). Nothing is cut within a tenth of a second of an end.
 
     Args:

@@ -40,7 +40,7 @@ class Windows:
 
     @classmethod
     def of(cls, samples: int, step: float) -> Windows:
-        """Return the windows of a recording of so many samples at 16 kHz, ``step`` seconds apart."""
+        """Return the windows of a recording of ``samples`` samples at 16 kHz, ``step`` seconds apart."""
         samples = max(samples, _SHORTEST)
         length = min(_WINDOW, samples)
         last = (samples - length) // FRAME_STEP
@@ -78,7 +78,7 @@ class Pyannote:
         return self.decide(self.segment(samples, rate))
 
     def decide(self, segmentation: Segmentation) -> Detection:
-        """Return the same of what the network has said."""
+        """Return the same from the network's output."""
         speech = segmentation.regions(active_frames(segmentation.speech(), self.config.onset, self.config.offset))
         overlap = segmentation.regions(segmentation.overlap() > self.config.network.overlap_threshold)
         return Detection(speech, drop_short(overlap, self.config.network.overlap_min), segmentation)
@@ -96,7 +96,7 @@ class Pyannote:
         """Return the probabilities (W, F, 7) float16 of some windows of a recording; no other audio is read.
 
         Raises:
-            InputError: As of :meth:`detect`, or the audio is broken.
+            InputError: See :meth:`detect`; or the audio is broken.
         """
         # From and to whole seconds, where samples of all rates meet.
         first, last = windows.first_frames[[0, -1]] * FRAME_STEP

@@ -1,6 +1,6 @@
-"""What is done, of what, by whom: the manifest of an output directory.
+"""The manifest of an output directory: what is done, and from which inputs.
 
-Ten words say it all:
+Ten terms say it all:
 
 - A **digest** is what tells whether two files, or two values, are the same: a checksum of their content. Name, size and
   time decide nothing. (A file is not read again as long as its inode, size, modification time and change time are what
@@ -13,7 +13,7 @@ Ten words say it all:
 - A **receipt** tells that one recording is done: ``.manifest/<stage>/<recording>.json`` names the digest of what
   decided the result, and the files, with their digests. It is written last and by rename, so a job killed at any moment
   leaves nothing that looks done; a rerun does what has no valid receipt, and nothing else.
-- **check** is asked of all inputs before they are read: they are whole, finished and current, back to the first file
+- **check** takes all inputs before they are read: either they are whole, finished and current, back to the first file
   that a manifest names, or an error says which stage to run again.
 - **plan** notes inputs and settings and says what is to be done: which recordings, in how many jobs.
 - **done** is one recording's work: what is written in its block appears at once, with the receipt.
@@ -51,8 +51,8 @@ In my_stage.py, ``stage.Parser(__doc__).add_jobs("data_dir")`` takes these three
 
 A stage without jobs gives no digests: its ``plan`` returns 0 if the directory holds what these inputs and settings
 make, else 1, and ``finish`` follows in the same process. Several stages may work in one directory (labels, RTTM and
-scores of a system), each with a manifest of its own. What a job does need not be a whole recording: any name that can
-name a file will do, such as that of a part of one, of which ``finish`` makes the whole.
+scores of a system), each with a manifest of its own. A job need not do whole recordings: any name that a file may
+have will do instead of a recording's, such as that of a part, of which ``finish`` makes the whole.
 
 Two runs of one directory do not mix. The stage's script holds a lock on it (jobs.sh), ``plan`` waits for it, and it
 lasts until the script and all jobs that it started on this machine have ended. A job that outlives its run elsewhere

@@ -226,7 +226,7 @@ class Manifest:
 
         Args:
             names: Files that the block writes, relative to the output directory; those of the recordings are known.
-            editable: Files that people may change: nobody asks for their content.
+            editable: Files that people may change: their content is not checked.
 
         Raises:
             InputError: Some recordings are not done (their jobs failed), or another run was started here.
@@ -325,7 +325,7 @@ class Manifest:
 def check(*paths: str | Path) -> dict[str, Mark]:
     """See that files are what a stage made, and that nothing they were made of has changed since.
 
-    What they were made of is asked in turn, back to the first file that a manifest names.
+    What they were made of is checked in turn, back to the first file that a manifest names.
 
     Args:
         paths: Files that will be read. Those that no manifest names (another toolkit's) and those that are not there
@@ -444,7 +444,7 @@ def _digests(inputs: Mapping[str, Mark]) -> dict[str, str]:
 
 
 def _changed(place: Path, inputs: Mapping[str, Mark]) -> Path | None:
-    """Return the first of a manifest's inputs that is not what it was; one that is gone is not asked."""
+    """Return the first of a manifest's inputs that is not what it was; one that is gone is not checked."""
     for path, known in inputs.items():
         if os.path.exists(place / path) and not _has(place / path, known):
             return place / path

@@ -27,14 +27,14 @@ Weights = Mapping[str, np.ndarray]
 
 
 def build(weights: Weights, device: str = "cpu") -> Network:
-    """Return the network, for :func:`run`; errors of :meth:`ssdiar.graph.Graph.load`.
+    """Return the network, for :func:`run`; for errors see also :meth:`ssdiar.graph.Graph.load`.
 
     Args:
         weights: The published model's, by name.
         device: Where it runs.
 
     Raises:
-        KeyError, ValueError: They are the weights of another network.
+        KeyError, ValueError: The weights are those of another network.
     """
     graph = Graph({"features": ("B", "T", BANDS), "pool": ("S", "F")}, {"segment": ("F",)})
     frames = _front_end(graph, weights)

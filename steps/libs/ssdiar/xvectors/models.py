@@ -45,8 +45,8 @@ class XVectorModel(ABC):
 
     Attributes:
         config: The description that it was loaded from.
-        weights_sha256: Digest of its weights, so that a result names the very model that made it.
-        source: Where the weights were really found.
+        weights_sha256: Digest of its weights, so that a result names exactly the model that made it.
+        source: Where the weights were found.
     """
 
     config: ModelConfig
