@@ -11,13 +11,15 @@ log-normal of that median and log-standard deviation), or taken from the recordi
 speaker of which gets a voice. The defaults approximate what conversation research reports (sources:
 ssdiar/simulation/turns.py). What is said is cut from the voice's recordings at their pauses, and nothing is said twice:
 a recording ends early, with a warning, when one of its voices has said everything. Each party has a telephone line of
-its own; more than --lines parties share lines, like a family. Then the lines are added up.
+its own; more than --lines parties share lines, like a family. Then the lines are added up, or with --channels parties
+recorded on a channel each, as call centres do (reco2parties says so).
 
 The same voices, options and --seed give the same bytes. Each recording depends only on the seed, its own id and its own
 voices.
 
 Examples: simulate_calls.py --num-calls 20 --duration 180 --codec gsm voices data/sim
           simulate_calls.py --num-calls 100 --num-spk 1-8 --duration 20-3600 voices data/count
+          simulate_calls.py --channels parties --leakage 0.1 voices data/stereo
           simulate_calls.py --turns-from meetings.rttm --same-person "ann_home,ann_work" voices data/meetings
 """
 
@@ -150,6 +152,10 @@ def _add_turn_options(parser: stage.Parser) -> None:
 def _add_channel_options(parser: stage.Parser) -> None:
     default, add = Channel(), parser.add_argument_group("telephone line").add_argument
     add("--lines", type=stage.whole_number(1), default=2, help="parties beyond this number share lines (2)")
+    text = "how lines are recorded: added up, or one per channel (mix)"
+    add("--channels", choices=("mix", "parties"), default="mix", help=text)
+    text = "share of the other lines' amplitudes in each channel: 0.1 is 20 dB below (0)"
+    add("--leakage", type=stage.number(0, 1), default=0.0, metavar="SHARE", help=text)
     add("--codec", choices=tuple(CODECS), default=default.codec, help="codec of a line (mulaw)")
     add("--band", type=band, default=default.band, metavar="LO,HI", help="pass band of a line, Hz (300,3400)")
     add("--snr", type=two_numbers(-20, 100), default=default.snr, metavar="LO,HI", help="speech to noise, dB (18,32)")
@@ -258,6 +264,9 @@ def main() -> None:
     args = parser.parse_args()
     if args.pairs and (args.num_spk or args.same_person):
         parser.error("--pairs says who speaks; --num-spk and --same-person cannot go with it")
+    if args.leakage and args.channels == "mix":
+        parser.error("--leakage goes with --channels parties")
+    leakage = args.leakage if args.channels == "parties" else None
     folders = list_voices(args.voices_dir)
     persons = read_persons(args.same_person, folders)
     casts = read_casts(args.pairs, folders) if args.pairs else []
@@ -276,7 +285,7 @@ def main() -> None:
                 continue
             parts = [voices[name] for name in cast]
             call = simulate_call(
-                plan.reco, parts, plan.spurts, plan.duration, channel, args.seed, args.lines, args.repeat
+                plan.reco, parts, plan.spurts, plan.duration, channel, args.seed, args.lines, args.repeat, leakage
             )
             corpus.add(plan.reco, call.samples, RATE, call.turns)
             tell(plan, call, args.repeat)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from running import run_script
 
 from ssdiar.io.rttm import read_rttm
 
@@ -67,6 +68,25 @@ def test_makes_a_data_directory(voices, tmp_path):
     )
     assert checked.returncode == 0, checked.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["out dir"]
+
+
+def test_a_channel_per_party_is_taken_as_such(voices, tmp_path):
+    """What is made is recognised: stage 1 takes such files apart, and stage 2 hears a side each."""
+    options = ("--num-calls", 2, "--duration", 20, "--min-speech", 10, "--channels", "parties", "--leakage", 0.1)
+    result = run(*options, voices, "out", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "out/reco2parties").read_text() == "sim-0001 1 2\nsim-0002 1 2\n"
+    run_script(ROOT / "local/prepare_audio.sh", "--set", "found", "out/wav", cwd=tmp_path)
+    assert (tmp_path / "data/found/reco2parties").read_text() == (tmp_path / "out/reco2parties").read_text()
+    for data in ("out", "data/found"):
+        run_script(ROOT / "steps/diar/detect_speech.sh", data, f"{data}_speech", cwd=tmp_path)
+    assert (tmp_path / "out_speech/segments").read_text() == (tmp_path / "data/found_speech/segments").read_text()
+    sides = [f"sim-000{number}.channel{channel}" for number in (1, 2) for channel in (1, 2)]
+    rows = [line.split() for line in (tmp_path / "out_speech/segments").read_text().splitlines()]
+    assert sorted({row[1] for row in rows}) == sides
+    assert (tmp_path / "out_speech/side2reco").read_text() == "".join(f"{side} {side[:8]}\n" for side in sides)
+    refused = run("--leakage", 0.1, voices, "more", cwd=tmp_path)
+    assert refused.returncode == 2 and "--leakage goes with --channels parties" in refused.stderr
 
 
 ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin"}

@@ -330,3 +330,12 @@ def test_padding_of_the_last_block_is_no_sound(tmp_path, stereo):
 def test_a_number_of_channels_that_nobody_has_is_told_of(tmp_path, stereo):
     soundfile.write(tmp_path / "x.wav", np.repeat(stereo[:, :1], 20, axis=1), RATE)
     assert "20 channels are unusual" in probe(tmp_path / "x.wav").remarks[0]
+
+
+def test_a_sphere_file_whose_header_does_not_say_how_long_it_is(tmp_path, stereo):
+    samples = (stereo[:, 0] * 32767).astype("<i2")
+    sphere(tmp_path / "x.sph", "pcm", 2, samples.tobytes(), len(samples))
+    data = (tmp_path / "x.sph").read_bytes()
+    (tmp_path / "x.sph").write_bytes(data[:12] + b"\x8c+\xf5" + data[15:])  # found by hypothesis
+    assert "1024 bytes, as usual" in probe(tmp_path / "x.sph").remarks[0]
+    np.testing.assert_allclose(read_audio(tmp_path / "x.sph")[0], stereo[:, 0], atol=1e-4)

@@ -10,7 +10,7 @@ import soundfile
 from ssdiar.errors import InputError
 from ssdiar.io.rttm import Turn, read_rttm, write_rttm
 from ssdiar.simulation.casting import assign_voices, read_casts, read_persons
-from ssdiar.simulation.channel import Channel, through_codec
+from ssdiar.simulation.channel import Channel, record, through_codec
 from ssdiar.simulation.corpus import CorpusWriter, assign_lines, generator, simulate_call
 from ssdiar.simulation.planning import draw_duration, plan_by_model, plan_by_turns
 from ssdiar.simulation.turns import SPURT_JOIN, Spurt, TurnTaking, spurts_from_turns
@@ -301,7 +301,7 @@ def test_mulaw_has_the_levels_of_g711():
 def test_line_passes_its_band_and_nothing_else():
     noise = np.random.default_rng(0).standard_normal(80000) * 0.05
     line = Channel(snr=(100.0, 100.0), gain=0.0, tilt=0.0, codec="none")
-    heard = line.transmit([noise, np.zeros(80000)], generator(0))
+    heard = record(line.transmit([noise, np.zeros(80000)], generator(0)))
     power = np.abs(np.fft.rfft(heard)) ** 2
     frequency = np.fft.rfftfreq(80000, 1 / RATE)
     inside = power[(frequency > 400) & (frequency < 3300)].mean()
@@ -314,6 +314,7 @@ def test_line_noise_is_as_far_below_speech_as_asked():
     speech = np.concatenate([words([2.0]), np.zeros(16000)])
     silent = np.zeros_like(speech)
     heard = Channel(snr=(20.0, 20.0), gain=0.0, codec="none").transmit([speech, silent], generator(3))
+    heard = record(heard)
     level = [10 * np.log10(np.mean(part**2)) for part in (heard[:16000], heard[17000:])]
     # The two lines' noises add up: 3 dB more than one.
     assert level[0] - level[1] == pytest.approx(17, abs=1)
@@ -385,6 +386,17 @@ def test_parties_of_one_line_differ_in_level_alone(voices):
     noisy = Channel(snr=(20.0, 20.0), gain=0.0, codec="none")
     quiet = [simulate_call("c", voices, plan, 30.0, noisy, 0, lines).samples[: RATE // 2] for lines in (1, 2)]
     assert 10 * np.log10(np.mean(quiet[1] ** 2) / np.mean(quiet[0] ** 2)) == pytest.approx(3, abs=1)
+
+
+def test_a_channel_per_line_with_what_leaks_into_it(voices):
+    plan = [Spurt(0, 1.0, 3.0), Spurt(1, 4.0, 6.0)]
+    mixed = simulate_call("c", voices, plan, 7.0, Channel(), 0)
+    apart, leaking = (simulate_call("c", voices, plan, 7.0, Channel(), 0, leakage=share) for share in (0.0, 0.1))
+    assert apart.turns == leaking.turns == mixed.turns and apart.samples.shape == (7 * RATE, 2)
+    np.testing.assert_allclose(apart.samples.sum(axis=1), mixed.samples, atol=1e-6)
+    np.testing.assert_allclose(leaking.samples, apart.samples + 0.1 * apart.samples[:, ::-1], atol=1e-6)
+    first = energy(apart.samples[:, 0], mixed.turns[:1]) - energy(apart.samples[:, 0], mixed.turns[1:])
+    assert first > 15
 
 
 def test_every_line_is_in_use():

@@ -390,7 +390,10 @@ def _sphere(data: Data, kind: str) -> Layout:
         numbers = [fields.get(name, "") for name in ("sample_n_bytes", "channel_count", "sample_count")]
         coding = fields.get("sample_coding", "pcm")
         part = Part(start, end)
-        if size and all(re.fullmatch(r"\d{1,12}", number) for number in numbers) and "," not in coding:
+        if (not size or int(size[1]) % 1024 or not size[1].strip(b"0")) and end - start > 1024:
+            layout.remarks.append("its header does not say how long it is; it is taken to be 1024 bytes, as usual")
+            part = Part(start + 16, end, b"NIST_1A\n   1024\n")
+        elif size and all(re.fullmatch(r"\d{1,12}", number) for number in numbers) and "," not in coding:
             width, offset = int(numbers[0]) * int(numbers[1]), int(size[1])
             said, there = width * int(numbers[2]), end - start - offset
             if said != there and width and there > 0:

@@ -1,4 +1,4 @@
-"""The telephone lines of a call: each one's band, tilt, level, noise and codec, then all of them added up."""
+"""The telephone lines of a call: each one's band, tilt, level, noise and codec; and how they are recorded."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Channel:
     codec: str = "mulaw"
     party_gain: float = 3.0
 
-    def transmit(self, lines: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-        """Return all lines as heard where they meet, (n,) float32 at 8 kHz.
+    def transmit(self, lines: Sequence[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:
+        """Return each line as heard where they meet, (n,) float32 at 8 kHz.
 
         Args:
             lines: One signal (n,) at 8 kHz per line, zero where nobody speaks.
             rng: Source of the lines' properties and of their noise.
         """
-        return np.sum([self._one_line(line, rng) for line in lines], axis=0, dtype=np.float32)
+        return [self._one_line(line, rng) for line in lines]
 
     def _one_line(self, signal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         gain, tilt = rng.uniform(-self.gain, self.gain), rng.uniform(-self.tilt, self.tilt)
@@ -56,6 +56,20 @@ class Channel:
         noise = _filtered(rng.standard_normal(len(signal)), taps)
         noise *= 10 ** ((level - ratio) / 20) / np.sqrt(np.mean(np.square(noise)) + 1e-12)
         return through_codec(speech + noise, self.codec)
+
+
+def record(lines: Sequence[np.ndarray], leakage: float | None = None) -> np.ndarray:
+    """Return a recording of lines, each (n,).
+
+    Args:
+        lines: What is heard of each.
+        leakage: None: they are added up, to (n,). Otherwise each is a channel, (n, lines), with this share of the sum
+            of the others' amplitudes in it.
+    """
+    if leakage is None:
+        return np.sum(lines, axis=0, dtype=np.float32)
+    total = np.sum(lines, axis=0, dtype=np.float32)
+    return np.stack([line + np.float32(leakage) * (total - line) for line in lines], axis=1)
 
 
 def through_codec(signal: np.ndarray, codec: str) -> np.ndarray:

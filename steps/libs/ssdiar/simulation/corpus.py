@@ -18,7 +18,7 @@ from ssdiar.errors import InputError
 from ssdiar.io.publish import publish_folder, publish_text
 from ssdiar.io.rttm import Turn, write_rttm
 from ssdiar.io.tables import check_id, write_table
-from ssdiar.simulation.channel import Channel
+from ssdiar.simulation.channel import Channel, record
 from ssdiar.simulation.turns import SHORTEST_SPURT, Spurt
 from ssdiar.simulation.voices import RATE, Supply, Voice
 from ssdiar.work import Manifest
@@ -32,7 +32,7 @@ class Call:
 
     Attributes:
         reco: Its id.
-        samples: (n,) float32 at 8 kHz.
+        samples: (n,) float32 at 8 kHz; (n, lines) with a channel per line.
         turns: The reference, times on a grid of 10 ms.
         ran_out: Seconds into the recording at which a voice had said everything that it has, by voice.
     """
@@ -65,6 +65,7 @@ def simulate_call(
     seed: int,
     lines: int = 2,
     repeat: bool = False,
+    leakage: float | None = None,
 ) -> Call:
     """Speak a plan of spurts with one voice per party over telephone lines.
 
@@ -81,6 +82,7 @@ def simulate_call(
         lines: How many telephone lines there are at most; with more parties, some share one.
         repeat: Whether a voice that has said everything says it again; otherwise the recording ends half a second
             after the last turn before that.
+        leakage: How the lines are recorded (:func:`ssdiar.simulation.channel.record`).
     """
     spoken, ran_out = _speak(reco, voices, plan, duration, seed, repeat)
     if ran_out and not repeat:
@@ -94,7 +96,7 @@ def simulate_call(
         first, line = round(turn.start * RATE), line_of[party]
         gain = 10 ** (levels[party] / 20) if line_of.count(line) > 1 else 1.0
         signals[line][first : first + len(speech)] += np.float32(gain) * speech
-    samples = channel.transmit(signals, generator(seed, reco, "channel"))
+    samples = record(channel.transmit(signals, generator(seed, reco, "channel")), leakage)
     turns = sorted((turn for turn, _, _ in spoken), key=lambda turn: (turn.start, turn.speaker))
     return Call(reco, samples, tuple(turns), ran_out)
 
@@ -177,7 +179,10 @@ class CorpusWriter:
             shutil.rmtree(self._build, ignore_errors=True)
 
     def add(self, reco: str, samples: np.ndarray, rate: int, turns: Sequence[Turn]) -> None:
-        """Write one recording, (n,) float samples within -1 to 1 as 16 bits, and keep its reference."""
+        """Write one recording, (n,) or (n, channels) float samples within -1 to 1 as 16 bits, and keep its reference.
+
+        Of several channels, each is said to hold a party (reco2parties).
+        """
         import soundfile
 
         name = f"{check_id(reco, self._out_dir)}.{self._format}"
@@ -186,6 +191,9 @@ class CorpusWriter:
         self._tables["wav.scp"][reco] = self._out_dir / "wav" / name
         self._tables["reco2dur"][reco] = f"{len(samples) / rate:.3f}"
         self._tables["reco2num_spk"][reco] = len({turn.speaker for turn in turns})
+        if samples.ndim > 1 and samples.shape[1] > 1:
+            channels = " ".join(map(str, range(1, samples.shape[1] + 1)))
+            self._tables.setdefault("reco2parties", {})[reco] = channels
         self._turns += turns
 
     def _write(self) -> None:
