@@ -368,7 +368,7 @@ def saved(browser, folder, button, name):
     browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})
     button.click()
     file = folder / name
-    deadline = time.monotonic() + 8
+    deadline = time.monotonic() + 60
     while not file.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     text = file.read_text(encoding="utf-8")

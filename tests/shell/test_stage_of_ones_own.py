@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from running import PATIENCE
 
 DIAR = Path(__file__).resolve().parents[2] / "steps" / "diar"
 
@@ -87,7 +88,7 @@ def run(tmp_path):
 
     def run(*args, rc=0):
         command = [str(root / "count_words.sh"), "--python", sys.executable, *args]
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=PATIENCE, check=False)
         assert done.returncode == rc, done.stderr
         logs = "".join(path.read_text() for path in sorted((root / "out/log").glob("*.log")))
         return done, logs.count("counted")

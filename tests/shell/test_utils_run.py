@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from running import PATIENCE
 
 RUN = Path(__file__).resolve().parents[2] / "utils" / "run.pl"
 SHOW_ARGUMENTS = "import json,sys;print(json.dumps(sys.argv[1:]))"
@@ -20,7 +21,7 @@ SHOW_ARGUMENTS = "import json,sys;print(json.dumps(sys.argv[1:]))"
 @pytest.fixture
 def run(tmp_path: Path):
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([RUN, *arguments], capture_output=True, text=True, cwd=tmp_path, timeout=300)
+        return subprocess.run([RUN, *arguments], capture_output=True, text=True, cwd=tmp_path, timeout=PATIENCE)
 
     return run
 
@@ -165,9 +166,9 @@ def test_pick_runs_again_what_failed_or_did_not_end(run, tmp_path):
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.time() + 10
+    deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.time() < deadline
+        assert time.monotonic() < deadline
         time.sleep(0.02)
 
 

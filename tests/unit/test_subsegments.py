@@ -107,6 +107,6 @@ def test_short_pieces_go_apart_but_never_all_of_a_recording():
 
 def test_many_pieces_in_linear_time():
     regions = [region(at, at + 300) for at in range(0, 3_000_000, 300)]
-    started = time.perf_counter()
+    started = time.process_time()
     assert len(make_subsegments(regions)) == 40_000
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
