@@ -301,7 +301,7 @@ for system in $systems; do
   if wants 6; then
     headline 6 "RTTM, $name"
     if [ "$its_overlap" = label ]; then second_speaker=true; else second_speaker=false; fi
-    steps/diar/make_rttm.sh "${common[@]}" --second-speaker "$second_speaker" "$subsegments$suffix" "$dir"
+    steps/diar/make_rttm.sh "${common[@]}" --second-speaker "$second_speaker" --data-dir "$data" "$subsegments$suffix" "$dir"
   fi
   if wants 7; then
     headline 7 "score, $name"

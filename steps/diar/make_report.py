@@ -1,4 +1,7 @@
-"""Collect what an experiment set scored and did into <out-dir>/{index.html,table.md}, and print the table."""
+"""Collect what an experiment set scored and did into <out-dir>/{index.html,table.md}, and print the table.
+
+Without any score the table says who spoke for how long in each recording.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,12 @@ from ssdiar.report import page
 from ssdiar.report.recordings import Shown, VectorReader, read_recordings
 from ssdiar.report.sound import WAYS, page_audio, peaks
 from ssdiar.report.systems import System, read_systems
-from ssdiar.report.table import as_markdown, as_text, table_parts
+from ssdiar.report.table import as_markdown, as_text, table_parts, who_as_markdown, who_as_text
 from ssdiar.work import Manifest, check
 
 _LOG = logging.getLogger(__name__)
 # What the page is made of, in a system's folder and in a data directory.
-_SYSTEM_FILES = ("rttm", "labels", "meta.json", "score/*.json", "history/*.json", "latent/*.npz")
+_SYSTEM_FILES = ("rttm", "result.json", "labels", "meta.json", "score/*.json", "history/*.json", "latent/*.npz")
 _TOLD = ("recordings.tsv", "left_out.tsv")  # by prepare_audio.sh
 _DATA_FILES = ("wav.scp", "reco2dur", "reco2channel", "reco2parties", "ref.rttm", "all.uem", *_TOLD)
 _CODE = ("*.py", "templates/*")
@@ -38,7 +41,6 @@ def main() -> None:
                 system.folder,
                 names,
             )
-    parts = table_parts(systems)
     name = options.exp_set_dir.resolve().name
     recordings = read_recordings(systems, options.data_dir, options.allow_commands)
     settings = {
@@ -61,10 +63,18 @@ def main() -> None:
         copies = [unquote(one.url) for one in media.values() if one.url.startswith("audio/")]
         with work.finish(file.name, "table.md", *copies):
             publish_text(file, text)
-            publish_text(options.out_dir / "table.md", as_markdown(parts, f"Results of {name}"))
+            publish_text(options.out_dir / "table.md", _table(systems, recordings, f"Results of {name}"))
         _LOG.info("wrote %s (%.1f MB)", file, len(text.encode()) / 1e6)
     if _LOG.isEnabledFor(logging.INFO):
-        print(as_text(parts), end="")
+        print(_table(systems, recordings), end="")
+
+
+def _table(systems: list[System], recordings: list[Shown], title: str | None = None) -> str:
+    """Return the table, as Markdown with a title and for a terminal without."""
+    if any(system.scores for system in systems):
+        parts = table_parts(systems)
+        return as_text(parts) if title is None else as_markdown(parts, title)
+    return who_as_text(systems, recordings) if title is None else who_as_markdown(systems, recordings, title)
 
 
 def _parse() -> argparse.Namespace:

@@ -7,7 +7,8 @@
 # marked, talk time, and how the clustering went (clusters per iteration, loss, vectors). <out-dir>/table.md has for each
 # protocol a row per system with miss, false alarm, confusion and DER, and where its speech, speaker counts and x-vectors
 # came from; the same table is printed on stdout. What there is not (reference, audio, training) is left out.
-# Without a reference the page leads with who spoke when and where that is unsure. In the page, speakers and turns can be
+# Without a reference the page leads with who spoke when and where that is unsure, and the table says for each recording,
+# the least sure first, how many speakers were found and how long each of them talks. In the page, speakers and turns can be
 # corrected and saved (RTTM, CSV, JSON, Audacity); nothing leaves the machine. The audio is copied into <out-dir>/audio as
 # MP3, so that <out-dir> can be moved or given away. A page whose inputs did not change is not made again.
 
@@ -23,7 +24,7 @@ verbose=1
 
 help_message="Usage: $0 [options] <exp-set-dir> <out-dir>
  e.g.: $0 --data-dir data/mini exp/mini exp/mini/report
-Reads <exp-set-dir>/*/{rttm,labels,meta.json,score/*.json,history/*.json,latent/*.npz}, writes
+Reads <exp-set-dir>/*/{rttm,result.json,labels,meta.json,score/*.json,history/*.json,latent/*.npz}, writes
 <out-dir>/{index.html,table.md} and prints the table.
   --systems '<names>|'      # which systems, in this order; default: every folder that has an rttm, by name
   --data-dir <dir>          # wav.scp, reco2dur, ref.rttm, all.uem; default: no player, no reference timeline

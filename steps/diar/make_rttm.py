@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
-"""Write who speaks when, as RTTM, from labelled pieces, and reco2file; the Python side of make_rttm.sh."""
+"""Write who speaks when, as RTTM, from labelled pieces, result.json and reco2file; the Python side of make_rttm.sh."""
 
 from __future__ import annotations
 
 import argparse
 import logging
 from pathlib import Path
+from typing import Any
 
 import stage
 from ssdiar.errors import InputError
-from ssdiar.io.meta import read_decisions
+from ssdiar.io.meta import read_decisions, read_meta
+from ssdiar.io.publish import publish_text
 from ssdiar.io.rttm import Turn, write_rttm
-from ssdiar.io.tables import Segment, read_counts, read_segments, read_wav_scp, write_table
+from ssdiar.io.tables import Segment, read_counts, read_durations, read_segments, read_wav_scp, write_table
+from ssdiar.results import count_probabilities, recording_entry, result_content, result_text
 from ssdiar.speech.parties import SIDE2RECO, read_sides, side_name
 from ssdiar.timeline.turns import close_pauses, turns_of_labels
 from ssdiar.work import Manifest, check
@@ -23,7 +26,12 @@ _PIECES = ("segments", "short.segments", "overlap.segments", "meta.json", "wav.s
 def main() -> None:
     """Read pieces and labels, write <labels-dir>/rttm."""
     options = _parse()
-    inputs = check(*(options.subsegments_dir / name for name in _PIECES), options.labels_dir / "labels")
+    tables = options.data_dir or options.subsegments_dir
+    inputs = check(
+        *(options.subsegments_dir / name for name in _PIECES),
+        *(options.labels_dir / name for name in ("labels", "meta.json")),
+        *(tables / name for name in ("wav.scp", "reco2dur")),
+    )
     pieces = read_segments(options.subsegments_dir / "segments")
     labels = read_counts(options.labels_dir / "labels", "sub-segment label")
     _check_same_ids(pieces, labels, options)
@@ -41,10 +49,12 @@ def main() -> None:
     turns = close_pauses(_of_recordings(turns, sides), gap)
     work = Manifest(options.labels_dir, "make_rttm")
     work.plan(inputs, {"second_speaker": second_speaker, "gap": gap})
-    with work.finish(editable=["rttm", "reco2file"]):
+    files = read_wav_scp(tables / "wav.scp") if (tables / "wav.scp").exists() else {}
+    files = {sides.get(side, side): entry for side, entry in files.items()}
+    with work.finish("result.json", editable=["rttm", "reco2file"]):
         write_rttm(options.labels_dir / "rttm", turns)
-        if (wav_scp := options.subsegments_dir / "wav.scp").exists():  # the way back from a name to the audio
-            files = {sides.get(side, side): entry for side, entry in read_wav_scp(wav_scp).items()}
+        publish_text(options.labels_dir / "result.json", result_text(_result(options, turns, files, sides)))
+        if files:  # the way back from a name to the audio
             write_table(options.labels_dir / "reco2file", files)
     recordings = {turn.reco for turn in turns}
     _LOG.info("%s: %d turns of %d recordings", options.labels_dir / "rttm", len(turns), len(recordings))
@@ -54,9 +64,28 @@ def _parse() -> argparse.Namespace:
     parser = stage.Parser(__doc__)
     parser.add_argument("--second-speaker", type=stage.boolean, help="default: what detect_speech.sh decided")
     parser.add_argument("--gap", type=stage.number(0), help="seconds; default: what detect_speech.sh decided")
+    parser.add_argument("--data-dir", type=Path, help="wav.scp and reco2dur of all recordings")
     parser.add_argument("subsegments_dir", type=Path)
     parser.add_argument("labels_dir", type=Path)
     return parser.parse_args()
+
+
+def _result(
+    options: argparse.Namespace, turns: list[Turn], files: dict[str, str], sides: dict[str, str]
+) -> dict[str, Any]:
+    """Return the content of result.json: every recording that the turns or ``files`` name."""
+    meta = read_meta(options.labels_dir)
+    sure = count_probabilities(meta.get("num_spk", {}), sides)
+    reco2dur = (options.data_dir or options.subsegments_dir) / "reco2dur"
+    durations = read_durations(reco2dur) if reco2dur.exists() else {}
+    spoken: dict[str, list[Turn]] = {reco: [] for reco in files}
+    for turn in turns:
+        spoken.setdefault(turn.reco, []).append(turn)
+    entries = [
+        recording_entry(reco, own, file=files.get(reco), duration=durations.get(reco), probability=sure.get(reco))
+        for reco, own in spoken.items()
+    ]
+    return result_content(meta, entries)
 
 
 def _check_same_ids(pieces: list[Segment], labels: dict[str, int], options: argparse.Namespace) -> None:

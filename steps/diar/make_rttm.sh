@@ -8,11 +8,13 @@
 # in the clustering (overlap.segments, short.segments of the sub-segments, where they exist) gets the label of the
 # nearest piece in time, so that no speech is left out. Two decisions of detect_speech.sh, in meta.json of the
 # sub-segments, are carried out here: second_speaker (overlapped speech also gets the nearest other label) and
-# close_pauses (short pauses of a speaker are closed, as references do). score_der.sh comes next.
+# close_pauses (short pauses of a speaker are closed, as references do). <labels-dir>/result.json says for each recording
+# how many speakers were found, how long each of them talks, and how sure that is. score_der.sh comes next.
 
 # Begin configuration section.
 second_speaker=
 gap=
+data_dir=
 python=${PYTHON:-python3}
 verbose=1
 # End configuration section.
@@ -23,6 +25,8 @@ help_message="Usage: $0 [options] <subsegments-dir> <labels-dir>
                                      # detect_speech.sh decided: true with --overlap label)
   --gap <seconds>                    # shorter pauses of a speaker in which nobody else talks are closed (default: what
                                      # detect_speech.sh decided: 0.8 if a detector found the speech, with --changes cut)
+  --data-dir <dir>                   # wav.scp and reco2dur of all recordings, for result.json: files, lengths, and those
+                                     # in which nobody speaks; default: <subsegments-dir>, which has no lengths
   --python <path|$python>            # Python that has the requirements
   --verbose <0|1|2>                  # 0: warnings only, 1: progress (default), 2: details
   --config <file>                    # options as name=value lines, read before the others"
@@ -30,5 +34,5 @@ help_message="Usage: $0 [options] <subsegments-dir> <labels-dir>
 # shellcheck source=steps/diar/begin.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/begin.sh" || exit 1
 
-options=(--second-speaker="$second_speaker" --gap="$gap")
+options=(--second-speaker="$second_speaker" --gap="$gap" --data-dir="$data_dir")
 run_python "$@"

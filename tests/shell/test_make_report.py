@@ -12,6 +12,7 @@ import pytest
 import soundfile
 from running import DIAR, run_script
 
+from ssdiar.results import recording_entry, result_content, result_text
 from ssdiar.work import Manifest
 
 UNSCORED = ["-", "-", "-"]
@@ -93,10 +94,28 @@ def test_chosen_systems_in_the_order_given(work):
     assert [row[0] for row in next(iter(markdown_rows(work).values()))] == ["mute", "best"]
 
 
-def test_no_reference_at_all(work):
-    done = report(work, "--systems", "mute")
-    assert list(markdown_rows(work)) == ["no reference, so no score"]
-    assert "no reference" in done.stdout
+def test_without_any_score_it_says_who_spoke(work):
+    meta, entry = {"system": "mute", "num_spk_source": "estimated"}, recording_entry("r", [], probability=0.75)
+    (work / "exp/mini/mute/result.json").write_text(result_text(result_content(meta, [entry])))
+    (work / "data/wav.scp").write_text("".join(f"r{n} r.wav\n" for n in ("", *range(10, 34))))
+    (work / "data/r.wav").touch()
+    (work / "data/reco2dur").write_text("".join(f"r{n} 20\n" for n in ("", *range(10, 34))))
+    (work / "r.wav").write_bytes(wav())
+    done = report(work, "--systems", "mute", "--data-dir", "data", "--pictures", "0")
+    head = "mute: 25 recordings, 8:20; speech: not recorded; speakers: not recorded; x-vectors: not recorded"
+    rows = done.stdout.splitlines()
+    assert rows[0] == head and list(markdown_rows(work)) == [head]
+    assert rows[3].split() == ["r", "0:20", "1", "75%", "1", "0:01", "(100%)"], "the one whose number is known"
+    assert rows[4].split() == ["r10", "0:20", "0", "-", "no", "speech"]
+    assert rows[-1] == "and 5 more (exp/mini/mute/result.json)" and len(rows) == 3 + 20 + 1
+    assert len(markdown_rows(work)[head]) == 1 + 25
+    assert "%" not in rows[1] and "DER" not in done.stdout
+
+
+def wav():
+    stream = io.BytesIO()
+    soundfile.write(stream, np.random.default_rng(0).normal(0, 0.1, 20 * 8000), 8000, format="WAV")
+    return stream.getvalue()
 
 
 def test_scores_of_an_older_rttm_are_not_shown(work):

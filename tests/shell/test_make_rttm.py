@@ -1,7 +1,11 @@
 """make_rttm.sh as users call it: from labels to RTTM, with the speech that had no label of its own."""
 
+import json
+
 import pytest
 from running import DIAR, run_script
+
+from ssdiar.results import read_result
 
 
 @pytest.fixture
@@ -101,6 +105,29 @@ def test_pauses_are_closed_if_asked_for_or_as_was_decided_with_the_speech(work):
     assert turns(work) == [*apart[:-2], "b 1.000 1.550 speaker7"]
     run(work, "--gap", "0", "sub", "sys")
     assert turns(work) == apart
+
+
+def test_result_says_what_was_found(work):
+    sure = {"a": {"number": 2, "probability": 0.9}, "b": {"number": 1, "probability": None}}
+    (work / "sys/meta.json").write_text(json.dumps({"system": "best", "seed": 3, "num_spk": sure}))
+    run(work, "sub", "sys")
+    result = read_result(work / "sys/result.json")
+    assert (result["schema"], result["system"], result["seed"]) == ("ssdiar-result/1", "best", 3)
+    a, b, c = result["recordings"]
+    assert [one["name"] for one in a["speakers"]] == ["speaker1", "speaker2"]
+    assert (a["duration"], a["num_spk_probability"], b["num_spk_probability"]) == (None, 0.9, None)
+    assert (b["speakers"][0]["seconds"], b["speakers"][0]["turns"], c["num_spk"]) == (1.05, 2, 1)
+    (work / "data").mkdir()
+    (work / "data/wav.scp").write_text("a a b.wav\nb b.wav\nc c.wav\nd d.wav\n")
+    (work / "data/reco2dur").write_text("a 10\nb 20\nc 30\nd 40\n")
+    run(work, "--data-dir", "data", "sub", "sys")
+    recordings = read_result(work / "sys/result.json")["recordings"]
+    assert [(one["recording"], one["file"], one["duration"]) for one in recordings[::3]] == [
+        ("a", "a b.wav", 10),
+        ("d", "d.wav", 40),
+    ]
+    assert (recordings[3]["num_spk"], recordings[3]["speakers"]) == (0, []), "nobody speaks"
+    assert (work / "sys/reco2file").read_text().endswith("d d.wav\n")
 
 
 def test_pieces_alone(work):

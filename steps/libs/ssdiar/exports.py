@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 from ssdiar.errors import InputError
 from ssdiar.io.publish import publish_text
 from ssdiar.io.rttm import Turn, rttm_text
-from ssdiar.regions import merge, total
+from ssdiar.regions import merge
+from ssdiar.results import recording_entry
 
 #: By format: what a recording's file is called; the CSV is one file of all recordings.
 FILE_NAMES = {
@@ -116,27 +117,16 @@ def csv_text(turns: Sequence[Turn]) -> str:
 
 
 def json_text(turns: Sequence[Turn], duration: float | None = None) -> str:
-    """Return a recording as JSON.
+    """Return a recording as JSON: its entry of result.json, and in ``turns`` its turns.
 
-    Its keys are ``recording``, ``duration`` (seconds, null where not known), ``speakers`` (``name``, ``seconds`` of
-    talk, ``share`` of all speakers' talk; who talks most comes first), and ``turns`` (``speaker``, ``start``, ``end``,
-    and ``confidence`` where it is known).
+    A turn has ``speaker``, ``start``, ``end``, and ``confidence`` where it is known.
 
     Args:
         turns: Of one recording, at least one.
         duration: Length of the recording in seconds.
     """
-    names = sorted({turn.speaker for turn in turns})
-    talk = {name: total([(turn.start, turn.end) for turn in turns if turn.speaker == name]) for name in names}
-    everybody = sum(talk.values())
-    speakers = [
-        {"name": name, "seconds": round(talk[name], 3), "share": round(talk[name] / everybody, 4) if everybody else 0.0}
-        for name in sorted(talk, key=lambda name: (-talk[name], name))
-    ]
     content = {
-        "recording": turns[0].reco,
-        "duration": None if duration is None else round(duration, 3),
-        "speakers": speakers,
+        **recording_entry(turns[0].reco, turns, duration=duration),
         "turns": [_turn_entry(turn) for turn in turns],
     }
     return json.dumps(content, ensure_ascii=False, indent=1) + "\n"

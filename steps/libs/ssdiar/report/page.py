@@ -22,7 +22,8 @@ from ssdiar.report.marks import KINDS, by_speaker
 from ssdiar.report.recordings import Shown, Vectors
 from ssdiar.report.systems import System
 from ssdiar.report.table import table_parts
-from ssdiar.report.timelines import UNSURE, count_sure, current_scores, lanes_of, talk_of, unsure_of
+from ssdiar.report.timelines import UNSURE, current_scores, lanes_of, talk_of, unsure_of
+from ssdiar.results import clock
 from ssdiar.scoring.der import Protocol
 from ssdiar.scoring.score_file import Score, percent
 
@@ -69,7 +70,7 @@ def render(
         for score in current_scores(system)
     ]
     first = _first_view(views)
-    best = systems[int(first["key"].split()[0]) if first else 0].name
+    best = systems[int(first["key"].split()[0]) if first else 0]
     lines = {system.name: number for number, system in enumerate(systems)}
     shown = {reco.id: reco for reco in recordings}
     sections, left = [], most_pictures
@@ -77,8 +78,8 @@ def render(
         found = vectors(reco) if left > 0 else ()
         left -= len(found)
         section = _section(shown[reco], systems, lines, media.get(reco), found)
-        section["who"] = next((lane["speakers"] for lane in section["talk"] if lane["name"] == best), [])
-        section["count_sure"] = count_sure(shown[reco], best)
+        section["who"] = next((lane["speakers"] for lane in section["talk"] if lane["name"] == best.name), [])
+        section["count_sure"] = best.sure.get(reco)
         sections.append(section)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
@@ -121,13 +122,6 @@ def _script() -> str:
     """Return the scripts as one, so that they share names with each other and with nothing else."""
     parts = ((_TEMPLATES / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS)
     return '"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n"
-
-
-def clock(seconds: float) -> str:
-    """Return a time or length as m:ss, or h:mm:ss."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def _facts(systems: Sequence[System], recordings: Sequence[Shown]) -> list[str]:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ssdiar.errors import InputError
+from ssdiar.results import read_result
 from ssdiar.scoring.score_file import ORIGIN_KEYS, Score, read_score
 from ssdiar.work import check
 
 # What a page shows of a system, and refuses if it is damaged or out of date; an outdated score is told instead.
-_SHOWN = ("rttm", "labels", "meta.json", "history/*.json", "latent/*.npz")
+_SHOWN = ("rttm", "result.json", "labels", "meta.json", "history/*.json", "latent/*.npz")
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class System:
         origin: Where speech, speaker counts and x-vectors came from; what is not recorded is not in it.
         scores: By protocol name; empty if there was no reference.
         outdated: Names of the protocols whose score is of an RTTM, reference or UEM that has changed since.
+        sure: How sure the number of speakers is, by recording, where that is known (result.json).
     """
 
     name: str
@@ -32,6 +34,7 @@ class System:
     origin: dict[str, str]
     scores: dict[str, Score]
     outdated: frozenset[str]
+    sure: dict[str, float]
 
 
 def read_systems(exp_set_dir: str | Path, names: Sequence[str] = ()) -> list[System]:
@@ -65,7 +68,14 @@ def _read_system(folder: Path) -> System:
     for score in scores.values():
         origin.update(score.origin)
     outdated = frozenset(name for name in scores if not _is_current(folder / "score" / f"{name}.json"))
-    return System(folder.name, folder, origin, scores, outdated)
+    return System(folder.name, folder, origin, scores, outdated, _read_sure(folder / "result.json"))
+
+
+def _read_sure(file: Path) -> dict[str, float]:
+    """Return how sure the number of speakers is by recording; nothing without a file (an RTTM of somebody else)."""
+    entries = read_result(file)["recordings"] if file.exists() else []
+    found = {entry["recording"]: entry["num_spk_probability"] for entry in entries}
+    return {reco: sure for reco, sure in found.items() if sure is not None}
 
 
 def _is_current(score: Path) -> bool:

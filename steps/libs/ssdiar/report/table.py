@@ -1,16 +1,23 @@
-"""The table of results: one part per protocol, one row per system, as Markdown and for a terminal."""
+"""The table of results, as Markdown and for a terminal.
+
+With a reference it has one part per protocol and one row per system, without one a part per system and a row per
+recording.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from ssdiar.report.recordings import Shown
 from ssdiar.report.systems import System
+from ssdiar.results import FIGURES, aligned, clock, recording_entry, talk_table, talk_text
 from ssdiar.scoring.der import PROTOCOLS
 from ssdiar.scoring.score_file import Score, percent
 
 _HEAD = ("System", "Speech", "Speaker count", "x-vectors", "Miss %", "False alarm %", "Confusion %", "DER %", "JER %")
-_TEXT_COLUMNS = 4  # The first four columns are words, the rest are figures.
+_FIGURES = _HEAD[4:]  # the columns of figures; the others are words
 
 
 @dataclass(frozen=True)
@@ -37,33 +44,62 @@ def table_parts(systems: Sequence[System]) -> list[Part]:
 
 def as_markdown(parts: Sequence[Part], title: str) -> str:
     """Return the table as Markdown."""
-    rule = "|" + " --- |" * _TEXT_COLUMNS + " ---: |" * (len(_HEAD) - _TEXT_COLUMNS)
-    lines = [
-        f"# {title}",
-        "",
-        "DER and its parts are percent of scored speaker time, pooled over recordings; JER is the mean over speakers.",
-    ]
+    note = (
+        "DER and its parts are percent of scored speaker time, pooled over recordings; JER is the mean over speakers."
+    )
+    lines = [f"# {title}", "", note]
     for part in parts:
-        rows = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in [_HEAD, *part.rows]]
-        lines += ["", f"## {part.terms}", "", rows[0], rule, *rows[1:]]
+        lines += ["", f"## {part.terms}", "", *_markdown(_HEAD, part.rows, _FIGURES)]
     return "\n".join(lines) + "\n"
 
 
 def as_text(parts: Sequence[Part]) -> str:
     """Return the table in aligned columns for a terminal; all parts have the same column widths."""
-    everything = [_HEAD, *(row for part in parts for row in part.rows)]
-    widths = [max(len(row[column]) for row in everything) for column in range(len(_HEAD))]
-
-    def line(row: Sequence[str]) -> str:
-        cells = [
-            cell.ljust(width) if column < _TEXT_COLUMNS else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        return "  ".join(cells).rstrip()
-
-    rule = "  ".join("-" * width for width in widths)
-    blocks = ["\n".join([part.terms, line(_HEAD), rule, *map(line, part.rows)]) for part in parts]
+    head, rule, *lines = aligned(_HEAD, [row for part in parts for row in part.rows], _FIGURES)
+    blocks = []
+    for part in parts:
+        blocks.append("\n".join([part.terms, head, rule, *lines[: len(part.rows)]]))
+        lines = lines[len(part.rows) :]
     return "\n\n".join(blocks) + "\n"
+
+
+def who_as_markdown(systems: Sequence[System], recordings: Sequence[Shown], title: str) -> str:
+    """Return who spoke for how long in each recording, as Markdown: a part per system."""
+    lines = [f"# {title}"]
+    for system in systems:
+        head, rows = talk_table(_entries(system, recordings))
+        lines += ["", f"## {_who(system, recordings)}", "", *_markdown(head, rows, FIGURES)]
+    return "\n".join(lines) + "\n"
+
+
+def who_as_text(systems: Sequence[System], recordings: Sequence[Shown]) -> str:
+    """Return who spoke for how long in each recording, for a terminal: the 20 least sure of each system."""
+    blocks = [
+        f"{_who(system, recordings)}\n{talk_text(_entries(system, recordings), system.folder / 'result.json')}"
+        for system in systems
+    ]
+    return "\n".join(blocks)
+
+
+def _entries(system: System, recordings: Sequence[Shown]) -> list[dict[str, Any]]:
+    return [
+        recording_entry(reco.id, reco.turns[system.name], duration=reco.seconds, probability=system.sure.get(reco.id))
+        for reco in recordings
+    ]
+
+
+def _who(system: System, recordings: Sequence[Shown]) -> str:
+    """Return what stands over the table of a system."""
+    origin = dict(zip(("speech", "speakers", "x-vectors"), _origin(system)[1:], strict=True))
+    facts = [f"{len(recordings)} recording{'' if len(recordings) == 1 else 's'}"]
+    facts += [clock(sum(reco.seconds for reco in recordings)), *(f"{name}: {value}" for name, value in origin.items())]
+    return f"{system.name}: {'; '.join([', '.join(facts[:2]), *facts[2:]])}"
+
+
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]], figures: Sequence[str]) -> list[str]:
+    rule = "|" + "".join(" ---: |" if name in figures else " --- |" for name in head)
+    first, *rest = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in [head, *rows]]
+    return [first, rule, *rest]
 
 
 def _terms(score: Score) -> tuple[tuple[int, str, bool], str]:

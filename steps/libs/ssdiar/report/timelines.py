@@ -62,7 +62,7 @@ def lanes_of(reco: Shown, systems: Sequence[System]) -> list[dict[str, Any]]:
         free += len(new)
         spare += [replace(turn, speaker=str(numbers[turn.speaker])) for turn in rest if turn.speaker in new]
         lane = {"name": system.name, "system": place, "rows": _rows(turns, numbers, matches), "errors": errors}
-        lanes.append({**lane, "count_sure": count_sure(reco, system.name)})
+        lanes.append({**lane, "count_sure": system.sure.get(reco.id)})
     return lanes
 
 
@@ -100,12 +100,6 @@ def unsure_of(reco: Shown, systems: Sequence[System]) -> list[dict[str, Any]]:
             ]
             found.append({"name": system.name, "count": len(unsure), "turns": rows})
     return found
-
-
-def count_sure(reco: Shown, system: str) -> float | None:
-    """Return the probability that a system gives to the number of speakers that it took; None where it gives none."""
-    history = reco.histories.get(system, {})
-    return history.get("num_spk_probabilities", {}).get(history.get("num_spk"))
 
 
 def _names(turns: Sequence[Turn]) -> list[str]:

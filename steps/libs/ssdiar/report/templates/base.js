@@ -66,6 +66,22 @@ const union = (regions) => {
 
 const total = (regions) => union(regions).reduce((sum, [start, end]) => sum + end - start, 0);
 
+const regionsOf = (turns) => turns.map(({ start, end }) => [start, end]);
+
+// Seconds in which at least two of the regions are at once.
+const atOnce = (regions) => {
+  const edges = regions.flatMap(([start, end]) => [[start, 1], [end, -1]]).sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+  let depth = 0;
+  let since = 0;
+  let seconds = 0;
+  for (const [time, step] of edges) {
+    if (depth > 1) seconds += time - since;
+    depth += step;
+    since = time;
+  }
+  return seconds;
+};
+
 // Where two lanes do not have the same speakers, as [start, end] in order.
 const differences = (first, second) => {
   const edges = [first, second].flatMap((lane, side) =>
@@ -121,19 +137,29 @@ const csvText = (id, turns) => {
   return `recording,channel,start,duration,end,speaker,confidence\n${rows.join("")}`;
 };
 
+// The file is not named, since pages are given away, nor how sure the number is, since a person may have changed it.
 const jsonText = (id, turns) => {
   const names = [...new Set(turns.map((turn) => turn.speaker))];
-  const own = (name) => turns.filter((turn) => turn.speaker === name).map((turn) => [turn.start, turn.end]);
-  const talk = names.map((name) => [name, total(own(name))]);
+  const own = (name) => turns.filter((turn) => turn.speaker === name);
+  const talk = names.map((name) => [name, total(regionsOf(own(name)))]);
   talk.sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
   const everybody = talk.reduce((sum, [, seconds]) => sum + seconds, 0);
+  const known = turns.filter((turn) => turn.sure !== undefined);
+  const sure = known.reduce((sum, turn) => sum + (turn.end - turn.start) * turn.sure, 0);
+  const length = known.reduce((sum, turn) => sum + turn.end - turn.start, 0);
   const content = {
     recording: id,
+    file: null,
     duration: data.recordings[id].seconds,
+    num_spk: names.length,
+    num_spk_probability: null,
+    confidence: length ? Number((sure / length).toFixed(4)) : null,
+    overlap: Number(atOnce(names.flatMap((name) => union(regionsOf(own(name))))).toFixed(3)),
     speakers: talk.map(([name, seconds]) => ({
       name,
       seconds: Number(seconds.toFixed(3)),
       share: everybody ? Number((seconds / everybody).toFixed(4)) : 0,
+      turns: own(name).length,
     })),
     turns: turns.map(({ speaker, start, end, sure }) => ({
       speaker, start, end, ...(sure === undefined ? {} : { confidence: sure }),
