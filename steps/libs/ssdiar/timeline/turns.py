@@ -7,6 +7,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,8 +15,22 @@ from ssdiar.io.rttm import Turn
 from ssdiar.io.tables import Segment, by_recording
 from ssdiar.regions import merge
 
-# A labelled stretch of one recording: start, end (seconds), label.
-Stretch = tuple[float, float, int]
+
+class Stretch(NamedTuple):
+    """A labelled stretch of one recording.
+
+    Attributes:
+        start: Seconds.
+        end: Seconds.
+        label: The speaker's number.
+        sure: The probability that it is this speaker; None where it is not known.
+    """
+
+    start: float
+    end: float
+    label: int
+    sure: float | None = None
+
 
 #: What the name of every speaker begins with; the label's number follows.
 SPEAKER = "speaker"
@@ -30,13 +45,16 @@ def turns_of_labels(
     unlabelled: Iterable[Segment] = (),
     overlap: Iterable[Segment] = (),
     second_speaker: bool = False,
+    sure: Mapping[str, float] | None = None,
+    second_sure: float | None = None,
 ) -> list[Turn]:
     """Return the turns of all recordings: the speaker of label 1 is ``speaker1`` (:func:`speaker_name`).
 
     All time of the given segments is labelled once, and no other time; with ``second_speaker``, that of ``overlap``
     twice. Where pieces overlap, they are cut (:func:`cut_overlaps`). Turns of one speaker that touch are one turn.
     Where no pieces overlap and nothing but pieces is given, the result is that of Kaldi's
-    ``diarization/make_rttm.py``.
+    ``diarization/make_rttm.py``. The confidence of a turn is the mean of the probabilities of what it is made of,
+    weighted by time.
 
     Args:
         pieces: Sub-segments with a label each.
@@ -46,6 +64,9 @@ def turns_of_labels(
             piece's label stays.
         overlap: Overlapped speech, which took no part in the clustering; the same goes for it.
         second_speaker: Whether overlapped speech also takes the nearest other label of its recording, if there is one.
+        sure: The probability that a label is right by sub-segment id, where it is known. What has no label of its own
+            takes it from where it takes its label.
+        second_sure: The probability that the second speaker of overlapped speech is right, where it is known.
 
     Raises:
         KeyError: A piece has no label; the key is its id.
@@ -53,15 +74,19 @@ def turns_of_labels(
     piece_groups, short_groups, overlap_groups = by_recording(pieces), by_recording(unlabelled), by_recording(overlap)
     turns = []
     for reco in sorted(piece_groups.keys() | short_groups.keys() | overlap_groups.keys()):
-        labelled = [(piece.start, piece.end, labels[piece.id]) for piece in piece_groups.get(reco, [])]
-        stretches = cut_overlaps(labelled)
+        stretches = cut_overlaps(
+            Stretch(piece.start, piece.end, labels[piece.id], None if sure is None else sure[piece.id])
+            for piece in piece_groups.get(reco, [])
+        )
         nearest = _Nearest(stretches)
-        for segments, number in ((short_groups, 1), (overlap_groups, 2 if second_speaker else 1)):
+        for segments, second in ((short_groups, False), (overlap_groups, second_speaker)):
             found = []
             for start, end, label in _parts(segments.get(reco, []), stretches):
-                first = nearest.label(start, end) if label is None else label
-                labels_there = [first, *nearest.other_label(start, end, first)][:number]
-                found += [(start, end, one) for one in labels_there if one != label]
+                if label is None:
+                    found.append(nearest.labelled(start, end))
+                if second:
+                    first = found[-1].label if label is None else label
+                    found += nearest.labelled_otherwise(start, end, first, second_sure)
             stretches = sorted(stretches + found)
         turns += _joined(reco, stretches)
     return turns
@@ -75,28 +100,29 @@ def speaker_name(label: int) -> str:
 def close_pauses(turns: Iterable[Turn], gap: float) -> list[Turn]:
     """Return the turns with every speaker's pauses shorter than ``gap`` closed, unless somebody else talks in them.
 
-    References mark a turn as speech through its short pauses. A silence between two speakers stays one.
+    References mark a turn as speech through its short pauses. A silence between two speakers stays one. Closed pauses do
+    not count in the confidence of a turn, which is the mean of the turns that it is made of, weighted by time.
 
     Args:
         turns: Of any recordings.
         gap: Seconds.
     """
-    groups: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    groups: dict[str, dict[str, list[Turn]]] = {}
     for turn in turns:
-        groups.setdefault(turn.reco, {}).setdefault(turn.speaker, []).append((turn.start, turn.end))
+        groups.setdefault(turn.reco, {}).setdefault(turn.speaker, []).append(turn)
     closed = []
     for reco, speakers in groups.items():
-        anybody = merge([region for regions in speakers.values() for region in regions])
-        for speaker, regions in speakers.items():
-            own = merge(regions)
+        anybody = merge([(turn.start, turn.end) for before in speakers.values() for turn in before])
+        for speaker, before in speakers.items():
+            own = merge([(turn.start, turn.end) for turn in before])
             pauses = np.column_stack([own[:-1, 1], own[1:, 0]])
             # Nobody talks in a pause if all of it lies in one silence of everybody.
-            before = np.searchsorted(anybody[:, 0], pauses[:, 0], side="right") - 1
-            after = np.minimum(before + 1, len(anybody) - 1)
-            silent = (anybody[before, 1] <= pauses[:, 0]) & (anybody[after, 0] >= pauses[:, 1])
+            left = np.searchsorted(anybody[:, 0], pauses[:, 0], side="right") - 1
+            right = np.minimum(left + 1, len(anybody) - 1)
+            silent = (anybody[left, 1] <= pauses[:, 0]) & (anybody[right, 0] >= pauses[:, 1])
             short = pauses[:, 1] - pauses[:, 0] < gap
             spans = merge(np.concatenate([own, pauses[silent & short]]))
-            closed += [Turn(reco, speaker, float(start), float(end)) for start, end in spans]
+            closed += _turns(reco, speaker, spans, [(turn.start, turn.end, turn.confidence) for turn in before])
     return sorted(closed, key=lambda turn: (turn.reco, turn.start, turn.end, turn.speaker))
 
 
@@ -111,24 +137,24 @@ def cut_overlaps(pieces: Iterable[Stretch]) -> list[Stretch]:
     result: list[Stretch] = []
     current: Stretch | None = None
     while queue:
-        start, end, label = heapq.heappop(queue)
+        piece = heapq.heappop(queue)
         if current is None:
-            current = (start, end, label)
+            current = piece
             continue
-        if end <= current[0]:
+        if piece.end <= current.start:
             continue  # all of it lies in what is cut already
-        if start >= current[1]:
-            cut = start
-        elif end < current[1]:
-            cut = max(start, current[0])
-            heapq.heappush(queue, (end, current[1], current[2]))
+        if piece.start >= current.end:
+            cut = piece.start
+        elif piece.end < current.end:
+            cut = max(piece.start, current.start)
+            heapq.heappush(queue, current._replace(start=piece.end))
         else:
-            cut = max((start + current[1]) / 2, current[0])
-        result.append((current[0], min(cut, current[1]), current[2]))
-        current = (cut, end, label)
+            cut = max((piece.start + current.end) / 2, current.start)
+        result.append(current._replace(end=min(cut, current.end)))
+        current = piece._replace(start=cut)
     if current is not None:
         result.append(current)
-    return [stretch for stretch in result if stretch[1] > stretch[0]]
+    return [stretch for stretch in result if stretch.end > stretch.start]
 
 
 def _parts(regions: Sequence[Segment], stretches: Sequence[Stretch]) -> list[tuple[float, float, int | None]]:
@@ -141,14 +167,14 @@ def _parts(regions: Sequence[Segment], stretches: Sequence[Stretch]) -> list[tup
     Returns:
         (start, end, label of the stretch there; None where there is none), in order.
     """
-    ends = [stretch[1] for stretch in stretches]
+    ends = [stretch.end for stretch in stretches]
     parts: list[tuple[float, float, int | None]] = []
     at = -math.inf
     for region in regions:
         at = max(at, region.start)
         number = bisect_right(ends, at)
         while at < region.end:
-            start, end, label = stretches[number] if number < len(stretches) else (math.inf, math.inf, 0)
+            start, end, label, _ = stretches[number] if number < len(stretches) else Stretch(math.inf, math.inf, 0)
             if at < start:
                 parts.append((at, min(start, region.end), None))
             else:
@@ -163,38 +189,54 @@ class _Nearest:
 
     def __init__(self, stretches: Sequence[Stretch]) -> None:
         # Neighbours with the same label are one run: the nearest other label is then always in one of the next runs.
-        runs = [list(group) for _, group in groupby(stretches, key=lambda stretch: stretch[2])]
-        self._starts = [stretch[0] for stretch in stretches]
+        runs = [list(group) for _, group in groupby(stretches, key=lambda stretch: stretch.label)]
+        self._starts = [stretch.start for stretch in stretches]
         self._stretches = stretches
-        self._runs = [(run[0][0], run[-1][1], run[0][2]) for run in runs]
-        self._run_starts = [run[0] for run in self._runs]
+        self._runs = [Stretch(run[0].start, run[-1].end, run[0].label) for run in runs]
+        self._run_starts = [run.start for run in self._runs]
 
-    def label(self, start: float, end: float) -> int:
-        """Return the nearest label, of two equally near ones the earlier; 1 if there is none."""
+    def labelled(self, start: float, end: float) -> Stretch:
+        """Return the region with the nearest label, of two equally near ones the earlier; 1 if there is none."""
         before = bisect_right(self._starts, start) - 1
         near = self._stretches[max(before, 0) : before + 2]
-        return min(near, key=lambda stretch: (_distance(stretch, start, end), stretch[0]))[2] if near else 1
+        if not near:
+            return Stretch(start, end, 1)
+        return min(near, key=lambda stretch: _distance(stretch, start, end))._replace(start=start, end=end)
 
-    def other_label(self, start: float, end: float, label: int) -> list[int]:
-        """Return the nearest label that is not ``label``, if there is one."""
+    def labelled_otherwise(self, start: float, end: float, label: int, sure: float | None) -> list[Stretch]:
+        """Return the region with the nearest label that is not ``label``, if there is one."""
         before = bisect_right(self._run_starts, start) - 1
-        others = [run for run in self._runs[max(before - 1, 0) : before + 3] if run[2] != label]
-        return [min(others, key=lambda run: (_distance(run, start, end), run[0]))[2]] if others else []
+        others = [run for run in self._runs[max(before - 1, 0) : before + 3] if run.label != label]
+        nearest = min(others, key=lambda run: _distance(run, start, end), default=None)
+        return [] if nearest is None else [Stretch(start, end, nearest.label, sure)]
 
 
-def _distance(stretch: Stretch, start: float, end: float) -> float:
-    """Return the seconds between a stretch and a region, to the microsecond; 0 if they touch or overlap."""
-    return max(0.0, round(max(stretch[0] - end, start - stretch[1]), 6))
+def _distance(stretch: Stretch, start: float, end: float) -> tuple[float, float]:
+    """Return the seconds between a stretch and a region, to the microsecond, 0 if they touch; then what is earlier."""
+    return max(0.0, round(max(stretch.start - end, start - stretch.end), 6)), stretch.start
 
 
 def _joined(reco: str, stretches: Iterable[Stretch]) -> list[Turn]:
     """Return the stretches of one recording as turns, those of a speaker that touch as one, in time order."""
-    by_label: dict[int, list[tuple[float, float]]] = {}
-    for start, end, label in stretches:
-        by_label.setdefault(label, []).append((start, end))
+    by_label: dict[int, list[tuple[float, float, float | None]]] = {}
+    for start, end, label, sure in stretches:
+        by_label.setdefault(label, []).append((start, end, sure))
     turns = [
-        Turn(reco, speaker_name(label), float(start), float(end))
-        for label, regions in by_label.items()
-        for start, end in merge(regions, _TOUCH)
+        turn
+        for label, own in by_label.items()
+        for turn in _turns(reco, speaker_name(label), merge([part[:2] for part in own], _TOUCH), own)
     ]
     return sorted(turns, key=lambda turn: (turn.start, turn.end, turn.speaker))
+
+
+def _turns(
+    reco: str, speaker: str, spans: np.ndarray, parts: Sequence[tuple[float, float, float | None]]
+) -> list[Turn]:
+    """Return a turn for each of a speaker's spans (n, 2), as sure as the parts (start, end, sure) that it is made of."""
+    if any(sure is None for _, _, sure in parts):
+        return [Turn(reco, speaker, float(start), float(end)) for start, end in spans]
+    start, end, sure = np.array(parts, np.float64).T
+    owner = np.searchsorted(spans[:, 0], start, side="right") - 1
+    seconds = np.bincount(owner, end - start, len(spans))
+    means = np.bincount(owner, (end - start) * sure, len(spans)) / seconds
+    return [Turn(reco, speaker, *map(float, row)) for row in np.column_stack([spans, means])]
