@@ -251,6 +251,20 @@ class Count:
 
 
 @dataclass(frozen=True)
+class Sure:
+    """How sure a system is of its labels (``method: consensus``; :mod:`ssdiar.clustering.sure`).
+
+    Attributes:
+        weights: The constant, and the weight of each of :data:`ssdiar.clustering.sure.EVIDENCE`; none: it does not say.
+        second: The probability that the second speaker whom stage 6 gives overlapped speech is right, in recordings of
+            two speakers and in those of more.
+    """
+
+    weights: tuple[Weight, ...] = ()
+    second: tuple[Share, ...] = ()
+
+
+@dataclass(frozen=True)
 class SystemConfig:
     """One clustering system.
 
@@ -258,8 +272,9 @@ class SystemConfig:
         description: A line for tables.
         method: ``ahc``: AHC of the prepared x-vectors, no training; ``nmesc``: NME spectral clustering of them, no
             training; ``consensus``: k-means of random parts of them, and their vote; ``ssl``: Algorithm 1 of the paper.
-        prepare, encoder, labels, loss, train, stop, consensus, count: See their classes; the methods without training
-            use ``prepare`` and ``count``, AHC ``labels.linkage`` and ``labels.ahc_most``, consensus ``consensus``.
+        prepare, encoder, labels, loss, train, stop, consensus, count, sure: See their classes; the methods without
+            training use ``prepare`` and ``count``, AHC ``labels.linkage`` and ``labels.ahc_most``, consensus
+            ``consensus`` and ``sure``.
     """
 
     description: str
@@ -272,6 +287,7 @@ class SystemConfig:
     stop: Stop = field(default_factory=Stop)
     consensus: Consensus = field(default_factory=Consensus)
     count: Count = field(default_factory=Count)
+    sure: Sure = field(default_factory=Sure)
 
 
 def read_system(path: str | Path, changes: Sequence[str] = (), reading: str | Path | None = None) -> SystemConfig:
@@ -290,14 +306,27 @@ def read_system(path: str | Path, changes: Sequence[str] = (), reading: str | Pa
     if reading is not None and config.encoder.type == "baseline2":
         hint = "Give it --reading robust."
         raise InputError(f"the reading {Path(reading).stem} is of the paper, not of [18]", path=path, hint=hint)
+    _check_models(config, path)
+    return config
+
+
+def _check_models(config: SystemConfig, path: str | Path) -> None:
+    """Refuse weights of another number than that of the evidence, and those that nothing goes with."""
+    sizes = {}
     if config.count.method == "evidence":
         from ssdiar.clustering.counting import EVIDENCE, LINKS
 
-        for name, number in (("weights", len(EVIDENCE)), ("weights_with_links", len(EVIDENCE + LINKS))):
-            found = len(getattr(config.count, name))
-            if found != 1 + number:
-                raise InputError(f"bad count.{name}", path=path, expected=f"{1 + number} numbers", got=found)
-    return config
+        sizes |= {"count.weights": 1 + len(EVIDENCE), "count.weights_with_links": 1 + len(EVIDENCE + LINKS)}
+    if config.sure != Sure():
+        from ssdiar.clustering import sure
+
+        if config.method != "consensus":
+            raise InputError("sure goes with method consensus", path=path, got=f"method {config.method}")
+        sizes |= {"sure.weights": 1 + len(sure.EVIDENCE), "sure.second": 2}
+    for name, size in sizes.items():
+        part, _, key = name.partition(".")
+        if (found := len(getattr(getattr(config, part), key))) != size:
+            raise InputError(f"bad {name}", path=path, expected=f"{size} numbers", got=found)
 
 
 def name_of(path: str | Path, reading: str | Path | None = None) -> str:

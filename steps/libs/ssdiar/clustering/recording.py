@@ -62,11 +62,15 @@ class Clustering:
         labels: (S,) from 0, numbered by first occurrence.
         history: What happened, as JSON can hold it.
         latent: The latent vectors (S, d) before (Y^0) and after training, from systems that have them.
+        support: (S,) the share of the votes that each label got, from systems that vote.
+        sure: (S,) the probability that each label is right, from systems that know it.
     """
 
     labels: np.ndarray
     history: dict[str, Any] = field(default_factory=dict)
     latent: tuple[np.ndarray, np.ndarray] | None = None
+    support: np.ndarray | None = None
+    sure: np.ndarray | None = None
 
 
 def prepare(recording: Recording, config: Preparation) -> Prepared:

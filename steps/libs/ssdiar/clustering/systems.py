@@ -37,7 +37,7 @@ def cluster_recording(
     Returns:
         Labels of that many speakers, or of as many as there are sub-segments, and a history with num_spk, seconds,
         finch_first (what was done on FINCH's clusters because there are too many sub-segments), and what the method
-        adds.
+        adds; from a system that knows it, how sure each label is.
     """
     started = time.monotonic()
     size, num_spk, counted = len(recording.vectors), recording.num_spk, {}
@@ -54,6 +54,8 @@ def cluster_recording(
     else:
         result = _METHODS[config.method](prepared, target, config, random_generator(seed, size))
         result.labels = _exactly(result.labels, prepared.vectors, target)
+    if config.sure.weights:
+        _say_how_sure(result, prepared, config, counted.get("num_spk_probabilities", {}).get(num_spk, 1.0))
     result.history |= counted
     result.history |= {
         "num_spk": num_spk,
@@ -64,6 +66,16 @@ def cluster_recording(
     if config.prepare.needs_fold and recording.background is None:
         result.history["background"] = "of the recording itself, there being no other recordings"
     return result
+
+
+def _say_how_sure(result: Clustering, prepared: Prepared, config: SystemConfig, number: float) -> None:
+    """Add the probability that each label is right, given that of the number of speakers."""
+    from ssdiar.clustering.sure import label_evidence, label_probabilities
+
+    support = np.ones(len(result.labels)) if result.support is None else result.support
+    evidence = label_evidence(result.labels, support, prepared.vectors, prepared.times, number)
+    result.sure = label_probabilities(evidence, np.asarray(config.sure.weights))
+    result.history["sure"] = round(float(result.sure.mean()), 4)
 
 
 def random_generator(seed: int, size: int) -> np.random.Generator:
@@ -106,7 +118,7 @@ def _consensus(prepared: Prepared, num_spk: int, config: SystemConfig, rng: np.r
     vote = Parts(prepared.vectors, prepared.times, config.consensus, rng).vote(num_spk)
     history = {"stop_reason": "number of clusters reached", "support": round(float(vote.support.mean()), 4)}
     latent = (np.asarray(prepared.recording.vectors, np.float64), prepared.vectors)
-    return Clustering(vote.labels, history, latent)
+    return Clustering(vote.labels, history, latent, vote.support)
 
 
 def _count_by_eigengaps(

@@ -46,15 +46,15 @@ def turns_of_labels(
     overlap: Iterable[Segment] = (),
     second_speaker: bool = False,
     sure: Mapping[str, float] | None = None,
-    second_sure: float | None = None,
+    second_sure: tuple[float, float] | None = None,
 ) -> list[Turn]:
     """Return the turns of all recordings: the speaker of label 1 is ``speaker1`` (:func:`speaker_name`).
 
     All time of the given segments is labelled once, and no other time; with ``second_speaker``, that of ``overlap``
     twice. Where pieces overlap, they are cut (:func:`cut_overlaps`). Turns of one speaker that touch are one turn.
     Where no pieces overlap and nothing but pieces is given, the result is that of Kaldi's
-    ``diarization/make_rttm.py``. The confidence of a turn is the mean of the probabilities of what it is made of,
-    weighted by time.
+    ``diarization/make_rttm.py``. A turn's confidence is the mean of the probabilities of what it is made of, weighted by
+    time: the expected share of its time in which it is this speaker.
 
     Args:
         pieces: Sub-segments with a label each.
@@ -64,12 +64,13 @@ def turns_of_labels(
             piece's label stays.
         overlap: Overlapped speech, which took no part in the clustering; the same goes for it.
         second_speaker: Whether overlapped speech also takes the nearest other label of its recording, if there is one.
-        sure: The probability that a label is right by sub-segment id, where it is known. What has no label of its own
-            takes it from where it takes its label.
-        second_sure: The probability that the second speaker of overlapped speech is right, where it is known.
+        sure: The probability that the label is right by sub-segment id, if it is known. What has no label of its own is
+            as sure as the piece that gives it one.
+        second_sure: The probability that the second speaker of overlapped speech is right, in recordings of two
+            speakers and in those of more, if it is known.
 
     Raises:
-        KeyError: A piece has no label; the key is its id.
+        KeyError: A piece has no label, or no probability though they are given; the key is its id.
     """
     piece_groups, short_groups, overlap_groups = by_recording(pieces), by_recording(unlabelled), by_recording(overlap)
     turns = []
@@ -79,6 +80,9 @@ def turns_of_labels(
             for piece in piece_groups.get(reco, [])
         )
         nearest = _Nearest(stretches)
+        of_second = None
+        if second_sure is not None:
+            of_second = second_sure[len({stretch.label for stretch in stretches}) > 2]
         for segments, second in ((short_groups, False), (overlap_groups, second_speaker)):
             found = []
             for start, end, label in _parts(segments.get(reco, []), stretches):
@@ -86,7 +90,7 @@ def turns_of_labels(
                     found.append(nearest.labelled(start, end))
                 if second:
                     first = found[-1].label if label is None else label
-                    found += nearest.labelled_otherwise(start, end, first, second_sure)
+                    found += nearest.labelled_otherwise(start, end, first, of_second)
             stretches = sorted(stretches + found)
         turns += _joined(reco, stretches)
     return turns
@@ -232,11 +236,16 @@ def _joined(reco: str, stretches: Iterable[Stretch]) -> list[Turn]:
 def _turns(
     reco: str, speaker: str, spans: np.ndarray, parts: Sequence[tuple[float, float, float | None]]
 ) -> list[Turn]:
-    """Return a turn for each of a speaker's spans (n, 2), as sure as the parts (start, end, sure) that it is made of."""
-    if any(sure is None for _, _, sure in parts):
-        return [Turn(reco, speaker, float(start), float(end)) for start, end in spans]
-    start, end, sure = np.array(parts, np.float64).T
+    """Return a turn for each of a speaker's spans (n, 2), as sure as its parts (start, end, sure) are on average.
+
+    Of parts that do not know how sure they are nothing is taken; a turn of such parts alone does not know it, either.
+    """
+    known = np.array([part for part in parts if part[2] is not None and part[1] > part[0]], np.float64).reshape(-1, 3)
+    start, seconds, sure = known[:, 0], known[:, 1] - known[:, 0], known[:, 2]
     owner = np.searchsorted(spans[:, 0], start, side="right") - 1
-    seconds = np.bincount(owner, end - start, len(spans))
-    means = np.bincount(owner, (end - start) * sure, len(spans)) / seconds
-    return [Turn(reco, speaker, *map(float, row)) for row in np.column_stack([spans, means])]
+    weights = np.bincount(owner, seconds, len(spans))
+    sums = np.bincount(owner, seconds * sure, len(spans))
+    return [
+        Turn(reco, speaker, float(start), float(end), float(value / weight) if weight else None)
+        for (start, end), value, weight in zip(spans, sums, weights, strict=True)
+    ]
