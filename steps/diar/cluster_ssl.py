@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _NUM_SPK = "oracle, estimate, a whole number from 1, or a file of recordings and numbers"
-_FORMAT = 2  # of what a job leaves behind; part of every digest
+_FORMAT = 3  # of what a job leaves behind; part of every digest
 _TABLES = ("xvector.scp", "segments", "utt2spk", "meta.json", SIDE2RECO)  # of an x-vector directory
 
 
@@ -266,9 +266,10 @@ def _run(options: argparse.Namespace) -> None:
         with work.done(reco) as folder:
             (folder / "history").mkdir()
             (folder / "history" / f"{reco}.json").write_text(json.dumps(history, indent=1) + "\n")
-            lines = [f"{key} {label + 1}\n" for key, label in zip(ids, result.labels, strict=True)]
             (folder / "parts").mkdir()
-            (folder / "parts" / f"{reco}.labels").write_text("".join(sorted(lines)))
+            _write_part(folder / "parts" / f"{reco}.labels", ids, [label + 1 for label in result.labels])
+            if result.sure is not None:
+                _write_part(folder / "parts" / f"{reco}.sure", ids, [f"{share:.4f}" for share in result.sure])
             if result.latent is not None:
                 before, after = (latent.astype(np.float32) for latent in result.latent)
                 (folder / "latent").mkdir()
@@ -276,6 +277,11 @@ def _run(options: argparse.Namespace) -> None:
         _LOG.info("%s", _summary(reco, history))
         if "fallback" in history:
             _LOG.warning("WARNING: %s: %s", reco, history["fallback"])
+
+
+def _write_part(path: Path, ids: list[str], values: list[Any]) -> None:
+    """Write one recording's part of a table of sub-segments."""
+    path.write_text("".join(sorted(f"{key} {value}\n" for key, value in zip(ids, values, strict=True))))
 
 
 def _config(settings: dict[str, Any]) -> SystemConfig:
@@ -312,13 +318,18 @@ def _gather(options: argparse.Namespace) -> None:
     meta["system"] = settings["system"]
     meta |= {name: settings[name] for name in ("num_spk_source", "seed")}
     meta["system_options"] = settings["config"]
-    with work.finish("labels", "meta.json") as recordings:
-        parts = [(out_dir / "parts" / f"{reco}.labels").read_text() for reco in recordings]
-        lines = sorted(line for part in parts for line in part.splitlines(keepends=True))
+    config = _config(settings)
+    if config.says_how_sure:
+        meta["second_sure"] = config.sure.second
+    tables = ["labels", "sure"] if config.says_how_sure else ["labels"]
+    with work.finish("meta.json", *tables) as recordings:
         histories = [json.loads((out_dir / "history" / f"{reco}.json").read_text()) for reco in recordings]
         meta["num_spk"] = {history["recording"]: _number_found(history) for history in histories}
         write_meta(out_dir, meta)
-        publish_text(out_dir / "labels", "".join(lines))
+        (out_dir / "sure").unlink(missing_ok=True)  # an earlier system's
+        for table in tables:
+            parts = [(out_dir / "parts" / f"{reco}.{table}").read_text() for reco in recordings]
+            publish_text(out_dir / table, "".join(sorted(line for part in parts for line in part.splitlines(True))))
     fewer = [history["recording"] for history in histories if history["clusters"] < history["num_spk"]]
     if fewer:
         _LOG.warning(
@@ -332,7 +343,7 @@ def _gather(options: argparse.Namespace) -> None:
         "%s: %d recordings, %d sub-segments, %.2f s per recording (median)%s",
         out_dir / "labels",
         len(recordings),
-        len(lines),
+        sum(history["sub_segments"] for history in histories),
         statistics.median(seconds),
         f", {fallbacks} without training" if fallbacks else "",
     )

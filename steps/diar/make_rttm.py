@@ -5,15 +5,25 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import stage
 from ssdiar.errors import InputError
-from ssdiar.io.meta import read_decisions, read_meta
+from ssdiar.io.meta import read_decisions, read_meta, read_second_sure
 from ssdiar.io.publish import publish_text
 from ssdiar.io.rttm import Turn, write_rttm
-from ssdiar.io.tables import Segment, read_counts, read_durations, read_segments, read_wav_scp, write_table
+from ssdiar.io.tables import (
+    Segment,
+    read_counts,
+    read_durations,
+    read_segments,
+    read_shares,
+    read_wav_scp,
+    write_table,
+)
 from ssdiar.results import count_probabilities, recording_entry, result_content, result_text
 from ssdiar.speech.parties import SIDE2RECO, read_sides, side_name
 from ssdiar.timeline.turns import close_pauses, turns_of_labels
@@ -21,6 +31,7 @@ from ssdiar.work import Manifest, check
 
 _LOG = logging.getLogger(__name__)
 _PIECES = ("segments", "short.segments", "overlap.segments", "meta.json", "wav.scp", SIDE2RECO)
+_LABELS = ("labels", "sure", "meta.json")
 
 
 def main() -> None:
@@ -29,12 +40,16 @@ def main() -> None:
     tables = options.data_dir or options.subsegments_dir
     inputs = check(
         *(options.subsegments_dir / name for name in _PIECES),
-        *(options.labels_dir / name for name in ("labels", "meta.json")),
+        *(options.labels_dir / name for name in _LABELS),
         *(tables / name for name in ("wav.scp", "reco2dur")),
     )
     pieces = read_segments(options.subsegments_dir / "segments")
     labels = read_counts(options.labels_dir / "labels", "sub-segment label")
-    _check_same_ids(pieces, labels, options)
+    _check_same_ids(pieces, labels, options.labels_dir / "labels", "label")
+    sure = None
+    if (sure_file := options.labels_dir / "sure").exists():
+        sure = read_shares(sure_file, "sub-segment probability")
+        _check_same_ids(pieces, sure, sure_file, "probability")
     decided = read_decisions(options.subsegments_dir)
     second_speaker = decided.second_speaker if options.second_speaker is None else options.second_speaker
     gap = decided.close_pauses if options.gap is None else options.gap
@@ -44,6 +59,8 @@ def main() -> None:
         _read_if_there(options.subsegments_dir / "short.segments"),
         _read_if_there(options.subsegments_dir / "overlap.segments"),
         second_speaker,
+        sure,
+        read_second_sure(options.labels_dir),
     )
     sides = read_sides(options.subsegments_dir)
     turns = close_pauses(_of_recordings(turns, sides), gap)
@@ -88,18 +105,17 @@ def _result(
     return result_content(meta, entries)
 
 
-def _check_same_ids(pieces: list[Segment], labels: dict[str, int], options: argparse.Namespace) -> None:
-    hint = "Are the labels of these pieces? If the pieces were made anew, run the stages in between again."
-    label_file = options.labels_dir / "labels"
-    missing = [piece.id for piece in pieces if piece.id not in labels]
+def _check_same_ids(pieces: list[Segment], rows: Mapping[str, float], path: Path, name: str) -> None:
+    """Refuse a table of pieces with a row too many or too few; ``name`` is what a row says."""
+    hint = f"Are they of these pieces ({len(pieces)})? If the pieces were made anew, run the stages in between again."
+    missing = [piece.id for piece in pieces if piece.id not in rows]
     if missing:
-        what = f"no label of piece {missing[0]} ({len(missing)} of {len(pieces)} pieces have none)"
-        raise InputError(what, path=label_file, hint=hint)
-    unknown = sorted(labels.keys() - {piece.id for piece in pieces})
+        what = f"no {name} of piece {missing[0]} ({len(missing)} of {len(pieces)} pieces have none)"
+        raise InputError(what, path=path, hint=hint)
+    unknown = sorted(rows.keys() - {piece.id for piece in pieces})
     if unknown:
-        what = f"label of a piece that is not there ({len(unknown)} of {len(labels)})"
-        place = f"one of {options.subsegments_dir / 'segments'}"
-        raise InputError(what, path=label_file, expected=place, got=unknown[0], hint=hint)
+        what = f"{name} of a piece that is not there ({len(unknown)} of {len(rows)})"
+        raise InputError(what, path=path, expected="one of the sub-segments", got=unknown[0], hint=hint)
 
 
 def _of_recordings(turns: list[Turn], sides: dict[str, str]) -> list[Turn]:
@@ -108,7 +124,7 @@ def _of_recordings(turns: list[Turn], sides: dict[str, str]) -> list[Turn]:
     for turn in turns:
         speakers.setdefault(turn.reco, set()).add(turn.speaker)
     return [
-        Turn(sides[turn.reco], side_name(turn.reco, turn.speaker, len(speakers[turn.reco]) == 1), turn.start, turn.end)
+        replace(turn, reco=sides[turn.reco], speaker=side_name(turn.reco, turn.speaker, len(speakers[turn.reco]) == 1))
         if turn.reco in sides
         else turn
         for turn in turns

@@ -84,6 +84,23 @@ def history(work, reco, out="out"):
     return json.loads((work / out / "history" / f"{reco}.json").read_text())
 
 
+def test_every_label_of_best_has_a_probability_and_other_systems_leave_none(work):
+    run(work, "--num-spk", "2", "--nj", "2", "x vectors", "out", system="best")
+    lines = [line.split() for line in (work / "out/sure").read_text().splitlines()]
+    assert [key for key, _ in lines] == list(labels(work))
+    assert all(0 < float(share) < 1 for _, share in lines)
+    meta = json.loads((work / "out/meta.json").read_text())
+    assert meta["second_sure"] == meta["system_options"]["sure"]["second"]
+    assert history(work, "a")["sure"] > 0.9
+    before = (work / "out/sure").read_text()
+    run(work, "--num-spk", "2", "--nj", "1", "--overwrite", "true", "x vectors", "out", system="best")
+    assert (work / "out/sure").read_text() == before
+    run(work, "x vectors", "out")
+    assert not (work / "out/sure").exists()
+    assert not list((work / "out/parts").glob("*.sure"))
+    assert "second_sure" not in json.loads((work / "out/meta.json").read_text())
+
+
 def test_best_says_how_sure_it_is_and_listens_to_the_segmentation(work):
     run(work, "--num-spk", "estimate", "x vectors", "out", system="best")
     assert [history(work, reco)["num_spk"] for reco in ("a", "b.x")] == [2, 2]

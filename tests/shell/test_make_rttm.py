@@ -171,3 +171,46 @@ def test_bad_command_lines(work):
     assert "got 1 arguments" in run(work, "sub", rc=1).stderr
     assert "unknown option --second" in run(work, "--second", "true", "sub", "sys", rc=1).stderr
     assert "--second-speaker <true|false>" in run(work, "--help").stdout
+
+
+def test_how_sure_stands_in_field_9(work):
+    (work / "sys/sure").write_text("a-1 0.9\na-2 0.7\na-3 0.5\na-4 1.0\nb-1 0.25\n")
+    (work / "sys/meta.json").write_text('{"second_sure": [0.9, 0.6]}')
+    run(work, "--second-speaker", "true", "sub", "sys")
+    rows = [line.split() for line in (work / "sys/rttm").read_text().splitlines()]
+    assert [(row[1], row[7], row[8]) for row in rows] == [
+        ("a", "speaker1", "0.775"),  # 0.75 s of 0.9, 0.75 s of 0.7 and 0.5 s that take the latter
+        ("a", "speaker2", "0.678"),  # 0.5 s as second speaker, 0.625 s of 0.5
+        ("a", "speaker1", "1.000"),
+        ("b", "speaker7", "0.250"),
+        ("b", "speaker7", "0.250"),
+        ("c", "speaker1", "<NA>"),
+    ]
+    (work / "sys/sure").unlink()
+    (work / "sys/meta.json").unlink()
+    run(work, "sub", "sys")
+    assert {line.split()[8] for line in (work / "sys/rttm").read_text().splitlines()} == {"<NA>"}
+
+
+def test_sides_keep_how_sure_they_are(work):
+    (work / "sub/side2reco").write_text("a r\nb r\nc r\n")
+    (work / "sys/sure").write_text("a-1 0.9\na-2 0.9\na-3 0.9\na-4 0.9\nb-1 0.25\n")
+    run(work, "sub", "sys")
+    assert {"0.900", "0.250"} <= {line.split()[8] for line in (work / "sys/rttm").read_text().splitlines()}
+
+
+@pytest.mark.parametrize(
+    ("sure", "meta", "message"),
+    [
+        ("a-1 0.9\n", "{}", "sys/sure: no probability of piece a-2 (4 of 5"),
+        ("a-1 1.1\n", "{}", "sys/sure:1: bad number; expected at most 1"),
+        (None, '{"second_sure": [0.5, 1.5]}', "sys/meta.json: bad second_sure; expected two numbers from 0 to 1"),
+        (None, '{"second_sure": 0.5}', "sys/meta.json: bad second_sure"),
+    ],
+)
+def test_bad_probabilities(work, sure, meta, message):
+    if sure is not None:
+        (work / "sys/sure").write_text(sure)
+    (work / "sys/meta.json").write_text(meta)
+    assert message in run(work, "sub", "sys", rc=1).stderr
+    assert not (work / "sys/rttm").exists()

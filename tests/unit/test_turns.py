@@ -213,3 +213,42 @@ def test_pauses_of_one_speaker_are_closed_and_silences_between_two_are_not():
 def test_a_pause_that_somebody_talks_through_to_the_end_stays():
     turns = [Turn("a", "1", 0.0, 1.0), Turn("a", "2", 0.5, 3.0), Turn("a", "1", 1.5, 2.0)]
     assert len(close_pauses(turns, 1.0)) == 3
+
+
+def test_a_turn_is_as_sure_as_what_it_is_made_of():
+    pieces, labels = labelled("a 0 1 1\na 1 3 1\na 3 4 2\na 5 6 2\n")
+    sure = {piece.id: value for piece, value in zip(pieces, (0.6, 0.9, 0.5, 0.7), strict=True)}
+    short = [Segment("s", "a", 6.0, 6.5)]  # belongs to the nearest piece, and is as sure
+    turns = turns_of_labels(pieces, labels, short, sure=sure)
+    assert [(turn.speaker, turn.start, turn.end, round(turn.confidence, 6)) for turn in turns] == [
+        ("speaker1", 0, 3, 0.8),
+        ("speaker2", 3, 4, 0.5),
+        ("speaker2", 5, 6.5, 0.7),
+    ]
+    closed = close_pauses(turns, 2.0)
+    assert [(turn.end, round(turn.confidence, 6)) for turn in closed] == [(3, 0.8), (6.5, 0.62)]  # the pause counts not
+    assert {turn.confidence for turn in turns_of_labels(pieces, labels, short)} == {None}
+    with pytest.raises(KeyError):
+        turns_of_labels(pieces, labels, sure={pieces[0].id: 0.5})
+
+
+@pytest.mark.parametrize(("third", "expected"), [("", 0.9), ("a 20 21 3\n", 0.7)])
+def test_the_second_speaker_is_as_sure_as_experience_says(third, expected):
+    pieces, labels = labelled(f"a 0 2 1\na 4 5 2\n{third}")
+    sure = {piece.id: 0.6 for piece in pieces}
+    overlap = [Segment("o", "a", 1.5, 3.0)]
+    turns = turns_of_labels(pieces, labels, (), overlap, True, sure, (0.9, 0.7))
+    assert [(turn.speaker, round(turn.confidence, 6)) for turn in turns[:2]] == [
+        ("speaker1", 0.6),
+        ("speaker2", expected),
+    ]
+    # What nothing is known of does not count: the touching second speaker, where nobody measured it.
+    touching = turns_of_labels(pieces, labels, (), [Segment("o", "a", 1.5, 4.0)], True, sure)
+    assert [round(turn.confidence, 6) for turn in touching[:2]] == [0.6, 0.6]
+    alone = turns_of_labels(pieces, labels, (), overlap, True, sure)
+    assert alone[1].confidence is None
+
+
+def test_speech_of_a_recording_without_pieces_is_not_known_to_be_sure():
+    turns = turns_of_labels([], {}, [Segment("s", "a", 0.0, 0.3)], sure={}, second_sure=(0.9, 0.7))
+    assert turns == [Turn("a", "speaker1", 0.0, 0.3)]

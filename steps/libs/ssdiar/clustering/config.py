@@ -289,6 +289,11 @@ class SystemConfig:
     count: Count = field(default_factory=Count)
     sure: Sure = field(default_factory=Sure)
 
+    @property
+    def says_how_sure(self) -> bool:
+        """Whether every label comes with the probability that it is right."""
+        return self.method == "consensus" and bool(self.sure.weights)
+
 
 def read_system(path: str | Path, changes: Sequence[str] = (), reading: str | Path | None = None) -> SystemConfig:
     """Read a system's yaml.
@@ -311,7 +316,7 @@ def read_system(path: str | Path, changes: Sequence[str] = (), reading: str | Pa
 
 
 def _check_models(config: SystemConfig, path: str | Path) -> None:
-    """Refuse weights of another number than that of the evidence, and those that nothing goes with."""
+    """Refuse weights of another number than that of the evidence."""
     sizes = {}
     if config.count.method == "evidence":
         from ssdiar.clustering.counting import EVIDENCE, LINKS
@@ -320,8 +325,6 @@ def _check_models(config: SystemConfig, path: str | Path) -> None:
     if config.sure != Sure():
         from ssdiar.clustering import sure
 
-        if config.method != "consensus":
-            raise InputError("sure goes with method consensus", path=path, got=f"method {config.method}")
         sizes |= {"sure.weights": 1 + len(sure.EVIDENCE), "sure.second": 2}
     for name, size in sizes.items():
         part, _, key = name.partition(".")

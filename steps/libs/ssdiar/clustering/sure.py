@@ -43,7 +43,12 @@ def label_evidence(
         number: The probability of the number of clusters; 1 where it is given.
     """
     seconds = np.maximum(times[:, 1] - times[:, 0], 1e-3)
-    columns = [support, margins(labels, vectors, seconds), np.log(_stints(labels, seconds)), np.full(len(labels), number)]
+    columns = [
+        support,
+        margins(labels, vectors, seconds),
+        np.log(_stints(labels, seconds)),
+        np.full(len(labels), number),
+    ]
     return np.column_stack(columns)
 
 

@@ -54,7 +54,7 @@ def cluster_recording(
     else:
         result = _METHODS[config.method](prepared, target, config, random_generator(seed, size))
         result.labels = _exactly(result.labels, prepared.vectors, target)
-    if config.sure.weights:
+    if config.says_how_sure:
         _say_how_sure(result, prepared, config, counted.get("num_spk_probabilities", {}).get(num_spk, 1.0))
     result.history |= counted
     result.history |= {

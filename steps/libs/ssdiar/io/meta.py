@@ -1,7 +1,7 @@
 """meta.json: what a directory's content came from, handed on and added to from stage to stage.
 
 Keys that results are named by: speech_source (stage 2), xvector_model (4), system, num_spk_source, seed (5). Keys that
-stage 6 acts on (:class:`Decisions`): second_speaker, close_pauses (stage 2).
+stage 6 acts on: second_speaker, close_pauses (stage 2; :class:`Decisions`), second_sure (5).
 """
 
 from __future__ import annotations
@@ -42,6 +42,25 @@ def read_decisions(folder: str | Path) -> Decisions:
     if type(gap) not in (int, float) or not 0 <= gap < math.inf:
         raise InputError("bad close_pauses", path=path, expected="a number of seconds from 0", got=gap)
     return found
+
+
+def read_second_sure(folder: str | Path) -> tuple[float, float] | None:
+    """Return how sure the second speaker of overlapped speech is, from ``folder``/meta.json, where clustering knows it.
+
+    Returns:
+        The probability that it is right in recordings of two speakers, and in those of more.
+
+    Raises:
+        InputError: The file is no JSON object, or what it says is not two numbers from 0 to 1.
+    """
+    value = read_meta(folder).get("second_sure")
+    if value is None:
+        return None
+    good = isinstance(value, list) and len(value) == 2
+    if not good or not all(type(one) in (int, float) and 0 <= one <= 1 for one in value):
+        path = Path(folder) / "meta.json"
+        raise InputError("bad second_sure", path=path, expected="two numbers from 0 to 1", got=json.dumps(value))
+    return value[0], value[1]
 
 
 def read_meta(folder: str | Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Kaldi's text tables: wav.scp, segments, utt2spk, spk2utt, reco2num_spk, reco2dur, labels.
+"""Kaldi's text tables: wav.scp, segments, utt2spk, spk2utt, reco2num_spk, reco2dur, labels, sure.
 
 Every reader checks what it reads and raises :class:`InputError` with file and line; every writer sorts by key as Kaldi
 does (``LC_ALL=C``, that is by byte) and publishes by rename. In diarization directories a "speaker" of utt2spk and
@@ -190,6 +190,16 @@ def read_counts(path: str | Path, columns: str, names: Names | None = None) -> d
     """Read a table of id and whole number from 1: reco2num_spk, labels; with ``names`` of recordings by any name."""
     rows = read_rows(path, columns, names)
     return {key: parse_count(text, "number", path, line) for line, (key, text) in rows}
+
+
+def read_shares(path: str | Path, columns: str) -> dict[str, float]:
+    """Read a table of id and number from 0 to 1."""
+    shares = {}
+    for line, (key, text) in read_rows(path, columns):
+        shares[key] = parse_float(text, "number", path, line)
+        if shares[key] > 1:
+            raise InputError("bad number", path=path, line=line, expected="at most 1", got=text)
+    return shares
 
 
 def read_durations(path: str | Path) -> dict[str, float]:

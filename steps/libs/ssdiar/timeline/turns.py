@@ -53,8 +53,8 @@ def turns_of_labels(
     All time of the given segments is labelled once, and no other time; with ``second_speaker``, that of ``overlap``
     twice. Where pieces overlap, they are cut (:func:`cut_overlaps`). Turns of one speaker that touch are one turn.
     Where no pieces overlap and nothing but pieces is given, the result is that of Kaldi's
-    ``diarization/make_rttm.py``. A turn's confidence is the mean of the probabilities of what it is made of, weighted by
-    time: the expected share of its time in which it is this speaker.
+    ``diarization/make_rttm.py``. A turn's confidence is the mean of the probabilities of what it is made of, weighted
+    by time: the expected share of its time in which it is this speaker.
 
     Args:
         pieces: Sub-segments with a label each.
@@ -104,8 +104,8 @@ def speaker_name(label: int) -> str:
 def close_pauses(turns: Iterable[Turn], gap: float) -> list[Turn]:
     """Return the turns with every speaker's pauses shorter than ``gap`` closed, unless somebody else talks in them.
 
-    References mark a turn as speech through its short pauses. A silence between two speakers stays one. Closed pauses do
-    not count in the confidence of a turn, which is the mean of the turns that it is made of, weighted by time.
+    References mark a turn as speech through its short pauses. A silence between two speakers stays one. The confidence
+    of a turn is the mean of those of the turns that it is made of, weighted by time; closed pauses do not count.
 
     Args:
         turns: Of any recordings.
