@@ -540,7 +540,7 @@ def axe(need, tmp_path_factory):
     command = [need("npm"), "pack", "--silent", "axe-core@4.14.1"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
     if done.returncode and not os.environ.get("CI"):
-        pytest.skip("axe-core cannot be had from npm's registry")
+        pytest.skip("npm cannot download axe-core; it needs its registry")
     assert done.returncode == 0, done.stderr
     with tarfile.open(folder / done.stdout.strip()) as archive:
         return archive.extractfile("package/axe.min.js").read().decode()

@@ -128,8 +128,8 @@ def test_right_samples_or_one_clear_line(files, tmp_path, name, other, how):
 
 
 @pytest.mark.parametrize("name", [*BY_SOUNDFILE, *BY_FFMPEG])
-def test_whole_files_are_right_without_a_word(files, tmp_path, name):
-    if name not in files:
-        pytest.skip("ffmpeg is not installed")
+def test_whole_files_are_right_without_a_word(files, need, tmp_path, name):
+    if name in BY_FFMPEG:
+        need("ffmpeg")
     (tmp_path / f"x.{name}").write_bytes(files[name])
     assert outcome(tmp_path / f"x.{name}", 1) == "right"
