@@ -9,6 +9,21 @@ REPO = Path(__file__).resolve().parent.parent
 DIAR = REPO / "steps" / "diar"
 #: Seconds after which a script is taken to hang; a busy machine needs many times what an idle one does.
 PATIENCE = 300
+#: Arguments that a shell might take for something else.
+AWKWARD = [
+    "a b",
+    "é ü",
+    "it's",
+    'say "hi" it\'s',
+    '"',
+    "",
+    "tab\there",
+    "line\nbreak",
+    "c d\\",
+    "e\\",
+    "O'Brien's",
+    "%j",
+]
 
 
 def run_script(script, *args, cwd, rc=0, **environment):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from running import AWKWARD
 from slurm_cluster import CPUS, MAX_ARRAY_SIZE
 
 from ssdiar.io.ark import write_xvector_scp, write_xvectors
@@ -103,23 +104,9 @@ def lost(slurm, tmp_path_factory):
 
 # ---- as run.pl does it
 
-AWKWARD = [
-    "a b",
-    "é ü",
-    "it's",
-    'say "hi" it\'s',
-    '"',
-    "",
-    "tab\there",
-    "line\nbreak",
-    "c d\\",
-    "e\\",
-    "\r\n",
-    "%j",
-]
 ARRAY = {
     "success": ["JOB=1:3", "lo g/%j é.JOB.log", "printf", "job-JOB"],
-    "awkward arguments": ["JOB=2:2", "x.JOB.log", sys.executable, "show it.py", *AWKWARD, "it's JOB"],
+    "awkward arguments": ["JOB=2:2", "x.JOB.log", sys.executable, "show it.py", *AWKWARD, "\r\n", "it's JOB"],
     "shell text": [
         "JOB=3:3",
         "x.JOB.log",
