@@ -120,7 +120,13 @@ Running
 # shellcheck disable=SC2034 # parse_options.sh reads it
 moved_options="channel: give --channels <n>"
 
-command_line="$0 $*"
+# quoted <word>...: print a command so that it can be pasted into a shell.
+quoted() {
+  local text
+  { LC_ALL=C.UTF-8 printf -v text '%q ' "$@"; } 2>/dev/null # where that is known, umlauts stay readable
+  printf '%s' "${text% }"
+}
+command_line=$(quoted "$0" "$@")
 for needed in path.sh cmd.sh steps/diar utils local; do
   if [ ! -e "$needed" ]; then
     echo "run.sh: error: no $needed in $PWD; run it from a recipe directory, as in cd $(dirname "$0") && ./run.sh" >&2
@@ -142,6 +148,15 @@ die() {
 }
 file_of() { if [[ $1 == *.yaml ]]; then echo "$1"; else echo "$repo/conf/systems/$1.yaml"; fi; }
 is_trained_by_the_paper() { grep -q '^method: *ssl' "$(file_of "$1")"; }
+# trains_nothing: whether the environment of setup_env.sh --only best is enough for what is asked for.
+trains_nothing() {
+  local system
+  [ "$xvector" = campplus ] && [ "$sad" != silero ] || return 1
+  [ -z "$sad_source" ] || [ -e "$sad_source" ] || return 1 # a name on the hub
+  for system in $systems; do
+    grep -Eq '^method: *(consensus|ahc|nmesc)' "$(file_of "$system")" || return 1
+  done
+}
 wants() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
 say() { if [ "$verbose" != 0 ]; then printf '%s\n' "$1" >&2; fi; }
 headline() { say $'\n'"== Stage $1: $2"; }
@@ -218,8 +233,11 @@ audio_options=(--allow-commands "$allow_commands")
 
 if wants 0; then
   headline 0 "environment"
-  if [ -n "$python" ]; then setup=(--python "$python"); else setup=(); fi
-  python=$(utils/setup_env.sh --verbose "$verbose" ${setup[@]+"${setup[@]}"})
+  setup=(utils/setup_env.sh --verbose "$verbose")
+  if [ -n "$python" ]; then setup+=(--python "$python"); fi
+  if trains_nothing; then setup+=(--only best); fi
+  say "$(quoted "${setup[@]}")"
+  python=$("${setup[@]}")
 fi
 common+=(--python "${python:-python3}")
 if [ "$stop_stage" -ge 1 ]; then

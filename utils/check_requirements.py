@@ -34,11 +34,14 @@ def installed_version(name: str) -> "str | None":
 
 
 def unmet(path: str) -> "list[str]":
-    """Return a line per requirement of a file that is not met here."""
+    """Return a line per requirement that is not met here, of a file and those that it includes (``-r``)."""
     problems = []
     for line in Path(path).read_text(encoding="utf-8").splitlines():
         text = line.partition("#")[0].strip()
         if not text:
+            continue
+        if text.startswith("-r "):
+            problems += unmet(str(Path(path).parent / text.split(maxsplit=1)[1]))
             continue
         requirement = Requirement(text)
         if requirement.marker is not None and not requirement.marker.evaluate():

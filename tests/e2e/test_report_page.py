@@ -369,7 +369,7 @@ def saved(browser, folder, button, name):
     button.click()
     file = folder / name
     deadline = time.monotonic() + 60
-    while not file.exists() and time.monotonic() < deadline:
+    while not (file.exists() and file.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.05)
     text = file.read_text(encoding="utf-8")
     file.unlink()

@@ -1,6 +1,7 @@
 """make_rttm.sh as users call it: from labels to RTTM, with the speech that had no label of its own."""
 
 import json
+import subprocess
 
 import pytest
 from running import DIAR, run_script
@@ -164,6 +165,17 @@ def test_bad_labels(work, labels, message):
         (work / "sys/labels").write_text(labels)
     assert message in run(work, "sub", "sys", rc=1).stderr
     assert not (work / "sys/rttm").exists()
+
+
+def test_the_command_is_told_so_that_it_can_be_pasted(work):
+    (work / "sub").rename(work / "it's $a süb")
+    told = run(work, "--gap", "", "it's $a süb", "sys").stderr.splitlines()[0]
+    assert "--gap '' " in told and "süb sys" in told
+    (work / "sys/rttm").unlink()
+    done = subprocess.run(["bash", "-c", told], cwd=work, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (0, told)
+    assert (work / "sys/rttm").exists()
+    assert told not in run(work, "--verbose", "0", "it's $a süb", "sys").stderr
 
 
 def test_bad_command_lines(work):

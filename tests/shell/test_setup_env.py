@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,10 +17,10 @@ UTILS = Path(__file__).resolve().parents[2] / "utils"
 
 @pytest.fixture
 def recipe(tmp_path):
-    """A recipe with the three scripts and requirements of its own, which this Python meets."""
+    """A recipe with the scripts of stage 0 and requirements of its own, which this Python meets."""
     root = tmp_path / "récipé à part"
     (root / "utils").mkdir(parents=True)
-    for name in ("setup_env.sh", "parse_options.sh", "check_requirements.py"):
+    for name in ("setup_env.sh", "parse_options.sh", "check_requirements.py", "cpu_build.py"):
         shutil.copy(UTILS / name, root / "utils")
     (root / "requirements.txt").write_text("# what runs\n\nnumpy>=2  # arrays\n")
     (root / "requirements-models.txt").write_text("")
@@ -136,6 +137,63 @@ def test_the_environment_is_made_once_and_mended(recipe, path_without):
     assert run(recipe, **path_without).stdout == done.stdout
     assert (recipe / ".venv/pyvenv.cfg").stat().st_mtime_ns == stamp, "completed, not made anew"
     assert run(recipe, **path_without).stderr == again.stderr
+
+
+def test_only_what_best_needs(recipe, path_without):
+    (recipe / "requirements-best.txt").write_text("ssdiartiny>=1.2,<2\n")
+    (recipe / "requirements.txt").write_text("-r requirements-best.txt\nssdiarlarge\n")
+    python = recipe / ".venv/bin/python3"
+    done = run(recipe, "--only", "best", **path_without)
+    assert done.stdout == f"{python}\n" and "half a GB" in done.stderr
+    assert run(recipe, "--only", "best", **path_without).stderr == f"setup_env.sh: using {python}\n"
+    assert run(recipe, "--python", str(python), "--only", "best").stdout == f"{python}\n"
+    message = run(recipe, "--python", str(python), rc=1).stderr
+    assert message.endswith("lacks 1 packages: ssdiarlarge: not installed\n")
+    message = run(recipe, rc=1, **path_without).stderr
+    assert "could not install requirements.txt" in message, "what else is needed is asked for when it is"
+    assert "--only: expected best, got 'most'" in run(recipe, "--only", "most", rc=1).stderr
+
+
+def test_a_cpu_build_of_torch_is_taken_where_pip_finds_one(recipe, path_without, tmp_path):
+    """It is older than the newest version, which pip would take by itself."""
+    if os.uname().sysname != "Linux" or os.uname().machine != "x86_64":
+        pytest.skip("other platforms have CPU builds on PyPI")
+    (recipe / "requirements.txt").write_text("torch>=2.7,<2.10  # any build\n")
+    (recipe / "requirements-dev.txt").write_text("")
+    wheels = tmp_path / "wheels"
+    make_wheel(wheels, "torch", "2.9.0")
+    done = run(recipe, **path_without)
+    assert "PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu" in done.stderr and "3 GB more" in done.stderr
+    assert installed(recipe, "torch") == "2.9.0"
+    for path in (recipe / ".venv/lib").rglob("torch-*.dist-info"):
+        shutil.rmtree(path)
+    for version in ("2.8.0+cpu", "2.7.1+cpu", "2.6.0+cpu", "2.11.0+cpu"):
+        make_wheel(wheels, "torch", version)
+    done = run(recipe, **path_without)
+    assert "download.pytorch.org" not in done.stderr
+    assert installed(recipe, "torch") == "2.8.0+cpu"
+
+
+def installed(recipe, name):
+    code = f"from importlib.metadata import version; print(version({name!r}))"
+    command = [recipe / ".venv/bin/python3", "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_constraints_are_within_the_ranges(checker):
+    """constraints.txt names a tested version of everything that the requirements files ask for."""
+    lines = (UTILS.parent / "constraints.txt").read_text().splitlines()
+    tested = dict(line.split("==") for line in lines if line and not line.startswith("#"))
+    pinned = {re.sub("[-_.]+", "-", name).lower(): version for name, version in tested.items()}
+    for file in sorted(UTILS.parent.glob("requirements*.txt")):
+        asked = [line.partition("#")[0].strip() for line in file.read_text().splitlines()]
+        asked = "\n".join(line.lower().replace("pyannote.", "pyannote-") for line in asked if not line.startswith("-r"))
+        assert checker(asked, pinned) == [], file.name
+
+
+def test_what_is_included_is_asked_for_too(checker, tmp_path):
+    (tmp_path / "more.txt").write_text("b>=2\n")
+    assert checker("-r more.txt\na\n", {"a": "1", "b": "1"}) == ["b>=2: 1"]
 
 
 def test_an_installation_that_fails_says_which(recipe, path_without):
