@@ -1,6 +1,7 @@
-"""egs/callhome: small corpora in the exact formats of the three CALLHOMEs, made by sox and ffmpeg, become data
-directories; what is broken in them is named and leaves nothing half-made."""
+"""egs/callhome: small corpora in the exact formats of the three CALLHOMEs become data directories; what is broken in
+them is named and leaves nothing half-made."""
 
+import io
 import os
 import re
 import shutil
@@ -17,14 +18,22 @@ from ssdiar.io.rttm import Turn, read_rttm, read_uem
 BULLET = "\x15"
 
 
-def sphere(need, path, seconds, channels=2, encoding="mu-law", tone=440):
-    """Write a NIST SPHERE file: sox's own, with a tone in the first channel and half of it in the second."""
+def sphere_header(samples, channels, width, coding):
+    """Return the header of a NIST SPHERE file."""
+    fields = f"sample_count -i {samples}\nsample_n_bytes -i {width}\nchannel_count -i {channels}\n"
+    fields += f"sample_byte_format {'-s2 01' if width == 2 else '-s1 1'}\nsample_rate -i 8000\n"
+    fields += f"sample_coding -s{len(coding)} {coding}\nend_head\n"
+    return f"NIST_1A\n   1024\n{fields}".ljust(1024).encode()
+
+
+def sphere(path, seconds, channels=2):
+    """Write a NIST SPHERE file in mu-law, with a tone in every channel."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    coding = ["-e", "mu-law"] if encoding == "mu-law" else ["-e", "signed", "-b", "16"]
-    sides = ["synth", str(seconds), "sine", str(tone), "sine", str(2 * tone)][: 4 + 2 * (channels - 1)]
-    command = [need("sox"), "-R", "-n", "-r", "8000", "-c", str(channels), *coding, "-t", "sph", str(path), *sides]
-    subprocess.run([*command, "vol", "0.5"], check=True)
-    assert path.read_bytes().startswith(b"NIST_1A\n   1024\n")
+    tones = np.array([440, 880])[:channels]
+    samples = 0.5 * np.sin(2 * np.pi * tones * np.arange(8000 * seconds)[:, None] / 8000)
+    content = io.BytesIO()
+    soundfile.write(content, samples, 8000, format="RAW", subtype="ULAW")
+    path.write_bytes(sphere_header(len(samples), channels, 1, "ulaw") + content.getvalue())
 
 
 def shortened(path, samples, coding="pcm", kind=5, width=2):
@@ -57,19 +66,14 @@ def shortened(path, samples, coding="pcm", kind=5, width=2):
     unary(4, 2)
     text = "".join(bits)
     text += "0" * (-len(text) % 32)
-    fields = f"sample_count -i {len(samples)}\nsample_n_bytes -i {width}\nchannel_count -i {samples.shape[1]}\n"
-    order = "-s2 01" if width == 2 else "-s1 1"
-    name = f"{coding},embedded-shorten-v2.00"
-    fields += f"sample_byte_format {order}\nsample_rate -i 8000\nsample_coding -s{len(name)} {name}\nend_head\n"
-    header = f"NIST_1A\n   1024\n{fields}".ljust(1024).encode()
+    header = sphere_header(*samples.shape, width, f"{coding},embedded-shorten-v2.00")
     path.write_bytes(header + b"ajkg\x02" + int(text, 2).to_bytes(len(text) // 8, "big"))
 
 
-def mp3(need, path, seconds):
+def mp3(path, seconds):
     path.parent.mkdir(parents=True, exist_ok=True)
-    tone = f"sine=frequency=300:duration={seconds}:sample_rate=16000"
-    command = [need("ffmpeg"), "-v", "error", "-f", "lavfi", "-i", tone, "-ac", "2", "-f", "mp3", f"file:{path}"]
-    subprocess.run(command, check=True)
+    tone = 0.1 * np.sin(2 * np.pi * 300 * np.arange(16000 * seconds) / 16000)
+    soundfile.write(path, np.stack([tone, tone], axis=1), 16000, format="MP3")
 
 
 def write(path, text, encoding="utf-8"):
@@ -94,11 +98,11 @@ goes on in another line
 
 
 @pytest.fixture
-def ldc(tmp_path, need):
+def ldc(tmp_path):
     """LDC97S42 and LDC97T14 beside each other; the folder names are LDC's, spelt differently in the two."""
     root = tmp_path / "das Korpus"
     for call, part, seconds in (("en_4065", "train", 20), ("en_4157", "devtest", 20), ("en_6467", "evltest", 12)):
-        sphere(need, root / f"LDC97S42/data/{part}/{call}.sph", seconds)
+        sphere(root / f"LDC97S42/data/{part}/{call}.sph", seconds)
         folder = part.replace("evltest", "evaltest")
         text = LDC_CALL.format(id=call[3:])
         if call != "en_4065":
@@ -128,22 +132,22 @@ CHAT_CALL = f"""\
 
 
 @pytest.fixture
-def cabank(tmp_path, need):
+def cabank(tmp_path):
     root = tmp_path / "CABank"
     for call in ("0638", "4065"):
         write(root / f"eng/{call}.cha", CHAT_CALL.replace("MEDIA", call))
-    mp3(need, root / "media/0638.mp3", 6)
+    mp3(root / "media/0638.mp3", 6)
     soundfile.write(root / "media/4065.wav", np.full(6 * 8000, 0.1), 8000)
     write(root / "media/4065.mp3", "a broken copy that the wav stands before")
     return root
 
 
 @pytest.fixture
-def sre2000(tmp_path, need):
+def sre2000(tmp_path):
     root = tmp_path / "NIST"
     counts = {"iaaa": 2, "iaab": 3, "iaac": 2, "iaad": 2}
     for call in counts:
-        sphere(need, root / f"r65_8_1/{call}.sph", 12, channels=1)
+        sphere(root / f"r65_8_1/{call}.sph", 12, channels=1)
     key = root / "sre2000-key"
     turns = [
         f"SPEAKER {call} 0 {s} <NA> <NA> {who} <NA> <NA>"
@@ -263,11 +267,11 @@ def test_subset_by_list(ldc, recipe, tmp_path):
     assert "en_9999 is left out: not in the corpus, but in the list" in log
 
 
-def test_recordings_that_cannot_be_used_are_left_out_and_named(ldc, recipe, need):
+def test_recordings_that_cannot_be_used_are_left_out_and_named(ldc, recipe):
     data, texts = ldc / "LDC97S42/data", ldc / "LDC97T14/callhome_english_trans_970711/transcrpt"
     for number in range(1, 9):
         write(texts / f"train/en_100{number}.txt", LDC_CALL.format(id=f"100{number}"), "latin-1")
-    sphere(need, data / "train/en_1001.sph", 8)
+    sphere(data / "train/en_1001.sph", 8)
     whole = (data / "train/en_4065.sph").read_bytes()
     write(data / "train/en_1002.sph", whole[: len(whole) // 2].decode("latin-1"), "latin-1")
     write(data / "train/en_1003.sph", "not audio")
@@ -277,7 +281,7 @@ def test_recordings_that_cannot_be_used_are_left_out_and_named(ldc, recipe, need
     write(texts / "train/en_1006.txt", "<html>\n")
     write(texts / "train/en_1007.txt", "# nobody speaks\n")
     write(texts / "devtest/en_1008.txt", "1.0 2.0 A: again\n")
-    sphere(need, data / "train/en_1009.sph", 2)
+    sphere(data / "train/en_1009.sph", 2)
     log = recipe("--corpus-dir", ldc, "--subset", "all")
     left_out = table(recipe.data, "left_out")
     assert {reco: log.count(f"WARNING: {reco} is left out: ") for reco in left_out} == dict.fromkeys(left_out, 1)
