@@ -339,3 +339,15 @@ def test_a_sphere_file_whose_header_does_not_say_how_long_it_is(tmp_path, stereo
     (tmp_path / "x.sph").write_bytes(data[:12] + b"\x8c+\xf5" + data[15:])  # found by hypothesis
     assert "1024 bytes, as usual" in probe(tmp_path / "x.sph").remarks[0]
     np.testing.assert_allclose(read_audio(tmp_path / "x.sph")[0], stereo[:, 0], atol=1e-4)
+
+
+def test_what_follows_a_webm_file_is_told_of(tmp_path, stereo, need):
+    soundfile.write(tmp_path / "x.wav", stereo, RATE)
+    command = [need("ffmpeg"), "-v", "error", "-i", tmp_path / "x.wav", "-c:a", "libopus", tmp_path / "x.webm"]
+    subprocess.run(command, check=True)
+    assert not probe(tmp_path / "x.webm").remarks
+    soundfile.write(tmp_path / "x.flac", stereo, RATE)
+    size = (tmp_path / "x.flac").stat().st_size
+    with open(tmp_path / "x.webm", "ab") as stream:
+        stream.write((tmp_path / "x.flac").read_bytes())
+    assert f"{size} bytes after its end are no WebM or Matroska" in probe(tmp_path / "x.webm").remarks[0]

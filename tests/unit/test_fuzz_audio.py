@@ -74,7 +74,7 @@ def mutate(data, other, kind, first, second, noise):
     if kind == "joined":
         return data + data, 2
     if kind == "joined to another":
-        return data + other, None
+        return data + other, 2
     if kind == "header":
         at = int(first * min(len(data), 200))
         return data[:at] + noise + data[at + len(noise) :], 1

@@ -553,6 +553,30 @@ def _mp4(data: Data, kind: str) -> Layout:
     return Layout(kind, parts, _joined(parts) + remarks)
 
 
+_EBML, _SEGMENT, _VOID = b"\x1aE\xdf\xa3", b"\x18S\x80g", b"\xec"
+
+
+def _matroska(data: Data, kind: str) -> Layout:
+    """Find the parts of a WebM or Matroska file (RFC 8794, RFC 9559): a header and a segment each."""
+    layout = _by_magic(_EBML)(data, kind)
+    for part in layout.parts:
+        at = part.start
+        while at < part.end and (
+            name := next((n for n in (_EBML, _SEGMENT, _VOID) if data[at : at + len(n)] == n), b"")
+        ):
+            at += len(name)
+            first = data[at] if at < part.end else 0
+            length = 9 - first.bit_length()
+            size = int.from_bytes(data[at : at + length], "big") & ((1 << 7 * length) - 1)
+            if not first or size == (1 << 7 * length) - 1:  # not known: to the end
+                at = part.end
+                break
+            at += length + size
+        if at < part.end:
+            layout.remarks.append(f"{part.end - at} bytes after its end are no {kind}, and are not read")
+    return layout
+
+
 # Formats whose decoders stop at the end of what they know, and how files of others begin.
 _SELF_CONTAINED = ("FLAC", "MP4", "WebM or Matroska", "WMA (ASF)", "AMR")
 _STARTS = (b"WAVEfmt ", b"OggS\x00\x02", b"NIST_1A\n   1024\n", b"AIFFCOMM", b"caff\x00\x01\x00\x00", _W64_RIFF)
@@ -566,6 +590,6 @@ _FORMATS: tuple[tuple[bytes, str, Callable[[Data, str], Layout]], ...] = (
     (b"caff", "CAF", _chunked(_CAF, b"caff\x00\x01", b"data")),
     (_W64_RIFF, "W64", _chunked(_W64, _W64_RIFF, b"data")),
     (b"#!AMR", "AMR", _by_magic(b"#!AMR")),
-    (b"\x1aE\xdf\xa3", "WebM or Matroska", _by_magic(b"\x1aE\xdf\xa3")),
+    (_EBML, "WebM or Matroska", _matroska),
     (_ASF, "WMA (ASF)", _by_magic(_ASF)),
 )
