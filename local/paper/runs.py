@@ -33,8 +33,8 @@ class Run:
     Args:
         system: The system's file of conf/systems.
         count: ``oracle`` or ``estimate``.
-        seed: Of the training.
-        changes: Options put over what the file says, such as ``stop.threshold=0.3``.
+        seed: Seed of the training.
+        changes: Options that override the file, such as ``stop.threshold=0.3``.
         reading: A file of conf/readings, or None for what the system's file says.
     """
 
@@ -121,9 +121,9 @@ def make_runs(
     Args:
         systems: Files of conf/systems.
         counts: Some of :data:`COUNTS`.
-        seeds: Of the training.
+        seeds: Seeds of the training.
         readings: Files of conf/readings; None: as the system's file says.
-        changes: Options put over all systems.
+        changes: Options that override those of all systems.
 
     Raises:
         InputError: A system's file is missing or bad, two have the same name, or no system has a reading.

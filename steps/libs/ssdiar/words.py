@@ -71,7 +71,7 @@ def assign_words(words: Iterable[Word], turns: Iterable[Turn], farthest: float =
        the others follow in order of time.
 
     Args:
-        words: Of any recordings; a speaker that they already have is ignored.
+        words: Words of any recordings; a speaker that they already have is ignored.
         turns: Likewise.
         farthest: Seconds.
     """

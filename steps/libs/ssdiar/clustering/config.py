@@ -35,8 +35,8 @@ class Preparation:
             ``neighbours``: by the recording's own differences of neighbours in time
             (:mod:`ssdiar.clustering.neighbours`); the x-vectors are scaled to length 1 before.
         whiten_input: Whiten the x-vectors themselves.
-        shrinkage: Of the covariance towards a multiple of the identity, 0 to 1; a recording has fewer pieces than its
-            vectors have dimensions.
+        shrinkage: How far the covariance is drawn towards a multiple of the identity, 0 to 1; a recording has fewer
+            pieces than its vectors have dimensions.
         length_normalise: Scale every vector to length 1, at the end.
         average: If above 0, every vector is then averaged with its neighbours in time, whose weight falls by this many
             seconds, and scaled to length 1 again.
@@ -80,9 +80,9 @@ class Encoder:
         residual: Add the input of attention and of convolution to their outputs.
         layer_norm: Normalise after each of the two.
         hidden: Widths of the DNN's layers before the last.
-        hidden_init: Of the DNN. ``mirrored``: every layer carries the leading principal axes of its input twice, with
-            both signs, so that ReLU loses nothing (the first one whitened); ``orthogonal``: whitening, random
-            orthogonal matrices, then the PCA of what they give.
+        hidden_init: How the DNN starts. ``mirrored``: every layer carries the leading principal axes of its input
+            twice, with both signs, so that ReLU loses nothing (the first one whitened); ``orthogonal``: whitening,
+            random orthogonal matrices, then the PCA of what they give.
         relu_last: ReLU after the DNN's last layer, too.
         l2_each: Length normalisation after each layer of the DNN, not only after the last.
     """
@@ -113,7 +113,7 @@ class Labels:
         finch_partition: Which of FINCH's partitions: 0, 1, ... from the finest ("the first partition"), ``last``, or
             ``closest:N``, the one whose number of clusters is closest to N.
         first_similarity: AHC merges no two clusters of C^0 whose mean cosine is below this.
-        linkage: Of AHC; the affinity is cosine.
+        linkage: Linkage of AHC; the affinity is cosine.
         start: What AHC starts from: ``singletons``, or the ``previous`` clusters.
         decay: AHC leaves at most this share of the clusters before it, never fewer than the target number of speakers;
             0 goes to that number at once. null: there is no such schedule, and ``similarity`` alone stops AHC.
@@ -166,7 +166,7 @@ class Training:
     """How the network is trained within one outer iteration; one step of Adam is one epoch.
 
     Attributes:
-        learning_rate: Of Adam.
+        learning_rate: Adam's.
         max_epochs: The largest number of epochs per outer iteration.
         patience: Epochs without an improvement by ``min_delta`` after which training ends.
         min_delta: See ``patience``.
@@ -209,7 +209,7 @@ class Consensus:
 
     Attributes:
         parts: Number of parts.
-        share: Of the recording in a part, 0 to 1.
+        share: Share of the recording in a part, 0 to 1.
         block: Seconds of a block; parts are made of blocks, since neighbours in time are no independent witnesses.
         chunk: Seconds over which x-vectors of a stretch are averaged before they are merged by Ward's criterion.
     """
@@ -228,12 +228,12 @@ class Count:
         method: ``nme``: by the eigengaps of the neighbour graph of the centred x-vectors; ``evidence``: by what the
             clusters of the prepared x-vectors look like (:mod:`ssdiar.clustering.counting`).
         most: Largest answer, unless limits are given.
-        prior: Of ``evidence``: how likely 1, 2, 3 ... speakers are before anything is heard, in any unit; the last
+        prior: For ``evidence``: how likely 1, 2, 3 ... speakers are before anything is heard, in any unit; the last
             number stands for all larger ones.
-        weights: Of ``evidence``: the constant, and the weight of each of :data:`ssdiar.clustering.counting.EVIDENCE`,
+        weights: For ``evidence``: the constant, and the weight of each of :data:`ssdiar.clustering.counting.EVIDENCE`,
             where there is no output of the segmentation network.
         weights_with_links: The same where there is.
-        temperature: Of ``evidence``: the logarithms of probabilities are divided by it. The odds of different numbers
+        temperature: For ``evidence``: the logarithms of probabilities are divided by it. The odds of different numbers
             of clusters share most of what they have heard, so that their product is too sure (temperature scaling: Guo
             et al., "On Calibration of Modern Neural Networks", ICML 2017). It decides nothing.
     """
@@ -300,11 +300,11 @@ def read_system(path: str | Path, changes: Sequence[str] = (), reading: str | Pa
 
     Args:
         path: A file of conf/systems.
-        changes: Options put over it, such as ``stop.threshold=0.3``.
-        reading: A file of conf/readings, another reading of the paper; put over the system before ``changes``.
+        changes: Options that override it, such as ``stop.threshold=0.3``.
+        reading: A file of conf/readings, another reading of the paper; it overrides the system, and ``changes`` both.
 
     Raises:
-        InputError: As :func:`ssdiar.config.read_config` says, a reading of the paper for another paper's system, or
+        InputError: See :func:`ssdiar.config.read_config`; or a reading of the paper for another paper's system, or
             numbers of weights that are not those of the evidence.
     """
     config = read_config(SystemConfig, path, changes, reading)

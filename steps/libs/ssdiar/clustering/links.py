@@ -38,7 +38,7 @@ def links_of_clusters(labels: np.ndarray, times: np.ndarray, segmentation: Segme
     Args:
         labels: (S,) from 0.
         times: (S, 2) seconds.
-        segmentation: Of the recording.
+        segmentation: The recording's.
         clusters: K, above all labels.
     """
     activities = segmentation.activities()

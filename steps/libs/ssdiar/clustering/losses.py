@@ -45,7 +45,7 @@ def _weights(sizes: np.ndarray, own: np.ndarray, anchors: str) -> tuple[np.ndarr
     Args:
         sizes: (K,) of the clusters.
         own: (A,) cluster of each anchor.
-        anchors: As in :class:`ssdiar.clustering.config.Loss`.
+        anchors: See :class:`ssdiar.clustering.config.Loss`.
     """
     size = sizes[own].astype(np.float64)
     if anchors == "clusters":

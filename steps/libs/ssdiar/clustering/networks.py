@@ -299,7 +299,7 @@ class Adam:
 
     Args:
         variables: The weights.
-        learning_rate: Of every step.
+        learning_rate: That of every step.
     """
 
     def __init__(self, variables: list[keras.Variable], learning_rate: float) -> None:

@@ -16,7 +16,7 @@ def make_words(
     """Return words that fill the turns, each with its own text and its true speaker, by recording and time.
 
     Args:
-        turns: Of any recordings.
+        turns: Turns of any recordings.
         rng: Source of the words' lengths.
         rate: Words per second of a turn; conversations have about 200 a minute (Yuan, Liberman & Cieri, Interspeech
             2006).

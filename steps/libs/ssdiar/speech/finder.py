@@ -77,7 +77,7 @@ class SpeechFinder:
 
         Args:
             recording: Its audio is read only if anything is to be detected.
-            turns: Of this recording, where they are given.
+            turns: Turns of this recording, where they are given.
             segmentation: What the network said of it before; the network does not run then.
 
         Raises:

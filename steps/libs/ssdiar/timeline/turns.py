@@ -108,7 +108,7 @@ def close_pauses(turns: Iterable[Turn], gap: float) -> list[Turn]:
     of a turn is the mean of those of the turns that it is made of, weighted by time; closed pauses do not count.
 
     Args:
-        turns: Of any recordings.
+        turns: Turns of any recordings.
         gap: Seconds.
     """
     groups: dict[str, dict[str, list[Turn]]] = {}
@@ -165,7 +165,7 @@ def _parts(regions: Sequence[Segment], stretches: Sequence[Stretch]) -> list[tup
     """Return the time of the regions, each second once, cut where stretches begin and end.
 
     Args:
-        regions: Of one recording, in order.
+        regions: Regions of one recording, in order.
         stretches: Disjoint and in order.
 
     Returns:
