@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import soundfile
 
+import ssdiar
 from ssdiar.io.ark import write_xvector_scp, write_xvectors
 from ssdiar.io.tables import Segment, write_segments
 
@@ -187,6 +188,12 @@ def test_what_the_text_names_exists(path):
             assert not unknown, f"{path.name}: `{span}`: no script's --help tells of {' '.join(sorted(unknown))}"
         elif re.fullmatch(r"(conf|steps|local|utils|tests|bench|egs|docs)/[\w./-]*", span):
             assert (REPO / span).exists() or (path.parent / span).exists(), f"{path.name}: `{span}` is not there"
+
+
+def test_the_newest_version_of_the_changelog_is_the_package_s():
+    """CITATION.cff names none, so that versions stand in one place and its history."""
+    versions = re.findall(r"^## \[(.*)\] - \d{4}-\d\d-\d\d$", (REPO / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert versions[0] == ssdiar.__version__
 
 
 def voice(pitch, seconds, rate=8000):

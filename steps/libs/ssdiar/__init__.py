@@ -4,4 +4,4 @@ Importing this package, or any module of it, loads nothing slower than NumPy; mo
 TensorFlow say so in their first lines and are imported by the stages that use them.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
