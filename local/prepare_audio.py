@@ -22,7 +22,7 @@ from ssdiar.io.names import Names, recording_ids
 from ssdiar.io.publish import publish_text
 from ssdiar.io.rttm import Turn, read_rttm, read_uem, write_rttm
 from ssdiar.io.tables import check_id, read_counts, write_table, write_tsv
-from ssdiar.speech.channels import Levels, Use, judge
+from ssdiar.speech.channels import Levels, Use, use_of_channels
 
 _LOG = logging.getLogger(__name__)
 _SHOWN = 50  # lines of a list on the terminal
@@ -156,23 +156,7 @@ def _listen_to(path: Path, channels: str | int) -> Listened | LeftOut:
         return LeftOut(str(path), error.strerror or str(error), "See that it can be read.")
     if isinstance(channels, int) and channels > info.channels:
         return LeftOut(str(path), f"no channel {channels}; expected 1 to {info.channels}", "Choose another --channels.")
-    return Listened(path, info, _chosen(levels, info, channels))
-
-
-def _chosen(levels: Levels, info: AudioInfo, channels: str | int) -> Use:
-    """Return what is done with the channels, as asked for; what is odd about them is told all the same."""
-    if info.channels == 1:
-        return Use()
-    best = judge(levels)
-    if channels == "auto":
-        return best
-    if channels == "parties":
-        return Use(None, tuple(range(1, info.channels + 1)), best.told if best.odd else "", best.odd)
-    if channels == "mix":
-        odd = best.odd or bool(best.parties)
-        told = best.told or ("it seems to have one party per channel" if best.parties else "")
-        return Use(None, (), told.replace("is used alone", "is the best"), odd)
-    return Use(channels)
+    return Listened(path, info, use_of_channels(levels, channels))
 
 
 def _stop_or_go_on(left_out: list[LeftOut], usable: int, bad_files: str) -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import stage
 from ssdiar.clustering.config import name_of, read_system
 from ssdiar.clustering.recording import Recording, fold_backgrounds
-from ssdiar.clustering.sides import seems_one_voice, share_out
+from ssdiar.clustering.sides import counts_of_sides
 from ssdiar.errors import InputError
 from ssdiar.io.ark import XVectors
 from ssdiar.io.meta import read_meta, write_meta
@@ -207,11 +207,9 @@ def _speaker_counts(
         if reco in pieces:
             given[reco] = number
             continue
-        vectors = {side: xvectors.load([piece.id for piece in pieces[side]]) for side in sides[reco]}
-        if number is None:
-            given |= {side: 1 if seems_one_voice(part) else None for side, part in vectors.items()}
-        else:
-            given |= share_out(number, vectors)
+        given |= counts_of_sides(
+            number, {side: xvectors.load([piece.id for piece in pieces[side]]) for side in sides[reco]}
+        )
     return given
 
 

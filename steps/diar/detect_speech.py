@@ -35,8 +35,7 @@ from ssdiar.speech.finder import Found, SpeechFinder
 from ssdiar.speech.given import read_turns
 from ssdiar.speech.parties import SIDE2RECO, side_id
 from ssdiar.speech.plan import Request, SpeechPlan, detector_file, plan_speech
-from ssdiar.speech.pyannet import SAMPLE_RATE
-from ssdiar.speech.pyannote import Windows
+from ssdiar.speech.pyannote import Windows, long_samples
 from ssdiar.speech.weights import find_segmentation_weights, find_silero_weights
 from ssdiar.timeline.segmentation import Segmentation, read_segmentation, write_segmentation
 from ssdiar.timeline.subsegments import segment_id
@@ -144,16 +143,9 @@ def _costs(recordings: dict[str, Recording]) -> dict[str, float]:
 
 
 def _long_recordings(infos: dict[str, AudioInfo | None], whole: set[str], plan: SpeechPlan) -> dict[str, int]:
-    """Return those recordings that are done in parts, with their samples at the network's rate.
-
-    A file that is not quite what its header says, and what is in ``whole``, is done as a whole.
-    """
-    samples = {
-        reco: -(-round(info.duration * info.rate) * SAMPLE_RATE // info.rate)
-        for reco, info in infos.items()
-        if info is not None and not info.remarks and reco not in whole
-    }
-    return {reco: count for reco, count in samples.items() if _windows(count, plan).parts() > 1}
+    """Return those recordings, not in ``whole``, that are done in parts, with their samples at the network's rate."""
+    found = {reco: long_samples(info, plan.network.network.step) for reco, info in infos.items() if reco not in whole}
+    return {reco: samples for reco, samples in found.items() if samples is not None}
 
 
 def _windows(samples: int, plan: SpeechPlan) -> Windows:

@@ -21,20 +21,18 @@ import stage
 from ssdiar.data import Recording, audio_files, load_recordings
 from ssdiar.errors import InputError
 from ssdiar.graph import DEVICES, device_of_job
-from ssdiar.io.audio import is_quick_to_probe
 from ssdiar.io.meta import read_meta, write_meta
 from ssdiar.io.tables import Segment, by_recording, read_segments, write_segments, write_table
 from ssdiar.regions import covered
 from ssdiar.speech.parties import SIDE2RECO, read_sides
 from ssdiar.work import Manifest, check, digest, file_digest
-from ssdiar.xvectors.models import free_of, load_model, local_files, read_model_config
+from ssdiar.xvectors.embedding import embed, part_numbers
+from ssdiar.xvectors.models import load_model, local_files, read_model_config
 
 _LOG = logging.getLogger(__name__)
 _FORMAT = 2  # of what a job leaves behind; part of every digest
 _DATA_TABLES = ("wav.scp", "reco2dur", "reco2channel")
 _PIECES_TABLES = ("segments", "overlap.segments", "meta.json", SIDE2RECO)
-_PART = 120  # seconds of a part of a long recording
-_MARGIN = 1  # seconds of audio that are read beyond the pieces of a part
 
 
 def main() -> None:
@@ -98,18 +96,12 @@ def _plan(options: argparse.Namespace) -> None:
 
 
 def _parts(pieces: dict[str, list[Segment]], recordings: dict[str, Recording]) -> dict[str, list[Segment]]:
-    """Return the pieces of each piece of work: a recording, or a part of a long one, named <reco>@<part>.
-
-    What a part is depends on the recording alone, and so do its vectors.
-    """
-    parts: dict[str, list[Segment]] = {}
+    """Return the pieces of each piece of work: a recording, or a part of a long one, named <reco>@<part>."""
+    parts = {}
     for reco, group in pieces.items():
-        count = 1
-        if is_quick_to_probe(recordings[reco].entry):
-            count = max(1, int(group[-1].end // _PART))
-        for piece in group:
-            number = min(int(piece.start // _PART), count - 1)
-            parts.setdefault(reco if count == 1 else f"{reco}@{number}", []).append(piece)
+        numbers = part_numbers(group, recordings[reco].entry)
+        for piece, number in zip(group, numbers, strict=True):
+            parts.setdefault(reco if number is None else f"{reco}@{number}", []).append(piece)
     return parts
 
 
@@ -129,16 +121,7 @@ def _run(options: argparse.Namespace) -> None:
     for key in sorted(todo):
         started = time.monotonic()
         reco, _, number = key.partition("@")
-        starts, ends = (np.array([getattr(p, name) for p in parts[key]]) for name in ("start", "end"))
-        bounds = free_of(starts, ends, discarded[reco])
-        if number:
-            # From and to whole seconds, where samples and frames of all rates meet, with more than a piece needs.
-            first = max(0, int(starts.min()) - _MARGIN)
-            samples, _ = recordings[reco].read(model.config.sample_rate, first, int(ends.max()) + 1 + _MARGIN)
-            vectors = model.embed(samples, starts - first, ends - first, bounds - first)
-        else:
-            samples, _ = recordings[reco].read(model.config.sample_rate)
-            vectors = model.embed(samples, starts, ends, bounds)
+        vectors = embed(model, recordings[reco], parts[key], discarded[reco], bool(number))
         if not np.isfinite(vectors).all():
             bad = parts[key][int(np.argmin(np.isfinite(vectors).all(axis=1)))]
             raise InputError(f"the model gave a vector that is not finite for sub-segment {bad.id}")

@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from ssdiar.io.tables import (
     write_table,
 )
 from ssdiar.results import count_probabilities, recording_entry, result_content, result_text
-from ssdiar.speech.parties import SIDE2RECO, read_sides, side_name
+from ssdiar.speech.parties import SIDE2RECO, join_sides, read_sides
 from ssdiar.timeline.turns import close_pauses, turns_of_labels
 from ssdiar.work import Manifest, check
 
@@ -63,7 +62,7 @@ def main() -> None:
         read_second_sure(options.labels_dir),
     )
     sides = read_sides(options.subsegments_dir)
-    turns = close_pauses(_of_recordings(turns, sides), gap)
+    turns = close_pauses(join_sides(turns, sides), gap)
     work = Manifest(options.labels_dir, "make_rttm")
     work.plan(inputs, {"second_speaker": second_speaker, "gap": gap})
     files = read_wav_scp(tables / "wav.scp") if (tables / "wav.scp").exists() else {}
@@ -116,19 +115,6 @@ def _check_same_ids(pieces: list[Segment], rows: Mapping[str, float], path: Path
     if unknown:
         what = f"{name} of a piece that is not there ({len(unknown)} of {len(rows)})"
         raise InputError(what, path=path, expected="one of the sub-segments", got=unknown[0], hint=hint)
-
-
-def _of_recordings(turns: list[Turn], sides: dict[str, str]) -> list[Turn]:
-    """Return the turns with those of a recording's sides together, their speakers named by channel."""
-    speakers: dict[str, set[str]] = {}
-    for turn in turns:
-        speakers.setdefault(turn.reco, set()).add(turn.speaker)
-    return [
-        replace(turn, reco=sides[turn.reco], speaker=side_name(turn.reco, turn.speaker, len(speakers[turn.reco]) == 1))
-        if turn.reco in sides
-        else turn
-        for turn in turns
-    ]
 
 
 def _read_if_there(path: Path) -> list[Segment]:

@@ -6,8 +6,9 @@ import pytest
 from ssdiar.clustering.sides import seems_one_voice, share_out
 from ssdiar.errors import InputError
 from ssdiar.io.names import Names, legal_id
+from ssdiar.io.rttm import Turn
 from ssdiar.regions import intersect, subtract, total
-from ssdiar.speech.parties import side_id, side_name, without_crosstalk
+from ssdiar.speech.parties import join_sides, side_id, without_crosstalk
 
 RATE = 8000
 TURNS = ([(1, 4), (9, 12), (13, 14), (18, 21)], [(5, 8), (11, 13), (15, 17.5), (22, 24)])  # overlap at 11 to 12
@@ -52,10 +53,21 @@ def test_voices_are_shared_out_by_where_they_differ():
     assert not seems_one_voice(sides["a"]) and seems_one_voice(sides["b"]) and seems_one_voice(sides["a"][:10])
 
 
-def test_names_of_sides():
-    assert side_id("call", 2) == "call.channel2"
-    assert side_name(side_id("a.b", 1), "speaker1", True) == "channel1"
-    assert side_name(side_id("a.b", 1), "speaker2", False) == "channel1-2"
+def test_sides_are_joined_and_speakers_named_by_channel():
+    one, two = side_id("a.b", 1), side_id("a.b", 2)
+    assert one == "a.b.channel1"
+    turns = [
+        Turn(one, "speaker1", 0, 1),
+        Turn(two, "speaker1", 1, 2),
+        Turn(two, "speaker2", 2, 3),
+        Turn("c", "speaker1", 0, 1),
+    ]
+    assert join_sides(turns, {one: "a.b", two: "a.b"}) == [
+        Turn("a.b", "channel1", 0, 1),
+        Turn("a.b", "channel2-1", 1, 2),
+        Turn("a.b", "channel2-2", 2, 3),
+        Turn("c", "speaker1", 0, 1),
+    ]
 
 
 def test_a_recording_goes_by_many_names():

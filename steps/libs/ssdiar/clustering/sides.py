@@ -16,6 +16,18 @@ _OTHER_VOICE = 0.72
 _OTHER_PIECES, _OTHER_SHARE = 20, 0.15
 
 
+def counts_of_sides(total: int | None, sides: Mapping[str, np.ndarray]) -> dict[str, int | None]:
+    """Return the number of speakers of each side of a call; None: it is to be estimated.
+
+    Args:
+        total: Speakers of the call; None: not known.
+        sides: (S, d) x-vectors by side.
+    """
+    if total is None:
+        return {side: 1 if seems_one_voice(vectors) else None for side, vectors in sides.items()}
+    return dict(share_out(total, sides))
+
+
 def share_out(total: int, sides: Mapping[str, np.ndarray]) -> dict[str, int]:
     """Return a number of speakers per side that adds up to ``total``, at least one each.
 

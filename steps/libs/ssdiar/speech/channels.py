@@ -80,6 +80,29 @@ class Use:
     odd: bool = False
 
 
+def use_of_channels(levels: Levels, asked: str | int = "auto") -> Use:
+    """Return what is done with the channels of a recording; what is odd about them is told whatever is asked for.
+
+    Args:
+        levels: Of the recording.
+        asked: ``auto``: what :func:`judge` finds best; ``parties``: one party per channel; ``mix``; or the number of
+            the only channel that counts, from 1.
+    """
+    channels = levels.decibels().shape[1]
+    if channels == 1:
+        return Use()
+    best = judge(levels)
+    if asked == "auto":
+        return best
+    if asked == "parties":
+        return Use(None, tuple(range(1, channels + 1)), best.told if best.odd else "", best.odd)
+    if asked == "mix":
+        odd = best.odd or bool(best.parties)
+        told = best.told or ("it seems to have one party per channel" if best.parties else "")
+        return Use(None, (), told.replace("is used alone", "is the best"), odd)
+    return Use(int(asked))
+
+
 def judge(levels: Levels) -> Use:
     """Return what is best done with the channels of a recording."""
     decibels = levels.decibels()

@@ -10,11 +10,14 @@ the sides of a recording together.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from ssdiar.io.rttm import Turn
 from ssdiar.io.tables import read_map
 from ssdiar.regions import drop_short, merge, pad
 from ssdiar.speech.channels import FRAME
@@ -39,10 +42,24 @@ def side_id(reco: str, channel: int) -> str:
     return f"{reco}.channel{channel}"
 
 
-def side_name(side: str, speaker: str, alone: bool) -> str:
-    """Return a speaker's name on a side: that of the channel, and the speaker's number if the side has several."""
-    channel = side.rpartition(".")[2]
-    return channel if alone else f"{channel}-{speaker.removeprefix(SPEAKER)}"
+def join_sides(turns: Iterable[Turn], sides: Mapping[str, str]) -> list[Turn]:
+    """Return the turns with those of a recording's sides together.
+
+    A speaker of a side is named by its channel, and if the side has several, by his number there, too.
+
+    Args:
+        turns: Of recordings and of sides.
+        sides: Recording by side.
+    """
+    turns, speakers = list(turns), defaultdict(set)
+    for turn in turns:
+        speakers[turn.reco].add(turn.speaker)
+
+    def name(turn: Turn) -> str:
+        channel = turn.reco.rpartition(".")[2]
+        return channel if len(speakers[turn.reco]) == 1 else f"{channel}-{turn.speaker.removeprefix(SPEAKER)}"
+
+    return [replace(turn, reco=sides[turn.reco], speaker=name(turn)) if turn.reco in sides else turn for turn in turns]
 
 
 def read_sides(folder: str | Path) -> dict[str, str]:

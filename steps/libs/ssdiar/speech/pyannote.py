@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from ssdiar.data import Recording
-from ssdiar.io.audio import resample
+from ssdiar.io.audio import AudioInfo, resample
 from ssdiar.regions import drop_short
 from ssdiar.speech.config import PyannoteConfig
 from ssdiar.speech.detection import Detection, active_frames
@@ -53,6 +53,20 @@ class Windows:
     def part(self, number: int) -> Windows:
         """Return the windows of a part, from 0."""
         return Windows(self.first_frames[number * _PART : (number + 1) * _PART], self.length)
+
+
+def long_samples(info: AudioInfo | None, step: float) -> int | None:
+    """Return the samples at 16 kHz of a recording that is done in parts; None: it is done as a whole.
+
+    Args:
+        info: Of its file; None: a part of it cannot be read without all before (:func:`ssdiar.io.audio.probe`). A file
+            that is not quite what its header says is done as a whole.
+        step: Seconds between windows.
+    """
+    if info is None or info.remarks:
+        return None
+    samples = -(-round(info.duration * info.rate) * SAMPLE_RATE // info.rate)
+    return samples if Windows.of(samples, step).parts() > 1 else None
 
 
 @dataclass(frozen=True)
