@@ -135,6 +135,55 @@ def test_own_audio_is_done_by_best_with_an_estimated_count(mini, tmp_path):
     assert score["confusion"] < 0.05
     options = json.loads((tmp_path / "data/own_speech/meta.json").read_text())["options"]
     assert (options["changes"], options["overlap"]) == ("cut", "label")
+    command = [sys.executable, "-m", "ssdiar", *(str(audio / f"{name}.flac") for name in calls)]
+    printed = subprocess.run(
+        [*command, "--out", str(tmp_path / "out"), "--format", "rttm,json,csv"],
+        env=os.environ | {"PYTHONPATH": str(recipe / "steps" / "libs")},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert [line.split()[:4] for line in printed.splitlines() if line[0] != " "] == [
+        [name, "2:00", "2", "speakers"] for name in calls
+    ]
+    texts = [(tmp_path / f"out/{name}.rttm").read_text() for name in calls]
+    assert "".join(texts) == (tmp_path / "exp/own/best/rttm").read_text()
+    found = json.loads((tmp_path / "out/sim-0001.json").read_text())
+    assert found["num_spk"]["number"] == len(found["speakers"]) == 2
+    assert {"turns.csv", "sim-0002.json"} <= {path.name for path in (tmp_path / "out").iterdir()}
+
+
+def test_diarize_takes_samples_a_given_number_tight_turns_and_words(mini):
+    import soundfile
+
+    from ssdiar import InputError, diarize
+
+    samples, rate = soundfile.read(mini[0] / "data/mini/wav/sim-0001.flac")
+    samples, told = samples[: 40 * rate], []
+    closed = diarize((samples, rate), num_spk=3, progress=lambda done, of: told.append((done, of)))
+    assert told[-1] == (40.0, 40.0) and told == sorted(told)
+    assert (closed.recording, closed.file, closed.sure, closed.duration) == ("audio", None, None, 40.0)
+    assert sorted(speaker.name for speaker in closed.speakers) == ["speaker1", "speaker2", "speaker3"]
+    assert sum(speaker.share for speaker in closed.speakers) == pytest.approx(1)
+    assert closed.speakers[0].vector.shape == (192,)
+    tight = diarize((samples, rate), num_spk=3, turns="tight")
+    lengths = [sum(turn.end - turn.start for turn in result.turns) for result in (tight, closed)]
+    assert 0.5 * lengths[1] < lengths[0] < 0.95 * lengths[1]
+    turn = closed.turns[0]
+    (word,) = closed.assign_words([Word("whatever", "yes", turn.start, turn.start + 0.01)])
+    assert word.speaker == turn.speaker
+    silence = diarize((np.zeros(16000), 8000))
+    assert (silence.turns, silence.speakers, silence.to_rttm(), silence.to_srt()) == ((), (), "", "")
+    assert json.loads(silence.to_json())["turns"] == []
+    for options, message in (
+        ({"num_spk": 0}, "bad num_spk; expected a whole number from 1"),
+        ({"min_spk": 3, "max_spk": 2}, "max_spk is less than min_spk"),
+        ({"channels": 3}, "expected auto, mix, parties or a channel from 1 to 1"),
+        ({"turns": "wide"}, "expected closed or tight"),
+        ({"system": "none_such"}, "none_such.yaml: no such file"),
+    ):
+        with pytest.raises(InputError, match=message):
+            diarize((samples, rate), **options)
 
 
 @pytest.mark.parametrize(
