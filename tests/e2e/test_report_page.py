@@ -456,7 +456,7 @@ def test_saves_what_the_library_writes(without_reference, tmp_path):
         "RTTM": ("hour.rttm", (tmp_path / "expected.rttm").read_text()),
         "CSV": ("hour.csv", exports.csv_text(turns)),
         "Audacity": ("hour.txt", exports.audacity_text(turns)),
-        "JSON": ("hour.json", exports.json_text(turns, 3600)),
+        "JSON": ("hour.json", exports.text_of("json", turns, 3600)),
     }
     for format, (name, text) in expected.items():
         button = find(browser, f"#r-hour [aria-label='Save as {format}']")

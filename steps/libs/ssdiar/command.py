@@ -20,6 +20,7 @@ from ssdiar.exports import FILE_NAMES, csv_text
 from ssdiar.graph import DEVICES
 from ssdiar.io.names import recording_ids
 from ssdiar.io.publish import publish_text
+from ssdiar.results import FIGURES, aligned, talk_table
 
 
 def main() -> None:
@@ -45,18 +46,21 @@ def _main() -> None:
         _write(result, options.out, options.format)
         for remark in result.remarks:
             print(f"ssdiar: WARNING: {path}: {remark}", file=sys.stderr)
-        print(_table(result))
     if "csv" in options.format and results:
         turns = [turn for result in results for turn in result.turns]
         publish_text(options.out / FILE_NAMES["csv"], csv_text(turns))
+    if results:
+        head, rows = talk_table(result.summary for result in results)
+        print("\n".join(aligned(head, rows, FIGURES)))
     if failed:
         sys.exit(1)
 
 
 def _parse() -> argparse.Namespace:
     parser = cli.Parser(
-        "Find out who spoke when in recordings of conversations.\n\nNothing must be known of the speakers, and nothing "
-        "leaves the machine.\ne.g.: ssdiar call.wav --out results --format rttm,srt"
+        prog="ssdiar",
+        description="Find out who spoke when in recordings of conversations.\n\nNothing must be known of the speakers, and "
+        "nothing leaves the machine.\ne.g.: ssdiar call.wav --out results --format rttm,srt",
     )
     parser.add_argument("audio", type=_file, nargs="+", help="files of audio: wav, flac, mp3, m4a ...")
     parser.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where results go (default: here)")
@@ -125,30 +129,7 @@ def _diarize(path: Path, reco: str, label: str, options: argparse.Namespace) -> 
 def _write(result: Diarization, folder: Path, formats: Sequence[str]) -> None:
     for form in formats:
         if form != "csv":  # one file of all recordings
-            text = result.to_json() if form == "json" else result.to(form)
-            publish_text(folder / FILE_NAMES[form].format(reco=result.recording), text)
-
-
-def _table(result: Diarization) -> str:
-    """Return who talks, for how long, what share that is, and how sure the number of speakers is."""
-    sure = "" if result.sure is None else f" ({100 * result.sure:.0f} % sure)"
-    many = {0: "no speech", 1: "1 speaker"}.get(len(result.speakers), f"{len(result.speakers)} speakers")
-    lines = [f"{result.recording}  {_minutes(result.duration)}  {many}{sure}"]
-    width = max((len(speaker.name) for speaker in result.speakers), default=0)
-    lines += [
-        f"  {speaker.name:<{width}}  {_minutes(speaker.seconds):>8}  {100 * speaker.share:3.0f} %"
-        for speaker in result.speakers
-    ]
-    return "\n".join(lines)
-
-
-def _minutes(seconds: float) -> str:
-    whole = round(seconds)
-    return (
-        f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
-        if whole >= 3600
-        else f"{whole // 60}:{whole % 60:02d}"
-    )
+            publish_text(folder / FILE_NAMES[form].format(reco=result.recording), result.to(form))
 
 
 if __name__ == "__main__":

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -28,13 +27,14 @@ from ssdiar.clustering.systems import cluster_recording
 from ssdiar.config import conf_dir
 from ssdiar.data import Recording
 from ssdiar.errors import InputError
-from ssdiar.exports import text_of
+from ssdiar.exports import json_text, text_of
 from ssdiar.io.audio import AudioInfo, is_quick_to_probe, probe
 from ssdiar.io.names import recording_ids
 from ssdiar.io.rttm import Turn
 from ssdiar.io.tables import Segment, grouped
 from ssdiar.io.transcripts import Word, read_transcript
-from ssdiar.regions import covered, intersect, total
+from ssdiar.regions import covered, intersect
+from ssdiar.results import recording_entry
 from ssdiar.speech.channels import Levels, Use, use_of_channels
 from ssdiar.speech.finder import Found, SpeechFinder
 from ssdiar.speech.parties import join_sides, side_id
@@ -57,23 +57,6 @@ _SPEECH, _XVECTORS = 0.45, 0.5  # of the work; the rest is clustering
 
 
 @dataclass(frozen=True)
-class Speaker:
-    """One speaker of a recording.
-
-    Attributes:
-        name: As in the turns.
-        seconds: How long he talks.
-        share: That over the sum of all speakers' talk.
-        vector: (D,) mean of the x-vectors of his sub-segments.
-    """
-
-    name: str
-    seconds: float
-    share: float
-    vector: np.ndarray
-
-
-@dataclass(frozen=True)
 class Diarization:
     """Who spoke when in one recording.
 
@@ -82,10 +65,9 @@ class Diarization:
         file: The file; None for samples.
         duration: Seconds.
         turns: In order of time.
-        speakers: Who talks most comes first.
-        overlap: Seconds in which more than one talks.
         probabilities: Of each number of speakers, where it was estimated; of recordings with one party per channel,
             none.
+        vectors: By speaker's name, the mean (D,) of the x-vectors of his sub-segments.
         channels: How channels were used, in words.
         remarks: What is odd about the audio, a line each.
         models: What found speech, made the x-vectors and clustered them.
@@ -95,17 +77,27 @@ class Diarization:
     file: str | None
     duration: float
     turns: tuple[Turn, ...]
-    speakers: tuple[Speaker, ...]
-    overlap: float
     probabilities: Mapping[int, float]
+    vectors: Mapping[str, np.ndarray]
     channels: str
     remarks: tuple[str, ...]
     models: Mapping[str, str]
 
+    @functools.cached_property
+    def summary(self) -> dict[str, Any]:
+        """The entry of the recording in result.json: speakers, their talk, how sure, overlap."""
+        return recording_entry(
+            self.recording,
+            self.turns,
+            file=self.file,
+            duration=self.duration,
+            probability=self.probabilities.get(len({turn.speaker for turn in self.turns})),
+        )
+
     @property
-    def sure(self) -> float | None:
-        """The probability of the number of speakers; None where it was given or is not known."""
-        return self.probabilities.get(len(self.speakers))
+    def speakers(self) -> list[dict[str, Any]]:
+        """Name, seconds of talk, share of all talk and number of turns of each speaker; who talks most comes first."""
+        return self.summary["speakers"]
 
     def to_rttm(self) -> str:
         """Return the text of an RTTM file."""
@@ -120,22 +112,18 @@ class Diarization:
         return self.to("srt")
 
     def to_json(self) -> str:
-        """Return all of it but the vectors as JSON."""
-        content = {
-            "recording": self.recording,
-            "file": self.file,
-            "duration": round(self.duration, 3),
-            "num_spk": {"number": len(self.speakers), "probability": self.sure},
-            "overlap": round(self.overlap, 3),
+        """Return all of it but the vectors as JSON: the entry of result.json, the turns, and how it was made."""
+        made = {
+            "num_spk_probabilities": {str(number): sure for number, sure in self.probabilities.items()},
             "channels": self.channels,
             "remarks": list(self.remarks),
             "models": dict(self.models),
         }
-        return json.dumps(content | json.loads(self.to("json")), ensure_ascii=False, indent=1) + "\n"
+        return json_text(self.summary | made, self.turns)
 
     def to(self, form: str) -> str:
-        """Return the turns in a format of :data:`ssdiar.exports.FILE_NAMES`."""
-        return text_of(form, self.turns, self.duration)
+        """Return the text of a file in a format of :data:`ssdiar.exports.FILE_NAMES`."""
+        return self.to_json() if form == "json" else text_of(form, self.turns, self.duration)
 
     def to_annotation(self) -> Annotation:
         """Return the turns as pyannote's Annotation.
@@ -251,9 +239,8 @@ def diarize(
         str(path) if isinstance(audio, str | Path) else None,
         info.duration,
         tuple(sorted(made, key=lambda turn: (turn.start, turn.end, turn.speaker))),
-        _speakers(made, results, vectors, sides),
-        total(covered([(turn.start, turn.end) for turn in made], 2)),
         results[name].history.get("num_spk_probabilities", {}) if name in results else {},
+        _vectors_by_name(results, vectors, sides),
         _in_words(use, info.channels),
         (*info.remarks, *([use.told] if use.told else [])),
         {
@@ -430,23 +417,13 @@ def _within_speech(turns: Iterable[Turn], found: Mapping[str, Found], finder: Sp
     ]
 
 
-def _speakers(
-    turns: Iterable[Turn],
-    results: Mapping[str, Clustering],
-    vectors: Mapping[str, np.ndarray],
-    sides: Mapping[str, str],
-) -> tuple[Speaker, ...]:
-    talk: dict[str, list[tuple[float, float]]] = {}
-    for turn in turns:
-        talk.setdefault(turn.speaker, []).append((turn.start, turn.end))
-    seconds = {name: total(covered(regions)) for name, regions in talk.items()}
+def _vectors_by_name(
+    results: Mapping[str, Clustering], vectors: Mapping[str, np.ndarray], sides: Mapping[str, str]
+) -> dict[str, np.ndarray]:
+    """Return the mean x-vector of each speaker."""
     means: dict[str, np.ndarray] = {}
     for side, result in results.items():
         clusters = range(int(result.labels.max()) + 1)
         named = join_sides([Turn(side, f"{SPEAKER}{label + 1}", 0, 1) for label in clusters], sides)
         means |= {turn.speaker: vectors[side][result.labels == label].mean(axis=0) for label, turn in enumerate(named)}
-    everybody = sum(seconds.values()) or 1.0
-    return tuple(
-        Speaker(name, seconds[name], seconds[name] / everybody, means.get(name, np.zeros(0)))
-        for name in sorted(seconds, key=lambda name: (-seconds[name], name))
-    )
+    return means

@@ -92,7 +92,7 @@ def text_of(name: str, turns: Sequence[Turn], duration: float | None = None) -> 
         "textgrid": lambda: textgrid_text(turns, duration),
         "csv": lambda: csv_text(turns),
         "rttm": lambda: rttm_text(turns),
-        "json": lambda: json_text(turns, duration),
+        "json": lambda: json_text(recording_entry(turns[0].reco, turns, duration=duration), turns),
         "srt": lambda: srt_text(_cues(turns)),
         "vtt": lambda: vtt_text(_cues(turns)),
     }
@@ -116,20 +116,16 @@ def csv_text(turns: Sequence[Turn]) -> str:
     return stream.getvalue()
 
 
-def json_text(turns: Sequence[Turn], duration: float | None = None) -> str:
+def json_text(entry: Mapping[str, Any], turns: Sequence[Turn]) -> str:
     """Return a recording as JSON: its entry of result.json, and in ``turns`` its turns.
 
     A turn has ``speaker``, ``start``, ``end``, and ``confidence`` where it is known.
 
     Args:
-        turns: Of one recording, at least one.
-        duration: Length of the recording in seconds.
+        entry: See :func:`ssdiar.results.recording_entry`; what more it has is written, too.
+        turns: Of the recording, in order.
     """
-    content = {
-        **recording_entry(turns[0].reco, turns, duration=duration),
-        "turns": [_turn_entry(turn) for turn in turns],
-    }
-    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+    return json.dumps({**entry, "turns": list(map(_turn_entry, turns))}, ensure_ascii=False, indent=1) + "\n"
 
 
 def textgrid_text(turns: Sequence[Turn], duration: float | None = None) -> str:
