@@ -59,8 +59,8 @@ def _main() -> None:
 def _parse() -> argparse.Namespace:
     parser = cli.Parser(
         prog="ssdiar",
-        description="Find out who spoke when in recordings of conversations.\n\nNothing must be known of the speakers, and "
-        "nothing leaves the machine.\ne.g.: ssdiar call.wav --out results --format rttm,srt",
+        description="Find out who spoke when in recordings of conversations.\n\nNothing must be known of the "
+        "speakers, and nothing leaves the machine.\ne.g.: ssdiar call.wav --out results --format rttm,srt",
     )
     parser.add_argument("audio", type=_file, nargs="+", help="files of audio: wav, flac, mp3, m4a ...")
     parser.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where results go (default: here)")
