@@ -42,6 +42,7 @@ RUN = [
         r"./run.sh --audio ~/calls \1\2\3 --stop-stage 1",
     ),
     (r"\./run\.sh --audio ~/calls( --set calls.*)?", r"\g<0>"),
+    (r"ssdiar (~/calls/call\.wav .*)", r"PYTHONPATH=steps/libs python3 -m ssdiar \1"),
     (r"steps/diar/(cluster_ssl|make_rttm)\.sh .*kaldi/exp/xvectors .*", r"\g<0>"),
     (r"steps/diar/export_rttm\.sh exp/calls/.*", r"\g<0>"),
     (r"steps/diar/assign_words\.sh transcripts exp/calls/.*", r"\g<0>"),
@@ -60,6 +61,7 @@ DEAR = [
     r"(pip|unzip) .*",
     r"rm -r voices/allison_es",
     r"git clone .*",
+    r"pip install .*",
 ]
 
 
@@ -115,6 +117,15 @@ def options_of(folder, program):
         check=False,
     )
     assert done.returncode == 0, f"{program} --help: {done.stderr}"
+    return set(re.findall(r"--[a-z][a-z0-9-]*", done.stdout))
+
+
+@cache
+def options_of_ssdiar():
+    """Return the options that the command ssdiar tells of."""
+    command = [sys.executable, "-m", "ssdiar", "--help"]
+    environment = os.environ | {"PYTHONPATH": str(REPO / "steps" / "libs")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=True)
     return set(re.findall(r"--[a-z][a-z0-9-]*", done.stdout))
 
 
@@ -183,7 +194,7 @@ def test_what_the_text_names_exists(path):
             if len(words) > 1:
                 check_options(f"{path.name}: `{span}`", folder.relative_to(REPO), words)
         elif words[0].startswith("--"):
-            known = set().union(*(options_of(".", str(script)) for script in scripts))
+            known = options_of_ssdiar().union(*(options_of(".", str(script)) for script in scripts))
             unknown = {word for word in words if re.fullmatch(r"--[a-z][a-z0-9-]*", word)} - known
             assert not unknown, f"{path.name}: `{span}`: no script's --help tells of {' '.join(sorted(unknown))}"
         elif re.fullmatch(r"(conf|steps|local|utils|tests|bench|egs|docs)/[\w./-]*", span):
