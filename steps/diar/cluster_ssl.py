@@ -27,6 +27,7 @@ from ssdiar.io.ark import XVectors
 from ssdiar.io.meta import read_meta, write_meta
 from ssdiar.io.publish import publish_text
 from ssdiar.io.tables import Segment, by_recording, read_counts, read_map, read_segments
+from ssdiar.results import number_found
 from ssdiar.speech.parties import SIDE2RECO, read_sides
 from ssdiar.timeline.segmentation import read_segmentation
 from ssdiar.work import Manifest, check, digest, file_digest
@@ -322,7 +323,7 @@ def _gather(options: argparse.Namespace) -> None:
     tables = ["labels", "sure"] if config.says_how_sure else ["labels"]
     with work.finish("meta.json", *tables) as recordings:
         histories = [json.loads((out_dir / "history" / f"{reco}.json").read_text()) for reco in recordings]
-        meta["num_spk"] = {history["recording"]: _number_found(history) for history in histories}
+        meta["num_spk"] = {history["recording"]: number_found(history) for history in histories}
         write_meta(out_dir, meta)
         (out_dir / "sure").unlink(missing_ok=True)  # an earlier system's
         for table in tables:
@@ -345,12 +346,6 @@ def _gather(options: argparse.Namespace) -> None:
         statistics.median(seconds),
         f", {fallbacks} without training" if fallbacks else "",
     )
-
-
-def _number_found(history: Mapping[str, Any]) -> dict[str, float | int | None]:
-    """Return how many speakers a recording was found to have, and how sure that is where it was estimated."""
-    probabilities = history.get("num_spk_probabilities", {})
-    return {"number": history["clusters"], "probability": probabilities.get(str(history["num_spk"]))}
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from ssdiar.io.rttm import Turn
 from ssdiar.io.tables import Segment, grouped
 from ssdiar.io.transcripts import Word, read_transcript
 from ssdiar.regions import covered, intersect
-from ssdiar.results import recording_entry
+from ssdiar.results import count_probabilities, number_found, recording_entry
 from ssdiar.speech.channels import Levels, Use, use_of_channels
 from ssdiar.speech.finder import Found, SpeechFinder
 from ssdiar.speech.parties import join_sides, side_id
@@ -42,7 +42,7 @@ from ssdiar.speech.plan import Request, plan_speech
 from ssdiar.speech.pyannote import Windows, long_samples
 from ssdiar.timeline.segmentation import Segmentation
 from ssdiar.timeline.subsegments import make_subsegments, segments_of, split_short
-from ssdiar.timeline.turns import SPEAKER, close_pauses, turns_of_labels
+from ssdiar.timeline.turns import close_pauses, speaker_name, turns_of_labels
 from ssdiar.words import assign_words
 from ssdiar.xvectors.embedding import embed, part_numbers
 from ssdiar.xvectors.models import XVectorModel, load_model, read_model_config
@@ -65,8 +65,8 @@ class Diarization:
         file: The file; None for samples.
         duration: Seconds.
         turns: In order of time.
-        probabilities: Of each number of speakers, where it was estimated; of recordings with one party per channel,
-            none.
+        sure: The probability of the number of speakers; None where it was given.
+        probabilities: Of every number, where it was estimated; empty where each party has a channel.
         vectors: By speaker's name, the mean (D,) of the x-vectors of his sub-segments.
         channels: How channels were used, in words.
         remarks: What is odd about the audio, a line each.
@@ -77,6 +77,7 @@ class Diarization:
     file: str | None
     duration: float
     turns: tuple[Turn, ...]
+    sure: float | None
     probabilities: Mapping[int, float]
     vectors: Mapping[str, np.ndarray]
     channels: str
@@ -91,7 +92,7 @@ class Diarization:
             self.turns,
             file=self.file,
             duration=self.duration,
-            probability=self.probabilities.get(len({turn.speaker for turn in self.turns})),
+            probability=self.sure,
         )
 
     @property
@@ -219,26 +220,25 @@ def diarize(
             )
             for side in vectors
         }
-    labels = {
-        piece.id: int(label) + 1
-        for side, result in results.items()
-        for piece, label in zip(pieces[side], result.labels, strict=True)
-    }
+    labels, sure = _by_piece(results, pieces)
     plan = plan_speech(_request(config), conf_dir() / "sad")
     everything = [piece for group in pieces.values() for piece in group]
-    made = turns_of_labels(everything, labels, short, overlap, plan.second_speaker)
+    second_sure = config.sure.second if config.says_how_sure else None
+    made = turns_of_labels(everything, labels, short, overlap, plan.second_speaker, sure, second_sure)
     if turns == "tight":
         made = _within_speech(made, found, finder)
     sides = {side_id(name, number): name for number in use.parties}
     made = join_sides(made, sides)
     if turns == "closed":
         made = close_pauses(made, plan.close_pauses)
+    numbers = {side: number_found(result.history) for side, result in results.items()}
     tell(info.duration, info.duration)
     return Diarization(
         name,
         str(path) if isinstance(audio, str | Path) else None,
         info.duration,
         tuple(sorted(made, key=lambda turn: (turn.start, turn.end, turn.speaker))),
+        count_probabilities(numbers, sides).get(name),
         results[name].history.get("num_spk_probabilities", {}) if name in results else {},
         _vectors_by_name(results, vectors, sides),
         _in_words(use, info.channels),
@@ -407,6 +407,19 @@ def _cluster(
     return cluster_recording(Vectors(side, vectors, times, num_spk, heard), config, seed, None, limits)
 
 
+def _by_piece(
+    results: Mapping[str, Clustering], pieces: Mapping[str, list[Segment]]
+) -> tuple[dict[str, int], dict[str, float] | None]:
+    """Return the label from 1 of every piece, and how sure it is to four decimals, as stage 5 writes it."""
+    labels, sure = {}, {}
+    for side, result in results.items():
+        names = [piece.id for piece in pieces[side]]
+        labels |= {name: int(label) + 1 for name, label in zip(names, result.labels, strict=True)}
+        if result.sure is not None:
+            sure |= {name: float(f"{share:.4f}") for name, share in zip(names, result.sure, strict=True)}
+    return labels, sure or None
+
+
 def _within_speech(turns: Iterable[Turn], found: Mapping[str, Found], finder: SpeechFinder) -> list[Turn]:
     """Return the turns cut to what the detector hears, its regions neither closed nor widened."""
     heard = {side: finder.network.decide(part.segmentation).speech for side, part in found.items()}
@@ -424,6 +437,6 @@ def _vectors_by_name(
     means: dict[str, np.ndarray] = {}
     for side, result in results.items():
         clusters = range(int(result.labels.max()) + 1)
-        named = join_sides([Turn(side, f"{SPEAKER}{label + 1}", 0, 1) for label in clusters], sides)
+        named = join_sides([Turn(side, speaker_name(label + 1), 0, 1) for label in clusters], sides)
         means |= {turn.speaker: vectors[side][result.labels == label].mean(axis=0) for label, turn in enumerate(named)}
     return means

@@ -122,6 +122,12 @@ def read_result(path: str | Path) -> dict[str, Any]:
     return content
 
 
+def number_found(history: Mapping[str, Any]) -> dict[str, float | int | None]:
+    """Return how many speakers clustering found, and how sure that is where it was estimated, of its history."""
+    probabilities = {int(number): sure for number, sure in history.get("num_spk_probabilities", {}).items()}
+    return {"number": history["clusters"], "probability": probabilities.get(history["num_spk"])}
+
+
 def count_probabilities(num_spk: Mapping[str, Mapping[str, Any]], sides: Mapping[str, str]) -> dict[str, float]:
     """Return how sure the number of speakers of each recording is, where it was estimated.
 
