@@ -18,7 +18,7 @@ def wheel(repo, tmp_path_factory):
         (source / name).symlink_to(repo / name)
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode and "setuptools" in done.stderr:
+    if "No matching distribution found for setuptools" in done.stderr:
         pytest.skip("setuptools cannot be had from the package index")
     assert done.returncode == 0, done.stderr
     return next(folder.glob("ssdiar-*.whl"))
