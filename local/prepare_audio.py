@@ -190,17 +190,11 @@ def _write_channels(data_dir: Path, audio: Mapping[str, Listened]) -> None:
     for reco, found in audio.items():
         info, remarks = found.info, [*found.info.remarks, *([found.use.told] if found.use.told else [])]
         numbers = (f"{info.duration:.2f}", str(info.rate), str(info.channels))
-        rows.append((reco, str(found.path), *numbers, info.coding, _what_is_done(found), "; ".join(remarks)))
+        rows.append(
+            (reco, str(found.path), *numbers, info.coding, found.use.in_words(found.info.channels), "; ".join(remarks))
+        )
     names = ("recording", "file", "seconds", "rate", "channels", "coding", "used", "remarks")
     write_tsv(data_dir / "recordings.tsv", names, rows)
-
-
-def _what_is_done(found: Listened) -> str:
-    if found.info.channels == 1:
-        return "mono"
-    if found.use.parties:
-        return "one party per channel"
-    return "mixed" if found.use.channel is None else f"channel {found.use.channel}"
 
 
 def _tell(data_dir: Path, audio: Mapping[str, Listened]) -> None:
@@ -212,7 +206,7 @@ def _tell(data_dir: Path, audio: Mapping[str, Listened]) -> None:
     hours = sum(found.info.duration for found in audio.values()) / 3600
     rates = ", ".join(str(rate) for rate in sorted({found.info.rate for found in audio.values()}))
     _LOG.info("%s: %d recordings, %.2f hours, sample rates %s", data_dir, len(audio), hours, rates)
-    done = Counter((found.info.channels, _what_is_done(found)) for found in audio.values())
+    done = Counter((found.info.channels, found.use.in_words(found.info.channels)) for found in audio.values())
     change = {
         "mixed": "--channels parties or N: otherwise",
         "one party per channel": "--channels mix: all channels as one; --channels N: one of them",

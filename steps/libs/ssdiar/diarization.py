@@ -38,7 +38,7 @@ from ssdiar.results import count_probabilities, number_found, recording_entry
 from ssdiar.speech.channels import Levels, Use, use_of_channels
 from ssdiar.speech.finder import Found, SpeechFinder
 from ssdiar.speech.parties import join_sides, side_id
-from ssdiar.speech.plan import Request, plan_speech
+from ssdiar.speech.plan import Request, SpeechPlan, plan_speech
 from ssdiar.speech.pyannote import Windows, long_samples
 from ssdiar.timeline.segmentation import Segmentation
 from ssdiar.timeline.subsegments import make_subsegments, segments_of, split_short
@@ -202,7 +202,7 @@ def diarize(
     """
     _check_options(num_spk, min_spk, max_spk, turns)
     config = read_system(_described(system, "systems"))
-    finder = _finder(_request(config), sad_source, device)
+    finder = _finder(_plan(config), sad_source, device)
     model = _model(str(_described(xvector, "xvector")), xvector_source, device)
     tell = progress or (lambda done, of: None)
     with _file_of(audio) as path, ThreadPoolExecutor(threads or _cores()) as pool:
@@ -220,35 +220,25 @@ def diarize(
             )
             for side in vectors
         }
-    labels, sure = _by_piece(results, pieces)
-    plan = plan_speech(_request(config), conf_dir() / "sad")
-    everything = [piece for group in pieces.values() for piece in group]
-    second_sure = config.sure.second if config.says_how_sure else None
-    made = turns_of_labels(everything, labels, short, overlap, plan.second_speaker, sure, second_sure)
-    if turns == "tight":
-        made = _within_speech(made, found, finder)
     sides = {side_id(name, number): name for number in use.parties}
-    made = join_sides(made, sides)
-    if turns == "closed":
-        made = close_pauses(made, plan.close_pauses)
+    made = _turns(config, results, pieces, short, overlap)
+    if turns == "tight":
+        made = join_sides(_within_speech(made, found, finder), sides)
+    else:
+        made = close_pauses(join_sides(made, sides), _plan(config).close_pauses)
     numbers = {side: number_found(result.history) for side, result in results.items()}
     tell(info.duration, info.duration)
     return Diarization(
-        name,
-        str(path) if isinstance(audio, str | Path) else None,
-        info.duration,
-        tuple(sorted(made, key=lambda turn: (turn.start, turn.end, turn.speaker))),
-        count_probabilities(numbers, sides).get(name),
-        results[name].history.get("num_spk_probabilities", {}) if name in results else {},
-        _vectors_by_name(results, vectors, sides),
-        _in_words(use, info.channels),
-        (*info.remarks, *([use.told] if use.told else [])),
-        {
-            "system": Path(system).stem,
-            "speech": "pyannote",
-            "xvectors": model.config.name,
-            "sha256": model.weights_sha256,
-        },
+        recording=name,
+        file=str(path) if isinstance(audio, str | Path) else None,
+        duration=info.duration,
+        turns=tuple(sorted(made, key=lambda turn: (turn.start, turn.end, turn.speaker))),
+        sure=count_probabilities(numbers, sides).get(name),
+        probabilities=results[name].history.get("num_spk_probabilities", {}) if name in results else {},
+        vectors=_vectors_by_name(results, vectors, sides),
+        channels=use.in_words(info.channels),
+        remarks=(*info.remarks, *([use.told] if use.told else [])),
+        models={"system": Path(system).stem, "speech": "pyannote", "xvectors": model.config.name},
     )
 
 
@@ -324,16 +314,16 @@ def _described(name: str, kind: str) -> Path:
     return Path(name) if name.endswith(".yaml") else conf_dir() / kind / f"{name}.yaml"
 
 
-def _request(config: SystemConfig) -> Request:
+def _plan(config: SystemConfig) -> SpeechPlan:
     """Return what a system hears: the paper's drop overlap, `best` cuts at changes and gives overlap two speakers."""
-    if config.method == "consensus":
-        return Request("pyannote", overlap="label", changes="cut")
-    return Request("pyannote")
+    ours = config.method == "consensus"
+    request = Request("pyannote", overlap="label", changes="cut") if ours else Request("pyannote")
+    return plan_speech(request, conf_dir() / "sad")
 
 
 @functools.lru_cache(maxsize=2)
-def _finder(request: Request, source: str | None, device: str) -> SpeechFinder:
-    return SpeechFinder.of(plan_speech(request, conf_dir() / "sad"), source, device)
+def _finder(plan: SpeechPlan, source: str | None, device: str) -> SpeechFinder:
+    return SpeechFinder.of(plan, source, device)
 
 
 @functools.lru_cache(maxsize=2)
@@ -372,14 +362,6 @@ def _listen(path: Path, channels: str | int) -> tuple[AudioInfo, Use]:
     return info, use_of_channels(levels, channels)
 
 
-def _in_words(use: Use, channels: int) -> str:
-    if channels == 1:
-        return "mono"
-    if use.parties:
-        return "one party per channel"
-    return "mixed" if use.channel is None else f"channel {use.channel}"
-
-
 def _cut(found: Mapping[str, Found]) -> tuple[dict[str, list[Segment]], list[Segment], list[Segment]]:
     """Return pieces by side, those that are too short for an x-vector, and overlap, as stage 3 leaves them."""
     speech = [
@@ -407,17 +389,24 @@ def _cluster(
     return cluster_recording(Vectors(side, vectors, times, num_spk, heard), config, seed, None, limits)
 
 
-def _by_piece(
-    results: Mapping[str, Clustering], pieces: Mapping[str, list[Segment]]
-) -> tuple[dict[str, int], dict[str, float] | None]:
-    """Return the label from 1 of every piece, and how sure it is to four decimals, as stage 5 writes it."""
+def _turns(
+    config: SystemConfig,
+    results: Mapping[str, Clustering],
+    pieces: Mapping[str, list[Segment]],
+    short: list[Segment],
+    overlap: list[Segment],
+) -> list[Turn]:
+    """Return the turns of every side; how sure labels are has four decimals, as in the table of stage 5."""
     labels, sure = {}, {}
     for side, result in results.items():
         names = [piece.id for piece in pieces[side]]
         labels |= {name: int(label) + 1 for name, label in zip(names, result.labels, strict=True)}
         if result.sure is not None:
             sure |= {name: float(f"{share:.4f}") for name, share in zip(names, result.sure, strict=True)}
-    return labels, sure or None
+    everything = [piece for group in pieces.values() for piece in group]
+    second_sure = config.sure.second if config.says_how_sure else None
+    second_speaker = _plan(config).second_speaker
+    return turns_of_labels(everything, labels, short, overlap, second_speaker, sure or None, second_sure)
 
 
 def _within_speech(turns: Iterable[Turn], found: Mapping[str, Found], finder: SpeechFinder) -> list[Turn]:

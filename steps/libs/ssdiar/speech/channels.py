@@ -79,6 +79,14 @@ class Use:
     told: str = ""
     odd: bool = False
 
+    def in_words(self, channels: int) -> str:
+        """Return what is done with the channels, of which there are so many."""
+        if channels == 1:
+            return "mono"
+        if self.parties:
+            return "one party per channel"
+        return "mixed" if self.channel is None else f"channel {self.channel}"
+
 
 def use_of_channels(levels: Levels, asked: str | int = "auto") -> Use:
     """Return what is done with the channels of a recording; what is odd about them is told whatever is asked for.
