@@ -1,6 +1,7 @@
 """The wheel: it holds the whole library and what it reads, and its command runs from it."""
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -14,8 +15,10 @@ def wheel(repo, tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     source.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE", "requirements-best.txt", "conf", "steps"):
-        (source / name).symlink_to(repo / name)
+    for name in ("pyproject.toml", "README.md", "LICENSE", "requirements-best.txt"):
+        shutil.copy(repo / name, source)
+    for name in ("conf", "steps"):
+        shutil.copytree(repo / name, source / name)
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if "No matching distribution found for setuptools" in done.stderr:
