@@ -74,7 +74,7 @@ if [ ! -x "$venv/bin/python3" ]; then
   [ -n "$base" ] || die "no Python from 3.10 to 3.12 found on the PATH; install one, or give --python"
   "$base" -m venv "$venv" >&2 || die "$base cannot make $venv; on Debian: apt-get install python3-venv"
 fi
-if [ -n "$only" ]; then size="half a GB and a minute"; else size="some 3 GB and a few minutes"; fi
+if [ -n "$only" ]; then size="0.6 GB and a minute"; else size="some 3 GB and a few minutes"; fi
 say "installing into $venv ($size)"
 pip=("$venv/bin/python3" -m pip install --disable-pip-version-check)
 if [ "$verbose" = 0 ] || { [ "$verbose" = 1 ] && [ ! -t 2 ]; }; then pip+=(--quiet --progress-bar off); fi

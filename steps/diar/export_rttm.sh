@@ -16,10 +16,11 @@ verbose=1
 # End configuration section.
 
 help_message="Usage: $0 [options] <rttm-or-system-dir> [<out-dir>]
- e.g.: $0 --reco2dur data/mini/reco2dur exp/mini/xvector_ahc
+ e.g.: $0 exp/mini/xvector_ahc
 Writes into <out-dir>, by default the folder export beside the RTTM.
   --formats <\"a b\">         # some of: $formats (default: all)
-  --reco2dur <file>         # lengths of the recordings; TextGrids end there (default: with the last turn)
+  --reco2dur <file>         # lengths of the recordings; TextGrids end there (default: those of result.json beside the RTTM,
+                            # else with the last turn)
   --python <path|$python>   # Python that has the requirements
   --verbose <0|1|2>         # 0: warnings only, 1: progress (default), 2: details
   --config <file>           # options as name=value lines, read before the others"

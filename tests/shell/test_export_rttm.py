@@ -1,7 +1,11 @@
 """export_rttm.sh as users call it: of a system's folder and of any RTTM, and what it refuses."""
 
+import json
+
 import pytest
 from running import DIAR, run_script
+
+from ssdiar.results import recording_entry, result_content, result_text
 
 
 def export(cwd, *args, rc=0):
@@ -30,6 +34,16 @@ def test_folder_of_a_system(work):
         "r2,1,3.000,1.000,4.000,Zoë,0.900",
     ]
     assert "xmax = 20.000" in (work / "ahc/export/r2.TextGrid").read_text()
+
+
+def test_lengths_are_those_of_the_result(work):
+    entry = recording_entry("r2", [], duration=30)
+    (work / "ahc/result.json").write_text(result_text(result_content({}, [entry])))
+    export(work, "--formats", "json", "ahc")
+    durations = [json.loads((work / f"ahc/export/{reco}.json").read_text())["duration"] for reco in ("r1", "r2")]
+    assert durations == [None, 30]
+    export(work, "--formats", "json", "--reco2dur", "reco2dur", "ahc")
+    assert json.loads((work / "ahc/export/r2.json").read_text())["duration"] == 20
 
 
 def test_chosen_formats_of_a_file(work):

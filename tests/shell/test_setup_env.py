@@ -144,7 +144,7 @@ def test_only_what_best_needs(recipe, path_without):
     (recipe / "requirements.txt").write_text("-r requirements-best.txt\nssdiarlarge\n")
     python = recipe / ".venv/bin/python3"
     done = run(recipe, "--only", "best", **path_without)
-    assert done.stdout == f"{python}\n" and "half a GB" in done.stderr
+    assert done.stdout == f"{python}\n" and "0.6 GB" in done.stderr
     assert run(recipe, "--only", "best", **path_without).stderr == f"setup_env.sh: using {python}\n"
     assert run(recipe, "--python", str(python), "--only", "best").stdout == f"{python}\n"
     message = run(recipe, "--python", str(python), rc=1).stderr
