@@ -335,7 +335,8 @@ done
 
 if wants 8; then
   headline 8 "report"
-  steps/diar/make_report.sh "${common[@]}" "${audio_options[@]}" --systems "${dirs[*]}" --data-dir "$data" "$exp" "$exp/report"
+  steps/diar/make_report.sh "${common[@]}" "${audio_options[@]}" --nj "$nj" --systems "${dirs[*]}" --data-dir "$data" \
+    "$exp" "$exp/report"
   if [ "$verbose" != 0 ]; then
     echo
     for name in "${dirs[@]}"; do echo "RTTM    $exp/$name/rttm"; done

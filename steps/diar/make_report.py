@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -86,18 +87,20 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--allow-commands", type=stage.boolean, default=False, help="run commands of wav.scp")
     parser.add_argument("--audio", choices=WAYS, default="copy", help="how the page gets its audio")
     parser.add_argument("--pictures", type=stage.whole_number(0), default=60, help="pictures of vectors")
+    parser.add_argument("--nj", type=stage.whole_number(1), default=1, help="recordings at a time")
     return parser.parse_args()
 
 
 def _media(options: argparse.Namespace, recordings: list[Shown]) -> dict[str, page.Media]:
     """Return the sound of each recording that has any, and make the copies that the page plays."""
-    media = {}
-    for reco in recordings:
-        if reco.audio is not None:
-            sound = reco.audio.read(tell=False)  # stages 1 and 2 have told what is odd about it
-            url = page_audio(reco.id, reco.audio, sound, options.out_dir, options.audio)
-            media[reco.id] = page.Media(url, peaks(*sound))
-    return media
+
+    def medium(reco: Shown) -> page.Media:
+        sound = reco.audio.read(tell=False)  # stages 1 and 2 have told what is odd about it
+        return page.Media(page_audio(reco.id, reco.audio, sound, options.out_dir, options.audio), peaks(*sound))
+
+    heard = [reco for reco in recordings if reco.audio is not None]
+    with ThreadPoolExecutor(options.nj) as pool:  # of a stage's time most goes into MP3
+        return dict(zip([reco.id for reco in heard], pool.map(medium, heard), strict=True))
 
 
 def _inputs(options: argparse.Namespace, systems: list[System], recordings: list[Shown]) -> list[Path | str]:

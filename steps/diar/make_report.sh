@@ -18,6 +18,7 @@ data_dir=
 audio=copy
 allow_commands=false
 pictures=60
+nj=1
 python=${PYTHON:-python3}
 verbose=1
 # End configuration section.
@@ -33,6 +34,7 @@ Reads <exp-set-dir>/*/{rttm,result.json,labels,meta.json,score/*.json,history/*.
   --allow-commands <true|false>
                             # true: run the commands of wav.scp (entries that end in |); default: refuse them
   --pictures <n|60>         # the largest number of pictures of vectors, of the worst recordings; more make the page heavy
+  --nj <n|1>                # recordings whose audio is copied at a time
   --python <path|$python>   # Python that has the requirements
   --verbose <0|1|2>         # 0: warnings only, 1: progress (default), 2: details
   --config <file>           # options as name=value lines, read before the others"
@@ -41,5 +43,5 @@ Reads <exp-set-dir>/*/{rttm,result.json,labels,meta.json,score/*.json,history/*.
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/begin.sh" || exit 1
 
 options=(--systems="$systems" --data-dir="$data_dir" --audio="$audio" --allow-commands="$allow_commands"
-  --pictures="$pictures")
+  --pictures="$pictures" --nj="$nj")
 run_python "$@"
