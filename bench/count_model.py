@@ -35,7 +35,7 @@ from ssdiar.clustering.systems import random_generator
 from ssdiar.errors import InputError
 from ssdiar.io.ark import XVectors
 from ssdiar.io.rttm import Turn, read_rttm
-from ssdiar.io.tables import by_recording, read_segments
+from ssdiar.io.tables import by_recording, grouped, read_segments
 from ssdiar.regions import merge, subtract, total
 from ssdiar.timeline.segmentation import read_segmentation
 
@@ -92,9 +92,7 @@ def _load(pair: str, config: SystemConfig, options: argparse.Namespace) -> list[
     data, colon, exp = pair.partition(":")
     if not colon:
         raise InputError("bad pair", expected="<set-dir>:<exp-dir>", got=pair)
-    turns: dict[str, list[Turn]] = {}
-    for turn in read_rttm(Path(data) / "ref.rttm"):
-        turns.setdefault(turn.reco, []).append(turn)
+    turns = grouped(read_rttm(Path(data) / "ref.rttm"))
     pieces = by_recording(read_segments(Path(exp) / "subsegments" / "segments"))
     xvectors = XVectors(Path(exp) / f"xvectors_{options.model}" / "xvector.scp")
     found = []
