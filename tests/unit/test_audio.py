@@ -351,3 +351,11 @@ def test_what_follows_a_webm_file_is_told_of(tmp_path, stereo, need):
     with open(tmp_path / "x.webm", "ab") as stream:
         stream.write((tmp_path / "x.flac").read_bytes())
     assert f"{size} bytes after its end are no WebM or Matroska" in probe(tmp_path / "x.webm").remarks[0]
+
+
+def test_an_mp4_ends_where_it_says_and_not_where_its_last_packet_does(tmp_path, stereo, need):
+    soundfile.write(tmp_path / "x.wav", stereo[:15900], RATE)
+    command = [need("ffmpeg"), "-v", "error", "-i", tmp_path / "x.wav", "-c:a", "aac", tmp_path / "x.mp4"]
+    subprocess.run(command, check=True)
+    info = probe(tmp_path / "x.mp4")
+    assert info.duration == pytest.approx(15900 / RATE, abs=0.002) and not info.remarks

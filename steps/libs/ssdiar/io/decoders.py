@@ -271,10 +271,17 @@ class FFmpeg:
         guessed = form in _GUESSED or (form, codec) == ("caf", "alac")  # whose last packet counts as a whole one
         self.format = Format(rate, channels, codec, None if guessed or seconds is None else float(seconds))
         self._skip = 1024 if form == "aac" else 0  # the codec's delay, which only containers can say
+        # MP4 says to the sample how long its sound is; the last packet is filled up.
+        exact = form.startswith("mov,mp4") and codec == "aac" and self.format.seconds is not None
+        self._end = round(self.format.seconds * rate) if exact else None
         self.problem: str | None = None
 
     def blocks(self, first: int = 0) -> Iterator[np.ndarray]:
         """Yield (n, C) float32 from frame ``first`` on; what comes before is decoded and dropped."""
+        blocks = self._all_blocks(first)
+        return blocks if self._end is None else _without_padding(blocks, max(0, self._end - first))
+
+    def _all_blocks(self, first: int) -> Iterator[np.ndarray]:
         rate, channels = self.format.rate, self.format.channels
         size = 4 * channels
         with self._file() as file, tempfile.TemporaryFile() as messages:
@@ -311,6 +318,21 @@ class FFmpeg:
                     output.write(block)
                     left -= len(block)
             yield copy
+
+
+def _without_padding(blocks: Iterator[np.ndarray], end: int) -> Iterator[np.ndarray]:
+    """Yield blocks up to frame ``end``; and what comes after it, unless that is less than two packets of AAC."""
+    count, rest = 0, []
+    for block in blocks:
+        inside = block[: max(0, end - count)]
+        count += len(block)
+        if len(inside):
+            yield inside
+        if len(inside) < len(block):
+            rest.append(block[len(inside) :])
+        if count - end > 2048:
+            yield from rest
+            rest = []
 
 
 def _told(text: str, file: Path) -> str | None:
