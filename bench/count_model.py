@@ -18,28 +18,20 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"))
-
+import simulated
 import stage
 from ssdiar.clustering.config import Count, SystemConfig, read_system
 from ssdiar.clustering.counting import EVIDENCE, estimate_from_evidence, evidence_by_number
-from ssdiar.clustering.recording import Recording, prepare
+from ssdiar.clustering.recording import prepare
 from ssdiar.clustering.systems import random_generator
-from ssdiar.errors import InputError
-from ssdiar.io.ark import XVectors
-from ssdiar.io.rttm import Turn, read_rttm
-from ssdiar.io.tables import by_recording, grouped, read_segments
+from ssdiar.io.rttm import Turn
 from ssdiar.regions import merge, subtract, total
-from ssdiar.timeline.segmentation import read_segmentation
 
-ROOT = Path(__file__).resolve().parent.parent
 _PENALTIES = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3)  # of the squared weights of standardised evidence
 _TEMPERATURES = np.arange(1.0, 3.01, 0.1)
 _FOLDS = 5
@@ -59,7 +51,7 @@ class Counted(NamedTuple):
 def main() -> None:
     """Print the lines for best.yaml, and what they give."""
     options = _parse()
-    config = read_system(ROOT / "conf" / "systems" / "best.yaml")
+    config = read_system(simulated.ROOT / "conf" / "systems" / "best.yaml")
     sets = {pair: _load(pair, config, options) for pair in (*options.pairs, *(options.test or ()))}
     training = [found for pair in options.pairs for found in sets[pair]]
     without = [(found.num_spk, found.without) for found in training]
@@ -89,25 +81,20 @@ def _parse() -> argparse.Namespace:
 
 
 def _load(pair: str, config: SystemConfig, options: argparse.Namespace) -> list[Counted]:
-    data, colon, exp = pair.partition(":")
-    if not colon:
-        raise InputError("bad pair", expected="<set-dir>:<exp-dir>", got=pair)
-    turns = grouped(read_rttm(Path(data) / "ref.rttm"))
-    pieces = by_recording(read_segments(Path(exp) / "subsegments" / "segments"))
-    xvectors = XVectors(Path(exp) / f"xvectors_{options.model}" / "xvector.scp")
     found = []
-    for reco, group in pieces.items():
-        number = _audible_speakers(turns.get(reco, []), options.least_speech)
+    for one in simulated.read_pair(pair, options.model):
+        recording = one.recording
+        number = _audible_speakers(one.reference, options.least_speech)
         if number is None:
             continue
-        times = np.array([(piece.start, piece.end) for piece in group])
-        heard = read_segmentation(Path(f"{data}_speech") / "segmentation" / f"{reco}.npz")
-        recording = Recording(reco, xvectors.load([piece.id for piece in group]), times, heard=heard)
         evidence = evidence_by_number(
-            prepare(recording, config.prepare), config.consensus, config.count.most + 1, random_generator(0, len(group))
+            prepare(recording, config.prepare),
+            config.consensus,
+            config.count.most + 1,
+            random_generator(0, len(one.pieces)),
         )
         without = {clusters: pairs[:, : len(EVIDENCE)] for clusters, pairs in evidence.items()}
-        found.append(Counted(reco, number, evidence, without))
+        found.append(Counted(recording.reco, number, evidence, without))
     return found
 
 
