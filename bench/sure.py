@@ -4,14 +4,15 @@
 Each <set-dir>:<exp-dir> pair is a data directory with ref.rttm and what stages 1 to 4 of run.sh made of it with the
 options of `best` (bench/count_model.sh makes such). Every recording is clustered twice, with the number of speakers
 given and estimated, and made into turns as stage 6 does. A turn is right if the reference speaker whom the DER maps its
-speaker to talks in more than half of its time: noise that is taken for speech is wrong. A turn is as sure as its
-sub-segments on average, and the logistic model of ssdiar/clustering/sure.py makes their probabilities; the likelihood
-of the turns is maximised, half of it weighted by time, half by turn, with a small penalty of squared weights. How sure
-the second speaker of overlapped speech is comes out with them.
+speaker to talks in more than half of its time. Turns in most of which nobody talks are noise that was taken for speech:
+whether it is speech clustering cannot know, so they are counted and left out. A turn is as sure as its sub-segments on
+average, and the logistic model of ssdiar/clustering/sure.py makes their probabilities; the likelihood of the turns is
+maximised, half of it weighted by time, half by turn, with a small penalty of squared weights. How sure the second
+speaker of overlapped speech is comes out with them.
 
 With --test, further pairs show how often turns are right by how sure they were: a table over all of them with bootstrap
 intervals over recordings, the expected calibration error (ECE) of each, and what a threshold would mark. --figure draws
-the table. --weights keep measures the numbers that best.yaml has and fits none.
+that table. --weights keep measures the numbers that best.yaml has and fits none.
 
 e.g.: bench/sure.py --test data/other:exp/other --figure reliability.png data/train1:exp/train1 data/train2:exp/train2
       bench/sure.py --weights keep --test data/other:exp/other
@@ -41,7 +42,7 @@ from ssdiar.scoring.der import PROTOCOLS, count_speakers, cut_cells
 from ssdiar.timeline.turns import close_pauses, turns_of_labels
 
 _GAP = 0.8  # seconds; what stage 2 decides for best
-_PENALTY = 1e-3  # in cross-validation over the recordings 1e-4 and 1e-2 do as well
+_PENALTY = 1e-5  # of the squared weights of standardised evidence; 1e-3 does as well in cross-validation
 _EDGES = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
 _RESAMPLINGS = 500
 _GIVEN, _ESTIMATED = "given", "estimated"
@@ -74,7 +75,10 @@ class Clustered(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """Turns: how sure they were, whether they are right, their seconds, and of which recording they are, (T,) each."""
+    """Turns: how sure they were, whether they are right, their seconds, and of which recording they are, (T,) each.
+
+    Where nobody talks ``right`` is not a number.
+    """
 
     said: np.ndarray
     right: np.ndarray
@@ -132,40 +136,44 @@ def load(pair: str, config: SystemConfig, model: str) -> list[Clustered]:
     return found
 
 
-def truths(one: Clustered, turns: Sequence[Turn]) -> np.ndarray:
-    """Return whether each turn is right, (T,)."""
+def truths(one: Clustered, turns: Sequence[Turn]) -> list[bool | None]:
+    """Return whether each turn is right; None where nobody talks in most of it."""
     reference = one.source.reference
-    end = max(turn.end for turn in (*reference, *turns))
+    end = max((turn.end for turn in (*reference, *turns)), default=0.0)
     matches = cut_cells(reference, turns, [(0.0, end)], PROTOCOLS["full"]).matches
+    everybody = [(turn.start, turn.end) for turn in reference]
     regions = {
         name: [(turn.start, turn.end) for turn in reference if turn.speaker == name] for name in set(matches.values())
     }
-    return np.array(
-        [
-            turn.speaker in matches
-            and 2 * total(intersect([(turn.start, turn.end)], regions[matches[turn.speaker]])) > turn.end - turn.start
-            for turn in turns
-        ],
-        bool,
-    )
+
+    def most(turn: Turn, talk: list[tuple[float, float]]) -> bool:
+        return 2 * total(intersect([(turn.start, turn.end)], talk)) > turn.end - turn.start
+
+    return [
+        most(turn, regions.get(matches.get(turn.speaker, ""), [])) if most(turn, everybody) else None for turn in turns
+    ]
 
 
 def judge(one: Clustered, model: Sure) -> Judged:
     """Return the turns of a recording as a model has them; those that it says nothing about are left out."""
     turns = one.turns(label_probabilities(one.evidence, np.asarray(model.weights)), (model.second[0], model.second[1]))
-    right = truths(one, turns)
-    known = [turn.confidence is not None for turn in turns]
-    return Judged(
-        np.array([turn.confidence for turn in turns if turn.confidence is not None]),
-        right[known].astype(float),
-        np.array([turn.end - turn.start for turn in turns])[known],
-        np.full(sum(known), one.source.recording.reco, object),
-    )
+    rows = [
+        (turn.confidence, np.nan if right is None else float(right), turn.end - turn.start)
+        for turn, right in zip(turns, truths(one, turns), strict=True)
+        if turn.confidence is not None
+    ]
+    said, right, seconds = np.array(rows).reshape(-1, 3).T
+    return Judged(said, right, seconds, np.full(len(rows), one.source.recording.reco, object))
 
 
 def pooled(found: Sequence[Judged]) -> Judged:
     """Return the turns of several recordings or sets together."""
     return Judged(*(np.concatenate(values) for values in zip(*found, strict=True)))
+
+
+def with_speech(found: Judged) -> Judged:
+    """Return the turns in which somebody talks."""
+    return Judged(*(values[~np.isnan(found.right)] for values in found))
 
 
 def fit(recordings: Sequence[Clustered]) -> Sure:
@@ -219,9 +227,9 @@ def _made_of(one: Clustered) -> list[tuple[Turn, bool, list[tuple[int, float]], 
     for turn, truth in zip(turns, truths(one, turns), strict=True):
         own = np.flatnonzero((names == turn.speaker) & (middles >= turn.start) & (middles < turn.end))
         part = turn.confidence or 0.0
-        if len(own) or part > 1 - 1e-6:
+        if truth is not None and (len(own) or part > 1 - 1e-6):
             shares = (1 - part) * lengths[own] / lengths[own].sum() if len(own) else []
-            found.append((turn, bool(truth), list(zip(own.tolist(), shares, strict=True)), part))
+            found.append((turn, truth, list(zip(own.tolist(), shares, strict=True)), part))
     return found
 
 
@@ -232,18 +240,22 @@ def _bins(found: Judged) -> list[tuple[float, float, np.ndarray]]:
 
 
 def _summary(found: Judged) -> str:
-    errors = []
-    for weights in (found.seconds, np.ones(len(found.seconds))):
-        off = [
-            weights[mask].sum() * abs(_mean(found.said, weights, mask) - _mean(found.right, weights, mask))
-            for _, _, mask in _bins(found)
-        ]
-        errors.append(sum(off) / weights.sum())
-    by_time = [100 * np.average(values, weights=found.seconds) for values in (found.said, found.right)]
+    spoken = with_speech(found)
+    by_time, by_turn = (100 * _calibration_error(spoken, of) for of in (spoken.seconds, np.ones(len(spoken.said))))
+    said, right = (100 * np.average(values, weights=spoken.seconds) for values in (spoken.said, spoken.right))
     return (
-        f"{len(found.said)} turns, {found.seconds.sum() / 60:.0f} min, said {by_time[0]:.1f} %, "
-        f"right {by_time[1]:.1f} % of the time; ECE {100 * errors[0]:.1f} % by time, {100 * errors[1]:.1f} % by turn"
+        f"{len(spoken.said)} turns, {spoken.seconds.sum() / 60:.0f} min, said {said:.1f} %, right {right:.1f} % of the "
+        f"time; ECE {by_time:.1f} % by time, {by_turn:.1f} % by turn; {len(found.said) - len(spoken.said)} more turns, "
+        f"{(found.seconds.sum() - spoken.seconds.sum()) / 60:.1f} min, in which nobody talks"
     )
+
+
+def _calibration_error(found: Judged, weights: np.ndarray) -> float:
+    off = [
+        weights[mask].sum() * abs(_mean(found.said, weights, mask) - _mean(found.right, weights, mask))
+        for _, _, mask in _bins(found)
+    ]
+    return sum(off) / weights.sum()
 
 
 def _mean(values: np.ndarray, weights: np.ndarray, mask: np.ndarray) -> float:
@@ -266,6 +278,7 @@ def _intervals(found: Judged) -> list[tuple[float, float]]:
 
 
 def _table(found: Judged) -> str:
+    found = with_speech(found)
     lines = ["| sure, % | turns | minutes | said, % | right, % of time | right, % of turns |"]
     lines.append("| --- |" + " ---: |" * 5)
     for (low, high, mask), (least, most) in zip(_bins(found), _intervals(found), strict=True):
@@ -279,6 +292,7 @@ def _table(found: Judged) -> str:
 
 def _thresholds(found: Judged) -> str:
     """Return what would be marked as unsure, how much of it is wrong, and how much of all that is wrong it holds."""
+    found = with_speech(found)
     wrong = 1 - found.right
     lines = []
     for threshold in (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95):
@@ -303,6 +317,7 @@ def draw(everything: dict[str, Judged], path: Path) -> None:
 
     figure, all_axes = plt.subplots(1, len(everything), figsize=(8, 3.6), layout="constrained", sharey=True)
     for axes, (number, found) in zip(all_axes, everything.items(), strict=True):
+        found = with_speech(found)
         bins = _bins(found)
         said, right = (
             np.array([100 * _mean(values, found.seconds, mask) for _, _, mask in bins])
