@@ -335,7 +335,7 @@ def draw(everything: dict[str, Judged], path: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     all_axes[0].set_ylabel("right, %")
     all_axes[0].legend(frameon=False, loc="upper left")
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=100)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@
 # Stage 5: who is who. Clusters the x-vectors of every recording on its own, by the system that a file of conf/systems
 # describes (self-supervised training of a small network, or a comparison system without training). Reads a directory
 # with xvector.scp, segments and utt2spk ("spk" files name recordings), made by extract_xvectors.sh, Kaldi, VBx or any
-# other toolkit; writes labels (<sub-segment> <number from 1>), history/<recording>.json and meta.json. make_rttm.sh
-# comes next. Recordings are done one by one: a rerun does what is missing or no longer valid.
+# other toolkit; writes labels (<sub-segment> <number from 1>), history/<recording>.json and meta.json, and from systems
+# that know how sure they are the probability of every label, sure (<sub-segment> <0 to 1>). make_rttm.sh comes next.
+# Recordings are done one by one: a rerun does what is missing or no longer valid.
 
 # Begin configuration section.
 system=conformer_finch_ahc_contrastive

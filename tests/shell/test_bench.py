@@ -1,4 +1,4 @@
-"""bench/run.sh and bench/counting.py measure what they are asked for; what they measure is no matter of tests."""
+"""bench/run.sh, counting.py and sure.py measure what they are asked for; what they measure is no matter of tests."""
 
 import importlib.util
 import subprocess
@@ -8,12 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ssdiar.clustering.config import read_system
+from ssdiar.io.ark import write_xvector_scp, write_xvectors
+from ssdiar.io.rttm import Turn, write_rttm
+from ssdiar.io.tables import Segment, write_segments, write_segments_file
 from ssdiar.scoring.der import DiarizationError
 from ssdiar.simulation.turns import Spurt
 from ssdiar.simulation.voices import RATE, Prompt, Voice
+from ssdiar.timeline.segmentation import Segmentation, write_segmentation
 
 BENCH = Path(__file__).resolve().parents[2] / "bench" / "run.sh"
 COUNTING = BENCH.with_name("counting.py")
+SURE = BENCH.with_name("sure.py")
 HEADER = ["part", "figure", "median", "least", "most", "runs", "unit", "goal", "met"]
 
 
@@ -123,3 +129,64 @@ def test_bad_options_of_counting(tmp_path, arguments, message):
         [sys.executable, COUNTING, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2 and message in done.stderr and not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """A pair <set-dir>:<exp-dir> of three recordings of two speakers, who have each other's x-vectors in some turns."""
+    exp, data = tmp_path / "exp è", tmp_path / "data è"
+    pieces, places, turns, overlap = [], {}, [], []
+    (tmp_path / "data è_speech/segmentation").mkdir(parents=True)
+    (exp / "xvectors_campplus").mkdir(parents=True)
+    data.mkdir()
+    (exp / "subsegments").mkdir()
+    for number, reco in enumerate("abc"):
+        rng = np.random.default_rng(number)
+        who = (np.arange(60) // 5 + np.isin(np.arange(60) // 5, (3, 6))) % 2
+        vectors = rng.standard_normal((2, 12))[who] + 0.3 * rng.standard_normal((60, 12))
+        ids = [f"{reco}-{n:03d}" for n in range(60)]
+        pieces += [Segment(key, reco, 0.75 * n, 0.75 * (n + 1)) for n, key in enumerate(ids)]
+        ark = exp / "xvectors_campplus" / f"{reco}.ark"
+        places |= {key: (ark, at) for key, at in write_xvectors(ark, dict(zip(ids, vectors, strict=True))).items()}
+        turns += [Turn(reco, f"s{n % 2}", 3.75 * n, 3.75 * (n + 1)) for n in range(11)]  # nobody in the last one
+        overlap.append(Segment(f"{reco}-o", reco, 45.0, 46.0))
+        heard = Segmentation(np.full((1, 400, 7), 1 / 7, np.float16), np.array([0]), 0.0, 0.1, 45.0)
+        write_segmentation(tmp_path / "data è_speech/segmentation" / f"{reco}.npz", heard)
+    write_segments(exp / "subsegments", pieces)
+    write_segments_file(exp / "subsegments/overlap.segments", overlap)
+    write_xvector_scp(exp / "xvectors_campplus/xvector.scp", places)
+    write_rttm(data / "ref.rttm", turns)
+    return f"{data}:{exp}"
+
+
+def sure(*arguments, rc=0):
+    done = subprocess.run([sys.executable, SURE, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == rc, done.stderr
+    return done
+
+
+def test_how_sure_is_fitted_and_compared_with_what_is_right(pair, tmp_path):
+    lines = sure(pair, "--test", pair, "--figure", tmp_path / "sure.svg").stdout.splitlines()
+    system = tmp_path / "best.yaml"
+    text = (BENCH.parents[1] / "conf/systems/best.yaml").read_text()
+    system.write_text("\n".join([text[: text.index("sure:")], "sure:", *lines[:2]]))
+    assert len(read_system(system).sure.second) == 2, "the lines go into best.yaml as they are"
+    heads = [line for line in lines if line.startswith("Number of speakers")]
+    assert [head.split()[3] for head in heads] == ["given:", "estimated:"]
+    assert "ECE" in heads[0] and "in which nobody talks" in heads[0] and "; 0 more" not in heads[0]
+    counts = [int(line.split("|")[2]) for line in lines if line[:3] in ("| 0", "| 5", "| 7", "| 8", "| 9")]
+    assert sum(counts) == sum(int(head.split()[4]) for head in heads)
+    assert (tmp_path / "sure.svg").read_text().startswith("<?xml")
+
+
+def test_how_sure_best_is_can_be_measured_alone(pair):
+    lines = sure("--weights", "keep", "--test", pair).stdout.splitlines()
+    assert not any("weights:" in line for line in lines)
+    assert any(line.startswith("| 95-100 |") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), [([], "nothing to fit; expected pairs"), (["data"], "bad pair; expected <set-dir>")]
+)
+def test_bad_pairs(arguments, message):
+    assert message in sure(*arguments, rc=1).stderr

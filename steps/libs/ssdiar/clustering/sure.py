@@ -1,9 +1,9 @@
 """How sure every label is: the probability that its speaker talks there, from what clustering knows already.
 
-Labels that are wrong lie between two clusters, are given by few of the votes, stand alone between those of others, or
-there are too many or too few clusters. A logistic model of these four makes a probability of them. Its weights are
-fitted to whole turns of simulated recordings (bench/sure.py): a turn is as sure as its sub-segments on average, and of
-turns that are 90 % sure 90 % are right.
+Labels that are wrong lie between two clusters, got few of the votes, stand alone between those of others, or there are
+too many or too few clusters. A logistic model makes a probability of these four. It says who talks where somebody
+does: whether a noise is speech is the detector's matter. Its weights are fitted to whole turns of simulated recordings
+(bench/sure.py): a turn is as sure as its sub-segments on average, and of turns that are 90 % sure 90 % are right.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from ssdiar.io.tables import check_reco, parse_float, read_lines, tell_repeated
 class Turn:
     """``speaker`` talks in recording ``reco`` from ``start`` to ``end`` seconds.
 
-    ``confidence`` is the probability that it is this speaker, from 0 to 1; None where it is not known.
+    ``confidence`` is the probability that it is this speaker if anybody talks, from 0 to 1; None where it is not known.
     """
 
     reco: str
