@@ -39,7 +39,7 @@ from ssdiar.errors import InputError
 from ssdiar.io.rttm import Turn
 from ssdiar.regions import intersect, total
 from ssdiar.scoring.der import PROTOCOLS, count_speakers, cut_cells
-from ssdiar.timeline.turns import close_pauses, turns_of_labels
+from ssdiar.timeline.turns import close_pauses, speaker_name, turns_of_labels
 
 _GAP = 0.8  # seconds; what stage 2 decides for best
 _PENALTY = 1e-5  # of the squared weights of standardised evidence; 1e-3 does as well in cross-validation
@@ -222,7 +222,7 @@ def _made_of(one: Clustered) -> list[tuple[Turn, bool, list[tuple[int, float]], 
     pieces = one.source.pieces
     middles = np.array([(piece.start + piece.end) / 2 for piece in pieces])
     lengths = np.array([piece.duration for piece in pieces])
-    names = np.array([f"speaker{label + 1}" for label in one.labels])
+    names = np.array([speaker_name(label + 1) for label in one.labels])
     found = []
     for turn, truth in zip(turns, truths(one, turns), strict=True):
         own = np.flatnonzero((names == turn.speaker) & (middles >= turn.start) & (middles < turn.end))
