@@ -323,7 +323,7 @@ def flip(name):
         (again(3, "--window", "1"), 6, "out of date: {root}/pieces/segments has changed since extract_xvectors.sh"),
         (replace("own.yaml", "test", "tests"), 6, "out of date: {root}/own.yaml has changed since cluster_ssl.sh read"),
         (again(5, "--num-spk", "1"), 7, "rttm: out of date: exp/own/labels has changed since make_rttm.sh read"),
-        (again(5, "--num-spk", "1"), 8, "rttm: out of date: exp/own/labels has changed since make_rttm.sh read"),
+        (again(5, "--num-spk", "1"), 8, "result.json: out of date: exp/own/labels has changed since make_rttm.sh read"),
         (again(5, "--seed", "1", "--cmd", "false", rc=1), 6, "labels: not complete: cluster_ssl.sh was to make it"),
         (cut("exp/own/labels"), 6, "exp/own/labels: damaged: not what cluster_ssl.sh wrote"),
         (cut("exp/own/history/a.json"), 8, "exp/own/history/a.json: damaged: not what cluster_ssl.sh wrote"),
