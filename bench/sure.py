@@ -3,12 +3,13 @@
 
 Each <set-dir>:<exp-dir> pair is a data directory with ref.rttm and what stages 1 to 4 of run.sh made of it with the
 options of `best` (bench/count_model.sh makes such). Every recording is clustered twice, with the number of speakers
-given and estimated, and made into turns as stage 6 does. A turn is right if the reference speaker whom the DER maps its
-speaker to talks in more than half of its time. Turns in most of which nobody talks are noise that was taken for speech:
-whether it is speech clustering cannot know, so they are counted and left out. A turn is as sure as its sub-segments on
-average, and the logistic model of ssdiar/clustering/sure.py makes their probabilities; the likelihood of the turns is
-maximised, half of it weighted by time, half by turn, with a small penalty of squared weights. How sure the second
-speaker of overlapped speech is comes out with them.
+given and estimated, and made into turns as stage 6 does. What is right is told in two ways. Of the time of turns in
+which somebody talks: that in which the reference speaker whom the DER maps the turn's speaker to does. Of the turns:
+those in more than half of whose time that one talks. Turns in most of which nobody talks are noise that was taken for
+speech: whether it is speech clustering cannot know, so they are counted and left out. A turn is as sure as its
+sub-segments on average, and the logistic model of ssdiar/clustering/sure.py makes their probabilities; the likelihood
+of what is right is maximised, half of it of the time and half of the turns, with a small penalty of squared weights.
+How sure the second speaker of overlapped speech is comes out with them.
 
 With --test, further pairs show how often turns are right by how sure they were: a table over all of them with bootstrap
 intervals over recordings, the expected calibration error (ECE) of each, and what a threshold would mark. --figure draws
@@ -75,12 +76,18 @@ class Clustered(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """Turns: how sure they were, whether they are right, their seconds, and of which recording they are, (T,) each.
+    """Turns of a recording, a set or several, (T,) each.
 
-    Where nobody talks ``right`` is not a number.
+    Attributes:
+        said: How sure they were.
+        share: The share of their speech that is right; NaN where nobody talks.
+        right: 1 for turns that are right; NaN where nobody talks.
+        seconds: How long they are.
+        reco: Of which recording they are.
     """
 
     said: np.ndarray
+    share: np.ndarray
     right: np.ndarray
     seconds: np.ndarray
     reco: np.ndarray
@@ -136,34 +143,40 @@ def load(pair: str, config: SystemConfig, model: str) -> list[Clustered]:
     return found
 
 
-def truths(one: Clustered, turns: Sequence[Turn]) -> list[bool | None]:
-    """Return whether each turn is right; None where nobody talks in most of it."""
+def truths(one: Clustered, turns: Sequence[Turn]) -> list[tuple[float, float]]:
+    """Return of each turn the share of its speech that is right, and 1 or 0 for the turn; NaN where nobody talks."""
     reference = one.source.reference
     end = max((turn.end for turn in (*reference, *turns)), default=0.0)
     matches = cut_cells(reference, turns, [(0.0, end)], PROTOCOLS["full"]).matches
-    everybody = [(turn.start, turn.end) for turn in reference]
-    regions = {
-        name: [(turn.start, turn.end) for turn in reference if turn.speaker == name] for name in set(matches.values())
-    }
+    regions = {name: [(turn.start, turn.end) for turn in own] for name, own in _by_speaker(reference).items()}
+    everybody = [region for own in regions.values() for region in own]
+    found = []
+    for turn in turns:
+        seconds = turn.end - turn.start
+        right, spoken = (
+            total(intersect([(turn.start, turn.end)], talk))
+            for talk in (regions.get(matches.get(turn.speaker, ""), []), everybody)
+        )
+        found.append((right / spoken, float(2 * right > seconds)) if 2 * spoken > seconds else (np.nan, np.nan))
+    return found
 
-    def most(turn: Turn, talk: list[tuple[float, float]]) -> bool:
-        return 2 * total(intersect([(turn.start, turn.end)], talk)) > turn.end - turn.start
 
-    return [
-        most(turn, regions.get(matches.get(turn.speaker, ""), [])) if most(turn, everybody) else None for turn in turns
-    ]
+def _by_speaker(turns: Sequence[Turn]) -> dict[str, list[Turn]]:
+    groups: dict[str, list[Turn]] = {}
+    for turn in turns:
+        groups.setdefault(turn.speaker, []).append(turn)
+    return groups
 
 
 def judge(one: Clustered, model: Sure) -> Judged:
     """Return the turns of a recording as a model has them; those that it says nothing about are left out."""
     turns = one.turns(label_probabilities(one.evidence, np.asarray(model.weights)), (model.second[0], model.second[1]))
     rows = [
-        (turn.confidence, np.nan if right is None else float(right), turn.end - turn.start)
-        for turn, right in zip(turns, truths(one, turns), strict=True)
+        (turn.confidence, *truth, turn.end - turn.start)
+        for turn, truth in zip(turns, truths(one, turns), strict=True)
         if turn.confidence is not None
     ]
-    said, right, seconds = np.array(rows).reshape(-1, 3).T
-    return Judged(said, right, seconds, np.full(len(rows), one.source.recording.reco, object))
+    return Judged(*np.array(rows).reshape(-1, 4).T, np.full(len(rows), one.source.recording.reco, object))
 
 
 def pooled(found: Sequence[Judged]) -> Judged:
@@ -193,11 +206,14 @@ def fit(recordings: Sequence[Clustered]) -> Sure:
             shares += [share for _, share in pieces]
             second.append((part, 0.0) if one.labels.max() < 2 else (0.0, part))
             seconds.append(turn.end - turn.start)
-            right.append(float(truth))
+            right.append(truth)
         first += len(one.labels)
     made_of = csr_array((shares, (rows, columns)), shape=(len(right), len(evidence)))
-    truth, seconds, parts = np.array(right), np.array(seconds), np.array(second)
-    importance = seconds / seconds.sum() / 2 + 1 / len(seconds) / 2
+    parts = np.array(second)
+    by_time, by_turn = np.array(seconds) / sum(seconds) / 2, 1 / len(seconds) / 2
+    importance = by_time + by_turn
+    share, whole = np.array(right).T
+    truth = (by_time * share + by_turn * whole) / importance
 
     def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
         chances, of_second = (1 / (1 + np.exp(-z)) for z in (scaled @ values[:-2], values[-2:]))
@@ -216,8 +232,8 @@ def fit(recordings: Sequence[Clustered]) -> Sure:
     return Sure(weights, tuple((1 / (1 + np.exp(-values[-2:]))).tolist()))
 
 
-def _made_of(one: Clustered) -> list[tuple[Turn, bool, list[tuple[int, float]], float]]:
-    """Return of each turn: it, whether it is right, its pieces with their shares of it, the second speaker's share."""
+def _made_of(one: Clustered) -> list[tuple[Turn, tuple[float, float], list[tuple[int, float]], float]]:
+    """Return of each turn: it, its truth, its pieces with their shares of it, the second speaker's share."""
     turns = one.turns(np.zeros(len(one.labels)), (1.0, 1.0))  # so that the confidence is the second speaker's share
     pieces = one.source.pieces
     middles = np.array([(piece.start + piece.end) / 2 for piece in pieces])
@@ -227,7 +243,7 @@ def _made_of(one: Clustered) -> list[tuple[Turn, bool, list[tuple[int, float]], 
     for turn, truth in zip(turns, truths(one, turns), strict=True):
         own = np.flatnonzero((names == turn.speaker) & (middles >= turn.start) & (middles < turn.end))
         part = turn.confidence or 0.0
-        if truth is not None and (len(own) or part > 1 - 1e-6):
+        if not np.isnan(truth[0]) and (len(own) or part > 1 - 1e-6):
             shares = (1 - part) * lengths[own] / lengths[own].sum() if len(own) else []
             found.append((turn, truth, list(zip(own.tolist(), shares, strict=True)), part))
     return found
@@ -241,8 +257,9 @@ def _bins(found: Judged) -> list[tuple[float, float, np.ndarray]]:
 
 def _summary(found: Judged) -> str:
     spoken = with_speech(found)
-    by_time, by_turn = (100 * _calibration_error(spoken, of) for of in (spoken.seconds, np.ones(len(spoken.said))))
-    said, right = (100 * np.average(values, weights=spoken.seconds) for values in (spoken.said, spoken.right))
+    by_time = 100 * _calibration_error(spoken, spoken.share, spoken.seconds)
+    by_turn = 100 * _calibration_error(spoken, spoken.right, np.ones(len(spoken.said)))
+    said, right = (100 * np.average(values, weights=spoken.seconds) for values in (spoken.said, spoken.share))
     return (
         f"{len(spoken.said)} turns, {spoken.seconds.sum() / 60:.0f} min, said {said:.1f} %, right {right:.1f} % of the "
         f"time; ECE {by_time:.1f} % by time, {by_turn:.1f} % by turn; {len(found.said) - len(spoken.said)} more turns, "
@@ -250,9 +267,9 @@ def _summary(found: Judged) -> str:
     )
 
 
-def _calibration_error(found: Judged, weights: np.ndarray) -> float:
+def _calibration_error(found: Judged, truth: np.ndarray, weights: np.ndarray) -> float:
     off = [
-        weights[mask].sum() * abs(_mean(found.said, weights, mask) - _mean(found.right, weights, mask))
+        weights[mask].sum() * abs(_mean(found.said, weights, mask) - _mean(truth, weights, mask))
         for _, _, mask in _bins(found)
     ]
     return sum(off) / weights.sum()
@@ -270,7 +287,7 @@ def _intervals(found: Judged) -> list[tuple[float, float]]:
     result = []
     for _, _, mask in _bins(found):
         seconds = np.bincount(owner[mask], found.seconds[mask], len(names))
-        right = np.bincount(owner[mask], (found.seconds * found.right)[mask], len(names))
+        right = np.bincount(owner[mask], (found.seconds * found.share)[mask], len(names))
         drawn = counts @ seconds
         low, high = np.percentile((counts @ right)[drawn > 0] / drawn[drawn > 0], [2.5, 97.5])
         result.append((float(low), float(high)))
@@ -282,7 +299,7 @@ def _table(found: Judged) -> str:
     lines = ["| sure, % | turns | minutes | said, % | right, % of time | right, % of turns |"]
     lines.append("| --- |" + " ---: |" * 5)
     for (low, high, mask), (least, most) in zip(_bins(found), _intervals(found), strict=True):
-        said, right = (100 * _mean(values, found.seconds, mask) for values in (found.said, found.right))
+        said, right = (100 * _mean(values, found.seconds, mask) for values in (found.said, found.share))
         lines.append(
             f"| {100 * low:.0f}-{100 * high:.0f} | {mask.sum()} | {found.seconds[mask].sum() / 60:.0f} | {said:.0f} | "
             f"{right:.0f} ({100 * least:.0f}-{100 * most:.0f}) | {100 * found.right[mask].mean():.0f} |"
@@ -293,17 +310,17 @@ def _table(found: Judged) -> str:
 def _thresholds(found: Judged) -> str:
     """Return what would be marked as unsure, how much of it is wrong, and how much of all that is wrong it holds."""
     found = with_speech(found)
-    wrong = 1 - found.right
+    wrong, lost = 1 - found.right, (1 - found.share) * found.seconds
     lines = []
     for threshold in (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95):
         marked = found.said < threshold
-        if marked.any() and wrong.any():
+        if marked.any() and wrong.any() and lost.any():
             lines.append(
                 f"# below {threshold:.2f}: {100 * marked.mean():.0f} % of turns, {100 * wrong[marked].mean():.0f} % of "
                 f"these wrong, {100 * wrong[marked].sum() / wrong.sum():.0f} % of all wrong turns; of the time "
                 f"{100 * found.seconds[marked].sum() / found.seconds.sum():.0f} %, "
-                f"{100 * _mean(wrong, found.seconds, marked):.0f} %, "
-                f"{100 * (wrong * found.seconds)[marked].sum() / (wrong @ found.seconds):.0f} %"
+                f"{100 * lost[marked].sum() / found.seconds[marked].sum():.0f} %, "
+                f"{100 * lost[marked].sum() / lost.sum():.0f} %"
             )
     return "\n".join(lines) + "\n"
 
@@ -321,7 +338,7 @@ def draw(everything: dict[str, Judged], path: Path) -> None:
         bins = _bins(found)
         said, right = (
             np.array([100 * _mean(values, found.seconds, mask) for _, _, mask in bins])
-            for values in (found.said, found.right)
+            for values in (found.said, found.share)
         )
         by_turn = [(100 * found.said[mask].mean(), 100 * found.right[mask].mean()) for _, _, mask in bins]
         limits = 100 * np.array(_intervals(found)).T

@@ -20,8 +20,8 @@ from ssdiar.report.systems import System
 from ssdiar.scoring.der import PROTOCOLS, Cells, Region, cut_cells
 from ssdiar.scoring.score_file import Score
 
-#: A turn with less confidence than this is shown as unsure: of those below it half are wrong, and they are half of all
-#: that are wrong (RESULTS.md, "How sure the turns are"). With a larger one most of what is shown would be right.
+#: A turn with less confidence than this is shown as unsure: about half of them are wrong, and they are half of all that
+#: are wrong (RESULTS.md, "How sure the turns are"). With a larger one most of what is shown would be right.
 UNSURE = 0.7
 _MOST_UNSURE = 8  # of the list of a recording's least sure turns
 
