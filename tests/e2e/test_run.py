@@ -189,6 +189,20 @@ def test_diarize_takes_samples_a_given_number_tight_turns_and_words(mini):
 
 
 @pytest.mark.parametrize(
+    ("options", "is_enough"),
+    [
+        (["--systems", "best xvector_ahc nmesc"], True),
+        ([], False),
+        (["--systems", "best", "--xvector", "speechbrain"], False),
+        (["--systems", "best", "--sad", "silero"], False),
+    ],
+)
+def test_the_small_environment_is_asked_for_where_it_is_enough(recipe, options, is_enough):
+    told = run(recipe, *options, "--stop-stage", "0").stderr
+    assert ("\nutils/setup_env.sh --verbose 1 --only best\n" in told) == is_enough
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--thresold", "1"], "unknown option --thresold"),
