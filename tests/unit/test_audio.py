@@ -1,5 +1,6 @@
 """Reading audio: every kind of file, part and channel, and every way in which a file can be broken."""
 
+import os
 import re
 import struct
 import subprocess
@@ -359,3 +360,15 @@ def test_an_mp4_ends_where_it_says_and_not_where_its_last_packet_does(tmp_path, 
     subprocess.run(command, check=True)
     info = probe(tmp_path / "x.mp4")
     assert info.duration == pytest.approx(15900 / RATE, abs=0.002) and not info.remarks
+
+
+def test_an_ffmpeg_that_is_killed_gives_no_part_of_a_recording(tmp_path, stereo, need, monkeypatch):
+    ffmpeg = need("ffmpeg")
+    soundfile.write(tmp_path / "x.wav", stereo, RATE)
+    subprocess.run([ffmpeg, "-v", "error", "-i", tmp_path / "x.wav", "-c:a", "aac", tmp_path / "x.aac"], check=True)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/ffmpeg").write_text(f'#!/bin/bash\n"{ffmpeg}" "$@" | head -c 8000\nkill -9 $$\n')
+    (tmp_path / "bin/ffmpeg").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    with pytest.raises(InputError, match=r"x\.aac: ffmpeg was ended by signal 9"):
+        probe(tmp_path / "x.aac")

@@ -299,6 +299,9 @@ class FFmpeg:
                             yield np.frombuffer(got[: len(got) // size * size], "<f4").reshape(-1, channels)
                 finally:
                     process.stdout.close()  # ends ffmpeg where not everything was wanted
+            if process.returncode < 0:  # what it gave may be a part
+                what = f"ffmpeg was ended by signal {-process.returncode}"
+                raise InputError(what, path=self._path, hint="Did memory run out? Try again with fewer jobs (--nj).")
             messages.seek(0)
             self.problem = _told(messages.read().decode(errors="replace"), file)
 
