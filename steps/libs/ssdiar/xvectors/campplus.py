@@ -89,8 +89,12 @@ def _filter_banks(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     options.mel_opts.num_bins = BANDS
     bank = kaldi_native_fbank.OnlineFbank(options)
     shortest = sample_rate // 40 + (_FEWEST_FRAMES - 1) * sample_rate // _FRAMES_PER_SECOND
-    samples = np.pad(samples, (0, max(0, shortest - len(samples))))
+    if len(samples) < shortest:  # padding by nothing would copy a long recording
+        samples = np.pad(samples, (0, shortest - len(samples)))
     for first in range(0, len(samples), _BLOCK):
         bank.accept_waveform(sample_rate, samples[first : first + _BLOCK])
     bank.input_finished()
-    return np.stack([bank.get_frame(index) for index in range(bank.num_frames_ready)])
+    features = np.empty((bank.num_frames_ready, BANDS), np.float32)
+    for index in range(len(features)):
+        features[index] = bank.get_frame(index)
+    return features
