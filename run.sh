@@ -33,6 +33,7 @@ device=cpu
 systems=
 reading=robust
 system_options=
+train_on_set=false
 tag=
 scorer=ssdiar
 seed=0
@@ -74,6 +75,8 @@ Method (defaults are the paper's; [in brackets] are those of the system best, al
                               # (conf/readings/literal.yaml); results are then called <system>_literal
   --system-options <\"name=value ..\">
                               # options that override the files of all systems, as in \"encoder.heads=4\"
+  --train-on-set <true|false> # true: beside each system's result one more, <system>_trained: one map of x-vectors is
+                              # trained on its labels of the whole set, and moves labels (train_on_set.sh)
   --sad <webrtc|silero|pyannote|oracle|file>
                               # where speech regions come from: a detector (default pyannote; webrtc and silero hear no
                               # overlap), the reference (oracle), or a file (segments or RTTM)
@@ -152,6 +155,7 @@ is_trained_by_the_paper() { grep -q '^method: *ssl' "$(file_of "$1")"; }
 trains_nothing() {
   local system
   [ "$xvector" = campplus ] && [ "$sad" != silero ] || return 1
+  [ "$train_on_set" = false ] || return 1
   [ -z "$sad_source" ] || [ -e "$sad_source" ] || return 1 # a name on the hub
   for system in $systems; do
     grep -Eq '^method: *(consensus|ahc|nmesc)' "$(file_of "$system")" || return 1
@@ -195,6 +199,7 @@ done
 for number in "$min_spk" "$max_spk"; do
   [[ $number =~ ^([1-9][0-9]{0,2})?$ ]] || die "--min-spk, --max-spk: expected a whole number from 1, got '$number'"
 done
+[[ $train_on_set =~ ^(true|false)$ ]] || die "--train-on-set: expected true or false, got '$train_on_set'"
 [[ $tag =~ ^[A-Za-z0-9_.-]*$ ]] || die "--tag: expected letters, digits and '_.-', got '$tag'"
 if [ -z "$set" ]; then
   if [ -n "$audio" ]; then
@@ -302,7 +307,9 @@ for system in $systems; do
   fi
   name+=${tag:+_$tag}
   dir=$exp/$name
-  dirs+=("$name")
+  results=("$name")
+  if [ "$train_on_set" = true ]; then results+=("${name}_trained"); fi
+  dirs+=("${results[@]}")
   if wants 5; then
     headline 5 "clustering, $name"
     if [ -n "$audio" ] && [ -f "$its_num_spk" ]; then
@@ -317,20 +324,28 @@ for system in $systems; do
       if [ -n "$max_spk" ]; then options+=(--max-spk "$max_spk"); fi
     fi
     steps/diar/cluster_ssl.sh "${common[@]}" "${jobs[@]}" "${options[@]}" "$xvectors$suffix" "$dir"
-  fi
-  if wants 6; then
-    headline 6 "RTTM, $name"
-    if [ "$its_overlap" = label ]; then second_speaker=true; else second_speaker=false; fi
-    steps/diar/make_rttm.sh "${common[@]}" --second-speaker "$second_speaker" --data-dir "$data" "$subsegments$suffix" "$dir"
-  fi
-  if wants 7; then
-    headline 7 "score, $name"
-    if [ -f "$data/ref.rttm" ]; then
-      steps/diar/score_der.sh "${common[@]}" --scorer "$scorer" "$data" "$dir"
-    else
-      say "run.sh: no reference ($data/ref.rttm), so no DER; the RTTM is made all the same"
+    if [ "$train_on_set" = true ]; then
+      headline 5 "training on the set, ${name}_trained"
+      steps/diar/train_on_set.sh "${common[@]}" --system "$system" --system-options "$system_options" --seed "$seed" \
+        --overwrite "$overwrite" "$xvectors$suffix" "$dir" "${dir}_trained"
     fi
   fi
+  for name in "${results[@]}"; do
+    dir=$exp/$name
+    if wants 6; then
+      headline 6 "RTTM, $name"
+      if [ "$its_overlap" = label ]; then second_speaker=true; else second_speaker=false; fi
+      steps/diar/make_rttm.sh "${common[@]}" --second-speaker "$second_speaker" --data-dir "$data" "$subsegments$suffix" "$dir"
+    fi
+    if wants 7; then
+      headline 7 "score, $name"
+      if [ -f "$data/ref.rttm" ]; then
+        steps/diar/score_der.sh "${common[@]}" --scorer "$scorer" "$data" "$dir"
+      else
+        say "run.sh: no reference ($data/ref.rttm), so no DER; the RTTM is made all the same"
+      fi
+    fi
+  done
 done
 
 if wants 8; then

@@ -10,7 +10,7 @@ e.g.: bench/ablation.py --num-spk oracle data/mini exp/mini/subsegments exp/mini
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +114,13 @@ VARIANTS = {"best": _OF_BEST, "readings": _READINGS}
 def main() -> None:
     """Print one row per variant."""
     options = _parse()
-    recordings = _Set(options)
+    recordings = Set(
+        options.data_dir,
+        options.subsegments_dir,
+        options.xvector_dir,
+        options.num_spk == "oracle",
+        options.segmentation,
+    )
     baselines: dict[str, np.ndarray] = {}
     print("variant", *PROTOCOLS, "sd", "even", "odd", "difference", "low", "high", "right count", "s", sep="\t")
     for name, system, changes in VARIANTS[options.of]:
@@ -152,49 +158,73 @@ def _rate(errors: np.ndarray) -> np.ndarray:
     return 100 * pooled[:, 0] / pooled[:, 1]
 
 
-class _Set:
-    """What the stages before left of a set, in memory."""
+class Set:
+    """What the stages before left of a set, in memory.
 
-    def __init__(self, options: argparse.Namespace) -> None:
-        reference = options.data_dir / "ref.rttm"
-        uem = options.data_dir / "all.uem"
+    Args:
+        data_dir: With ref.rttm, reco2num_spk and, if there is one, all.uem.
+        subsegments_dir, xvector_dir: Of stages 3 and 4.
+        counts_given: Whether the numbers of speakers are those of reco2num_spk, or to be estimated.
+        segmentation: Folder of the segmentation network's output, if there is one.
+
+    Attributes:
+        pieces: Sub-segments by recording.
+        vectors: (S, D) their x-vectors.
+        counts: Number of speakers of each recording, if they are given.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        subsegments_dir: Path,
+        xvector_dir: Path,
+        counts_given: bool = True,
+        segmentation: Path | None = None,
+    ) -> None:
+        reference, uem = data_dir / "ref.rttm", data_dir / "all.uem"
         self._reference = read_comparison(reference, reference, uem if uem.exists() else None)
-        self._pieces = by_recording(read_segments(options.subsegments_dir / "segments"))
-        xvectors = XVectors(options.xvector_dir / "xvector.scp")
-        self._vectors = {reco: xvectors.load([piece.id for piece in self._pieces[reco]]) for reco in self._pieces}
-        self._counts = None
-        if options.num_spk == "oracle":
-            self._counts = read_counts(options.data_dir / "reco2num_spk", "recording number")
+        self.pieces = by_recording(read_segments(subsegments_dir / "segments"))
+        xvectors = XVectors(xvector_dir / "xvector.scp")
+        self.vectors = {reco: xvectors.load([piece.id for piece in self.pieces[reco]]) for reco in self.pieces}
+        self.counts = read_counts(data_dir / "reco2num_spk", "recording number") if counts_given else None
         self._heard = {}
-        if options.segmentation is not None:
-            self._heard = {reco: read_segmentation(options.segmentation / f"{reco}.npz") for reco in self._pieces}
-        self._decided = read_decisions(options.subsegments_dir)
+        if segmentation is not None:
+            self._heard = {reco: read_segmentation(segmentation / f"{reco}.npz") for reco in self.pieces}
+        self._decided = read_decisions(subsegments_dir)
         self._rest = {
-            name: read_segments(options.subsegments_dir / f"{name}.segments")
+            name: read_segments(subsegments_dir / f"{name}.segments")
             for name in ("short", "overlap")
-            if (options.subsegments_dir / f"{name}.segments").exists()
+            if (subsegments_dir / f"{name}.segments").exists()
         }
 
     def run(self, system: str, changes: Sequence[str], seed: int) -> tuple[np.ndarray, float, float]:
         """Return (protocols, recordings, [seconds in error, scored]), share of right counts, seconds per recording."""
         config = read_system(ROOT / "conf" / "systems" / f"{system}.yaml", changes)
-        backgrounds = fold_backgrounds(self._vectors) if config.prepare.needs_fold else {}
+        backgrounds = fold_backgrounds(self.vectors) if config.prepare.needs_fold else {}
         labels, seconds, right = {}, 0.0, 0
-        for reco, pieces in self._pieces.items():
+        for reco, pieces in self.pieces.items():
             times = np.array([(piece.start, piece.end) for piece in pieces])
-            number = self._counts[reco] if self._counts is not None else None
+            number = self.counts[reco] if self.counts is not None else None
             heard, background = self._heard.get(reco), backgrounds.get(reco)
-            recording = Recording(reco, self._vectors[reco], times, number, heard, background)
+            recording = Recording(reco, self.vectors[reco], times, number, heard, background)
             result = cluster_recording(recording, config, seed)
-            labels |= {piece.id: int(label) + 1 for piece, label in zip(pieces, result.labels, strict=True)}
+            labels[reco] = result.labels
             seconds += result.history["seconds"]
             right += result.history["clusters"] == count_speakers(self._reference.reference.get(reco, ()))
-        pieces = [piece for group in self._pieces.values() for piece in group]
+        return self.errors(labels), right / len(self.pieces), seconds / len(self.pieces)
+
+    def errors(self, labels: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return (protocols, recordings, [seconds in error, scored]) of labels (S,) from 0 per recording."""
+        pieces = [piece for group in self.pieces.values() for piece in group]
+        numbers = {
+            piece.id: int(label) + 1
+            for reco, group in self.pieces.items()
+            for piece, label in zip(group, labels[reco], strict=True)
+        }
         turns = turns_of_labels(
-            pieces, labels, self._rest.get("short", ()), self._rest.get("overlap", ()), self._decided.second_speaker
+            pieces, numbers, self._rest.get("short", ()), self._rest.get("overlap", ()), self._decided.second_speaker
         )
-        errors = self._score(close_pauses(turns, self._decided.close_pauses))
-        return errors, right / len(self._pieces), seconds / len(self._pieces)
+        return self._score(close_pauses(turns, self._decided.close_pauses))
 
     def _score(self, turns: list[Turn]) -> np.ndarray:
         comparison = Comparison(self._reference.reference, grouped(turns), self._reference.uem)

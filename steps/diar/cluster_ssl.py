@@ -23,10 +23,10 @@ from ssdiar.clustering.config import name_of, read_system
 from ssdiar.clustering.recording import Recording, fold_backgrounds
 from ssdiar.clustering.sides import counts_of_sides
 from ssdiar.errors import InputError
-from ssdiar.io.ark import XVectors
+from ssdiar.io.ark import XVectors, read_xvector_dir
 from ssdiar.io.meta import read_meta, write_meta
 from ssdiar.io.publish import publish_text
-from ssdiar.io.tables import Segment, by_recording, read_counts, read_map, read_segments
+from ssdiar.io.tables import Segment, read_counts
 from ssdiar.results import number_found
 from ssdiar.speech.parties import SIDE2RECO, read_sides
 from ssdiar.timeline.segmentation import read_segmentation
@@ -68,7 +68,7 @@ def _plan(options: argparse.Namespace) -> None:
     tables = [options.xvector_dir / name for name in _TABLES]
     given = _counts_file(options)
     inputs = check(*tables, options.system, *filter(None, [options.reading, given]))
-    pieces, xvectors = _read_input(options.xvector_dir)
+    pieces, xvectors = read_xvector_dir(options.xvector_dir)
     inputs |= check(*xvectors.archives())
     read_meta(options.xvector_dir)  # needed at the end: a damaged one is told of before there is any work
     limits = _limits(options)
@@ -127,27 +127,6 @@ def _check_dimensions(dimensions: Mapping[str, int], path: Path) -> None:
         if dimension != first:
             what = f"x-vectors of recording {reco} have another dimension than those before"
             raise InputError(what, path=path, expected=f"{first}", got=dimension)
-
-
-def _read_input(folder: Path) -> tuple[dict[str, list[Segment]], XVectors]:
-    """Return the sub-segments by recording, and their x-vectors, of a directory that may be another toolkit's."""
-    pieces = read_segments(folder / "segments")
-    xvectors = XVectors(folder / "xvector.scp")
-    if (folder / "utt2spk").exists():
-        recordings = read_map(folder / "utt2spk", "sub-segment recording")
-        for piece in pieces:
-            if recordings.get(piece.id) != piece.reco:
-                raise InputError(
-                    f"sub-segment {piece.id} differs from {folder / 'segments'}",
-                    path=folder / "utt2spk",
-                    expected=f"recording {piece.reco}",
-                    got=recordings.get(piece.id, "no such line"),
-                )
-    unknown = xvectors.keys() - {piece.id for piece in pieces}
-    if unknown:
-        what = f"x-vector of a sub-segment that {folder / 'segments'} does not have ({len(unknown)} of {len(xvectors)})"
-        raise InputError(what, path=xvectors.path, got=min(unknown))
-    return by_recording(pieces), xvectors
 
 
 def _segmentation_files(folder: Path | None, counts: Mapping[str, int | None], config: SystemConfig) -> dict[str, Path]:
@@ -241,7 +220,7 @@ def _run(options: argparse.Namespace) -> None:
     work = Manifest(options.out_dir, "cluster_ssl")
     settings = work.settings
     config = _config(settings)
-    pieces, xvectors = _read_input(Path(settings["xvector_dir"]))
+    pieces, xvectors = read_xvector_dir(Path(settings["xvector_dir"]))
     backgrounds = _backgrounds(pieces, xvectors, config)
     todo = work.job(options.job)
     counts, segmentations = settings["num_spk"], settings["segmentations"]

@@ -5,17 +5,16 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import stage
-from ssdiar.errors import InputError
 from ssdiar.io.meta import read_decisions, read_meta, read_second_sure
 from ssdiar.io.publish import publish_text
 from ssdiar.io.rttm import Turn, write_rttm
 from ssdiar.io.tables import (
     Segment,
+    check_same_ids,
     read_counts,
     read_durations,
     read_segments,
@@ -44,11 +43,11 @@ def main() -> None:
     )
     pieces = read_segments(options.subsegments_dir / "segments")
     labels = read_counts(options.labels_dir / "labels", "sub-segment label")
-    _check_same_ids(pieces, labels, options.labels_dir / "labels", "label")
+    check_same_ids(pieces, labels, options.labels_dir / "labels", "label")
     sure = None
     if (sure_file := options.labels_dir / "sure").exists():
         sure = read_shares(sure_file, "sub-segment probability")
-        _check_same_ids(pieces, sure, sure_file, "probability")
+        check_same_ids(pieces, sure, sure_file, "probability")
     decided = read_decisions(options.subsegments_dir)
     second_speaker = decided.second_speaker if options.second_speaker is None else options.second_speaker
     gap = decided.close_pauses if options.gap is None else options.gap
@@ -102,19 +101,6 @@ def _result(
         for reco, own in spoken.items()
     ]
     return result_content(meta, entries)
-
-
-def _check_same_ids(pieces: list[Segment], rows: Mapping[str, float], path: Path, name: str) -> None:
-    """Refuse a table of pieces with a row too many or too few; ``name`` is what a row says."""
-    hint = f"Are they of these pieces ({len(pieces)})? If the pieces were made anew, run the stages in between again."
-    missing = [piece.id for piece in pieces if piece.id not in rows]
-    if missing:
-        what = f"no {name} of piece {missing[0]} ({len(missing)} of {len(pieces)} pieces have none)"
-        raise InputError(what, path=path, hint=hint)
-    unknown = sorted(rows.keys() - {piece.id for piece in pieces})
-    if unknown:
-        what = f"{name} of a piece that is not there ({len(unknown)} of {len(rows)})"
-        raise InputError(what, path=path, expected="one of the sub-segments", got=unknown[0], hint=hint)
 
 
 def _read_if_there(path: Path) -> list[Segment]:

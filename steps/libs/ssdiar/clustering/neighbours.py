@@ -9,6 +9,8 @@ Times are (S, 2) starts and ends in seconds, in any order. A stretch is a chain 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 _TOUCH = 0.008  # seconds; a gap below it is none (where a detector cuts at a change of speaker it leaves 0.01)
@@ -97,15 +99,31 @@ def neighbour_whitening(vectors: np.ndarray, times: np.ndarray, shrinkage: float
     Returns:
         The identity where there are hardly any neighbours to learn from.
     """
-    pairs, dimension = neighbour_pairs(times), vectors.shape[1]
-    differences = vectors[pairs[:, 0]] - vectors[pairs[:, 1]]
-    covariance = differences.T @ differences / max(2 * len(pairs), 1)
+    return common_whitening([(vectors, times)], shrinkage)
+
+
+def common_whitening(recordings: Sequence[tuple[np.ndarray, np.ndarray]], shrinkage: float) -> np.ndarray:
+    """Return :func:`neighbour_whitening` by the neighbours of several recordings together.
+
+    Args:
+        recordings: (S, D) x-vectors of length 1 and (S, 2) times of each, at least one recording.
+        shrinkage: As there.
+    """
+    dimension = recordings[0][0].shape[1]
+    covariance, apart = np.zeros((dimension, dimension)), []
+    for vectors, times in recordings:
+        pairs = neighbour_pairs(times)
+        differences = vectors[pairs[:, 0]] - vectors[pairs[:, 1]]
+        covariance += differences.T @ differences / 2
+        centres = times.mean(axis=1)
+        apart.append(centres[pairs[:, 1]] - centres[pairs[:, 0]])
+    distances = np.concatenate(apart)
+    number = len(distances)
+    covariance /= max(number, 1)
     scale = np.trace(covariance) / dimension
-    if len(pairs) < _FEWEST_PAIRS or scale <= 0:
+    if number < _FEWEST_PAIRS or scale <= 0:
         return np.eye(dimension)
-    centres = times.mean(axis=1)
-    apart = np.median(centres[pairs[:, 1]] - centres[pairs[:, 0]]) if len(pairs) else _APART
-    shrinkage = 1 - (1 - shrinkage) * min(1.0, len(pairs) / dimension) * min(1.0, _APART / apart) ** 2
+    shrinkage = 1 - (1 - shrinkage) * min(1.0, number / dimension) * min(1.0, _APART / np.median(distances)) ** 2
     values, axes = np.linalg.eigh((1 - shrinkage) * covariance + shrinkage * scale * np.eye(dimension))
     # A shrinkage of 0 leaves directions that no difference has; they are as quiet as the quietest that one has.
     values = np.maximum(values, scale * 1e-6)

@@ -102,7 +102,7 @@ class Conformer(Network):
         for weight, inner_bias in inner:
             bias = tf.linalg.matvec(product, inner_bias, transpose_a=True) + bias
             product = tf.matmul(weight, product)
-        return _unit(tf.matmul(vectors, product) + bias)
+        return unit(tf.matmul(vectors, product) + bias)
 
     def start_as_pca(self, vectors: np.ndarray, whiten: np.ndarray, rng: np.random.Generator) -> None:
         """Start with value map Q and output map Q^T where Q Q^T = 1, the convolution 1, the dense map the PCA.
@@ -152,7 +152,7 @@ class SequenceConformer(Network):
         states = self._after(0, sequences, self.attention(sequences, sequences))
         states = self._after(1, states, self.convolution(states))
         pooled = states[0] if self.config.sequence == "recording" else tf.reduce_mean(states, axis=1)
-        return _unit(self.dense(pooled))
+        return unit(self.dense(pooled))
 
     def start_as_pca(self, vectors: np.ndarray, whiten: np.ndarray, rng: np.random.Generator) -> None:
         """Start as the PCA of what attention pools: a softmax over the cosines of the segments that it sees.
@@ -207,7 +207,7 @@ class FeedForward(Network):
 
     def call(self, vectors: tf.Tensor) -> tf.Tensor:
         """Return latent vectors (x, d) of ``vectors`` (x, D)."""
-        return _unit(self._states_after(vectors, len(self._names)))
+        return unit(self._states_after(vectors, len(self._names)))
 
     def start_as_pca(self, vectors: np.ndarray, whiten: np.ndarray, rng: np.random.Generator) -> None:
         """Start with whitening in the first layer and the PCA of its own input in the last (see ``hidden_init``)."""
@@ -254,7 +254,7 @@ class FeedForward(Network):
             if name != self._names[-1] or self.config.relu_last:
                 states = tf.nn.relu(states)
             if self.config.l2_each:
-                states = _unit(states)
+                states = unit(states)
         return states
 
 
@@ -272,7 +272,7 @@ class Baseline2(Network):
 
     def call(self, vectors: tf.Tensor) -> tf.Tensor:
         """Return latent vectors (x, d) of ``vectors`` (x, D)."""
-        return _unit(tf.matmul(_unit(tf.matmul(vectors, self.whiten)), self.reduce))
+        return unit(tf.matmul(unit(tf.matmul(vectors, self.whiten)), self.reduce))
 
     def start_as_pca(self, vectors: np.ndarray, whiten: np.ndarray, rng: np.random.Generator) -> None:
         """Start as whitening followed by PCA."""
@@ -302,9 +302,9 @@ class Adam:
         learning_rate: That of every step.
     """
 
-    def __init__(self, variables: list[keras.Variable], learning_rate: float) -> None:
+    def __init__(self, variables: list[keras.Variable | tf.Variable], learning_rate: float) -> None:
         self._learning_rate = learning_rate
-        self._weights = [variable.value for variable in variables]
+        self._weights = [v.value if isinstance(v, keras.Variable) else v for v in variables]
         self._moments = [[tf.Variable(tf.zeros(weight.shape)) for weight in self._weights] for _ in _BETAS]
         self._powers = [tf.Variable(1.0) for _ in _BETAS]
 
@@ -456,7 +456,8 @@ def _root(squared: tf.Tensor) -> tf.Tensor:
     return tf.sqrt(tf.maximum(squared, 1e-12))
 
 
-def _unit(vectors: tf.Tensor) -> tf.Tensor:
+def unit(vectors: tf.Tensor) -> tf.Tensor:
+    """Return vectors scaled to length 1; those of length 0 stay so."""
     return tf.math.l2_normalize(vectors, axis=-1, epsilon=1e-12)
 
 

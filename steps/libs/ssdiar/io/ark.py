@@ -19,7 +19,7 @@ import numpy as np
 
 from ssdiar.errors import InputError
 from ssdiar.io.publish import publish_text
-from ssdiar.io.tables import read_rows
+from ssdiar.io.tables import Segment, by_recording, read_map, read_rows, read_segments
 
 _NUMBERS = {b"FV ": np.dtype("<f4"), b"DV ": np.dtype("<f8")}
 _OTHERS = {b"FM ": "a matrix", b"DM ": "a matrix", b"CM": "a compressed matrix"}
@@ -162,6 +162,31 @@ def _read_text_vector(stream: BinaryIO) -> np.ndarray:
         return np.array([float(number) for number in numbers])
     except ValueError:
         raise ValueError("text that is no number") from None
+
+
+def read_xvector_dir(folder: Path) -> tuple[dict[str, list[Segment]], XVectors]:
+    """Return the sub-segments by recording, and their x-vectors, of a directory that may be another toolkit's.
+
+    Raises:
+        InputError: Its tables name different sub-segments or recordings, or a file is missing or damaged.
+    """
+    pieces = read_segments(folder / "segments")
+    xvectors = XVectors(folder / "xvector.scp")
+    if (folder / "utt2spk").exists():
+        recordings = read_map(folder / "utt2spk", "sub-segment recording")
+        for piece in pieces:
+            if recordings.get(piece.id) != piece.reco:
+                raise InputError(
+                    f"sub-segment {piece.id} differs from {folder / 'segments'}",
+                    path=folder / "utt2spk",
+                    expected=f"recording {piece.reco}",
+                    got=recordings.get(piece.id, "no such line"),
+                )
+    unknown = xvectors.keys() - {piece.id for piece in pieces}
+    if unknown:
+        what = f"x-vector of a sub-segment that {folder / 'segments'} does not have ({len(unknown)} of {len(xvectors)})"
+        raise InputError(what, path=xvectors.path, got=min(unknown))
+    return by_recording(pieces), xvectors
 
 
 def write_xvectors(path: str | Path, vectors: Mapping[str, np.ndarray]) -> dict[str, int]:

@@ -273,6 +273,19 @@ def write_tsv(path: str | Path, names: Sequence[str], rows: Iterable[Sequence[st
     return publish_text(path, "".join(f"{line}\n" for line in lines))
 
 
+def check_same_ids(pieces: Sequence[Segment], rows: Mapping[str, float], path: str | Path, name: str) -> None:
+    """Refuse a table of pieces with a row too many or too few; ``name`` is what a row says."""
+    hint = f"Are they of these pieces ({len(pieces)})? If the pieces were made anew, run the stages in between again."
+    missing = [piece.id for piece in pieces if piece.id not in rows]
+    if missing:
+        what = f"no {name} of piece {missing[0]} ({len(missing)} of {len(pieces)} pieces have none)"
+        raise InputError(what, path=path, hint=hint)
+    unknown = sorted(rows.keys() - {piece.id for piece in pieces})
+    if unknown:
+        what = f"{name} of a piece that is not there ({len(unknown)} of {len(rows)})"
+        raise InputError(what, path=path, expected="one of the sub-segments", got=unknown[0], hint=hint)
+
+
 def write_table(path: str | Path, rows: Mapping[str, object]) -> bool:
     """Write ``<key> <value>`` lines sorted by key; return whether the file changed."""
     return publish_text(path, "".join(f"{key} {rows[key]}\n" for key in sorted(rows)))
