@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import stage
 from ssdiar.clustering.config import name_of, read_system
 from ssdiar.clustering.recording import Recording, fold_backgrounds
-from ssdiar.clustering.sides import counts_of_sides
+from ssdiar.clustering.sides import share_out
 from ssdiar.errors import InputError
 from ssdiar.io.ark import XVectors, read_xvector_dir
 from ssdiar.io.meta import read_meta, write_meta
@@ -93,7 +93,7 @@ def _plan(options: argparse.Namespace) -> None:
         "segmentations": {reco: str(path.absolute()) for reco, path in segmentations.items()},
         "seed": options.seed,
     }
-    backgrounds = _backgrounds(pieces, xvectors, config)
+    backgrounds, sides = _backgrounds(pieces, xvectors, config), read_sides(options.xvector_dir)
     digests, dimensions = {}, {}
     for reco in pieces:
         vectors, background = xvectors.load([piece.id for piece in pieces[reco]]), backgrounds.get(reco)
@@ -101,7 +101,7 @@ def _plan(options: argparse.Namespace) -> None:
         digests[reco] = digest(
             _FORMAT,
             [settings["config"], settings["system"]],
-            [counts[reco], limits if counts[reco] is None else None, options.threshold, options.seed],
+            [counts[reco], limits if counts[reco] is None else None, options.threshold, options.seed, reco in sides],
             [(piece.id, piece.start, piece.end) for piece in pieces[reco]],
             vectors.tobytes(),
             b"" if background is None else background.mean.tobytes() + background.covariance.tobytes(),
@@ -187,9 +187,11 @@ def _speaker_counts(
         if reco in pieces:
             given[reco] = number
             continue
-        given |= counts_of_sides(
-            number, {side: xvectors.load([piece.id for piece in pieces[side]]) for side in sides[reco]}
-        )
+        if number is None:
+            given |= dict.fromkeys(sides[reco])
+        else:
+            vectors = {side: xvectors.load([piece.id for piece in pieces[side]]) for side in sides[reco]}
+            given |= share_out(number, vectors)
     return given
 
 
@@ -222,7 +224,7 @@ def _run(options: argparse.Namespace) -> None:
     config = _config(settings)
     pieces, xvectors = read_xvector_dir(Path(settings["xvector_dir"]))
     backgrounds = _backgrounds(pieces, xvectors, config)
-    todo = work.job(options.job)
+    todo, sides = work.job(options.job), read_sides(settings["xvector_dir"])
     counts, segmentations = settings["num_spk"], settings["segmentations"]
     if config.method == "ssl" and todo:
         _warm_up(xvectors, pieces[todo[0]], config)
@@ -231,7 +233,7 @@ def _run(options: argparse.Namespace) -> None:
         times = np.array([(piece.start, piece.end) for piece in pieces[reco]])
         heard = read_segmentation(segmentations[reco]) if reco in segmentations else None
         vectors, background = xvectors.load(ids), backgrounds.get(reco)
-        recording = Recording(reco, vectors, times, counts[reco], heard, background)
+        recording = Recording(reco, vectors, times, counts[reco], heard, background, reco in sides)
         result = cluster_recording(recording, config, settings["seed"], settings["threshold"], settings["limits"])
         history = {
             "recording": reco,

@@ -245,6 +245,18 @@ def test_separation_does_not_grow_with_the_length_of_a_recording(pieces):
     assert 6 < between < 10
 
 
+def test_a_side_of_a_call_is_one_voice_unless_two_are_plain():
+    (vectors, times, _), (more, later, _) = call(speakers=1), call(speakers=1, seed=1)
+    both = np.concatenate([vectors, more]), np.concatenate([times, later + times.max() + 1])  # who hands over the phone
+    for (heard, when), number in (((vectors, times), 1), (both, 2)):
+        side, whole = (
+            cluster_recording(Recording("r", heard, when, is_side=is_side), read_system(BEST), limits=limits).history
+            for is_side, limits in ((True, (2, 8)), (False, (1, 8)))
+        )
+        assert side["num_spk"] == number  # the least number holds for the call, not for a side
+        assert side["num_spk_probabilities"][1] > whole["num_spk_probabilities"][1]
+
+
 def test_evidence_has_a_row_for_every_pair_and_a_column_for_every_name():
     vectors, times, truth = call(speakers=3, turns=16)
     prepared = prepare(Recording("r", vectors, times), read_system(BEST).prepare).vectors

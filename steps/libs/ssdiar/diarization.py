@@ -22,7 +22,7 @@ import numpy as np
 from ssdiar.clustering.config import SystemConfig, read_system
 from ssdiar.clustering.recording import Clustering
 from ssdiar.clustering.recording import Recording as Vectors
-from ssdiar.clustering.sides import counts_of_sides
+from ssdiar.clustering.sides import share_out
 from ssdiar.clustering.systems import cluster_recording
 from ssdiar.config import conf_dir
 from ssdiar.data import Recording
@@ -213,13 +213,12 @@ def diarize(
         found = work.find_speech(finder)
         pieces, short, overlap = _cut(found)
         vectors = work.embed(model, pieces, overlap)
-        counts = counts_of_sides(num_spk, vectors) if use.parties else dict.fromkeys(vectors, num_spk)
-        results = {
-            side: _cluster(
-                side, pieces[side], vectors[side], counts[side], found[side], config, seed, (min_spk, max_spk)
-            )
-            for side in vectors
-        }
+        counts = share_out(num_spk, vectors) if use.parties and num_spk else dict.fromkeys(vectors, num_spk)
+        results = {}
+        for side in vectors:
+            heard = found[side].segmentation if config.count.method == "evidence" else None
+            own = Vectors(side, vectors[side], _times(pieces[side]), counts[side], heard, None, bool(use.parties))
+            results[side] = cluster_recording(own, config, seed, None, (min_spk, max_spk))
     sides = {side_id(name, number): name for number in use.parties}
     made = _turns(config, results, pieces, short, overlap)
     if turns == "tight":
@@ -374,19 +373,8 @@ def _cut(found: Mapping[str, Found]) -> tuple[dict[str, list[Segment]], list[Seg
     return grouped(sorted(pieces, key=lambda piece: piece.id)), short, overlap
 
 
-def _cluster(
-    side: str,
-    pieces: list[Segment],
-    vectors: np.ndarray,
-    num_spk: int | None,
-    found: Found,
-    config: SystemConfig,
-    seed: int,
-    limits: tuple[int, int],
-) -> Clustering:
-    times = np.array([(piece.start, piece.end) for piece in pieces])
-    heard = found.segmentation if num_spk is None and config.count.method == "evidence" else None
-    return cluster_recording(Vectors(side, vectors, times, num_spk, heard), config, seed, None, limits)
+def _times(pieces: list[Segment]) -> np.ndarray:
+    return np.array([(piece.start, piece.end) for piece in pieces])
 
 
 def _turns(

@@ -241,6 +241,7 @@ class Count:
     method: Literal["nme", "evidence"] = "nme"
     most: AtLeastOne = 8
     prior: tuple[Positive, ...] = (1.0,)
+    prior_of_side: tuple[Positive, ...] = (1.0,)
     temperature: Positive = 1.0
     weights: tuple[Weight, ...] = ()
     weights_with_links: tuple[Weight, ...] = ()

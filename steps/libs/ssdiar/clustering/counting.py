@@ -13,6 +13,7 @@ all larger numbers are not.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -73,6 +74,8 @@ def estimate_num_spk(
         rng: See :class:`ssdiar.clustering.consensus.Parts`.
     """
     count, heard = config.count, prepared.recording.heard
+    if prepared.recording.is_side:
+        count = replace(count, prior=count.prior_of_side)
     weights = np.asarray(count.weights if heard is None else count.weights_with_links)
     evidence = evidence_by_number(prepared, config.consensus, limits[1] + 1, rng)
     return estimate_from_evidence(evidence, weights, count, limits)

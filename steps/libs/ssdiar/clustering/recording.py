@@ -27,6 +27,7 @@ class Recording:
             speakers (``count: evidence``).
         background: Moments of the x-vectors of other recordings, for systems that are centred or whitened by them;
             without it such a system uses the recording's own.
+        is_side: Whether it is one side of a call with one party per channel, and so likely one speaker.
     """
 
     reco: str
@@ -35,6 +36,7 @@ class Recording:
     num_spk: int | None = None
     heard: Segmentation | None = None
     background: Moments | None = None
+    is_side: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How many speakers each side of a call has: one, unless the number of the call or the voices say more."""
+"""How many speakers each side of a call has, where the number of the call is given."""
 
 from __future__ import annotations
 
@@ -10,22 +10,6 @@ from ssdiar.clustering.vectors import length_normalise
 
 _LEAST_PIECES = 5  # of a speaker that is worth telling apart
 _LEAST_SHARE = 0.05  # of a side's pieces
-# Halves of one voice have means with a cosine of 0.86 and more (a real call, either side, CAM++); two people on one
-# line have 0.5 to 0.8. Whatever is not clearly another voice is the party of the channel.
-_OTHER_VOICE = 0.72
-_OTHER_PIECES, _OTHER_SHARE = 20, 0.15
-
-
-def counts_of_sides(total: int | None, sides: Mapping[str, np.ndarray]) -> dict[str, int | None]:
-    """Return the number of speakers of each side of a call; None: it is to be estimated.
-
-    Args:
-        total: Speakers of the call; None: not known.
-        sides: (S, d) x-vectors by side.
-    """
-    if total is None:
-        return {side: 1 if seems_one_voice(vectors) else None for side, vectors in sides.items()}
-    return dict(share_out(total, sides))
 
 
 def share_out(total: int, sides: Mapping[str, np.ndarray]) -> dict[str, int]:
@@ -43,21 +27,6 @@ def share_out(total: int, sides: Mapping[str, np.ndarray]) -> dict[str, int]:
     for _, side in sorted(splits, key=lambda split: (-split[0], split[1]))[: max(0, total - len(sides))]:
         counts[side] += 1
     return counts
-
-
-def seems_one_voice(vectors: np.ndarray) -> bool:
-    """Tell whether (S, d) x-vectors of one side may well be of one voice: no two large groups of them are far apart."""
-    from scipy.cluster.vq import kmeans2
-
-    if len(vectors) < 2 * _OTHER_PIECES:
-        return True
-    unit = length_normalise(np.asarray(vectors, np.float64))
-    _, group = kmeans2(unit - unit.mean(axis=0), 2, minit="++", seed=0)
-    sizes = np.bincount(group, minlength=2)
-    if sizes.min() < max(_OTHER_PIECES, _OTHER_SHARE * len(unit)):
-        return True
-    first, second = (unit[group == number].mean(axis=0) for number in (0, 1))
-    return float(first @ second) >= _OTHER_VOICE * float(np.linalg.norm(first) * np.linalg.norm(second))
 
 
 def _splits(vectors: np.ndarray) -> list[float]:

@@ -46,7 +46,8 @@ def cluster_recording(
     if threshold is not None:
         num_spk = _dendrogram(prepared, config).clusters_at(threshold)
     elif num_spk is None:
-        least, most = limits[0], max(limits[0], config.count.most) if limits[1] is None else limits[1]
+        least = 1 if recording.is_side else limits[0]  # bounds are those of the whole call
+        most = max(least, config.count.most) if limits[1] is None else limits[1]
         num_spk, counted = _COUNTS[config.count.method](prepared, config, (least, most), random_generator(seed, size))
     target = min(num_spk, size)
     if target == 1:
@@ -126,6 +127,8 @@ def _count_by_eigengaps(
 ) -> tuple[int, dict[str, Any]]:
     from ssdiar.clustering.nmesc import estimate_num_spk
 
+    if prepared.recording.is_side:  # eigengaps weigh no prior: a side is its party
+        return limits[0], {}
     number = estimate_num_spk(prepare(prepared.recording, Preparation()).vectors, limits[1])
     return max(number, limits[0]), {}
 
