@@ -199,7 +199,6 @@ done
 for number in "$min_spk" "$max_spk"; do
   [[ $number =~ ^([1-9][0-9]{0,2})?$ ]] || die "--min-spk, --max-spk: expected a whole number from 1, got '$number'"
 done
-[[ $train_on_set =~ ^(true|false)$ ]] || die "--train-on-set: expected true or false, got '$train_on_set'"
 [[ $tag =~ ^[A-Za-z0-9_.-]*$ ]] || die "--tag: expected letters, digits and '_.-', got '$tag'"
 if [ -z "$set" ]; then
   if [ -n "$audio" ]; then

@@ -195,6 +195,7 @@ def test_diarize_takes_samples_a_given_number_tight_turns_and_words(mini):
         ([], False),
         (["--systems", "best", "--xvector", "speechbrain"], False),
         (["--systems", "best", "--sad", "silero"], False),
+        (["--systems", "best", "--train-on-set", "true"], False),
     ],
 )
 def test_the_small_environment_is_asked_for_where_it_is_enough(recipe, options, is_enough):
