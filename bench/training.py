@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Ways to train on the labels of best, without a reference, against best untrained; RESULTS.md, "Training".
+"""Ways to train on the labels of best, without a reference, against best untrained; RESULTS.md, "Training on a set".
 
 A set is <data-dir>:<exp-dir> with ref.rttm and reco2num_spk in the one and subsegments and xvectors_MODEL, made by
 stages 1 to 4 with the options of best, in the other. The number of speakers is given. For every way, mean of the seeds:

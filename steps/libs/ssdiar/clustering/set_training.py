@@ -27,7 +27,7 @@ from ssdiar.clustering.vectors import fill_empty, length_normalise, relabel_by_t
 if TYPE_CHECKING:
     from ssdiar.clustering.config import SystemConfig
 
-# Chosen on 160 simulated recordings of 1 to 8 speakers (RESULTS.md, "Training"), from few values each.
+# Chosen on 160 simulated recordings of 1 to 8 speakers (RESULTS.md, "Training on a set"), from few values each.
 _SHRINKAGE = 0.3  # of the covariance that the map starts with
 _SCALE = 10.0  # of cosines in the softmax
 _LEARNING_RATE = 1.2e-4  # where the map has the norm of the identity
