@@ -11,6 +11,6 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 # The library is found from this file's physical place, so that a link to this folder works from anywhere.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "libs"))
 
-from ssdiar.cli import Parser, boolean, number, run, whole_number
+from ssdiar.arguments import Parser, boolean, number, run, whole_number
 
 __all__ = ["Parser", "boolean", "number", "run", "whole_number"]

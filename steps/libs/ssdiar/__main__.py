@@ -1,5 +1,5 @@
 """``python -m ssdiar`` is the command ``ssdiar``."""
 
-from ssdiar.command import main
+from ssdiar.cli import main
 
 main()

