@@ -21,7 +21,7 @@ from ssdiar.io.audio import AUDIO_SUFFIXES, AudioInfo, probe
 from ssdiar.io.names import Names, recording_ids
 from ssdiar.io.publish import publish_text
 from ssdiar.io.rttm import Turn, read_rttm, read_uem, write_rttm
-from ssdiar.io.tables import check_id, read_counts, write_table, write_tsv
+from ssdiar.io.tables import check_id, read_counts, write_or_remove, write_table, write_tsv
 from ssdiar.speech.channels import Levels, Use, use_of_channels
 
 _LOG = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def main() -> None:
     except (FileExistsError, NotADirectoryError):
         raise InputError("is in the way of the data directory", path=data_dir, expected="a folder") from None
     _write_left_out(data_dir / "left_out.tsv", left_out)
-    _write_optional(data_dir / "reco2num_spk", num_spk)
+    write_or_remove(data_dir / "reco2num_spk", num_spk or {})
     _write_channels(data_dir, audio)
     if turns is None:
         (data_dir / "ref.rttm").unlink(missing_ok=True)
@@ -183,9 +183,9 @@ def _write_left_out(path: Path, left_out: list[LeftOut]) -> None:
 def _write_channels(data_dir: Path, audio: Mapping[str, Listened]) -> None:
     """Write which channel counts, which are parties, and recordings.tsv, which tells it all to people."""
     single = {reco: found.use.channel for reco, found in audio.items() if found.use.channel is not None}
-    _write_optional(data_dir / "reco2channel", single or None)
+    write_or_remove(data_dir / "reco2channel", single)
     parties = {reco: " ".join(map(str, found.use.parties)) for reco, found in audio.items() if found.use.parties}
-    _write_optional(data_dir / "reco2parties", parties or None)
+    write_or_remove(data_dir / "reco2parties", parties)
     rows = []
     for reco, found in audio.items():
         info, remarks = found.info, [*found.info.remarks, *([found.use.told] if found.use.told else [])]
@@ -270,13 +270,6 @@ def _report_difference(path: Path, named: Set[str], audio: Mapping[str, Listened
 
 def _count(names: Set[str], what: str) -> str:
     return f"{len(names)} {what} (e.g. {min(names)})"
-
-
-def _write_optional(path: Path, rows: Mapping[str, object] | None) -> None:
-    if rows is None:
-        path.unlink(missing_ok=True)
-    else:
-        write_table(path, rows)
 
 
 if __name__ == "__main__":

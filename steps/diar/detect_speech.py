@@ -30,7 +30,7 @@ from ssdiar.io.audio import AudioInfo, is_quick_to_probe, probe
 from ssdiar.io.meta import read_meta, write_meta
 from ssdiar.io.names import Names
 from ssdiar.io.rttm import Turn
-from ssdiar.io.tables import read_lines, read_wav_scp, write_segments, write_segments_file, write_table
+from ssdiar.io.tables import read_lines, read_wav_scp, write_or_remove, write_segments, write_segments_file, write_table
 from ssdiar.speech.config import SileroConfig
 from ssdiar.speech.finder import Found, SpeechFinder
 from ssdiar.speech.given import read_turns
@@ -193,18 +193,13 @@ def _checked_audio(reco: str, recording: Recording, data_dir: Path) -> AudioInfo
     info = probe(recording.entry)
     for remark in info.remarks if not (data_dir / "recordings.tsv").exists() else ():  # stage 1 has said so
         _LOG.warning("WARNING: %s: %s", recording.entry, remark)
-    if recording.channel is not None and recording.channel > info.channels:
-        raise InputError(
-            f"no such channel of recording {reco}",
-            path=data_dir / "reco2channel",
-            expected=f"1 to {info.channels}",
-            got=recording.channel,
-        )
-    if max(recording.parties, default=0) > info.channels:
-        path, expected = data_dir / "reco2parties", f"1 to {info.channels}"
-        raise InputError(
-            f"no such channel of recording {reco}", path=path, expected=expected, got=max(recording.parties)
-        )
+    for table, channel in (
+        ("reco2channel", recording.channel or 0),
+        ("reco2parties", max(recording.parties, default=0)),
+    ):
+        if channel > info.channels:
+            what, expected = f"no such channel of recording {reco}", f"1 to {info.channels}"
+            raise InputError(what, path=data_dir / table, expected=expected, got=channel)
     recording.check_duration(info.duration)
     return info
 
@@ -374,10 +369,7 @@ def _write_channels(data_dir: Path, out_dir: Path, whose: dict[str, str]) -> Non
         SIDE2RECO: {side: reco for side, reco in whose.items() if side != reco},
     }
     for name, table in tables.items():
-        if table:
-            write_table(out_dir / name, table)
-        else:
-            (out_dir / name).unlink(missing_ok=True)
+        write_or_remove(out_dir / name, table)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from ssdiar.data import Recording, audio_files, load_recordings
 from ssdiar.errors import InputError
 from ssdiar.graph import DEVICES, device_of_job
 from ssdiar.io.meta import read_meta, write_meta
-from ssdiar.io.tables import Segment, by_recording, read_segments, write_segments, write_table
+from ssdiar.io.tables import Segment, by_recording, read_segments, write_or_remove, write_segments
 from ssdiar.regions import covered
 from ssdiar.speech.parties import SIDE2RECO, read_sides
 from ssdiar.work import Manifest, check, digest, file_digest
@@ -180,10 +180,7 @@ def _merge(out_dir: Path, keys: list[str], settings: dict[str, str]) -> None:
         "vectors": len(places),
     }
     write_meta(out_dir, meta)
-    if sides := read_sides(settings["subsegments_dir"]):
-        write_table(out_dir / SIDE2RECO, sides)
-    else:
-        (out_dir / SIDE2RECO).unlink(missing_ok=True)
+    write_or_remove(out_dir / SIDE2RECO, read_sides(settings["subsegments_dir"]))
     recordings = len({key.partition("@")[0] for key in keys})
     _LOG.info("%s: %d x-vectors of %d recordings (%s)", out_dir, len(places), recordings, config.name)
 

@@ -15,6 +15,7 @@ from ssdiar.io.rttm import Turn, write_rttm
 from ssdiar.io.tables import (
     Segment,
     check_same_ids,
+    grouped,
     read_counts,
     read_durations,
     read_segments,
@@ -93,9 +94,7 @@ def _result(
     sure = count_probabilities(meta.get("num_spk", {}), sides)
     reco2dur = (options.data_dir or options.subsegments_dir) / "reco2dur"
     durations = read_durations(reco2dur) if reco2dur.exists() else {}
-    spoken: dict[str, list[Turn]] = {reco: [] for reco in files}
-    for turn in turns:
-        spoken.setdefault(turn.reco, []).append(turn)
+    spoken = {reco: [] for reco in files} | grouped(turns)
     entries = [
         recording_entry(reco, own, file=files.get(reco), duration=durations.get(reco), probability=sure.get(reco))
         for reco, own in spoken.items()

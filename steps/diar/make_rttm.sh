@@ -9,8 +9,9 @@
 # nearest piece in time, so that no speech is left out. Two decisions of detect_speech.sh, in meta.json of the
 # sub-segments, are carried out here: second_speaker (overlapped speech also gets the nearest other label) and
 # close_pauses (short pauses of a speaker are closed, as references do). Where <labels-dir>/sure has the probability of
-# every label (<piece> <0 to 1>), field 9 of a turn is how sure it is, the mean over its pieces. <labels-dir>/result.json says for each recording
-# how many speakers were found, how long each of them talks, and how sure that is. score_der.sh comes next.
+# every label (<piece> <0 to 1>), field 9 of a turn is how sure it is, the mean over its pieces. <labels-dir>/result.json
+# says for each recording how many speakers were found, how long each of them talks, and how sure that is. score_der.sh
+# comes next.
 
 # Begin configuration section.
 second_speaker=

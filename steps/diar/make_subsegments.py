@@ -18,6 +18,7 @@ from ssdiar.io.tables import (
     read_durations,
     read_segments,
     read_wav_scp,
+    write_or_remove,
     write_segments,
     write_segments_file,
     write_table,
@@ -50,10 +51,7 @@ def main() -> None:
         write_segments_file(options.out_dir / "short.segments", short)
         write_segments(options.out_dir, pieces)
         _write_wav_scp(options.speech_dir / "wav.scp", options.out_dir / "wav.scp", {piece.reco for piece in pieces})
-        if sides := read_sides(options.speech_dir):
-            write_table(options.out_dir / SIDE2RECO, sides)
-        else:
-            (options.out_dir / SIDE2RECO).unlink(missing_ok=True)
+        write_or_remove(options.out_dir / SIDE2RECO, read_sides(options.speech_dir))
         publish_text(options.out_dir / "meta.json", json.dumps(meta, indent=1) + "\n")
     _LOG.info(
         "%s: %d pieces of %d speech regions of %d recordings; %d more are too short for an x-vector",

@@ -5,9 +5,9 @@
 # Stage 5, a second time: trains one linear map of x-vectors on the labels that a clustering gave a whole set of
 # recordings, and moves every sub-segment to the speaker of its recording whose mean it is closest to on that map. Nothing
 # is learnt from a reference: the labels are those of cluster_ssl.sh or of any other clustering. The result of a
-# recording then depends on the other recordings of the set. Reads a directory with xvector.scp, segments and utt2spk, and one
-# with labels (<sub-segment> <number from 1>) and, where the system knows it, sure (how sure each label is); writes
-# labels and meta.json. make_rttm.sh comes next.
+# recording then depends on the other recordings of the set. Reads a directory with xvector.scp, segments and utt2spk,
+# and one with labels (<sub-segment> <number from 1>) and, where the system knows it, sure (how sure each label is);
+# writes labels and meta.json. make_rttm.sh comes next.
 
 # Begin configuration section.
 system=best
@@ -40,5 +40,6 @@ help_message="Usage: $0 [options] <xvector-dir> <labels-dir> <out-dir>
 
 apart "$@"
 system=$(config_file systems "$system")
-options=(--system="$system" --system-options="$system_options" --epochs="$epochs" --vote="$vote" --seed="$seed" --overwrite="$overwrite")
+options=(--system="$system" --system-options="$system_options" --epochs="$epochs" --vote="$vote" --seed="$seed"
+  --overwrite="$overwrite")
 run_python "$@"

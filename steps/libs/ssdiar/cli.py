@@ -16,7 +16,7 @@ from pathlib import Path
 from ssdiar import __version__, arguments
 from ssdiar.diarization import Diarization, diarize
 from ssdiar.errors import InputError
-from ssdiar.exports import FILE_NAMES, csv_text
+from ssdiar.exports import FILE_NAMES, check_formats, csv_text
 from ssdiar.graph import DEVICES
 from ssdiar.io.names import recording_ids
 from ssdiar.io.publish import publish_text
@@ -111,9 +111,10 @@ def _channels(text: str) -> str | int:
 
 def _formats(text: str) -> list[str]:
     names = text.replace(",", " ").split()
-    unknown = [name for name in names if name not in FILE_NAMES]
-    if unknown or not names:
-        raise argparse.ArgumentTypeError(f"expected some of {','.join(FILE_NAMES)}, got {text}")
+    try:
+        check_formats(names, FILE_NAMES)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
     return names
 
 

@@ -31,7 +31,7 @@ from ssdiar.exports import json_text, text_of
 from ssdiar.io.audio import AudioInfo, is_quick_to_probe, probe
 from ssdiar.io.names import recording_ids
 from ssdiar.io.rttm import Turn
-from ssdiar.io.tables import Segment, grouped
+from ssdiar.io.tables import Segment, check_id, grouped
 from ssdiar.io.transcripts import Word, read_transcript
 from ssdiar.regions import covered, intersect
 from ssdiar.results import count_probabilities, number_found, recording_entry
@@ -202,11 +202,13 @@ def diarize(
     """
     _check_options(num_spk, min_spk, max_spk, turns)
     config = read_system(_described(system, "systems"))
-    finder = _finder(_plan(config), sad_source, device)
+    plan = _plan(config)
+    finder = _finder(plan, sad_source, device)
     model = _model(str(_described(xvector, "xvector")), xvector_source, device)
     tell = progress or (lambda done, of: None)
     with _file_of(audio) as path, ThreadPoolExecutor(threads or _cores()) as pool:
-        [name] = [recording] if recording else recording_ids([path], path.parent)
+        [name] = recording_ids([path], path.parent) if recording is None else [recording]
+        check_id(name, "recording")
         info, use = _listen(path, channels)
         source = Recording(str(path), use.channel, info.duration, use.parties)
         work = _Work(name, source, info, pool, lambda share: tell(share * info.duration, info.duration))
@@ -220,11 +222,11 @@ def diarize(
             own = Vectors(side, vectors[side], _times(pieces[side]), counts[side], heard, None, bool(use.parties))
             results[side] = cluster_recording(own, config, seed, None, (min_spk, max_spk))
     sides = {side_id(name, number): name for number in use.parties}
-    made = _turns(config, results, pieces, short, overlap)
+    made = _turns(config, results, pieces, short, overlap, plan.second_speaker)
     if turns == "tight":
         made = join_sides(_within_speech(made, found, finder), sides)
     else:
-        made = close_pauses(join_sides(made, sides), _plan(config).close_pauses)
+        made = close_pauses(join_sides(made, sides), plan.close_pauses)
     numbers = {side: number_found(result.history) for side, result in results.items()}
     tell(info.duration, info.duration)
     return Diarization(
@@ -383,6 +385,7 @@ def _turns(
     pieces: Mapping[str, list[Segment]],
     short: list[Segment],
     overlap: list[Segment],
+    second_speaker: bool,
 ) -> list[Turn]:
     """Return the turns of every side; how sure labels are has four decimals, as in the table of stage 5."""
     labels, sure = {}, {}
@@ -393,7 +396,6 @@ def _turns(
             sure |= {name: float(f"{share:.4f}") for name, share in zip(names, result.sure, strict=True)}
     everything = [piece for group in pieces.values() for piece in group]
     second_sure = config.sure.second if config.says_how_sure else None
-    second_speaker = _plan(config).second_speaker
     return turns_of_labels(everything, labels, short, overlap, second_speaker, sure or None, second_sure)
 
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from ssdiar.errors import InputError
 from ssdiar.io.publish import publish_text
 from ssdiar.io.rttm import Turn, rttm_text
+from ssdiar.io.tables import grouped
 from ssdiar.regions import merge
 from ssdiar.results import recording_entry
 
@@ -55,12 +56,8 @@ def export(
     Raises:
         InputError: There is no such format.
     """
-    unknown = [name for name in formats if name not in FILE_NAMES]
-    if unknown or not formats:
-        raise InputError("no such format", expected=f"some of: {' '.join(FILE_NAMES)}", got=" ".join(unknown) or "none")
-    recordings: dict[str, list[Turn]] = {}
-    for turn in sorted(turns, key=lambda turn: (turn.reco, turn.start, turn.end, turn.speaker)):
-        recordings.setdefault(turn.reco, []).append(turn)
+    check_formats(formats, FILE_NAMES)
+    recordings = grouped(sorted(turns, key=lambda turn: (turn.reco, turn.start, turn.end, turn.speaker)))
     folder, durations = Path(folder), durations or {}
     folder.mkdir(parents=True, exist_ok=True)
     files = []
@@ -73,6 +70,13 @@ def export(
             files.append(folder / FILE_NAMES[name].format(reco=reco))
             publish_text(files[-1], text_of(name, recordings[reco], durations.get(reco)))
     return files
+
+
+def check_formats(formats: Sequence[str], known: Iterable[str]) -> None:
+    """Raise InputError unless there are formats, all of them known."""
+    unknown = [name for name in formats if name not in known]
+    if unknown or not formats:
+        raise InputError("no such format", expected=f"some of: {' '.join(known)}", got=" ".join(unknown) or "none")
 
 
 def text_of(name: str, turns: Sequence[Turn], duration: float | None = None) -> str:

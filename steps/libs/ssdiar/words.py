@@ -14,8 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssdiar.errors import InputError
-from ssdiar.exports import Cue, srt_text, vtt_text
+from ssdiar.exports import Cue, check_formats, srt_text, vtt_text
 from ssdiar.io.publish import publish_text
 from ssdiar.io.rttm import Turn
 from ssdiar.io.tables import grouped
@@ -114,9 +113,7 @@ def write_words(words: Iterable[Word], folder: str | Path, formats: Sequence[str
     Raises:
         InputError: There is no such format.
     """
-    unknown = [name for name in formats if name not in FILE_NAMES]
-    if unknown or not formats:
-        raise InputError("no such format", expected=f"some of: {' '.join(FILE_NAMES)}", got=" ".join(unknown) or "none")
+    check_formats(formats, FILE_NAMES)
     recordings = grouped(words)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

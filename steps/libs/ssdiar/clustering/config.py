@@ -230,6 +230,7 @@ class Count:
         most: Largest answer, unless limits are given.
         prior: For ``evidence``: how likely 1, 2, 3 ... speakers are before anything is heard, in any unit; the last
             number stands for all larger ones.
+        prior_of_side: The same for one side of a call with one party per channel.
         weights: For ``evidence``: the constant, and the weight of each of :data:`ssdiar.clustering.counting.EVIDENCE`,
             where there is no output of the segmentation network.
         weights_with_links: The same where there is.

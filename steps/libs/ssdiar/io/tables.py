@@ -291,6 +291,14 @@ def write_table(path: str | Path, rows: Mapping[str, object]) -> bool:
     return publish_text(path, "".join(f"{key} {rows[key]}\n" for key in sorted(rows)))
 
 
+def write_or_remove(path: str | Path, rows: Mapping[str, object]) -> None:
+    """Write a table (:func:`write_table`); without any row, remove an earlier one."""
+    if rows:
+        write_table(path, rows)
+    else:
+        Path(path).unlink(missing_ok=True)
+
+
 def write_segments(folder: str | Path, segments: Iterable[Segment]) -> None:
     """Write segments, utt2spk and spk2utt of ``segments`` into ``folder``, each sorted by id, times with 3 decimals."""
     folder = Path(folder)

