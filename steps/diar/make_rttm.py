@@ -29,6 +29,7 @@ from ssdiar.timeline.turns import close_pauses, turns_of_labels
 from ssdiar.work import Manifest, check
 
 _LOG = logging.getLogger(__name__)
+_FORMAT = 1  # of what this writes; a rerun writes anew what has another
 _PIECES = ("segments", "short.segments", "overlap.segments", "meta.json", "wav.scp", SIDE2RECO)
 _LABELS = ("labels", "sure", "meta.json")
 
@@ -42,6 +43,14 @@ def main() -> None:
         *(options.labels_dir / name for name in _LABELS),
         *(tables / name for name in ("wav.scp", "reco2dur")),
     )
+    decided = read_decisions(options.subsegments_dir)
+    second_speaker = decided.second_speaker if options.second_speaker is None else options.second_speaker
+    gap = decided.close_pauses if options.gap is None else options.gap
+    work = Manifest(options.labels_dir, "make_rttm")
+    settings = {"format": _FORMAT, "second_speaker": second_speaker, "gap": gap}
+    if work.is_current(inputs, settings):
+        _LOG.info("%s is up to date", options.labels_dir / "rttm")
+        return
     pieces = read_segments(options.subsegments_dir / "segments")
     labels = read_counts(options.labels_dir / "labels", "sub-segment label")
     check_same_ids(pieces, labels, options.labels_dir / "labels", "label")
@@ -49,9 +58,6 @@ def main() -> None:
     if (sure_file := options.labels_dir / "sure").exists():
         sure = read_shares(sure_file, "sub-segment probability")
         check_same_ids(pieces, sure, sure_file, "probability")
-    decided = read_decisions(options.subsegments_dir)
-    second_speaker = decided.second_speaker if options.second_speaker is None else options.second_speaker
-    gap = decided.close_pauses if options.gap is None else options.gap
     turns = turns_of_labels(
         pieces,
         labels,
@@ -63,8 +69,7 @@ def main() -> None:
     )
     sides = read_sides(options.subsegments_dir)
     turns = close_pauses(join_sides(turns, sides), gap)
-    work = Manifest(options.labels_dir, "make_rttm")
-    work.plan(inputs, {"second_speaker": second_speaker, "gap": gap})
+    work.plan(inputs, settings)
     files = read_wav_scp(tables / "wav.scp") if (tables / "wav.scp").exists() else {}
     files = {sides.get(side, side): entry for side, entry in files.items()}
     with work.finish("result.json", editable=["rttm", "reco2file"]):

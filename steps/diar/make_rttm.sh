@@ -10,8 +10,8 @@
 # sub-segments, are carried out here: second_speaker (overlapped speech also gets the nearest other label) and
 # close_pauses (short pauses of a speaker are closed, as references do). Where <labels-dir>/sure has the probability of
 # every label (<piece> <0 to 1>), field 9 of a turn is how sure it is, the mean over its pieces. <labels-dir>/result.json
-# says for each recording how many speakers were found, how long each of them talks, and how sure that is. score_der.sh
-# comes next.
+# says for each recording how many speakers were found, how long each of them talks, and how sure that is. What was made
+# of the same input is left as it is, an edited rttm too (remove it to have it made again). score_der.sh comes next.
 
 # Begin configuration section.
 second_speaker=

@@ -11,8 +11,10 @@ from ssdiar.errors import InputError
 from ssdiar.scoring.der import PROTOCOLS, Comparison, DiarizationError, Protocol, read_comparison, score
 from ssdiar.scoring.jer import JaccardError, jaccard
 from ssdiar.scoring.official import score_dscore, score_md_eval
-from ssdiar.scoring.score_file import ORIGIN_KEYS, Rates, Score, percent, speaker_counts, write_score
+from ssdiar.scoring.score_file import ORIGIN_KEYS, Rates, Score, percent, read_score, speaker_counts, write_score
 from ssdiar.work import Manifest, check
+
+_FORMAT = 1  # of the score files; a rerun scores anew where it is another
 
 
 def score_ours(comparison: Comparison, protocol: Protocol) -> tuple[Rates, dict[str, Rates]]:
@@ -37,9 +39,17 @@ def main() -> None:
         if not path.is_file():
             raise InputError("no such file", path=path, expected=expected)
     inputs = check(*filter(None, [reference, rttm, uem]))
+    origin = {key: getattr(options, key) for key in ORIGIN_KEYS if getattr(options, key)}
+    work = {one: Manifest(options.exp_dir, f"score_der.{one.name}") for one in protocols}
+    noted = {"format": _FORMAT, "scorer": options.scorer, "uem": uem, "origin": origin}
+    settings = {one: noted | {"protocol": one.describe()} for one in protocols}
+    if all(work[one].is_current(inputs, settings[one]) for one in protocols):
+        for one in protocols:
+            log_total(read_score(options.exp_dir / "score" / f"{one.name}.json"))
+        logging.info("%s is up to date", options.exp_dir / "score")
+        return
     comparison = read_comparison(reference, rttm, uem)
     warn(comparison)
-    origin = {key: getattr(options, key) for key in ORIGIN_KEYS if getattr(options, key)}
     num_spk = speaker_counts(comparison)
     scores = []
     for protocol in protocols:
@@ -47,10 +57,9 @@ def main() -> None:
         scores.append(Score(protocol, uem, options.scorer, total, each, num_spk, origin))
     (options.exp_dir / "score").mkdir(exist_ok=True)
     for result in scores:
-        name = result.protocol.name
-        work = Manifest(options.exp_dir, f"score_der.{name}")
-        work.plan(inputs, {"scorer": options.scorer})
-        with work.finish(f"score/{name}.json"):
+        one = result.protocol
+        work[one].plan(inputs, settings[one])
+        with work[one].finish(f"score/{one.name}.json", f"score/{one.name}.txt"):
             write_score(options.exp_dir / "score", result)
         log_total(result)
 

@@ -10,7 +10,7 @@
 # fair = the same collar, overlapped speech scored; full = no collar, overlapped speech scored.
 # Beside the DER stands the JER, the mean over speakers of what of each is wrong; it has no collar and counts overlapped
 # speech under every protocol. All scorers follow NIST's md-eval.pl; DERs are pooled over time, never averaged over
-# recordings.
+# recordings. Scores of the same RTTM, reference and UEM are told again, not made again.
 
 # Begin configuration section.
 protocols="forgiving fair full"

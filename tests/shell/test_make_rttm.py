@@ -44,6 +44,20 @@ def test_all_speech_is_labelled(work):
     ]
 
 
+def test_what_was_made_of_the_same_input_stays(work):
+    run(work, "sub", "sys")
+    (work / "sys/rttm").write_text("SPEAKER a 1 0.000 1.000 <NA> <NA> by_hand <NA> <NA>\n")
+    assert "sys/rttm is up to date" in run(work, "sub", "sys").stderr
+    assert turns(work) == ["a 0.000 1.000 by_hand"]
+    assert "up to date" not in run(work, "--gap", "0.5", "sub", "sys").stderr and len(turns(work)) > 1
+    (work / "sys/rttm").unlink()
+    run(work, "--gap", "0.5", "sub", "sys")
+    assert len(turns(work)) > 1
+    (work / "sys/labels").write_text("a-1 1\na-2 1\na-3 1\na-4 1\nb-1 1\n")
+    run(work, "--gap", "0.5", "sub", "sys")
+    assert {line.split()[3] for line in turns(work)} == {"speaker1"}
+
+
 def test_sides_are_put_together_and_no_pause_is_closed_in_which_the_other_party_talks(work):
     (work / "sub/segments").write_text(
         "a-1 c.channel1 0 1\na-2 c.channel1 1.5 2\na-3 c.channel1 2.5 3\nb-1 c.channel2 1.1 1.4\n"

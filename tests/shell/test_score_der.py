@@ -40,6 +40,26 @@ def error_line(done):
     return lines[0]
 
 
+def test_scores_of_the_same_input_are_told_again_and_not_made_again(work):
+    first = run(work)
+    before = {path: path.stat().st_mtime_ns for path in (work / "exp/score").iterdir()}
+    again = run(work)
+    assert "exp/score is up to date" in again.stderr
+    assert [line for line in again.stderr.splitlines() if "DER" in line] == [
+        line for line in first.stderr.splitlines() if "DER" in line
+    ]
+    assert before == {path: path.stat().st_mtime_ns for path in (work / "exp/score").iterdir()}
+    for change in (
+        lambda: run(work, "--speech-source", "oracle"),
+        lambda: (work / "exp/score/full.txt").unlink() or run(work, "--speech-source", "oracle"),
+        lambda: rttm(work / "exp/rttm", "good 1 1 4") or run(work, "--speech-source", "oracle"),
+    ):
+        assert "up to date" not in getattr(change(), "stderr", "")
+    assert (work / "exp/score/full.txt").exists() and read(work, "full")["der"] > 0.5
+    collars = [run(work, "--collar", collar) and read(work, "custom")["collar"] for collar in ("0.1", "0.3")]
+    assert collars == [0.1, 0.3]
+
+
 def test_three_protocols(work):
     done = run(work, "--speech-source", "oracle", "--num-spk-source", "oracle", "--xvector-model", "campplus")
     assert sorted(path.name for path in (work / "exp/score").iterdir()) == sorted(
