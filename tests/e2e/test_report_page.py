@@ -89,6 +89,12 @@ def page(tmp_path_factory):
     write_clustering(exp / BEST, root / "exp/xvectors", TRAINED)
     for name in (BEST, OTHER):
         run(root, "score_der.sh", "data", f"exp/mini/{name}")
+    row = (
+        "/data/" + "a_long_name_" * 12 + ".mp3",
+        "cannot be decoded as audio",
+        "Copy it again from where it is from.",
+    )
+    (root / "data/left_out.tsv").write_text("file\treason\twhat to do\n" + "\t".join(row) + "\n")
     run(root, "make_report.sh", "--allow-commands", "true", "--data-dir", "data", "exp/mini", "exp/mini/report")
     # Elsewhere, and without the data, as when it is given away.
     shutil.move(exp / "report", made / "given & away")
@@ -175,6 +181,12 @@ def test_loads_clean_and_asks_no_network(browser):
     names = js(browser, "return performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert [name for name in names if not name.startswith(("file:", "data:"))] == []
     assert find(browser, ".summary").text.count("oracle (ref.rttm)") == 2
+
+
+def test_files_that_were_left_out_are_named(browser):
+    assert "Left out: 1 file" in find(browser, ".left-out summary").text
+    find(browser, ".left-out summary").click()
+    assert "cannot be decoded" in find(browser, ".left-out").text
 
 
 def test_ids_and_labels_are_text(browser):
@@ -554,7 +566,7 @@ def test_accessible(chrome, axe, request, kind, width, scheme):
     size(chrome, width, 900)
     chrome.get(request.getfixturevalue(kind).as_uri())
     js(chrome, "for (const one of document.querySelectorAll('[aria-label^=Correct]')) one.click()")
-    js(chrome, "$('.keys').open = true")
+    js(chrome, "for (const one of document.querySelectorAll('.keys')) one.open = true")
     assert js(chrome, "return document.documentElement.scrollWidth") <= width
     chrome.execute_script(axe)
     found = chrome.execute_async_script(

@@ -219,7 +219,7 @@ def _section(
         "audio_missing": reco.audio is None,
         "has_reference": reco.reference is not None,
         "der": {protocol.name: [_der(s, protocol, reco.id) for s in systems] for protocol in _protocols(systems)},
-        "talk": talk_of(lanes, reco),
+        "talk": talk_of(lanes),
         "words": " ".join([reco.id, *(row["name"] for lane in lanes for row in lane["rows"])]).lower(),
         "unsure": unsure_of(reco, systems),
         "clustering": [_clustering(name, history) for name, history in reco.histories.items()],

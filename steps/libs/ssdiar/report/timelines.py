@@ -67,25 +67,24 @@ def lanes_of(reco: Shown, systems: Sequence[System]) -> list[dict[str, Any]]:
     return lanes
 
 
-def talk_of(lanes: Sequence[Mapping[str, Any]], reco: Shown) -> list[dict[str, Any]]:
-    """Return the talk time of every speaker of every lane: seconds, and its share of the recording."""
-    return [
-        {
-            "name": lane["name"],
-            "speakers": [
-                {
-                    "name": shown_name(row["name"]),
-                    "match": row["match"],
-                    "colour": row["number"] % len(SPEAKER_COLOURS),
-                    "seconds": seconds,
-                    "share": seconds / reco.seconds if reco.seconds else 0.0,
-                }
-                for row in lane["rows"]
-                for seconds in [total([turn[:2] for turn in row["turns"]])]
-            ],
-        }
-        for lane in lanes
-    ]
+def talk_of(lanes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the talk time of every speaker of every lane: seconds, and their share of all speakers' (result.json's)."""
+    found = []
+    for lane in lanes:
+        seconds = [total([turn[:2] for turn in row["turns"]]) for row in lane["rows"]]
+        everybody = sum(seconds) or 1.0
+        speakers = [
+            {
+                "name": shown_name(row["name"]),
+                "match": row["match"],
+                "colour": row["number"] % len(SPEAKER_COLOURS),
+                "seconds": own,
+                "share": own / everybody,
+            }
+            for row, own in zip(lane["rows"], seconds, strict=True)
+        ]
+        found.append({"name": lane["name"], "speakers": speakers})
+    return found
 
 
 def unsure_of(reco: Shown, systems: Sequence[System]) -> list[dict[str, Any]]:
