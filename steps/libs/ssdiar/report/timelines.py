@@ -68,7 +68,7 @@ def lanes_of(reco: Shown, systems: Sequence[System]) -> list[dict[str, Any]]:
 
 
 def talk_of(lanes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the talk time of every speaker of every lane: seconds, and their share of all speakers' (result.json's)."""
+    """Return the talk time of every speaker of every lane: seconds, and the share of all speakers' talk."""
     found = []
     for lane in lanes:
         seconds = [total([turn[:2] for turn in row["turns"]]) for row in lane["rows"]]
