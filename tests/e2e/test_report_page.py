@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 from pathlib import Path
 
@@ -377,15 +378,15 @@ def press(browser, reco, *keys):
 
 def saved(browser, folder, button, name):
     """Click a button and return the text of the file that is saved."""
+    # A folder for each: the browser gives a file another name while it still holds an earlier one of that name.
+    folder = Path(tempfile.mkdtemp(dir=folder))
     browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})
     button.click()
     file = folder / name
     deadline = time.monotonic() + 60
     while not (file.exists() and file.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.05)
-    text = file.read_text(encoding="utf-8")
-    file.unlink()
-    return text
+    return file.read_text(encoding="utf-8")
 
 
 def corrected(browser, folder, reco):
