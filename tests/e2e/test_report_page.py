@@ -378,9 +378,9 @@ def press(browser, reco, *keys):
 
 def saved(browser, folder, button, name):
     """Click a button and return the text of the file that is saved."""
-    # A folder for each: the browser gives a file another name while it still holds an earlier one of that name.
-    folder = Path(tempfile.mkdtemp(dir=folder))
+    folder = Path(tempfile.mkdtemp(dir=folder))  # the browser renames a file while it holds one of that name
     browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})
+    time.sleep(0.12)  # Chromium drops the eleventh download of a page within a second, without a word
     button.click()
     file = folder / name
     deadline = time.monotonic() + 60

@@ -424,13 +424,13 @@ def test_a_worker_out_of_memory(root):
 
 
 def test_a_full_disk(root):
-    make_xvectors(root / "x", {"a": 40, "big": 3500})
-    args = ["--nj", "2", "--system", "xvector_ahc", "x"]
+    make_xvectors(root / "x", {"long": 2500, "short": 2400})  # each some 55 kB of labels
+    args = ["--nj", "1", "--system", "xvector_ahc", "x"]  # one after another, the longest first
     run(root, "cluster_ssl", *args, "whole")
     with mounted(root / "disk", "-o", "size=96k"):
         done = run(root, "cluster_ssl", *args, "disk/out", rc=1)
         one_error(done, "cluster_ssl.py: error: ", "No space left on device")
-        assert list(made(root / "disk/out")) == ["a"]
+        assert list(made(root / "disk/out")) == ["long"]
         assert not (root / "disk/out/labels").exists()
         subprocess.run(["mount", "-o", "remount,size=8m", root / "disk"], check=True)
         run(root, "cluster_ssl", *args, "disk/out")
