@@ -1,4 +1,5 @@
-"""Long recordings are done in parts, by several jobs: the same bytes for every --nj, and what the whole would give."""
+"""Long recordings are done in parts, by several jobs: the same bytes for every --nj and on Slurm, and what the whole
+would give."""
 
 import os
 import subprocess
@@ -19,6 +20,7 @@ from ssdiar.xvectors.models import load_model, read_model_config
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 680.0
+SEGMENTATION = ["--sad", "pyannote", "--sad-options", "network.step=10", "--changes", "cut", "--overlap", "label"]
 STARTS = np.array([0.0, 20.3, 119.6, 121.0, 239.9, 240.0, 301.25, 679.25])
 
 
@@ -42,9 +44,9 @@ def work(tmp_path_factory):
     return root
 
 
-def run(work, script, *arguments):
+def run(work, script, *arguments, environment=os.environ):
     command = [ROOT / "steps/diar" / script, "--python", sys.executable, *arguments]
-    done = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=900, env=os.environ, check=False)
+    done = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=900, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     return done
 
@@ -69,7 +71,7 @@ def test_x_vectors(work):
 
 
 def test_speech_regions_and_segmentation(work):
-    arguments = ["--sad", "pyannote", "--sad-options", "network.step=10", "--changes", "cut", "--overlap", "label"]
+    arguments = [*SEGMENTATION]
     for nj in ("1", "3"):
         run(work, "detect_speech.sh", *arguments, "--nj", nj, "data", f"speech{nj}")
     assert files(work / "speech1") == files(work / "speech3")
@@ -84,3 +86,16 @@ def test_speech_regions_and_segmentation(work):
     run(work, "detect_speech.sh", *arguments, "data", "speech1")
     log = "".join(path.read_text() for path in (work / "speech1/log").iterdir())
     assert "long: " in log and "part" not in log
+
+
+def test_parts_over_slurm(work, slurm):
+    for script, folders in (
+        ("detect_speech.sh", [*SEGMENTATION, "data", "speech"]),
+        ("extract_xvectors.sh", ["data", "pieces", "vectors"]),
+    ):
+        *arguments, out = folders
+        run(work, script, "--nj", "1", *arguments, f"{out}1")
+        cluster = ["--cmd", "slurm.pl --mem 2G", "--nj", "3"]
+        run(work, script, *cluster, *arguments, f"{out}_slurm", environment=slurm.environment)
+        assert files(work / f"{out}_slurm") == files(work / f"{out}1")
+        assert len(list((work / f"{out}_slurm/log").glob("*.?.log"))) == 3, "parts of the long one are jobs"
