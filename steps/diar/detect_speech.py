@@ -125,10 +125,11 @@ def _plan(options: argparse.Namespace) -> None:
     }
     costs = _costs(recordings)
     for reco, samples in long.items():
-        count = _windows(samples, plan).parts()
-        for number in range(count):
-            digests[f"{reco}@{number}"] = digest(_FORMAT, network, recordings[reco].content(), number)
-            costs[f"{reco}@{number}"] = infos[reco].duration / count
+        windows = _windows(samples, plan)
+        for number in range(windows.parts()):
+            first_frames = windows.part(number).first_frames
+            digests[f"{reco}@{number}"] = digest(_FORMAT, network, recordings[reco].content(), first_frames.tobytes())
+            costs[f"{reco}@{number}"] = infos[reco].duration * len(first_frames) / len(windows.first_frames)
         costs[reco] = 0.0
     work = Manifest(options.out_dir, "detect_speech")
     print(work.plan(inputs, settings, digests, costs, options.nj, options.overwrite, "s of audio"))

@@ -21,7 +21,13 @@ from ssdiar.xvectors.models import load_model, read_model_config
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 680.0
 SEGMENTATION = ["--sad", "pyannote", "--sad-options", "network.step=10", "--changes", "cut", "--overlap", "label"]
-STARTS = np.array([0.0, 20.3, 119.6, 121.0, 239.9, 240.0, 301.25, 679.25])
+STARTS = np.array([0.0, 20.3, 77.53, 119.6, 121.0, 239.9, 240.0, 301.25, 679.25])
+# Two lengths and starts for which frames are rounded from a half.
+ENDS = STARTS + np.where(np.isin(STARTS, [77.53, 239.9]), 0.74, 0.75)
+
+
+def piece_id(reco, start, end):
+    return f"{reco}-{round(100 * start):07d}-{round(100 * end):07d}"
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +41,9 @@ def work(tmp_path_factory):
     soundfile.write(root / "long.wav", sound, 11025)
     soundfile.write(root / "short.wav", sound[: 9 * 11025], 11025)
     (root / "data/wav.scp").write_text(f"long {root}/long.wav\nshort {root}/short.wav\n")
-    places = [("long", start) for start in STARTS] + [("short", 1.0)]
-    ids = [f"{reco}-{round(100 * start):07d}-{round(100 * start) + 75:07d}" for reco, start in places]
+    places = [*zip(["long"] * len(STARTS), STARTS, ENDS, strict=True), ("short", 1.0, 1.75)]
     (root / "pieces").mkdir()
-    pieces = [Segment(key, reco, start, start + 0.75) for key, (reco, start) in zip(ids, places, strict=True)]
+    pieces = [Segment(piece_id(*place), *place) for place in places]
     write_segments(root / "pieces", pieces)
     (root / "pieces/meta.json").write_text("{}")
     return root
@@ -61,12 +66,12 @@ def test_x_vectors(work):
         run(work, "extract_xvectors.sh", "--nj", nj, "data", "pieces", f"vectors{nj}")
     assert files(work / "vectors1") == files(work / "vectors3")
     assert len(list((work / "vectors3/log").iterdir())) == 3
-    assert len(list((work / "vectors3/parts").glob("long@*"))) == 4  # of five: nothing is said in one
+    assert len(list((work / "vectors3/parts").glob("long@*"))) == 7  # of eleven: nothing is said in the others
     vectors = XVectors(work / "vectors3/xvector.scp")
     model = load_model(read_model_config(ROOT / "conf/xvector/campplus.yaml"))
     samples, _ = Recording(str(work / "long.wav")).read(16000)
-    whole = model.embed(samples, STARTS, STARTS + 0.75)
-    ids = [f"long-{round(100 * start):07d}-{round(100 * start) + 75:07d}" for start in STARTS]
+    whole = model.embed(samples, STARTS, ENDS)
+    ids = [piece_id("long", *place) for place in zip(STARTS, ENDS, strict=True)]
     np.testing.assert_allclose(vectors.load(ids), whole, atol=1e-4)
 
 
@@ -75,7 +80,7 @@ def test_speech_regions_and_segmentation(work):
     for nj in ("1", "3"):
         run(work, "detect_speech.sh", *arguments, "--nj", nj, "data", f"speech{nj}")
     assert files(work / "speech1") == files(work / "speech3")
-    assert sorted(path.name for path in (work / "speech3/parts").iterdir()) == ["long@0.npz", "long@1.npz"]
+    assert {path.name for path in (work / "speech3/parts").iterdir()} == {f"long@{part}.npz" for part in range(3)}
     found = read_segmentation(work / "speech3/segmentation/long.npz")
     samples, rate = Recording(str(work / "long.wav")).read()
     whole = make_detector(read_sad(ROOT / "conf/sad/pyannote.yaml", ["network.step=10"])).segment(samples, rate)

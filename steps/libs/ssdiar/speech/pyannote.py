@@ -18,8 +18,9 @@ from ssdiar.timeline.segmentation import Segmentation
 
 _WINDOW = 10 * SAMPLE_RATE  # what the network was trained on
 _SHORTEST = SAMPLE_RATE  # shorter recordings are filled up with silence
-_TOGETHER = 32  # windows that the network is given at once, with the audio from the first to the last
-_PART = 2 * _TOGETHER  # windows of a part of a recording: whole calls, so that parts are what the whole would be
+# Windows that the network is given at once, with the audio from the first to the last; also those of a part of a
+# recording, so that parts are what the whole would be.
+_TOGETHER = 32
 _MARGIN = 1  # seconds of audio on both sides of a part, for the filter that resamples
 
 
@@ -48,11 +49,11 @@ class Windows:
 
     def parts(self) -> int:
         """Return in how many parts the recording can be done."""
-        return -(-len(self.first_frames) // _PART)
+        return -(-len(self.first_frames) // _TOGETHER)
 
     def part(self, number: int) -> Windows:
         """Return the windows of a part, from 0."""
-        return Windows(self.first_frames[number * _PART : (number + 1) * _PART], self.length)
+        return Windows(self.first_frames[number * _TOGETHER : (number + 1) * _TOGETHER], self.length)
 
 
 def long_samples(info: AudioInfo | None, step: float) -> int | None:
@@ -129,9 +130,8 @@ class Pyannote:
 
     def _probabilities(self, samples: np.ndarray, windows: Windows) -> np.ndarray:
         """Return (W, F, 7) float16 of windows of samples at 16 kHz."""
-        together = _TOGETHER if self.device == "cpu" else _PART
         found = []
-        for some in np.split(windows.first_frames, range(together, len(windows.first_frames), together)):
+        for some in np.split(windows.first_frames, range(_TOGETHER, len(windows.first_frames), _TOGETHER)):
             stretch = samples[some[0] * FRAME_STEP : some[-1] * FRAME_STEP + windows.length]
             found.append(self._network.probabilities(stretch, some - some[0], windows.length).astype(np.float16))
         return np.concatenate(found)

@@ -11,7 +11,7 @@ from ssdiar.io.audio import is_quick_to_probe
 from ssdiar.io.tables import Segment
 from ssdiar.xvectors.models import XVectorModel, free_of
 
-_PART = 120  # seconds of a part of a long recording
+_PART = 60  # seconds of a part of a long recording
 _MARGIN = 1  # seconds of audio that are read beyond the pieces of a part
 
 

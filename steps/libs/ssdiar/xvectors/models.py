@@ -168,7 +168,7 @@ def window_in_frames(
         what is within bounds.
     """
     centres = (starts + ends) / 2 * rate
-    own = np.rint((ends - starts) * rate / step).astype(np.int64) * step
+    own = _rounded((ends - starts) * rate / step) * step
     low, high = np.zeros(len(own), np.int64), np.full(len(own), total, np.int64)
     if bounds is not None:
         within = np.clip(bounds * rate, 0, total)
@@ -176,9 +176,17 @@ def window_in_frames(
         high = np.where(own < shortest, np.floor(within[:, 1] + 1e-6), high).astype(np.int64)
     room = np.where(high - low < total, np.maximum((high - low) // step * step, 1), total)
     lengths = np.minimum(np.maximum(own, shortest), np.minimum(room, total))
-    first = np.rint(centres - lengths / 2).astype(np.int64)
+    first = _rounded(centres - lengths / 2)
     first = np.clip(first, low, np.maximum(high - lengths, low))
     return np.clip(first, 0, total - lengths), lengths
+
+
+def _rounded(values: np.ndarray) -> np.ndarray:
+    """Return values as whole numbers, halves up: also those that are a rounding error off a half.
+
+    Times of a part of a recording are those of the whole less a whole number of seconds, and must give the same frames.
+    """
+    return np.floor(values + 0.5 + 1e-6).astype(np.int64)
 
 
 def free_of(starts: np.ndarray, ends: np.ndarray, taken: np.ndarray) -> np.ndarray:
