@@ -41,13 +41,18 @@ class CampPlus(XVectorModel):
         self._batch_size = batch_size(config, device)
 
     def embed(
-        self, samples: np.ndarray, starts: np.ndarray, ends: np.ndarray, bounds: np.ndarray | None = None
+        self,
+        samples: np.ndarray,
+        starts: np.ndarray,
+        ends: np.ndarray,
+        bounds: np.ndarray | None = None,
+        origin: int = 0,
     ) -> np.ndarray:
         """See :meth:`XVectorModel.embed`."""
         features = _filter_banks(samples, self.config.sample_rate)
         shortest = int(self.config.min_duration * _FRAMES_PER_SECOND)
         first, lengths = window_in_frames(
-            starts, ends, _FRAMES_PER_SECOND, len(features) + _EDGE_FRAMES, shortest, _LENGTH_STEP, bounds
+            starts, ends, _FRAMES_PER_SECOND, len(features) + _EDGE_FRAMES, shortest, _LENGTH_STEP, bounds, origin
         )
         lengths = np.maximum(lengths - _EDGE_FRAMES, _FEWEST_FRAMES)
         first = np.minimum(first, len(features) - lengths)

@@ -51,4 +51,4 @@ def embed(
     # From and to whole seconds, where samples and frames of all rates meet, with more than a piece needs.
     first = max(0, int(starts.min()) - _MARGIN)
     samples, _ = recording.read(model.config.sample_rate, first, int(ends.max()) + 1 + _MARGIN)
-    return model.embed(samples, starts - first, ends - first, bounds - first)
+    return model.embed(samples, starts, ends, bounds, first)

@@ -55,16 +55,23 @@ class XVectorModel(ABC):
 
     @abstractmethod
     def embed(
-        self, samples: np.ndarray, starts: np.ndarray, ends: np.ndarray, bounds: np.ndarray | None = None
+        self,
+        samples: np.ndarray,
+        starts: np.ndarray,
+        ends: np.ndarray,
+        bounds: np.ndarray | None = None,
+        origin: int = 0,
     ) -> np.ndarray:
         """Return one vector per stretch of a recording.
 
         Args:
-            samples: (N,) float32 in [-1, 1] at the model's sample rate: the whole recording, one channel.
+            samples: (N,) float32 in [-1, 1] at the model's sample rate, one channel: the recording from ``origin`` on,
+                as far as it is needed.
             starts: (S,) start times in seconds.
             ends: (S,) end times in seconds.
             bounds: (S, 2) seconds that a stretch which is widened stays within (:func:`free_of`); by default the
                 recording.
+            origin: Second of the recording with which samples begin.
 
         Returns:
             (S, D) float32.
@@ -151,42 +158,38 @@ def window_in_frames(
     shortest: int,
     step: int = 1,
     bounds: np.ndarray | None = None,
+    origin: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Convert times to whole frames (or samples) that lie inside the recording.
+    """Convert times to whole frames (or samples) that lie inside a recording or a part of it.
+
+    Times are rounded before what lies ahead of the part is taken off: a part's frames are those of the whole.
 
     Args:
         starts: (S,) seconds.
         ends: (S,) seconds.
         rate: Frames per second.
-        total: Number of frames of the recording.
+        total: Number of frames of the recording, or of its part.
         shortest: Frames; shorter stretches are widened to it around their centre.
         step: Lengths are rounded to multiples of this, so that more stretches share a batch.
         bounds: (S, 2) seconds that stretches which are widened stay within, off their centre if need be.
+        origin: Second with which the part begins.
 
     Returns:
-        (S,) first frames and (S,) lengths, both int64; shorter than ``shortest`` only if the recording itself is, or
-        what is within bounds.
+        (S,) first frames, counted in the part, and (S,) lengths, both int64; shorter than ``shortest`` only if the
+        recording itself is, or what is within bounds.
     """
     centres = (starts + ends) / 2 * rate
-    own = _rounded((ends - starts) * rate / step) * step
+    own = np.rint((ends - starts) * rate / step).astype(np.int64) * step
     low, high = np.zeros(len(own), np.int64), np.full(len(own), total, np.int64)
     if bounds is not None:
-        within = np.clip(bounds * rate, 0, total)
+        within = np.clip((bounds - origin) * rate, 0, total)
         low = np.where(own < shortest, np.ceil(within[:, 0] - 1e-6), low).astype(np.int64)
         high = np.where(own < shortest, np.floor(within[:, 1] + 1e-6), high).astype(np.int64)
     room = np.where(high - low < total, np.maximum((high - low) // step * step, 1), total)
     lengths = np.minimum(np.maximum(own, shortest), np.minimum(room, total))
-    first = _rounded(centres - lengths / 2)
+    first = np.rint(centres - lengths / 2).astype(np.int64) - round(origin * rate)
     first = np.clip(first, low, np.maximum(high - lengths, low))
     return np.clip(first, 0, total - lengths), lengths
-
-
-def _rounded(values: np.ndarray) -> np.ndarray:
-    """Return values as whole numbers, halves up: also those that are a rounding error off a half.
-
-    Times of a part of a recording are those of the whole less a whole number of seconds, and must give the same frames.
-    """
-    return np.floor(values + 0.5 + 1e-6).astype(np.int64)
 
 
 def free_of(starts: np.ndarray, ends: np.ndarray, taken: np.ndarray) -> np.ndarray:

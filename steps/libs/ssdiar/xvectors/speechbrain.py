@@ -69,7 +69,12 @@ class SpeechBrainXVector(XVectorModel):
             )
 
     def embed(
-        self, samples: np.ndarray, starts: np.ndarray, ends: np.ndarray, bounds: np.ndarray | None = None
+        self,
+        samples: np.ndarray,
+        starts: np.ndarray,
+        ends: np.ndarray,
+        bounds: np.ndarray | None = None,
+        origin: int = 0,
     ) -> np.ndarray:
         """See :meth:`XVectorModel.embed`.
 
@@ -79,7 +84,7 @@ class SpeechBrainXVector(XVectorModel):
         samples = np.pad(samples, (0, max(0, _SHORTEST - len(samples))))
         rate = self.config.sample_rate
         shortest = max(_SHORTEST, int(self.config.min_duration * rate))
-        first, lengths = window_in_frames(starts, ends, rate, len(samples), shortest, _LENGTH_STEP, bounds)
+        first, lengths = window_in_frames(starts, ends, rate, len(samples), shortest, _LENGTH_STEP, bounds, origin)
         vectors = np.empty((len(starts), self.config.dimension), np.float32)
         with torch.inference_mode(), torch.random.fork_rng():
             torch.manual_seed(0)
