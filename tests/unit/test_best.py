@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ssdiar.clustering import counting
 from ssdiar.clustering.config import Consensus, Count, read_system
 from ssdiar.clustering.consensus import Parts
 from ssdiar.clustering.counting import EVIDENCE, LINKS, estimate_from_evidence, pair_evidence, separations
@@ -191,6 +192,20 @@ def test_limits_bound_the_estimate(system):
         result = cluster_recording(Recording("r", vectors, times), config, limits=limits)
         assert result.history["num_spk"] in allowed
         assert result.labels.max() + 1 == result.history["num_spk"]
+
+
+def test_numbers_that_cannot_be_any_more_are_not_tried(monkeypatch):
+    stopped, whole = [], []
+    for results, settled in ((stopped, counting._SETTLED), (whole, 1e-300)):
+        monkeypatch.setattr(counting, "_SETTLED", settled)
+        for speakers in (1, 2):
+            vectors, times, _ = call(speakers, turns=60, seed=speakers, noise=0.2)
+            results.append(cluster_recording(Recording("r", vectors, times), read_system(BEST)))
+    for one, other in zip(stopped, whole, strict=True):
+        np.testing.assert_array_equal(one.labels, other.labels)
+        tried, chances = (result.history["num_spk_probabilities"] for result in (one, other))
+        assert len(tried) < len(chances) == 8
+        assert [chances[number] for number in tried] == pytest.approx(list(tried.values()), abs=1e-3)
 
 
 def test_support_says_how_far_the_parts_agree():

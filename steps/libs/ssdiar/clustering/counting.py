@@ -12,7 +12,7 @@ all larger numbers are not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -35,6 +35,8 @@ _LONG_ENOUGH = 8.0  # seconds of a cluster from which more make it no more certa
 _LARGEST_SEPARATION = 5.0  # voices that are further apart are no more two than these
 _SHORTEST_STINT, _LONGEST_STINT = 0.3, 4.0  # seconds between which the length of a stint says something
 _FEW_LINKS = 3.0  # square seconds of links that would count for undecided
+
+_SETTLED = 1e-5  # relative likelihood of a number from which larger ones, each less likely so far, are not tried
 
 #: What :func:`pair_evidence` measures, in order.
 EVIDENCE = (
@@ -77,8 +79,14 @@ def estimate_num_spk(
     if prepared.recording.is_side:
         count = replace(count, prior=count.prior_of_side)
     weights = np.asarray(count.weights if heard is None else count.weights_with_links)
-    evidence = evidence_by_number(prepared, config.consensus, limits[1] + 1, rng)
-    return estimate_from_evidence(evidence, weights, count, limits)
+    found, behind = {}, 0.0
+    for clusters, pairs in _evidence(prepared, config.consensus, limits[1] + 1, rng):
+        found[clusters] = pairs
+        # By so much is this number less likely than the likeliest up to here (log odds are ratios of neighbours).
+        behind = min(behind + _least_odds(pairs, weights), 0.0)
+        if clusters > limits[0] and behind < count.temperature * np.log(_SETTLED):
+            break
+    return estimate_from_evidence(found, weights, count, limits)
 
 
 def estimate_from_evidence(
@@ -93,13 +101,18 @@ def estimate_from_evidence(
         limits: See :func:`estimate_num_spk`. Where there is too little speech for that many, the least is the answer.
     """
     least, most = limits
-    odds = {clusters: float((weights[0] + pairs @ weights[1:]).min()) for clusters, pairs in evidence.items()}
+    odds = {clusters: _least_odds(pairs, weights) for clusters, pairs in evidence.items()}
     numbers = [number for number in range(least, most + 1) if number == 1 or number in odds] or [least]
     scores = np.array([_log_likelihood(number, odds) + np.log(count.prior_of(number)) for number in numbers])
     chances = np.exp((scores - scores.max()) / count.temperature)
     chances /= chances.sum()
     probabilities = {number: round(float(chance), 4) for number, chance in zip(numbers, chances, strict=True)}
     return Estimate(numbers[int(chances.argmax())], probabilities, {k: round(v, 3) for k, v in odds.items()})
+
+
+def _least_odds(pairs: np.ndarray, weights: np.ndarray) -> float:
+    """Return the log odds that the most doubtful two clusters are two speakers."""
+    return float((weights[0] + pairs @ weights[1:]).min())
 
 
 def _log_likelihood(number: int, odds: Mapping[int, float]) -> float:
@@ -114,15 +127,20 @@ def evidence_by_number(
 
     Arguments are those of :func:`estimate_num_spk`. It ends early where there is too little speech to compare.
     """
+    return dict(_evidence(prepared, consensus, most, rng))
+
+
+def _evidence(
+    prepared: Prepared, consensus: Consensus, most: int, rng: np.random.Generator
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the same, number by number."""
     vectors, times, heard = prepared.vectors, prepared.times, prepared.recording.heard
     parts = Parts(vectors, times, consensus, rng)
     number_of_chunks = int(chunks(times, consensus.chunk).max()) + 1
-    found = {}
     for clusters in range(2, most + 1):
         if number_of_chunks < _CHUNKS_PER_SPEAKER * clusters or len(vectors) <= clusters:
-            break
-        found[clusters] = pair_evidence(parts.vote(clusters).labels, vectors, times, consensus.chunk, heard)
-    return found
+            return
+        yield clusters, pair_evidence(parts.vote(clusters).labels, vectors, times, consensus.chunk, heard)
 
 
 def pair_evidence(
