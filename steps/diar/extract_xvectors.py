@@ -30,7 +30,7 @@ from ssdiar.xvectors.embedding import embed, part_numbers
 from ssdiar.xvectors.models import load_model, local_files, read_model_config
 
 _LOG = logging.getLogger(__name__)
-_FORMAT = 4  # of what a job leaves behind; part of every digest
+_FORMAT = 3  # of what a job leaves behind; part of every digest
 _DATA_TABLES = ("wav.scp", "reco2dur", "reco2channel")
 _PIECES_TABLES = ("segments", "overlap.segments", "meta.json", SIDE2RECO)
 
