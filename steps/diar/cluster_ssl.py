@@ -234,7 +234,9 @@ def _run(options: argparse.Namespace) -> None:
         heard = read_segmentation(segmentations[reco]) if reco in segmentations else None
         vectors, background = xvectors.load(ids), backgrounds.get(reco)
         recording = Recording(reco, vectors, times, counts[reco], heard, background, reco in sides)
-        result = cluster_recording(recording, config, settings["seed"], settings["threshold"], settings["limits"])
+        result = cluster_recording(
+            recording, config, settings["seed"], settings["threshold"], settings["limits"], work.threads
+        )
         history = {
             "recording": reco,
             "system": settings["system"],

@@ -208,6 +208,14 @@ def test_numbers_that_cannot_be_any_more_are_not_tried(monkeypatch):
         assert [chances[number] for number in tried] == pytest.approx(list(tried.values()), abs=1e-3)
 
 
+def test_threads_decide_nothing():
+    vectors, times, _ = call(speakers=3, turns=60)
+    one, three = (cluster_recording(Recording("r", vectors, times), read_system(BEST), threads=n) for n in (1, 3))
+    np.testing.assert_array_equal(one.labels, three.labels)
+    np.testing.assert_array_equal(one.sure, three.sure)
+    assert one.history | {"seconds": 0} == three.history | {"seconds": 0}
+
+
 def test_support_says_how_far_the_parts_agree():
     vectors, times, _ = call(noise=1.0)
     noise = np.random.default_rng(0).standard_normal(vectors.shape)

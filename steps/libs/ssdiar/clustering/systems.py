@@ -21,6 +21,7 @@ def cluster_recording(
     seed: int = 0,
     threshold: float | None = None,
     limits: tuple[int, int | None] = (1, None),
+    threads: int = 1,
 ) -> Clustering:
     """Cluster the x-vectors of one recording.
 
@@ -33,6 +34,7 @@ def cluster_recording(
         threshold: If given, the number of speakers is where AHC of the prepared x-vectors stops (no two clusters have a
             mean cosine above it), whatever number the recording comes with.
         limits: Least and largest number of speakers where it is estimated; None: that of the system.
+        threads: How many may work on it at once.
 
     Returns:
         Labels of that many speakers, or of as many as there are sub-segments, and a history with num_spk, seconds,
@@ -42,7 +44,7 @@ def cluster_recording(
     started = time.monotonic()
     size, num_spk, counted = len(recording.vectors), recording.num_spk, {}
     estimates = num_spk is None and threshold is None
-    prepared = prepare(recording, config.prepare)
+    prepared = prepare(recording, config.prepare, threads)
     if threshold is not None:
         num_spk = _dendrogram(prepared, config).clusters_at(threshold)
     elif num_spk is None:
@@ -116,7 +118,7 @@ def _nmesc(prepared: Prepared, num_spk: int, config: SystemConfig, rng: np.rando
 def _consensus(prepared: Prepared, num_spk: int, config: SystemConfig, rng: np.random.Generator) -> Clustering:
     from ssdiar.clustering.consensus import Parts
 
-    vote = Parts(prepared.vectors, prepared.times, config.consensus, rng).vote(num_spk)
+    vote = Parts(prepared.vectors, prepared.times, config.consensus, rng, prepared.threads).vote(num_spk)
     history = {"stop_reason": "number of clusters reached", "support": round(float(vote.support.mean()), 4)}
     latent = (np.asarray(prepared.recording.vectors, np.float64), prepared.vectors)
     return Clustering(vote.labels, history, latent, vote.support)

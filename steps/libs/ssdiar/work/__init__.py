@@ -60,6 +60,6 @@ lasts until the script and all jobs that it started on this machine have ended. 
 """
 
 from ssdiar.work.digests import Mark, digest, file_digest
-from ssdiar.work.manifest import Manifest, Progress, check
+from ssdiar.work.manifest import Manifest, Progress, check, cores
 
-__all__ = ["Manifest", "Mark", "Progress", "check", "digest", "file_digest"]
+__all__ = ["Manifest", "Mark", "Progress", "check", "cores", "digest", "file_digest"]

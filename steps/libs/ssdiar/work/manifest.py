@@ -111,6 +111,7 @@ class Manifest:
                     "costs": costs,
                     "unit": unit,
                     "jobs": jobs,
+                    "threads": most_jobs // max(1, len(jobs)),
                     "outputs": before["outputs"],
                 }
             )
@@ -153,6 +154,14 @@ class Manifest:
         if path := _changed(self.out_dir, content["inputs"]):
             raise InputError("has changed since this run began", path=path, hint="Run the stage again.")
         return content["settings"]
+
+    @property
+    def threads(self) -> int:
+        """Threads that a job may have: where there are fewer recordings than cores, what that leaves over.
+
+        A queue may have given the job fewer cores.
+        """
+        return max(1, min(self._load()["threads"], cores()))
 
     def job(self, number: int) -> list[str]:
         """Return the recordings of job ``number`` (from 1) that are not done, in order.
@@ -467,6 +476,11 @@ def _identity(file: Path) -> tuple[int, ...]:
 def _remove_if_empty(folder: Path) -> None:
     with suppress(OSError):
         folder.rmdir()
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _balance(costs: Mapping[str, float], jobs: int) -> list[list[str]]:
