@@ -1,6 +1,7 @@
 """Long recordings are done in parts, by several jobs: the same bytes for every --nj and on Slurm, and what the whole
 would give."""
 
+import json
 import os
 import subprocess
 import sys
@@ -81,6 +82,8 @@ def test_speech_regions_and_segmentation(work):
         run(work, "detect_speech.sh", *arguments, "--nj", nj, "data", f"speech{nj}")
     assert files(work / "speech1") == files(work / "speech3")
     assert {path.name for path in (work / "speech3/parts").iterdir()} == {f"long@{part}.npz" for part in range(3)}
+    costs = json.loads((work / "speech3/.manifest/detect_speech.json").read_text())["costs"]
+    assert costs["long@0"] == costs["long@1"] == pytest.approx(8 * costs["long@2"]), "32, 32 and 4 windows"
     found = read_segmentation(work / "speech3/segmentation/long.npz")
     samples, rate = Recording(str(work / "long.wav")).read()
     whole = make_detector(read_sad(ROOT / "conf/sad/pyannote.yaml", ["network.step=10"])).segment(samples, rate)
