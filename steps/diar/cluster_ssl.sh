@@ -44,8 +44,8 @@ help_message="Usage: $0 [options] <xvector-dir> <out-dir>
   --segmentation <dir>               # segmentation/ of the speech directory, where detect_speech.sh made one: the
                                      # system best uses it when it estimates the number of speakers
   --seed <n|0>                       # seed of all randomness
-  --nj <n|2>                         # parallel jobs, at most one per recording; with fewer recordings their threads
-                                     # are more. Does not affect the result
+  --nj <n|2>                         # parallel jobs, at most one per recording; where recordings are fewer, each
+                                     # gets more threads. Does not affect the result
   --cmd <command|run.pl>             # how jobs run: run.pl, or slurm.pl or queue.pl with their options
   --overwrite <true|false>           # true: do all recordings again (default false)
   --python <path|$python>            # Python that has the requirements
