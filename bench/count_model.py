@@ -87,12 +87,8 @@ def _load(pair: str, config: SystemConfig, options: argparse.Namespace) -> list[
         number = _audible_speakers(one.reference, options.least_speech)
         if number is None:
             continue
-        evidence = evidence_by_number(
-            prepare(recording, config.prepare),
-            config.consensus,
-            config.count.most + 1,
-            random_generator(0, len(one.pieces)),
-        )
+        prepared, rng = prepare(recording, config.prepare), random_generator(0, len(one.pieces))
+        evidence = dict(evidence_by_number(prepared, config.consensus, config.count.most + 1, rng))
         without = {clusters: pairs[:, : len(EVIDENCE)] for clusters, pairs in evidence.items()}
         found.append(Counted(recording.reco, number, evidence, without))
     return found

@@ -80,7 +80,7 @@ def estimate_num_spk(
         count = replace(count, prior=count.prior_of_side)
     weights = np.asarray(count.weights if heard is None else count.weights_with_links)
     found, behind = {}, 0.0
-    for clusters, pairs in _evidence(prepared, config.consensus, limits[1] + 1, rng):
+    for clusters, pairs in evidence_by_number(prepared, config.consensus, limits[1] + 1, rng):
         found[clusters] = pairs
         # By so much is this number less likely than the likeliest up to here (log odds are ratios of neighbours).
         behind = min(behind + _least_odds(pairs, weights), 0.0)
@@ -122,18 +122,11 @@ def _log_likelihood(number: int, odds: Mapping[int, float]) -> float:
 
 def evidence_by_number(
     prepared: Prepared, consensus: Consensus, most: int, rng: np.random.Generator
-) -> dict[int, np.ndarray]:
-    """Return the evidence of all pairs of clusters, (pairs, features), by number of clusters from 2 to ``most``.
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the numbers of clusters from 2 to ``most``, each with the evidence of all its pairs, (pairs, features).
 
     Arguments are those of :func:`estimate_num_spk`. It ends early where there is too little speech to compare.
     """
-    return dict(_evidence(prepared, consensus, most, rng))
-
-
-def _evidence(
-    prepared: Prepared, consensus: Consensus, most: int, rng: np.random.Generator
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the same, number by number."""
     vectors, times, heard = prepared.vectors, prepared.times, prepared.recording.heard
     parts = Parts(vectors, times, consensus, rng, prepared.threads)
     number_of_chunks = int(chunks(times, consensus.chunk).max()) + 1
