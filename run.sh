@@ -33,7 +33,6 @@ device=cpu
 systems=
 reading=robust
 system_options=
-train_on_set=false
 tag=
 scorer=ssdiar
 seed=0
@@ -75,8 +74,6 @@ Method (defaults are the paper's; [in brackets] are those of the system best, al
                               # (conf/readings/literal.yaml); results are then called <system>_literal
   --system-options <\"name=value ..\">
                               # options that override the files of all systems, as in \"encoder.heads=4\"
-  --train-on-set <true|false> # true: beside each system's result one more, <system>_trained: one map of x-vectors is
-                              # trained on its labels of the whole set, and moves labels (train_on_set.sh)
   --sad <webrtc|silero|pyannote|oracle|file>
                               # where speech regions come from: a detector (default pyannote; webrtc and silero hear no
                               # overlap), the reference (oracle), or a file (segments or RTTM)
@@ -155,7 +152,6 @@ is_trained_by_the_paper() { grep -q '^method: *ssl' "$(file_of "$1")"; }
 trains_nothing() {
   local system
   [ "$xvector" = campplus ] && [ "$sad" != silero ] || return 1
-  [ "$train_on_set" = false ] || return 1
   [ -z "$sad_source" ] || [ -e "$sad_source" ] || return 1 # a name on the hub
   for system in $systems; do
     grep -Eq '^method: *(consensus|ahc|nmesc)' "$(file_of "$system")" || return 1
@@ -174,7 +170,7 @@ fi
 defaults_of() {
   its_changes=ignore its_overlap=drop its_num_spk=2
   case $(basename "$1" .yaml) in
-    best | neighbour_consensus)
+    best)
       its_num_spk=estimate
       case $sad in pyannote) its_changes=cut its_overlap=label ;; oracle) its_overlap=label ;; esac
       ;;
@@ -298,17 +294,17 @@ done
 dirs=()
 for system in $systems; do
   defaults_of "$system"
-  options=(--system "$system" --system-options "$system_options" --seed "$seed")
+  choice=$system
   name=$(basename "$system" .yaml)
   if [ "$reading" != robust ] && is_trained_by_the_paper "$system"; then
-    options+=(--reading "$reading")
+    choice+=+$reading
     name+=_$reading
   fi
+  for option in $system_options; do choice+=+$option; done
+  options=(--system "$choice" --seed "$seed")
   name+=${tag:+_$tag}
   dir=$exp/$name
-  results=("$name")
-  if [ "$train_on_set" = true ]; then results+=("${name}_trained"); fi
-  dirs+=("${results[@]}")
+  dirs+=("$name")
   if wants 5; then
     headline 5 "clustering, $name"
     if [ -n "$audio" ] && [ -f "$its_num_spk" ]; then
@@ -323,14 +319,7 @@ for system in $systems; do
       if [ -n "$max_spk" ]; then options+=(--max-spk "$max_spk"); fi
     fi
     steps/diar/cluster_ssl.sh "${common[@]}" "${jobs[@]}" "${options[@]}" "$xvectors$suffix" "$dir"
-    if [ "$train_on_set" = true ]; then
-      headline 5 "training on the set, ${name}_trained"
-      steps/diar/train_on_set.sh "${common[@]}" --system "$system" --system-options "$system_options" --seed "$seed" \
-        --overwrite "$overwrite" "$xvectors$suffix" "$dir" "${dir}_trained"
-    fi
   fi
-  for name in "${results[@]}"; do
-    dir=$exp/$name
     if wants 6; then
       headline 6 "RTTM, $name"
       if [ "$its_overlap" = label ]; then second_speaker=true; else second_speaker=false; fi
@@ -344,7 +333,6 @@ for system in $systems; do
         say "run.sh: no reference ($data/ref.rttm), so no DER; the RTTM is made all the same"
       fi
     fi
-  done
 done
 
 if wants 8; then

@@ -23,11 +23,11 @@ from ssdiar.clustering.recording import Recording, fold_backgrounds
 from ssdiar.clustering.systems import cluster_recording
 from ssdiar.io.ark import XVectors
 from ssdiar.io.meta import read_decisions
-from ssdiar.io.rttm import Turn
-from ssdiar.io.tables import by_recording, grouped, read_counts, read_segments
+from ssdiar.io.tables import read_counts, read_segments
 from ssdiar.scoring.bootstrap import paired_difference
 from ssdiar.scoring.der import PROTOCOLS, Comparison, DiarizationError, count_speakers, read_comparison, score
 from ssdiar.timeline.segmentation import read_segmentation
+from ssdiar.timeline.spans import Turn, by_recording, grouped
 from ssdiar.timeline.turns import close_pauses, turns_of_labels
 
 _SAME = ("prepare.centre=none", "prepare.whiten=neighbours", "prepare.whiten_input=true", "prepare.shrinkage=0.9")

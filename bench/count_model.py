@@ -29,8 +29,8 @@ from ssdiar.clustering.config import Count, SystemConfig, read_system
 from ssdiar.clustering.counting import EVIDENCE, estimate_from_evidence, evidence_by_number
 from ssdiar.clustering.recording import prepare
 from ssdiar.clustering.systems import random_generator
-from ssdiar.io.rttm import Turn
-from ssdiar.regions import merge, subtract, total
+from ssdiar.timeline.regions import merge, subtract, total
+from ssdiar.timeline.spans import Turn
 
 _PENALTIES = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3)  # of the squared weights of standardised evidence
 _TEMPERATURES = np.arange(1.0, 3.01, 0.1)

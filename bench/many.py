@@ -15,7 +15,8 @@ import measure
 import stage
 from measure import STAGES, run, simulate, write_row, write_xvector_dir
 from ssdiar.io.meta import write_meta
-from ssdiar.io.rttm import Turn, write_rttm
+from ssdiar.io.rttm import write_rttm
+from ssdiar.timeline.spans import Turn
 
 _PIECES = 80  # of 0.75 s
 

@@ -97,7 +97,8 @@ def simulate(size: int, speakers: int, seed: int = 0, dimension: int = 192):
 def write_xvector_dir(folder: Path, recordings: Mapping[str, Sequence]) -> None:
     """Write a directory as extract_xvectors.sh does, of vectors (S, D) per recording, a sub-segment every 0.75 s."""
     from ssdiar.io.ark import write_xvector_scp, write_xvectors
-    from ssdiar.io.tables import Segment, write_segments
+    from ssdiar.io.tables import write_segments
+    from ssdiar.timeline.spans import Segment
 
     folder.mkdir(parents=True)
     segments, places = [], {}

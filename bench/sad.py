@@ -30,11 +30,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"
 
 import stage
 from ssdiar.data import Recording, load_recordings
-from ssdiar.io.rttm import Turn, read_uem
-from ssdiar.regions import covered, intersect, subtract, total
+from ssdiar.io.rttm import read_uem
 from ssdiar.speech import make_detector
 from ssdiar.speech.config import SadConfig, read_sad
 from ssdiar.speech.given import given_speech, read_turns
+from ssdiar.timeline.regions import covered, intersect, subtract, total
+from ssdiar.timeline.spans import Turn
 
 _COLLAR = 0.25  # seconds
 _CONF = Path(__file__).resolve().parent.parent / "conf" / "sad"

@@ -15,9 +15,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"
 from ssdiar.clustering.recording import Recording
 from ssdiar.errors import InputError
 from ssdiar.io.ark import XVectors
-from ssdiar.io.rttm import Turn, read_rttm
-from ssdiar.io.tables import Segment, by_recording, grouped, read_segments
+from ssdiar.io.rttm import read_rttm
+from ssdiar.io.tables import read_segments
 from ssdiar.timeline.segmentation import read_segmentation
+from ssdiar.timeline.spans import Segment, Turn, by_recording, grouped
 
 ROOT = Path(__file__).resolve().parent.parent
 

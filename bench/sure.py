@@ -37,10 +37,11 @@ from ssdiar.clustering.recording import prepare
 from ssdiar.clustering.sure import label_evidence, label_probabilities
 from ssdiar.clustering.systems import cluster_recording
 from ssdiar.errors import InputError
-from ssdiar.io.rttm import Turn
-from ssdiar.regions import intersect, total
 from ssdiar.scoring.der import PROTOCOLS, count_speakers, cut_cells
-from ssdiar.timeline.turns import close_pauses, speaker_name, turns_of_labels
+from ssdiar.timeline.regions import intersect, total
+from ssdiar.timeline.sides import speaker_name
+from ssdiar.timeline.spans import Turn
+from ssdiar.timeline.turns import close_pauses, turns_of_labels
 
 _GAP = 0.8  # seconds; what stage 2 decides for best
 _PENALTY = 1e-5  # of the squared weights of standardised evidence; 1e-3 does as well in cross-validation

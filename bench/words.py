@@ -15,11 +15,11 @@ import numpy as np
 
 import measure  # noqa: F401  the way to the stages and the library
 import stage
-from ssdiar.io.rttm import Turn, read_rttm
-from ssdiar.io.tables import grouped
+from ssdiar.io.rttm import read_rttm
 from ssdiar.io.transcripts import Word
 from ssdiar.scoring.words import WordErrors, word_errors
 from ssdiar.simulation.words import make_words
+from ssdiar.timeline.spans import Turn, grouped
 from ssdiar.words import assign_words
 
 

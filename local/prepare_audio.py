@@ -20,9 +20,10 @@ from ssdiar.errors import InputError
 from ssdiar.io.audio import AUDIO_SUFFIXES, AudioInfo, probe
 from ssdiar.io.names import Names, recording_ids
 from ssdiar.io.publish import publish_text
-from ssdiar.io.rttm import Turn, read_rttm, read_uem, write_rttm
+from ssdiar.io.rttm import read_rttm, read_uem, write_rttm
 from ssdiar.io.tables import check_id, read_counts, write_or_remove, write_table, write_tsv
 from ssdiar.speech.channels import Levels, Use, use_of_channels
+from ssdiar.timeline.spans import Turn
 
 _LOG = logging.getLogger(__name__)
 _SHOWN = 50  # lines of a list on the terminal

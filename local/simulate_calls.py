@@ -36,14 +36,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"
 
 import stage
 from ssdiar.errors import InputError
-from ssdiar.io.rttm import Turn, read_rttm
-from ssdiar.io.tables import check_id, grouped
+from ssdiar.io.rttm import read_rttm
+from ssdiar.io.tables import check_id
 from ssdiar.simulation.casting import assign_voices, read_casts, read_persons
 from ssdiar.simulation.channel import CODECS, Channel
 from ssdiar.simulation.corpus import Call, CorpusWriter, generator, simulate_call
 from ssdiar.simulation.planning import Plan, plan_by_model, plan_by_turns, usable_sources
 from ssdiar.simulation.turns import TurnTaking
 from ssdiar.simulation.voices import RATE, Voice, list_voices, load_voice
+from ssdiar.timeline.spans import Turn, grouped
 
 LOG = logging.getLogger(__name__)
 

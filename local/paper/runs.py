@@ -6,7 +6,6 @@ stages 5 to 7 write. It is done when their manifests say that all of it is of th
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import to_builtins
 
 from ssdiar.clustering.config import SystemConfig, name_of, read_system
 from ssdiar.errors import InputError
@@ -218,7 +218,7 @@ class Experiment:
         folder = run.folder(self.root)
         files = [folder / name for name in ("labels", "rttm", "meta.json")]
         files += [folder / "score" / f"{name}.json" for name in self.protocols]
-        config = json.loads(json.dumps(dataclasses.asdict(run.config())))
+        config = json.loads(json.dumps(to_builtins(run.config())))
         wanted = {"system": run.name, "config": config, "counts": run.count, "seed": run.seed}
         try:
             check(*files)

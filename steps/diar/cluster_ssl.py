@@ -9,7 +9,6 @@ gather  merges the labels, writes meta.json
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import logging
 import statistics
@@ -18,18 +17,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import to_builtins
+
 import stage
-from ssdiar.clustering.config import name_of, read_system
+from ssdiar.clustering.config import read_system
 from ssdiar.clustering.recording import Recording, fold_backgrounds
 from ssdiar.clustering.sides import share_out
+from ssdiar.config import config_files, config_name
 from ssdiar.errors import InputError
 from ssdiar.io.ark import XVectors, read_xvector_dir
 from ssdiar.io.meta import read_meta, write_meta
 from ssdiar.io.publish import publish_text
-from ssdiar.io.tables import Segment, read_counts
+from ssdiar.io.tables import SIDE2RECO, read_counts, read_sides
 from ssdiar.results import number_found
-from ssdiar.speech.parties import SIDE2RECO, read_sides
 from ssdiar.timeline.segmentation import read_segmentation
+from ssdiar.timeline.spans import Segment
 from ssdiar.work import Manifest, check, digest, file_digest
 
 if TYPE_CHECKING:
@@ -50,13 +52,11 @@ def main() -> None:
 def _parse() -> argparse.Namespace:
     parser = stage.Parser(__doc__)
     plan = parser.add_jobs("xvector_dir")
-    plan.add_argument("--system", type=Path, required=True, help="a file of conf/systems")
+    plan.add_argument("--system", required=True, help="a file of conf/systems, and changes")
     plan.add_argument("--num-spk", default="2", help="a number, estimate, a file of numbers, or oracle")
     plan.add_argument("--min-spk", type=stage.whole_number(1), help="least number, where it is estimated")
     plan.add_argument("--max-spk", type=stage.whole_number(1), help="largest number, where it is estimated")
     plan.add_argument("--threshold", type=stage.number(-1, 1), help="AHC similarity that gives the number of speakers")
-    plan.add_argument("--reading", type=Path, help="a file of conf/readings, put over what the system's file says")
-    plan.add_argument("--system-options", default="", help="name=value ..., put over both")
     plan.add_argument("--reco2num-spk", type=Path, help="reference counts, for --num-spk oracle")
     plan.add_argument("--segmentation", type=Path, help="folder with <recording>.npz of detect_speech.sh")
     plan.add_argument("--seed", type=stage.whole_number(0), default=0)
@@ -64,10 +64,10 @@ def _parse() -> argparse.Namespace:
 
 
 def _plan(options: argparse.Namespace) -> None:
-    config = read_system(options.system, options.system_options.split(), options.reading)
+    config = read_system(options.system)
     tables = [options.xvector_dir / name for name in _TABLES]
     given = _counts_file(options)
-    inputs = check(*tables, options.system, *filter(None, [options.reading, given]))
+    inputs = check(*tables, *config_files(options.system, "systems"), *filter(None, [given]))
     pieces, xvectors = read_xvector_dir(options.xvector_dir)
     inputs |= check(*xvectors.archives())
     read_meta(options.xvector_dir)  # needed at the end: a damaged one is told of before there is any work
@@ -80,11 +80,9 @@ def _plan(options: argparse.Namespace) -> None:
             raise InputError("no such file", path=path)
     settings = {
         "xvector_dir": str(options.xvector_dir.absolute()),
-        "system_file": str(options.system.absolute()),
-        "system": name_of(options.system, options.reading),
-        "reading_file": str(options.reading.absolute()) if options.reading else None,
-        "system_options": options.system_options.split(),
-        "config": dataclasses.asdict(config),
+        "choice": options.system,
+        "system": config_name(options.system),
+        "config": to_builtins(config),
         "counts": options.num_spk,
         "num_spk": counts,
         "limits": limits,
@@ -243,7 +241,7 @@ def _run(options: argparse.Namespace) -> None:
             "seed": settings["seed"],
             "sub_segments": len(ids),
             **result.history,
-            "options": dataclasses.asdict(config),
+            "options": to_builtins(config),
         }
         with work.done(reco) as folder:
             (folder / "history").mkdir()
@@ -267,7 +265,7 @@ def _write_part(path: Path, ids: list[str], values: list[Any]) -> None:
 
 
 def _config(settings: dict[str, Any]) -> SystemConfig:
-    return read_system(settings["system_file"], settings["system_options"], settings["reading_file"])
+    return read_system(settings["choice"])
 
 
 def _warm_up(xvectors: XVectors, pieces: list[Segment], config: SystemConfig) -> None:

@@ -11,8 +11,6 @@
 
 # Begin configuration section.
 system=conformer_finch_ahc_contrastive
-reading=robust
-system_options=
 num_spk=2
 min_spk=
 max_spk=
@@ -30,10 +28,8 @@ verbose=1
 help_message="Usage: $0 [options] <xvector-dir> <out-dir>
  e.g.: $0 --system xvector_ahc --num-spk 2 exp/mini/xvectors_campplus exp/mini/xvector_ahc
   --system <name|$system>
-                                     # conf/systems/<name>.yaml, or the path of such a file
-  --reading <robust|literal>         # how the paper is read: as that file says (default), or to the letter
-                                     # (conf/readings)
-  --system-options <\"name=value ..\"> # options that override these files, as in \"stop.threshold=0.3 encoder.heads=4\"
+                                     # conf/systems/<name>.yaml, or the path of such a file; changes may
+                                     # follow, as in dnn_ahc_triplet+literal or best+consensus.parts=48
   --num-spk <n|estimate|file|oracle> # speakers per recording (default 2); estimate: from its x-vectors; a file of
                                      # lines <recording> <number>, estimated for recordings that it does not name;
                                      # oracle: from --reco2num-spk
@@ -55,9 +51,7 @@ help_message="Usage: $0 [options] <xvector-dir> <out-dir>
 # shellcheck source=steps/diar/begin.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/begin.sh" || exit 1
 
-system=$(config_file systems "$system")
-if [ "$reading" = robust ]; then reading=; else reading=$(config_file readings "$reading"); fi
-options=(--system="$system" --system-options="$system_options" --reading="$reading" --num-spk="$num_spk"
+options=(--system="$system" --num-spk="$num_spk"
   --min-spk="$min_spk" --max-spk="$max_spk" --reco2num-spk="$reco2num_spk" --threshold="$threshold"
   --segmentation="$segmentation" --seed="$seed" --nj="$nj" --overwrite="$overwrite")
 plan_jobs "$@"

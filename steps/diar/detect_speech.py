@@ -29,16 +29,24 @@ from ssdiar.graph import DEVICES, device_of_job
 from ssdiar.io.audio import AudioInfo, is_quick_to_probe, probe
 from ssdiar.io.meta import read_meta, write_meta
 from ssdiar.io.names import Names
-from ssdiar.io.rttm import Turn
-from ssdiar.io.tables import read_lines, read_wav_scp, write_or_remove, write_segments, write_segments_file, write_table
+from ssdiar.io.tables import (
+    SIDE2RECO,
+    read_lines,
+    read_wav_scp,
+    write_or_remove,
+    write_segments,
+    write_segments_file,
+    write_table,
+)
 from ssdiar.speech.config import SileroConfig
 from ssdiar.speech.finder import Found, SpeechFinder
 from ssdiar.speech.given import read_turns
-from ssdiar.speech.parties import SIDE2RECO, side_id
 from ssdiar.speech.plan import Request, SpeechPlan, detector_file, plan_speech
 from ssdiar.speech.pyannote import Windows, long_samples
 from ssdiar.speech.weights import find_segmentation_weights, find_silero_weights
 from ssdiar.timeline.segmentation import Segmentation, read_segmentation, write_segmentation
+from ssdiar.timeline.sides import side_id
+from ssdiar.timeline.spans import Turn
 from ssdiar.timeline.subsegments import segments_of
 from ssdiar.work import Manifest, check, digest, file_digest
 

@@ -16,15 +16,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+from msgspec import to_builtins
 
 import stage
 from ssdiar.data import Recording, audio_files, load_recordings
 from ssdiar.errors import InputError
 from ssdiar.graph import DEVICES, device_of_job
 from ssdiar.io.meta import read_meta, write_meta
-from ssdiar.io.tables import Segment, by_recording, read_segments, write_or_remove, write_segments
-from ssdiar.regions import covered
-from ssdiar.speech.parties import SIDE2RECO, read_sides
+from ssdiar.io.tables import SIDE2RECO, read_segments, read_sides, write_or_remove, write_segments
+from ssdiar.timeline.regions import covered
+from ssdiar.timeline.spans import Segment, by_recording
 from ssdiar.work import Manifest, check, digest, file_digest
 from ssdiar.xvectors.embedding import embed, part_numbers
 from ssdiar.xvectors.models import load_model, local_files, read_model_config
@@ -81,7 +82,7 @@ def _plan(options: argparse.Namespace) -> None:
     digests = {
         key: digest(
             _FORMAT,
-            vars(config),
+            to_builtins(config),
             model_digests,
             options.device,
             recordings[key.partition("@")[0]].content(),
@@ -132,7 +133,7 @@ def _run(options: argparse.Namespace) -> None:
             )
             part = {
                 "offsets": offsets,
-                "model": vars(model.config),
+                "model": to_builtins(model.config),
                 "sha256": model.weights_sha256,
                 "source": model.source,
             }

@@ -11,20 +11,21 @@ from typing import Any
 import stage
 from ssdiar.io.meta import read_decisions, read_meta, read_second_sure
 from ssdiar.io.publish import publish_text
-from ssdiar.io.rttm import Turn, write_rttm
+from ssdiar.io.rttm import write_rttm
 from ssdiar.io.tables import (
-    Segment,
+    SIDE2RECO,
     check_same_ids,
-    grouped,
     read_counts,
     read_durations,
     read_segments,
     read_shares,
+    read_sides,
     read_wav_scp,
     write_table,
 )
 from ssdiar.results import count_probabilities, recording_entry, result_content, result_text
-from ssdiar.speech.parties import SIDE2RECO, join_sides, read_sides
+from ssdiar.timeline.sides import join_sides
+from ssdiar.timeline.spans import Segment, Turn, grouped
 from ssdiar.timeline.turns import close_pauses, turns_of_labels
 from ssdiar.work import Manifest, check
 

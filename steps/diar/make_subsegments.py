@@ -14,16 +14,17 @@ from ssdiar.data import check_not_features_only
 from ssdiar.errors import InputError
 from ssdiar.io.publish import publish_text
 from ssdiar.io.tables import (
-    Segment,
+    SIDE2RECO,
     read_durations,
     read_segments,
+    read_sides,
     read_wav_scp,
     write_or_remove,
     write_segments,
     write_segments_file,
     write_table,
 )
-from ssdiar.speech.parties import SIDE2RECO, read_sides
+from ssdiar.timeline.spans import Segment
 from ssdiar.timeline.subsegments import make_subsegments, split_short
 from ssdiar.work import Manifest, check
 

@@ -21,7 +21,8 @@ import soundfile
 
 import ssdiar
 from ssdiar.io.ark import write_xvector_scp, write_xvectors
-from ssdiar.io.tables import Segment, write_segments
+from ssdiar.io.tables import write_segments
+from ssdiar.timeline.spans import Segment
 
 REPO = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted(

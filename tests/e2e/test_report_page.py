@@ -20,7 +20,8 @@ import pytest
 import soundfile
 
 from ssdiar import exports
-from ssdiar.io.rttm import Turn, write_rttm
+from ssdiar.io.rttm import write_rttm
+from ssdiar.timeline.spans import Turn
 from ssdiar.work import Manifest
 
 DIAR = Path(__file__).resolve().parents[2] / "steps" / "diar"

@@ -10,12 +10,13 @@ import pytest
 
 from ssdiar.clustering.config import read_system
 from ssdiar.io.ark import write_xvector_scp, write_xvectors
-from ssdiar.io.rttm import Turn, write_rttm
-from ssdiar.io.tables import Segment, write_segments, write_segments_file
+from ssdiar.io.rttm import write_rttm
+from ssdiar.io.tables import write_segments, write_segments_file
 from ssdiar.scoring.der import DiarizationError
 from ssdiar.simulation.turns import Spurt
 from ssdiar.simulation.voices import RATE, Prompt, Voice
 from ssdiar.timeline.segmentation import Segmentation, write_segmentation
+from ssdiar.timeline.spans import Segment, Turn
 
 BENCH = Path(__file__).resolve().parents[2] / "bench" / "run.sh"
 COUNTING = BENCH.with_name("counting.py")

@@ -13,7 +13,8 @@ import pytest
 import soundfile
 
 from ssdiar.io.audio import read_audio
-from ssdiar.io.rttm import Turn, read_rttm, read_uem
+from ssdiar.io.rttm import read_rttm, read_uem
+from ssdiar.timeline.spans import Turn
 
 BULLET = "\x15"
 

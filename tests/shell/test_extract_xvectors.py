@@ -15,7 +15,8 @@ from running import DIAR, REPO, run_script
 from scipy.signal import resample_poly
 
 from ssdiar.io.ark import XVectors
-from ssdiar.io.tables import Segment, write_segments
+from ssdiar.io.tables import write_segments
+from ssdiar.timeline.spans import Segment
 from ssdiar.work import file_digest
 from ssdiar.xvectors.models import load_model, read_model_config
 

@@ -13,10 +13,11 @@ import soundfile
 
 from ssdiar.data import Recording
 from ssdiar.io.ark import XVectors
-from ssdiar.io.tables import Segment, write_segments
+from ssdiar.io.tables import write_segments
 from ssdiar.speech import make_detector
 from ssdiar.speech.config import read_sad
 from ssdiar.timeline.segmentation import read_segmentation
+from ssdiar.timeline.spans import Segment
 from ssdiar.xvectors.models import load_model, read_model_config
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,7 +16,8 @@ import pytest
 import soundfile
 
 from ssdiar.io.ark import write_xvector_scp, write_xvectors
-from ssdiar.io.tables import Segment, write_segments
+from ssdiar.io.tables import write_segments
+from ssdiar.timeline.spans import Segment
 
 DIAR = Path(__file__).resolve().parents[2] / "steps" / "diar"
 HOSTILE = 'o\'dd; (1) & $HOME `ü` | "JOB"'

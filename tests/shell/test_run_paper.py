@@ -14,10 +14,11 @@ from run_manifests import leave_manifests
 
 from paper.runs import Inputs, Run
 from ssdiar.io.ark import write_xvector_scp, write_xvectors
-from ssdiar.io.tables import Segment, write_segments
+from ssdiar.io.tables import write_segments
 from ssdiar.scoring.der import PROTOCOLS, DiarizationError
 from ssdiar.scoring.jer import JaccardError
 from ssdiar.scoring.score_file import Rates, Score, write_score
+from ssdiar.timeline.spans import Segment
 
 LOCAL = Path(__file__).resolve().parents[2] / "local"
 RECORDINGS = {"a": 30, "b.x": 24, "c-1": 12}

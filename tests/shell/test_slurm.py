@@ -15,7 +15,8 @@ from running import AWKWARD
 from slurm_cluster import CPUS, MAX_ARRAY_SIZE
 
 from ssdiar.io.ark import write_xvector_scp, write_xvectors
-from ssdiar.io.tables import Segment, write_segments
+from ssdiar.io.tables import write_segments
+from ssdiar.timeline.spans import Segment
 
 REPO = Path(__file__).resolve().parents[2]
 RUN, SLURM = REPO / "utils" / "run.pl", REPO / "utils" / "slurm.pl"

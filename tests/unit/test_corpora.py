@@ -9,7 +9,7 @@ from corpora.corpus import Call, Collector, join_turns, select
 from corpora.ldc import read_transcript
 from corpora.sre2000 import first_half
 from ssdiar.errors import InputError
-from ssdiar.io.rttm import Turn
+from ssdiar.timeline.spans import Turn
 
 B = "\x15"
 CHAT = f"""\

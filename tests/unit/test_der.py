@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from ssdiar.errors import InputError
-from ssdiar.io.rttm import Turn
 from ssdiar.scoring.der import (
     PROTOCOLS,
     Comparison,
@@ -17,6 +16,7 @@ from ssdiar.scoring.der import (
     score,
     score_recording,
 )
+from ssdiar.timeline.spans import Turn
 
 FULL, FAIR, FORGIVING = PROTOCOLS["full"], PROTOCOLS["fair"], PROTOCOLS["forgiving"]
 

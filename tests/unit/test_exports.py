@@ -9,7 +9,8 @@ import pytest
 
 from ssdiar import exports
 from ssdiar.errors import InputError
-from ssdiar.io.rttm import Turn, read_rttm
+from ssdiar.io.rttm import read_rttm
+from ssdiar.timeline.spans import Turn
 
 TURNS = [
     Turn("a", "Zoë", 0.0, 1.25),

@@ -5,9 +5,9 @@ import pytest
 import soundfile
 
 from ssdiar.data import Recording
-from ssdiar.io.rttm import Turn
 from ssdiar.speech import Detection, Smoothing
 from ssdiar.speech.finder import SpeechFinder, cut
+from ssdiar.timeline.spans import Turn
 
 TURNS = [Turn("a", "A", 1.0, 4.0), Turn("a", "B", 3.0, 5.0)]
 

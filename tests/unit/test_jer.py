@@ -6,10 +6,10 @@ import os
 import numpy as np
 import pytest
 
-from ssdiar.io.rttm import Turn
 from ssdiar.scoring.der import PROTOCOLS, Comparison, DiarizationError, score
 from ssdiar.scoring.jer import JaccardError, jaccard, jaccard_recording
 from ssdiar.scoring.official import score_dscore
+from ssdiar.timeline.spans import Turn
 
 
 def turns(text, reco="r"):

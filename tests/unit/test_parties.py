@@ -6,9 +6,10 @@ import pytest
 from ssdiar.clustering.sides import share_out
 from ssdiar.errors import InputError
 from ssdiar.io.names import Names, legal_id
-from ssdiar.io.rttm import Turn
-from ssdiar.regions import intersect, subtract, total
-from ssdiar.speech.parties import join_sides, side_id, without_crosstalk
+from ssdiar.speech.parties import without_crosstalk
+from ssdiar.timeline.regions import intersect, subtract, total
+from ssdiar.timeline.sides import join_sides, side_id
+from ssdiar.timeline.spans import Turn
 
 RATE = 8000
 TURNS = ([(1, 4), (9, 12), (13, 14), (18, 21)], [(5, 8), (11, 13), (15, 17.5), (22, 24)])  # overlap at 11 to 12

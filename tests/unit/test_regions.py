@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssdiar.regions import covered, drop_short, hundredths, intersect, merge, pad, subtract, to_hundredths, total
+from ssdiar.timeline.regions import (
+    covered,
+    drop_short,
+    hundredths,
+    intersect,
+    merge,
+    pad,
+    subtract,
+    to_hundredths,
+    total,
+)
 
 
 def ticks(regions):

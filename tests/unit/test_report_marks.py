@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from ssdiar.io.rttm import Turn
 from ssdiar.report.marks import KINDS, Mark, error_marks
 from ssdiar.scoring.der import PROTOCOLS, cut_cells, score_recording
+from ssdiar.timeline.spans import Turn
 
 
 def random_turns(rng, speakers, count):

@@ -5,7 +5,6 @@ import json
 import pytest
 
 from ssdiar.errors import InputError
-from ssdiar.io.rttm import Turn
 from ssdiar.results import (
     SCHEMA,
     aligned,
@@ -17,6 +16,7 @@ from ssdiar.results import (
     talk_table,
     talk_text,
 )
+from ssdiar.timeline.spans import Turn
 
 TURNS = [Turn("a", "speaker1", 0, 4, 0.5), Turn("a", "speaker2", 3, 13, 1.0), Turn("a", "speaker1", 20, 21.0004)]
 

@@ -3,7 +3,8 @@
 import pytest
 
 from ssdiar.errors import InputError
-from ssdiar.io.rttm import Turn, read_rttm, read_uem, write_rttm
+from ssdiar.io.rttm import read_rttm, read_uem, write_rttm
+from ssdiar.timeline.spans import Turn
 
 GOOD = "SPEAKER r 1 1.5 2.25 <NA> <NA> A <NA> <NA>"
 

@@ -8,13 +8,14 @@ import pytest
 import soundfile
 
 from ssdiar.errors import InputError
-from ssdiar.io.rttm import Turn, read_rttm, write_rttm
+from ssdiar.io.rttm import read_rttm, write_rttm
 from ssdiar.simulation.casting import assign_voices, read_casts, read_persons
 from ssdiar.simulation.channel import Channel, record, through_codec
 from ssdiar.simulation.corpus import CorpusWriter, assign_lines, generator, simulate_call
 from ssdiar.simulation.planning import draw_duration, plan_by_model, plan_by_turns
 from ssdiar.simulation.turns import SPURT_JOIN, Spurt, TurnTaking, spurts_from_turns
 from ssdiar.simulation.voices import RATE, Supply, Voice, cut_at_pauses, list_voices, load_voice, read_speech
+from ssdiar.timeline.spans import Turn
 
 
 def words(pattern, pitch=150.0, rate=RATE, seed=0):

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from ssdiar.errors import InputError
-from ssdiar.io.rttm import Turn
-from ssdiar.regions import intersect, total
 from ssdiar.speech import Smoothing, make_detector
 from ssdiar.speech.config import read_sad
 from ssdiar.speech.detection import active_frames
 from ssdiar.speech.given import given_speech, read_turns
 from ssdiar.speech.plan import Request, plan_speech
+from ssdiar.timeline.regions import intersect, total
+from ssdiar.timeline.spans import Turn
 
 CONF = Path(__file__).resolve().parents[2] / "conf/sad"
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssdiar.io.tables import Segment
+from ssdiar.timeline.spans import Segment
 from ssdiar.timeline.subsegments import make_subsegments, segment_id, split_short
 
 

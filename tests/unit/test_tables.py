@@ -5,8 +5,6 @@ import pytest
 from ssdiar.errors import InputError
 from ssdiar.io.rttm import read_rttm, read_uem
 from ssdiar.io.tables import (
-    Segment,
-    by_recording,
     read_counts,
     read_durations,
     read_map,
@@ -16,6 +14,7 @@ from ssdiar.io.tables import (
     write_table,
 )
 from ssdiar.io.transcripts import read_ctm
+from ssdiar.timeline.spans import Segment, by_recording
 
 SEGMENTS = "segment recording start end"
 

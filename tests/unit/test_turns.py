@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssdiar.io.rttm import Turn, write_rttm
-from ssdiar.io.tables import Segment
-from ssdiar.regions import total
-from ssdiar.timeline.turns import Stretch, close_pauses, cut_overlaps, speaker_name, turns_of_labels
+from ssdiar.io.rttm import write_rttm
+from ssdiar.timeline.regions import total
+from ssdiar.timeline.sides import speaker_name
+from ssdiar.timeline.spans import Segment, Turn
+from ssdiar.timeline.turns import Stretch, close_pauses, cut_overlaps, turns_of_labels
 
 # Segments and labels, and what Kaldi's diarization/make_rttm.py --rttm-channel 1 makes of them (padding taken out).
 # It names a speaker by the label's bare number.

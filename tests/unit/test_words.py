@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from ssdiar import words as w
 from ssdiar.errors import InputError
-from ssdiar.io.rttm import Turn
 from ssdiar.io.transcripts import Word, read_transcript
 from ssdiar.scoring.words import WordErrors, word_errors
 from ssdiar.simulation.turns import TurnTaking
 from ssdiar.simulation.words import make_words
+from ssdiar.timeline.spans import Turn
 
 TURNS = [Turn("r", "A", 0, 4), Turn("r", "B", 3, 6), Turn("r", "A", 8, 9)]
 

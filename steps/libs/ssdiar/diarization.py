@@ -29,19 +29,19 @@ from ssdiar.errors import InputError
 from ssdiar.exports import json_text, text_of
 from ssdiar.io.audio import AudioInfo, is_quick_to_probe, probe
 from ssdiar.io.names import recording_ids
-from ssdiar.io.rttm import Turn
-from ssdiar.io.tables import Segment, check_id, grouped
+from ssdiar.io.tables import check_id
 from ssdiar.io.transcripts import Word, read_transcript
-from ssdiar.regions import covered, intersect
 from ssdiar.results import count_probabilities, number_found, recording_entry
 from ssdiar.speech.channels import Levels, Use, use_of_channels
 from ssdiar.speech.finder import Found, SpeechFinder
-from ssdiar.speech.parties import join_sides, side_id
 from ssdiar.speech.plan import Request, SpeechPlan, plan_speech
 from ssdiar.speech.pyannote import Windows, long_samples
+from ssdiar.timeline.regions import covered, intersect
 from ssdiar.timeline.segmentation import Segmentation
+from ssdiar.timeline.sides import join_sides, side_id, speaker_name
+from ssdiar.timeline.spans import Segment, Turn, grouped
 from ssdiar.timeline.subsegments import make_subsegments, segments_of, split_short
-from ssdiar.timeline.turns import close_pauses, speaker_name, turns_of_labels
+from ssdiar.timeline.turns import close_pauses, turns_of_labels
 from ssdiar.words import assign_words
 from ssdiar.work import cores
 from ssdiar.xvectors.embedding import embed, part_numbers

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 from ssdiar.errors import InputError
 from ssdiar.io.publish import publish_text
-from ssdiar.io.rttm import Turn, rttm_text
-from ssdiar.io.tables import grouped
-from ssdiar.regions import merge
+from ssdiar.io.rttm import rttm_text
 from ssdiar.results import recording_entry
+from ssdiar.timeline.regions import merge
+from ssdiar.timeline.spans import Turn, grouped
 
 #: By format: what a recording's file is called; the CSV is one file of all recordings.
 FILE_NAMES = {

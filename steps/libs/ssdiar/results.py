@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from ssdiar.errors import InputError
-from ssdiar.io.rttm import Turn
-from ssdiar.regions import covered, merge, total
+from ssdiar.timeline.regions import covered, merge, total
+from ssdiar.timeline.spans import Turn
 
 #: The form of the file; its number changes when a key gets another meaning or goes.
 SCHEMA = "ssdiar-result/1"

@@ -16,10 +16,9 @@ import numpy as np
 
 from ssdiar.exports import Cue, check_formats, srt_text, vtt_text
 from ssdiar.io.publish import publish_text
-from ssdiar.io.rttm import Turn
-from ssdiar.io.tables import grouped
 from ssdiar.io.transcripts import Word
-from ssdiar.regions import covered
+from ssdiar.timeline.regions import covered
+from ssdiar.timeline.spans import Turn, grouped
 
 #: By format: what a file is called; CTM and STM are one file of all recordings.
 FILE_NAMES = {"ctm": "words.ctm", "stm": "words.stm", "json": "{reco}.json", "srt": "{reco}.srt", "vtt": "{reco}.vtt"}

@@ -25,8 +25,8 @@ from pathlib import Path
 from corpora.corpus import Call, Collector, Corpus, audio_by_stem, join_turns
 from ssdiar.data import files_below
 from ssdiar.errors import InputError
-from ssdiar.io.rttm import Turn
 from ssdiar.io.tables import check_id, read_lines
+from ssdiar.timeline.spans import Turn
 
 NAME = "cabank"
 LICENCE = (

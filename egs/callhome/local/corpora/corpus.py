@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ssdiar.errors import InputError
-from ssdiar.io.rttm import Turn
-from ssdiar.io.tables import Segment, check_id, read_lines
-from ssdiar.regions import covered
+from ssdiar.io.tables import check_id, read_lines
+from ssdiar.timeline.regions import covered
+from ssdiar.timeline.spans import Segment, Turn
 
 # Where a call is there in more than one form, the earliest of these that can be decoded is taken: as published first,
 # lossless before lossy.

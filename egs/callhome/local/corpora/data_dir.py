@@ -19,8 +19,9 @@ from ssdiar.data import files_below
 from ssdiar.errors import InputError
 from ssdiar.io.audio import AudioInfo, probe, read_audio
 from ssdiar.io.publish import publish_folder, publish_text
-from ssdiar.io.rttm import Turn, write_rttm
-from ssdiar.io.tables import Segment, write_segments, write_table
+from ssdiar.io.rttm import write_rttm
+from ssdiar.io.tables import write_segments, write_table
+from ssdiar.timeline.spans import Segment, Turn
 
 # The module that reads a corpus, and its function that finds the files that give the corpus away.
 _READERS = {

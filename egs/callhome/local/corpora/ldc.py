@@ -21,7 +21,7 @@ from pathlib import Path
 from corpora.corpus import Call, Collector, Corpus, audio_by_stem, join_turns
 from ssdiar.data import files_below
 from ssdiar.errors import InputError
-from ssdiar.io.rttm import Turn
+from ssdiar.timeline.spans import Turn
 
 NAME = "callhome_english"
 LICENCE = (

@@ -16,8 +16,9 @@ from pathlib import Path
 from corpora.corpus import Call, Collector, Corpus, audio_by_stem, join_turns
 from ssdiar.data import files_below
 from ssdiar.errors import InputError
-from ssdiar.io.rttm import Turn, read_rttm
-from ssdiar.io.tables import Segment, by_recording, grouped, read_counts, read_segments
+from ssdiar.io.rttm import read_rttm
+from ssdiar.io.tables import read_counts, read_segments
+from ssdiar.timeline.spans import Segment, Turn, by_recording, grouped
 
 NAME = "sre2000"
 LICENCE = (

@@ -9,23 +9,19 @@ Ganapathy, Interspeech 2020).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from ssdiar.config import Matching, Range, read_config
+from msgspec import Meta
+
+from ssdiar.config import AtLeastOne, Config, NotNegative, Positive, Share, config_files, read_config
 from ssdiar.errors import InputError
 
-Share = Annotated[float, Range(0, 1)]
-Cosine = Annotated[float, Range(-1, 1)]
-NotNegative = Annotated[float, Range(0)]
-Positive = Annotated[float, Range(0, above=True)]
-AtLeastOne = Annotated[int, Range(1)]
-Weight = Annotated[float, Range(-1000, 1000)]
+Cosine = Annotated[float, Meta(ge=-1, le=1)]
+Weight = Annotated[float, Meta(ge=-1000, le=1000)]
 
 
-@dataclass(frozen=True)
-class Preparation:
+class Preparation(Config, frozen=True):
     """What happens to the x-vectors of a recording before anything else.
 
     Attributes:
@@ -60,8 +56,7 @@ class Preparation:
         return self.whiten == "neighbours" or self.average > 0
 
 
-@dataclass(frozen=True)
-class Encoder:
+class Encoder(Config, frozen=True):
     """The network (deep representation learning module).
 
     Attributes:
@@ -93,19 +88,18 @@ class Encoder:
     heads: AtLeastOne = 8
     key_dim: AtLeastOne = 64
     sequence: Literal["segment", "window", "recording"] = "segment"
-    context: Annotated[int, Range(0)] = 2
+    context: Annotated[int, Meta(ge=0)] = 2
     conv_kernel: AtLeastOne = 3
     conv_activation: Literal["none", "relu"] = "none"
     residual: bool = False
     layer_norm: bool = False
-    hidden: tuple[Annotated[int, Range(2)], ...] = (512, 256, 64)
+    hidden: tuple[Annotated[int, Meta(ge=2)], ...] = (512, 256, 64)
     hidden_init: Literal["mirrored", "orthogonal"] = "mirrored"
     relu_last: bool = False
     l2_each: bool = False
 
 
-@dataclass(frozen=True)
-class Labels:
+class Labels(Config, frozen=True):
     """How pseudo-labels are made (hierarchical clustering module).
 
     Attributes:
@@ -124,19 +118,16 @@ class Labels:
     """
 
     first: Literal["finch", "ahc"] = "finch"
-    finch_partition: (
-        Annotated[int, Range(0)] | Literal["last"] | Annotated[str, Matching("closest:[1-9][0-9]{0,8}", "closest:N")]
-    ) = 0
+    finch_partition: Annotated[int, Meta(ge=0)] | Annotated[str, Meta(pattern="^(last|closest:[1-9][0-9]{0,8})$")] = 0
     first_similarity: Cosine = 0.1
     linkage: Literal["average", "ward"] = "average"
     start: Literal["singletons", "previous"] = "singletons"
     decay: Share | None = 0.5
     similarity: Cosine | None = None
-    ahc_most: Annotated[int, Range(2)] = 10000
+    ahc_most: Annotated[int, Meta(ge=2)] = 10000
 
 
-@dataclass(frozen=True)
-class Loss:
+class Loss(Config, frozen=True):
     """What training minimises, and what it is measured on.
 
     Attributes:
@@ -156,13 +147,12 @@ class Loss:
     margin: Positive = 1.0
     gamma: NotNegative = 0.4
     positive_share: Share = 0.5
-    pairs: Annotated[int, Range(2)] = 256
+    pairs: Annotated[int, Meta(ge=2)] = 256
     anchors: Literal["clusters", "pairs"] = "clusters"
     resample: Literal["epoch", "iteration"] = "epoch"
 
 
-@dataclass(frozen=True)
-class Training:
+class Training(Config, frozen=True):
     """How the network is trained within one outer iteration; one step of Adam is one epoch.
 
     Attributes:
@@ -175,14 +165,13 @@ class Training:
     """
 
     learning_rate: Positive = 1e-3
-    max_epochs: Annotated[int, Range(0)] = 100
+    max_epochs: Annotated[int, Meta(ge=0)] = 100
     patience: AtLeastOne = 10
     min_delta: NotNegative = 1e-4
     carry: Literal["weights", "all", "none"] = "weights"
 
 
-@dataclass(frozen=True)
-class Stop:
+class Stop(Config, frozen=True):
     """When training and iterating end.
 
     Attributes:
@@ -197,14 +186,13 @@ class Stop:
         max_iterations: The largest number of outer iterations; then AHC to the target number ends it.
     """
 
-    threshold: Annotated[float, Range(0, 1, above=True)] = 0.5
+    threshold: Annotated[float, Meta(gt=0, le=1)] = 0.5
     loss: Literal["iteration", "new_labels", "prev_labels"] = "iteration"
     rule: Literal["and", "or", "clusters"] = "and"
     max_iterations: AtLeastOne = 10
 
 
-@dataclass(frozen=True)
-class Consensus:
+class Consensus(Config, frozen=True):
     """Labels by the vote of random parts of the recording (``method: consensus``; :mod:`ssdiar.clustering.consensus`).
 
     Attributes:
@@ -215,13 +203,12 @@ class Consensus:
     """
 
     parts: AtLeastOne = 24
-    share: Annotated[float, Range(0, 1, above=True)] = 0.75
+    share: Annotated[float, Meta(gt=0, le=1)] = 0.75
     block: Positive = 8.0
     chunk: Positive = 1.5
 
 
-@dataclass(frozen=True)
-class Count:
+class Count(Config, frozen=True):
     """How the number of speakers is estimated, where it is asked for.
 
     Attributes:
@@ -252,8 +239,7 @@ class Count:
         return self.prior[min(number, len(self.prior)) - 1]
 
 
-@dataclass(frozen=True)
-class Sure:
+class Sure(Config, frozen=True):
     """How sure a system is of its labels (``method: consensus``; :mod:`ssdiar.clustering.sure`).
 
     Attributes:
@@ -266,14 +252,29 @@ class Sure:
     second: tuple[Share, ...] = ()
 
 
-@dataclass(frozen=True)
-class SystemConfig:
+class Input(Config, frozen=True):
+    """The speech that a system clusters, where the source of speech allows it (:func:`ssdiar.pipeline.speech_source`).
+
+    Attributes:
+        overlap: Overlapped speech. ``drop``: no x-vectors are made of it (the paper); ``label``: the same, and the RTTM
+            gets a second speaker for it; ``keep``: it is treated as other speech.
+        changes: ``cut``: speech regions end at changes of speaker that the segmentation network finds; ``ignore``.
+    """
+
+    overlap: Literal["drop", "keep", "label"] = "drop"
+    changes: Literal["ignore", "cut"] = "ignore"
+
+
+class SystemConfig(Config, frozen=True):
     """One clustering system.
 
     Attributes:
         description: A line for tables.
         method: ``ahc``: AHC of the prepared x-vectors, no training; ``nmesc``: NME spectral clustering of them, no
             training; ``consensus``: k-means of random parts of them, and their vote; ``ssl``: Algorithm 1 of the paper.
+        input: See :class:`Input`.
+        num_spk: Number of speakers of each recording, or ``estimate``, unless an option gives it.
+        turns: ``closed``: short pauses of a speaker belong to the turn; ``tight``: turns end where speech does.
         prepare, encoder, labels, loss, train, stop, consensus, count, sure: See their classes; the methods without
             training use ``prepare`` and ``count``, AHC ``labels.linkage`` and ``labels.ahc_most``, consensus
             ``consensus`` and ``sure``.
@@ -281,15 +282,18 @@ class SystemConfig:
 
     description: str
     method: Literal["ahc", "nmesc", "consensus", "ssl"]
-    prepare: Preparation = field(default_factory=Preparation)
-    encoder: Encoder = field(default_factory=Encoder)
-    labels: Labels = field(default_factory=Labels)
-    loss: Loss = field(default_factory=Loss)
-    train: Training = field(default_factory=Training)
-    stop: Stop = field(default_factory=Stop)
-    consensus: Consensus = field(default_factory=Consensus)
-    count: Count = field(default_factory=Count)
-    sure: Sure = field(default_factory=Sure)
+    input: Input = Input()
+    num_spk: Literal["estimate"] | AtLeastOne = 2
+    turns: Literal["closed", "tight"] = "closed"
+    prepare: Preparation = Preparation()
+    encoder: Encoder = Encoder()
+    labels: Labels = Labels()
+    loss: Loss = Loss()
+    train: Training = Training()
+    stop: Stop = Stop()
+    consensus: Consensus = Consensus()
+    count: Count = Count()
+    sure: Sure = Sure()
 
     @property
     def says_how_sure(self) -> bool:
@@ -297,22 +301,21 @@ class SystemConfig:
         return self.method == "consensus" and bool(self.sure.weights)
 
 
-def read_system(path: str | Path, changes: Sequence[str] = (), reading: str | Path | None = None) -> SystemConfig:
-    """Read a system's yaml.
+def read_system(choice: str | Path, changes: Sequence[str] = ()) -> SystemConfig:
+    """Read a system.
 
     Args:
-        path: A file of conf/systems.
-        changes: Options that override it, such as ``stop.threshold=0.3``.
-        reading: A file of conf/readings, another reading of the paper; it overrides the system, and ``changes`` both.
+        choice: Its name or file, and changes (:mod:`ssdiar.config`), as in ``dnn_ahc_triplet+literal``.
+        changes: More of these, such as ``stop.threshold=0.3``.
 
     Raises:
         InputError: See :func:`ssdiar.config.read_config`; or a reading of the paper for another paper's system, or
             numbers of weights that are not those of the evidence.
     """
-    config = read_config(SystemConfig, path, changes, reading)
-    if reading is not None and config.encoder.type == "baseline2":
-        hint = "Give it --reading robust."
-        raise InputError(f"the reading {Path(reading).stem} is of the paper, not of [18]", path=path, hint=hint)
+    config = read_config(SystemConfig, choice, "systems", changes)
+    path, *readings = config_files(choice, "systems")
+    if config.encoder.type == "baseline2" and any(reading.stem == "literal" for reading in readings):
+        raise InputError("the reading literal is of the paper, not of [18]", path=path, hint="Leave it out.")
     _check_models(config, path)
     return config
 
@@ -332,8 +335,3 @@ def _check_models(config: SystemConfig, path: str | Path) -> None:
         part, _, key = name.partition(".")
         if (found := len(getattr(getattr(config, part), key))) != size:
             raise InputError(f"bad {name}", path=path, expected=f"{size} numbers", got=found)
-
-
-def name_of(path: str | Path, reading: str | Path | None = None) -> str:
-    """Return what results of a system are called: its file's name, and the reading's if it is given one."""
-    return Path(path).stem if reading is None else f"{Path(path).stem}_{Path(reading).stem}"

@@ -19,7 +19,8 @@ import numpy as np
 
 from ssdiar.errors import InputError
 from ssdiar.io.publish import publish_text
-from ssdiar.io.tables import Segment, by_recording, read_map, read_rows, read_segments
+from ssdiar.io.tables import read_map, read_rows, read_segments
+from ssdiar.timeline.spans import Segment, by_recording
 
 _NUMBERS = {b"FV ": np.dtype("<f4"), b"DV ": np.dtype("<f8")}
 _OTHERS = {b"FM ": "a matrix", b"DM ": "a matrix", b"CM": "a compressed matrix"}

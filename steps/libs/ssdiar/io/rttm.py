@@ -8,27 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from ssdiar.errors import InputError
 from ssdiar.io.names import Names
 from ssdiar.io.publish import publish_text
 from ssdiar.io.tables import check_reco, parse_float, read_lines, tell_repeated
-
-
-@dataclass(frozen=True)
-class Turn:
-    """``speaker`` talks in recording ``reco`` from ``start`` to ``end`` seconds.
-
-    ``confidence`` is the probability that it is this speaker if anybody talks, from 0 to 1; None where it is not known.
-    """
-
-    reco: str
-    speaker: str
-    start: float
-    end: float
-    confidence: float | None = None
+from ssdiar.timeline.spans import Turn
 
 
 def read_rttm(path: str | Path, names: Names | None = None) -> list[Turn]:

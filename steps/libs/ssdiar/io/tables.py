@@ -11,33 +11,18 @@ import logging
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 from ssdiar.errors import InputError
 from ssdiar.io.names import Names
 from ssdiar.io.publish import publish_text
+from ssdiar.timeline.spans import Segment, grouped
 
 _LOG = logging.getLogger(__name__)
 
 # Ids become file names and fields of text files. A leading '-' would be an option, a leading '.' a hidden file or '..'.
+SIDE2RECO = "side2reco"
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A stretch of one recording, ``start`` to ``end`` in seconds: a speech region or a sub-segment of one."""
-
-    id: str
-    reco: str
-    start: float
-    end: float
-
-    @property
-    def duration(self) -> float:
-        """Length in seconds."""
-        return self.end - self.start
 
 
 def check_id(text: str, path: str | Path, line: int | None = None) -> str:
@@ -186,6 +171,12 @@ def read_map(path: str | Path, columns: str) -> dict[str, str]:
     return {key: value for _, (key, value) in read_rows(path, columns)}
 
 
+def read_sides(folder: str | Path) -> dict[str, str]:
+    """Return the recordings by side (:mod:`ssdiar.timeline.sides`); nothing if no recording of the folder has sides."""
+    path = Path(folder) / SIDE2RECO
+    return read_map(path, "side recording") if path.exists() else {}
+
+
 def read_counts(path: str | Path, columns: str, names: Names | None = None) -> dict[str, int]:
     """Read a table of id and whole number from 1: reco2num_spk, labels; with ``names`` of recordings by any name."""
     rows = read_rows(path, columns, names)
@@ -312,28 +303,3 @@ def write_segments(folder: str | Path, segments: Iterable[Segment]) -> None:
 def write_segments_file(path: str | Path, segments: Iterable[Segment]) -> bool:
     """Write one segments file, sorted by id, times with 3 decimals; return whether it changed."""
     return write_table(path, {s.id: f"{s.reco} {s.start:.3f} {s.end:.3f}" for s in segments})
-
-
-class OfRecording(Protocol):
-    """What belongs to a recording: a segment, a turn, a word."""
-
-    @property
-    def reco(self) -> str:
-        """The recording's id."""
-
-
-_Item = TypeVar("_Item", bound=OfRecording)
-
-
-def grouped(items: Iterable[_Item]) -> dict[str, list[_Item]]:
-    """Group segments, turns or words by recording, without changing their order."""
-    groups: dict[str, list[_Item]] = {}
-    for item in items:
-        groups.setdefault(item.reco, []).append(item)
-    return groups
-
-
-def by_recording(segments: Iterable[Segment]) -> dict[str, list[Segment]]:
-    """Group segments by recording, both in order: recordings by id, segments by (start, end, id)."""
-    groups = grouped(segments)
-    return {reco: sorted(groups[reco], key=lambda s: (s.start, s.end, s.id)) for reco in sorted(groups)}

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from ssdiar.io.rttm import Turn
-from ssdiar.regions import covered
 from ssdiar.scoring.der import Cells
+from ssdiar.timeline.regions import covered
+from ssdiar.timeline.spans import Turn
 
 #: Kinds of error in the order in which they are shown.
 KINDS = ("miss", "false_alarm", "confusion")

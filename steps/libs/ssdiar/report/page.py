@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from ssdiar.io.tables import Segment
 from ssdiar.report import charts
 from ssdiar.report.marks import KINDS, by_speaker
 from ssdiar.report.recordings import Shown, Vectors
@@ -26,6 +25,7 @@ from ssdiar.report.timelines import UNSURE, current_scores, lanes_of, talk_of, u
 from ssdiar.results import clock
 from ssdiar.scoring.der import Protocol
 from ssdiar.scoring.score_file import Score, percent
+from ssdiar.timeline.spans import Segment
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 _SCRIPTS = ("base", "overview", "timeline", "corrections", "page")  # each uses those before it

@@ -14,10 +14,11 @@ from ssdiar.clustering.vectors import length_normalise
 from ssdiar.data import Recording, load_recordings
 from ssdiar.errors import InputError
 from ssdiar.io.ark import XVectors
-from ssdiar.io.rttm import Turn, read_rttm, read_uem
-from ssdiar.io.tables import Segment, by_recording, grouped, read_counts, read_segments
+from ssdiar.io.rttm import read_rttm, read_uem
+from ssdiar.io.tables import read_counts, read_segments
 from ssdiar.report.systems import System
 from ssdiar.scoring.der import Region
+from ssdiar.timeline.spans import Segment, Turn, by_recording, grouped
 from ssdiar.work import Manifest
 
 

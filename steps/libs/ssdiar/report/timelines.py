@@ -11,14 +11,14 @@ from dataclasses import replace
 from typing import Any
 
 from ssdiar.exports import shown_name
-from ssdiar.io.rttm import Turn
-from ssdiar.regions import total
 from ssdiar.report.charts import SPEAKER_COLOURS
 from ssdiar.report.marks import KINDS, error_marks
 from ssdiar.report.recordings import Shown
 from ssdiar.report.systems import System
 from ssdiar.scoring.der import PROTOCOLS, Cells, Region, cut_cells
 from ssdiar.scoring.score_file import Score
+from ssdiar.timeline.regions import total
+from ssdiar.timeline.spans import Turn
 
 #: A turn with less confidence than this is shown as unsure: about half of them are wrong, and they are half of all that
 #: are wrong (RESULTS.md, "How sure the turns are"). With a larger one most of what is shown would be right.

@@ -31,8 +31,8 @@ from pathlib import Path
 import numpy as np
 
 from ssdiar.errors import InputError
-from ssdiar.io.rttm import Turn, read_rttm, read_uem
-from ssdiar.io.tables import grouped
+from ssdiar.io.rttm import read_rttm, read_uem
+from ssdiar.timeline.spans import Turn, grouped
 
 Region = tuple[float, float]
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssdiar.io.rttm import Turn
-from ssdiar.regions import Regions, intersect, total
 from ssdiar.scoring.der import Comparison, Region
+from ssdiar.timeline.regions import Regions, intersect, total
+from ssdiar.timeline.spans import Turn
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ssdiar.errors import InputError
-from ssdiar.io.rttm import Turn
 from ssdiar.scoring.der import Comparison, DiarizationError, Protocol, score
 from ssdiar.scoring.score_file import Rates
+from ssdiar.timeline.spans import Turn
 
 _DSCORE_NEEDS = "intervaltree numpy scipy tabulate"  # its requirements.txt
 _SCTK = Path("/usr/lib/sctk/bin/md-eval.pl")

@@ -16,11 +16,12 @@ import numpy as np
 
 from ssdiar.errors import InputError
 from ssdiar.io.publish import publish_folder, publish_text
-from ssdiar.io.rttm import Turn, write_rttm
+from ssdiar.io.rttm import write_rttm
 from ssdiar.io.tables import check_id, write_table
 from ssdiar.simulation.channel import Channel, record
 from ssdiar.simulation.turns import SHORTEST_SPURT, Spurt
 from ssdiar.simulation.voices import RATE, Supply, Voice
+from ssdiar.timeline.spans import Turn
 from ssdiar.work import Manifest
 
 STAGE = "prepare_data"  # in the manifest of a corpus that has one

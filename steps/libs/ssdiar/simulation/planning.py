@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssdiar.io.rttm import Turn
 from ssdiar.simulation.corpus import generator
 from ssdiar.simulation.turns import Spurt, TurnTaking, spurts_from_turns
+from ssdiar.timeline.spans import Turn
 
 _LOG = logging.getLogger(__name__)
 

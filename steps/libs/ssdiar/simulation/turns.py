@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssdiar.io.rttm import Turn
+from ssdiar.timeline.spans import Turn
 
 # Two spurts of one party that are closer than this are one spurt, in the model as in a hand-made reference.
 SPURT_JOIN = 0.3

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ssdiar.io.rttm import Turn
 from ssdiar.io.transcripts import Word
+from ssdiar.timeline.spans import Turn
 
 
 def make_words(

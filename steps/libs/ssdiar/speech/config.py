@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from ssdiar.config import Range, read_config
+from msgspec import Meta
+
+from ssdiar.config import Config, NotNegative, Share, config_files, read_config
 from ssdiar.errors import InputError
 from ssdiar.speech.detection import Smoothing
 
-Seconds = Annotated[float, Range(0)]
-Probability = Annotated[float, Range(0, 1)]
+Seconds = NotNegative
+Probability = Share
 
 
-@dataclass(frozen=True)
-class Cut:
+class Cut(Config, frozen=True):
     """What is different where speech is cut at changes of speaker.
 
     A pause between two speakers must then stay open, so the detector closes few pauses, and stage 6 closes the pauses
@@ -33,23 +33,25 @@ class Cut:
     close_pauses: Seconds
 
 
-@dataclass(frozen=True)
-class SadConfig:
+class SadConfig(Config, frozen=True, tag_field="detector"):
     """One file of conf/sad: a detector and what is done to the speech that it finds.
 
     Attributes:
-        detector: Its name.
         gap: Seconds; shorter pauses are closed.
         min_speech: Seconds; speech that is then shorter is left out.
         pad: Seconds; then added on both sides.
         cut: What is different with ``--changes cut``.
     """
 
-    detector: str
     gap: Seconds
     min_speech: Seconds
     pad: Seconds
     cut: Cut
+
+    @property
+    def detector(self) -> str:
+        """Its name."""
+        return self.__struct_config__.tag
 
     @property
     def smoothing(self) -> Smoothing:
@@ -57,8 +59,7 @@ class SadConfig:
         return Smoothing(self.gap, self.min_speech, self.pad)
 
 
-@dataclass(frozen=True)
-class WebRtcConfig(SadConfig):
+class WebRtcConfig(SadConfig, frozen=True, tag="webrtc"):
     """WebRTC's detector.
 
     Attributes:
@@ -67,14 +68,12 @@ class WebRtcConfig(SadConfig):
         majority: Frames that vote on the middle one; 1 for no vote.
     """
 
-    detector: Literal["webrtc"]
     aggressiveness: Literal[0, 1, 2, 3]
     frame: Literal[10, 20, 30]
-    majority: Annotated[int, Range(1, step=2)]
+    majority: Annotated[int, Meta(ge=1)]
 
 
-@dataclass(frozen=True)
-class SileroConfig(SadConfig):
+class SileroConfig(SadConfig, frozen=True, tag="silero"):
     """Silero's detector.
 
     Attributes:
@@ -82,13 +81,11 @@ class SileroConfig(SadConfig):
         offset: and those around them that stay above this (:func:`ssdiar.speech.detection.active_frames`).
     """
 
-    detector: Literal["silero"]
     onset: Probability
     offset: Probability
 
 
-@dataclass(frozen=True)
-class Network:
+class Network(Config, frozen=True):
     """How the segmentation network of pyannote is used, whatever finds speech.
 
     Attributes:
@@ -97,13 +94,12 @@ class Network:
         overlap_min: Seconds; shorter overlap is none.
     """
 
-    step: Annotated[float, Range(0.1, 10)]
+    step: Annotated[float, Meta(ge=0.1, le=10)]
     overlap_threshold: Probability
     overlap_min: Seconds
 
 
-@dataclass(frozen=True)
-class PyannoteConfig(SadConfig):
+class PyannoteConfig(SadConfig, frozen=True, tag="pyannote"):
     """The segmentation network as a detector of speech.
 
     Attributes:
@@ -112,31 +108,31 @@ class PyannoteConfig(SadConfig):
         network: How the network is used.
     """
 
-    detector: Literal["pyannote"]
     onset: Probability
     offset: Probability
     network: Network
 
 
-CONFIGS = (WebRtcConfig, SileroConfig, PyannoteConfig)
+AnySad = WebRtcConfig | SileroConfig | PyannoteConfig
 
 
-def read_sad(path: str | Path, changes: Sequence[str] = (), cut: bool = False) -> SadConfig:
-    """Read a file of conf/sad, with ``changes`` such as ``gap=0.5`` put over it.
+def read_sad(choice: str | Path, changes: Sequence[str] = (), cut: bool = False) -> AnySad:
+    """Read a detector.
 
     Args:
-        path: The file.
-        changes: See :func:`ssdiar.config.read_config`.
+        choice: Its name or file, and changes (:mod:`ssdiar.config`), as in ``pyannote+gap=0.5``.
+        changes: More of these.
         cut: Whether speech is cut at changes of speaker: the gap and pad of ``cut`` then take the place of the file's,
             unless ``changes`` give one.
 
     Raises:
         InputError: See :func:`ssdiar.config.read_config`; or an offset above the onset.
     """
-    config = read_config(CONFIGS, path, changes)
+    config = read_config(AnySad, choice, "sad", changes)
     if cut:
-        config = read_config(CONFIGS, path, [f"gap={config.cut.gap}", f"pad={config.cut.pad}", *changes])
+        own = [f"gap={config.cut.gap}", f"pad={config.cut.pad}"]
+        config = read_config(AnySad, choice, "sad", [*own, *changes])
     if isinstance(config, SileroConfig | PyannoteConfig) and config.offset > config.onset:
-        expected = f"at most {config.onset:g} (onset)"
+        path, expected = config_files(choice, "sad")[0], f"at most {config.onset:g} (onset)"
         raise InputError("bad offset", path=path, expected=expected, got=f"{config.offset:g}")
     return config

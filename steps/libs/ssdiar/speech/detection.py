@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ssdiar.regions import drop_short, merge, pad
+from ssdiar.timeline.regions import drop_short, merge, pad
 from ssdiar.timeline.segmentation import Segmentation
 
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ssdiar.data import Recording
-from ssdiar.io.rttm import Turn
-from ssdiar.regions import hundredths, intersect, subtract, to_hundredths
 from ssdiar.speech import make_detector
 from ssdiar.speech.detection import Detector, Smoothing
 from ssdiar.speech.given import given_speech
 from ssdiar.speech.parties import without_crosstalk
 from ssdiar.speech.plan import SpeechPlan
+from ssdiar.timeline.regions import hundredths, intersect, subtract, to_hundredths
 from ssdiar.timeline.segmentation import Segmentation
+from ssdiar.timeline.spans import Turn
 
 if TYPE_CHECKING:
     from ssdiar.speech.pyannote import Pyannote

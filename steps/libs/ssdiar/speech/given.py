@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from ssdiar.io.names import Names
-from ssdiar.io.rttm import Turn, read_rttm
-from ssdiar.io.tables import grouped, read_lines, read_segments
-from ssdiar.regions import covered, subtract, to_hundredths
+from ssdiar.io.rttm import read_rttm
+from ssdiar.io.tables import read_lines, read_segments
+from ssdiar.timeline.regions import covered, subtract, to_hundredths
+from ssdiar.timeline.spans import Turn, grouped
 
 
 def read_turns(

@@ -10,18 +10,12 @@ the sides of a recording together.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 
-from ssdiar.io.rttm import Turn
-from ssdiar.io.tables import read_map
-from ssdiar.regions import drop_short, merge, pad
 from ssdiar.speech.channels import FRAME
-from ssdiar.timeline.turns import SPEAKER
+from ssdiar.timeline.regions import drop_short, merge, pad
 
 _TAPS = 0.012  # seconds that the filter of cross-talk is long; a third of it may come before the other channel's sound
 _LEAD = 0.004
@@ -33,39 +27,6 @@ _ABOVE = 5.0  # dB above what is left of the cross-talk from which on speech is 
 _LEAST = -3.0  # dB above the other channel from which on it always is
 _ECHO = 0.26  # seconds that cross-talk may come late
 _GAP, _SHORT, _PAD = 0.4, 0.1, 0.06  # seconds: pauses closed, regions dropped, regions widened
-
-SIDE2RECO = "side2reco"
-
-
-def side_id(reco: str, channel: int) -> str:
-    """Return the id of the side that a channel (from 1) of a recording is."""
-    return f"{reco}.channel{channel}"
-
-
-def join_sides(turns: Iterable[Turn], sides: Mapping[str, str]) -> list[Turn]:
-    """Return the turns with those of a recording's sides together.
-
-    A speaker of a side is named by its channel, and if the side has several, by his number there, too.
-
-    Args:
-        turns: Of recordings and of sides.
-        sides: Recording by side.
-    """
-    turns, speakers = list(turns), defaultdict(set)
-    for turn in turns:
-        speakers[turn.reco].add(turn.speaker)
-
-    def name(turn: Turn) -> str:
-        channel = turn.reco.rpartition(".")[2]
-        return channel if len(speakers[turn.reco]) == 1 else f"{channel}-{turn.speaker.removeprefix(SPEAKER)}"
-
-    return [replace(turn, reco=sides[turn.reco], speaker=name(turn)) if turn.reco in sides else turn for turn in turns]
-
-
-def read_sides(folder: str | Path) -> dict[str, str]:
-    """Return the recordings by side; nothing if no recording of the folder has sides."""
-    path = Path(folder) / SIDE2RECO
-    return read_map(path, "side recording") if path.exists() else {}
 
 
 def without_crosstalk(channels: Sequence[np.ndarray], rate: int) -> tuple[list[np.ndarray], list[np.ndarray]]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import to_builtins
 
 from ssdiar.errors import InputError
 from ssdiar.speech.config import PyannoteConfig, SadConfig, read_sad
@@ -57,10 +59,10 @@ class SpeechPlan:
 
     def options(self) -> dict[str, Any]:
         """Return what regions depend on, no default left out, as JSON can hold it."""
-        detector = None if self.detector is None else asdict(self.detector)
+        detector = None if self.detector is None else to_builtins(self.detector)
         if detector is not None:
             del detector["cut"]  # read already: gap, pad and close_pauses
-        network = None if self.network is None else asdict(self.network.network)
+        network = None if self.network is None else to_builtins(self.network.network)
         return {
             "detector": detector,
             "network": network,

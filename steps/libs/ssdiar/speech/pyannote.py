@@ -10,10 +10,10 @@ import numpy as np
 
 from ssdiar.data import Recording
 from ssdiar.io.audio import AudioInfo, resample
-from ssdiar.regions import drop_short
 from ssdiar.speech.config import PyannoteConfig
 from ssdiar.speech.detection import Detection, active_frames
 from ssdiar.speech.pyannet import FRAME_STEP, RECEPTIVE_FIELD, SAMPLE_RATE, PyanNet, load_network
+from ssdiar.timeline.regions import drop_short
 from ssdiar.timeline.segmentation import Segmentation
 
 _WINDOW = 10 * SAMPLE_RATE  # what the network was trained on

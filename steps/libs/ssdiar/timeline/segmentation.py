@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ssdiar.errors import InputError
-from ssdiar.regions import covered
+from ssdiar.timeline.regions import covered
 
 #: Which local speakers each class of the network stands for, in its order: nobody, one of three, two of three.
 SPEAKER_SETS: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (2,), (0, 1), (0, 2), (1, 2))

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from ssdiar.io.tables import Segment
-from ssdiar.regions import hundredths
+from ssdiar.timeline.regions import hundredths
+from ssdiar.timeline.spans import Segment
 
 
 def segment_id(reco: str, start: int, end: int) -> str:

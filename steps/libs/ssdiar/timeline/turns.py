@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ssdiar.io.rttm import Turn
-from ssdiar.io.tables import Segment, by_recording
-from ssdiar.regions import merge
+from ssdiar.timeline.regions import merge
+from ssdiar.timeline.sides import speaker_name
+from ssdiar.timeline.spans import Segment, Turn, by_recording
 
 
 class Stretch(NamedTuple):
@@ -31,9 +31,6 @@ class Stretch(NamedTuple):
     label: int
     sure: float | None = None
 
-
-#: What the name of every speaker begins with; the label's number follows.
-SPEAKER = "speaker"
 
 # Turns are written in milliseconds: what is nearer than half of one touches.
 _TOUCH = 0.0005
@@ -94,11 +91,6 @@ def turns_of_labels(
             stretches = sorted(stretches + found)
         turns += _joined(reco, stretches)
     return turns
-
-
-def speaker_name(label: int) -> str:
-    """Return what the RTTM calls the speaker of a label."""
-    return f"{SPEAKER}{label}"
 
 
 def close_pauses(turns: Iterable[Turn], gap: float) -> list[Turn]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ssdiar.data import Recording
 from ssdiar.io.audio import is_quick_to_probe
-from ssdiar.io.tables import Segment
+from ssdiar.timeline.spans import Segment
 from ssdiar.xvectors.models import XVectorModel, free_of
 
 _PART = 60  # seconds of a part of a long recording

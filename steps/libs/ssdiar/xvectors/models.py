@@ -5,20 +5,19 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
+from msgspec import Meta
 
-from ssdiar.config import Range, read_config
+from ssdiar.config import AtLeastOne, Config, read_config
 from ssdiar.errors import InputError
 
 _GPU_BATCHES = 16  # batches of a CPU in one of a GPU
 
 
-@dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(Config, frozen=True):
     """One file of conf/xvector.
 
     Attributes:
@@ -34,10 +33,10 @@ class ModelConfig:
     name: str
     loader: Literal["campplus", "speechbrain"]
     source: str
-    sample_rate: Annotated[int, Range(8000)]
-    dimension: Annotated[int, Range(1)]
-    min_duration: Annotated[float, Range(0.1)]
-    batch_size: Annotated[int, Range(1)]
+    sample_rate: Annotated[int, Meta(ge=8000)]
+    dimension: AtLeastOne
+    min_duration: Annotated[float, Meta(ge=0.1)]
+    batch_size: AtLeastOne
 
 
 class XVectorModel(ABC):
@@ -78,9 +77,9 @@ class XVectorModel(ABC):
         """
 
 
-def read_model_config(path: str | Path) -> ModelConfig:
-    """Read a model description; for errors see :func:`ssdiar.config.read_config`."""
-    return read_config(ModelConfig, path)
+def read_model_config(choice: str | Path) -> ModelConfig:
+    """Read a model's description, of its name or file and changes; for errors see :func:`ssdiar.config.read_config`."""
+    return read_config(ModelConfig, choice, "xvector")
 
 
 def local_files(config: ModelConfig, source: str | None = None) -> list[Path]:

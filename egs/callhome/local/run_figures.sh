@@ -1,1 +1,0 @@
-../../../local/run_figures.sh

@@ -1,1 +1,0 @@
-../../../local/run_system.sh

@@ -1,1 +1,0 @@
-../../../local/tune_threshold.sh

@@ -1,1 +1,0 @@
-paper/run_paper.sh
