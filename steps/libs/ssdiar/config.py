@@ -24,6 +24,8 @@ AtLeastOne = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 NotNegative = Annotated[float, Meta(ge=0, le=1e9)]
 Positive = Annotated[float, Meta(gt=0, le=1e9)]
+#: Where a network runs; jobs share the GPUs that they see.
+Device = Annotated[str, Meta(pattern="^(cpu|cuda(:[0-9]+)?)$")]
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
