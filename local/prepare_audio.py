@@ -189,7 +189,7 @@ def _write_channels(data_dir: Path, audio: Mapping[str, Listened]) -> None:
     write_or_remove(data_dir / "reco2parties", parties)
     rows = []
     for reco, found in audio.items():
-        info, remarks = found.info, [*found.info.remarks, *([found.use.told] if found.use.told else [])]
+        info, remarks = found.info, [*found.info.remarks, *([found.use.remark] if found.use.remark else [])]
         numbers = (f"{info.duration:.2f}", str(info.rate), str(info.channels))
         rows.append(
             (reco, str(found.path), *numbers, info.coding, found.use.in_words(found.info.channels), "; ".join(remarks))
@@ -201,7 +201,7 @@ def _write_channels(data_dir: Path, audio: Mapping[str, Listened]) -> None:
 def _tell(data_dir: Path, audio: Mapping[str, Listened]) -> None:
     """Log what there is, how its channels are used, and what is odd about each recording."""
     for found in audio.values():
-        odd = [found.use.told] if found.use.odd else []
+        odd = [found.use.remark] if found.use.odd else []
         for remark in [*found.info.remarks, *odd]:
             _LOG.warning("WARNING: %s: %s", found.path, remark)
     hours = sum(found.info.duration for found in audio.values()) / 3600

@@ -1,4 +1,4 @@
-"""From audio to who spoke when in one call: what stages 1 to 6 do, by the same functions, in memory.
+"""Stages 1 to 6 for one recording in memory, by the functions that the stages call (:mod:`ssdiar.pipeline`).
 
 from ssdiar import diarize
 result = diarize("call.wav")
@@ -53,10 +53,10 @@ from ssdiar.xvectors.models import XVectorModel, load_model, read_model_config
 if TYPE_CHECKING:
     from pyannote.core import Annotation
 
-#: Is told how many seconds of audio are done, and how many there are.
+#: Called with the seconds of audio done, and all of them.
 Progress = Callable[[float, float], None]
 
-_SPEECH, _XVECTORS = 0.45, 0.5  # of the work; the rest is clustering
+_SPEECH, _XVECTORS = 0.45, 0.5  # shares of the work; the rest is clustering
 
 
 @dataclass(frozen=True)
@@ -64,16 +64,16 @@ class Diarization:
     """Who spoke when in one recording.
 
     Attributes:
-        recording: Its name in RTTM and other files, made of the file's.
+        recording: Its name in RTTM and other files.
         file: The file; None for samples.
         duration: Seconds.
         turns: In order of time.
-        sure: The probability of the number of speakers; None where it was given.
-        probabilities: Of every number, where it was estimated; empty where each party has a channel.
-        vectors: By speaker's name, the mean (D,) of the x-vectors of his sub-segments.
-        channels: How channels were used, in words.
-        remarks: What is odd about the audio, a line each.
-        models: What found speech, made the x-vectors and clustered them.
+        sure: Probability of the number of speakers; None if it was given.
+        probabilities: Probability of every number, if it was estimated; empty if each party has a channel.
+        vectors: Mean (D,) of the x-vectors of a speaker's sub-segments, by speaker.
+        channels: Use of the channels, in words.
+        remarks: Oddities of the audio, a line each.
+        models: Names of the speech detector, the x-vector model and the system.
     """
 
     recording: str
@@ -89,7 +89,7 @@ class Diarization:
 
     @functools.cached_property
     def summary(self) -> dict[str, Any]:
-        """The entry of the recording in result.json: speakers, their talk, how sure, overlap."""
+        """The entry of the recording in result.json: speakers, their talk, certainty, overlap."""
         return recording_entry(
             self.recording,
             self.turns,
@@ -100,7 +100,7 @@ class Diarization:
 
     @property
     def speakers(self) -> list[dict[str, Any]]:
-        """Name, seconds of talk, share of all talk and number of turns of each speaker; who talks most comes first."""
+        """Name, seconds of talk, share of all talk and number of turns of each speaker, by decreasing talk."""
         return self.summary["speakers"]
 
     def to_rttm(self) -> str:
@@ -116,7 +116,7 @@ class Diarization:
         return self.to("srt")
 
     def to_json(self) -> str:
-        """Return all of it but the vectors as JSON: the entry of result.json, the turns, and how it was made."""
+        """Return everything but the vectors as JSON: the entry of result.json, the turns, and their origin."""
         made = {
             "num_spk_probabilities": {str(number): sure for number, sure in self.probabilities.items()},
             "channels": self.channels,
@@ -192,8 +192,7 @@ def diarize(
         progress: Called with the seconds of audio done, and all of them.
 
     Raises:
-        InputError: The audio cannot be used, an option is wrong, or a model or package is missing; the message says
-            what to do.
+        InputError: The audio cannot be used, an option is wrong, or a model or package is missing.
     """
     config = read_system(system)
     number = parse_num_spk(config.num_spk if num_spk is None else num_spk)
@@ -206,13 +205,13 @@ def diarize(
         raise InputError("bad turns", expected="closed or tight", got=turns)
     source = SpeechSource.of(sad, config.input.overlap, config.input.changes, strict=False)
     model = load_model(read_model_config(xvector))
-    tell, threads = progress or (lambda done, of: None), threads or cores()
+    report, threads = progress or (lambda done, of: None), threads or cores()
     with _file_of(audio) as path, ThreadPoolExecutor(threads) as pool:
         [name] = recording_ids([path], path.parent) if recording is None else [recording]
         check_id(name, "recording")
         info, use = _open(path, channels)
         audio_of = Recording(str(path), use.channel, info.duration, use.parties)
-        work = _Work(name, audio_of, info, pool, lambda share: tell(share * info.duration, info.duration))
+        work = _Work(name, audio_of, info, pool, lambda share: report(share * info.duration, info.duration))
         speech = work.speech(source)
         cut = subsegments_of(*regions_of(speech))
         segments = grouped(sorted(cut.segments, key=lambda segment: segment.id))
@@ -242,7 +241,7 @@ def diarize(
         sides=sides,
     )
     found = {side: number_found(result.history) for side, result in results.items()}
-    tell(info.duration, info.duration)
+    report(info.duration, info.duration)
     return Diarization(
         recording=name,
         file=str(path) if isinstance(audio, str | Path) else None,
@@ -252,7 +251,7 @@ def diarize(
         probabilities=results[name].history.get("num_spk_probabilities", {}) if name in results else {},
         vectors=_vectors_by_name(results, vectors, sides),
         channels=use.in_words(info.channels),
-        remarks=(*info.remarks, *([use.told] if use.told else [])),
+        remarks=(*info.remarks, *([use.remark] if use.remark else [])),
         models={"system": config_name(system), "speech": config_name(sad), "xvectors": model.config.name},
     )
 
@@ -265,20 +264,20 @@ class _Work:
     recording: Recording
     info: AudioInfo
     pool: ThreadPoolExecutor
-    tell: Callable[[float], None]
+    report: Callable[[float], None]
 
     def speech(self, source: SpeechSource) -> dict[str, Speech]:
-        """Return the speech of the recording, or of each of its sides; that of a long one is found part by part."""
+        """Return the speech of the recording, part by part if it is long, or of each of its sides."""
         segmentation, network = None, source.network
         windows = None if network is None or self.recording.parties else network.windows_of(self.recording)
         if windows is not None:
             parts = []
             for part in self.pool.map(functools.partial(network.segment_part, self.recording), windows.parts()):
                 parts.append(part)
-                self.tell(_SPEECH * len(parts) / len(windows.parts()))
+                self.report(_SPEECH * len(parts) / len(windows.parts()))
             segmentation = network.joined(parts, windows, self.info.duration)
         found = speech_of(source, self.name, self.recording, (), segmentation)
-        self.tell(_SPEECH)
+        self.report(_SPEECH)
         return found
 
     def vectors(
@@ -295,7 +294,7 @@ class _Work:
             zip(jobs, self.pool.map(lambda j: vectors_of(model, *j[1:]), jobs), strict=True)
         ):
             found[job[0]].append(made)
-            self.tell(_SPEECH + _XVECTORS * (done + 1) / len(jobs))
+            self.report(_SPEECH + _XVECTORS * (done + 1) / len(jobs))
         return {side: np.concatenate(parts) for side, parts in found.items()}
 
 

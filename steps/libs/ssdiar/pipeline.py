@@ -54,20 +54,20 @@ class Cut(NamedTuple):
 
 
 class SpeakerNumber(NamedTuple):
-    """The number of speakers asked for: from ``least`` to ``most``; ``most`` None: as many as the system allows."""
+    """The requested number of speakers, from ``low`` to ``high``; ``high`` None: the system's own limit."""
 
-    least: int = 1
-    most: int | None = None
+    low: int = 1
+    high: int | None = None
 
     @property
     def given(self) -> int | None:
         """The number, if it is given and not estimated."""
-        return self.least if self.least == self.most else None
+        return self.low if self.low == self.high else None
 
     def __str__(self) -> str:
         if self.given:
             return str(self.given)
-        return "estimate" if self == ESTIMATE else f"{self.least}-{self.most}"
+        return "estimate" if self == ESTIMATE else f"{self.low}-{self.high}"
 
 
 #: The number of speakers is estimated, within the limits of the system.
@@ -85,10 +85,10 @@ def parse_num_spk(text: str | int) -> SpeakerNumber | None:
     match = re.fullmatch(r"([1-9][0-9]{0,2})(?:-([1-9][0-9]{0,2}))?", str(text))
     if match is None:
         return None
-    least, most = int(match[1]), int(match[2] or match[1])
-    if most < least:
-        raise InputError("bad number of speakers", expected=f"{most}-{least}", got=text)
-    return SpeakerNumber(least, most)
+    low, high = int(match[1]), int(match[2] or match[1])
+    if high < low:
+        raise InputError("bad number of speakers", expected=f"{high}-{low}", got=text)
+    return SpeakerNumber(low, high)
 
 
 def speech_of(
@@ -149,7 +149,7 @@ def parts_of(segments: Sequence[Segment], in_parts: bool) -> list[list[Segment]]
 
     Args:
         segments: Sub-segments of one recording, in order of time.
-        in_parts: Whether parts of its audio can be read alone; else there is one part.
+        in_parts: Whether parts of its audio can be read without the rest; else there is one part.
     """
     count = max(1, int(segments[-1].end // _PART)) if segments and in_parts else 1
     parts: list[list[Segment]] = [[] for _ in range(count)]

@@ -104,7 +104,7 @@ class Pyannote(Sad, frozen=True, kw_only=True, tag="pyannote"):
         return self.joined([self._probabilities(samples, part) for part in windows.parts()], windows, duration)
 
     def windows_of(self, recording: Recording) -> Windows | None:
-        """Return the windows of a recording that is long enough for several parts, if parts of it can be read alone."""
+        """Return the windows of a recording of several parts; None if it is short or must be read as a whole."""
         info = probe(recording.entry) if is_quick_to_probe(recording.entry) else None
         if info is None or info.remarks:  # a file whose header is not exact is read as a whole
             return None

@@ -1,4 +1,4 @@
-"""Speech detectors as files of conf/sad: what all of them have, and the way from a file to its detector."""
+"""Speech detectors as files of conf/sad: their common part, and the way from a file to its detector."""
 
 from __future__ import annotations
 

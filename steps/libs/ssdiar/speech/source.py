@@ -51,7 +51,7 @@ class Speech:
 
 @dataclass(frozen=True)
 class SpeechSource:
-    """The source of speech, and what is done with overlap and changes of speaker.
+    """The source of speech, and the treatment of overlap and changes of speaker.
 
     Attributes:
         sad: The detector; None: turns are given.
@@ -70,8 +70,8 @@ class SpeechSource:
         Args:
             choice: A choice of conf/sad; ``oracle`` or a file: turns are given.
             overlap, changes: See the class.
-            strict: Raise an error if the source cannot do what is asked for; else it does what it can: overlap that it
-                cannot find is not labelled, changes that it cannot find are ignored.
+            strict: Raise an error if the source cannot find the overlap or the changes that are asked for; else overlap
+                is not labelled, or changes are ignored.
 
         Raises:
             InputError: See :func:`ssdiar.speech.sad.read_sad` and ``strict``.
@@ -215,7 +215,7 @@ def read_turns(
     """Read the turns of an RTTM, or a segments file as turns of one speaker, by recording.
 
     Args:
-        path: The file: RTTM if its name or its first line says so, otherwise segments.
+        path: The file: RTTM by its name or its first line, otherwise segments.
         recordings: Known recordings; segments must be of them, turns of an RTTM need not be.
         durations: Seconds per recording; segments must end before (:func:`ssdiar.io.tables.read_segments`).
         names: If given, recordings go by any of their names.

@@ -100,8 +100,7 @@ def load_model(config: ModelConfig) -> XVectorModel:
     """Load a model; it stays loaded.
 
     Raises:
-        InputError: The model or a package that it needs is missing, is damaged, or does not match the description; the
-            message says what to install or to give.
+        InputError: The model or a package that it needs is missing, is damaged, or does not match the description.
     """
     try:
         return importlib.import_module(f"ssdiar.xvectors.{config.loader}").load(config)
@@ -157,7 +156,7 @@ class Grid:
     def place(self, times: np.ndarray, bounds: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Convert times to whole frames.
 
-        Times are rounded before the origin is subtracted, so that a part's frames are those of the whole.
+        Times are rounded before the origin is subtracted, so that a part has the same frames as the whole.
 
         Args:
             times: (S, 2) start and end in seconds.
