@@ -3,9 +3,9 @@
 Written here from the paper, Wang et al., "CAM++: A Fast and Efficient Network for Speaker Verification Using
 Context-Aware Masking", Interspeech 2023; weights have the names of the published model (3D-Speaker).
 
-The graph computes the published network, arranged for speed. Normalisation after a convolution is folded into it. In the
-densely connected layers, the bulk of the work, the frames of all sub-segments are the rows of one matrix, so that a layer
-is a product of two matrices. Normalisation before a layer, relu(s x + b) W, is max(x, -b / s) (s W) + b W.
+The graph computes the published network, arranged for speed. Normalisation after a convolution is folded into it. In
+the densely connected layers, the bulk of the work, the frames of all sub-segments are the rows of one matrix, so that a
+layer is a product of two matrices. Normalisation before a layer, relu(s x + b) W, is max(x, -b / s) (s W) + b W.
 """
 
 from __future__ import annotations
