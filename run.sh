@@ -159,9 +159,9 @@ if wants 0 "environment"; then
   if [ -n "$python" ]; then setup+=(--python "$python"); fi
   python=$("${setup[@]}")
 fi
-export PYTHON=${python:-$(command -v python3)}
+export PYTHON=${python:-python3}
 # shellcheck disable=SC2086 # a list
-plan=$(steps/diar/list_systems.sh --sad "$sad" --num-spk "$num_spk" --turns "$turns" --tag "$tag" $systems)
+plan=$("$PYTHON" steps/diar/list_systems.py --sad="$sad" --num-spk="$num_spk" --turns="$turns" --tag="$tag" $systems)
 if [ "$stop_stage" -ge 1 ]; then
   mkdir -p "$data_root" "$exp" || die "cannot make $data_root and $exp; is there write permission?"
   printf '%s  %s\n' "$(date '+%Y-%m-%d %H:%M:%S')" "$command_line" >>"$exp/commands.log"
@@ -204,9 +204,10 @@ while IFS=$'\t' read -r choice name input overlap changes number row_turns <&3; 
   fi
   dir=$exp/$name
   names+=("$name")
+  if [ -n "$audio" ] && [ -f "$number" ]; then number=$data_dir/reco2num_spk; fi # that file, with the recordings' ids
   if wants 5 "clustering, $name"; then
     options=(--system "$choice" --seed "$seed" --num-spk "$number")
-    if [ "$number" = oracle ] || [ -f "$number" ]; then options+=(--reco2num-spk "$data_dir/reco2num_spk"); fi
+    if [ "$number" = oracle ]; then options+=(--reco2num-spk "$data_dir/reco2num_spk"); fi
     if [ -d "$speech/segmentation" ]; then options+=(--segmentation "$speech/segmentation"); fi
     steps/diar/cluster_ssl.sh "${common[@]}" "${jobs[@]}" "${options[@]}" "$xvectors" "$dir"
   fi
