@@ -161,7 +161,7 @@ if wants 0 "environment"; then
 fi
 export PYTHON=${python:-python3}
 # shellcheck disable=SC2086 # a list
-plan=$("$PYTHON" steps/diar/list_systems.py --sad="$sad" --num-spk="$num_spk" --turns="$turns" --tag="$tag" $systems)
+plan=$("$PYTHON" steps/diar/list_systems.py --sad "$sad" --num-spk "$num_spk" --turns "$turns" --tag "$tag" $systems)
 if [ "$stop_stage" -ge 1 ]; then
   mkdir -p "$data_root" "$exp" || die "cannot make $data_root and $exp; is there write permission?"
   printf '%s  %s\n' "$(date '+%Y-%m-%d %H:%M:%S')" "$command_line" >>"$exp/commands.log"
@@ -183,7 +183,7 @@ fi
 
 # Stages 2 to 4 run once for all systems with the same input, and the segmentation network once for all inputs.
 inputs=" " first_speech=
-while IFS=$'\t' read -r choice name input overlap changes number row_turns <&3; do
+while IFS='|' read -r choice name input overlap changes number row_turns <&3; do
   speech=$data_root/${set}_speech$input
   subsegments=$exp/subsegments$input
   xvectors=$exp/xvectors_$(basename "${xvector%%+*}" .yaml)$input
