@@ -6,6 +6,7 @@ speakers, turns. An option takes precedence over the system's file. Systems with
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import stage
@@ -29,6 +30,8 @@ def main() -> None:
     if number and number != "oracle" and not Path(number).is_file() and parse_num_spk(number) is None:
         expected = "a number from 1, limits such as 2-8, estimate, oracle, or a file"
         raise InputError("bad --num-spk", expected=expected, got=number)
+    if not re.fullmatch(r"[\w.-]*", options.tag, re.ASCII):
+        raise InputError("bad --tag", expected="letters, digits and '_.-'", got=options.tag)
     names = []
     for choice in options.systems:
         system = read_system(choice)
