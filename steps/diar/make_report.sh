@@ -4,7 +4,7 @@
 
 # Stage 8: the report of an experiment set. <out-dir>/index.html is one page that needs no network: the scores of all
 # systems, recordings worst first, and per recording a player, the timelines of reference and systems with errors
-# marked, talk time, and how the clustering went (clusters per iteration, loss, vectors). <out-dir>/table.md has for each
+# marked, talk time, and how the clustering went. <out-dir>/table.md has for each
 # protocol a row per system with miss, false alarm, confusion and DER, and where its speech, speaker counts and x-vectors
 # came from; the same table is printed on stdout. What there is not (reference, audio, training) is left out.
 # Without a reference the page leads with who spoke when and where that is unsure, and the table says for each recording,
@@ -17,7 +17,6 @@ systems=
 data_dir=
 audio=copy
 allow_commands=false
-pictures=60
 nj=1
 python=${PYTHON:-python3}
 verbose=1
@@ -25,7 +24,7 @@ verbose=1
 
 help_message="Usage: $0 [options] <exp-set-dir> <out-dir>
  e.g.: $0 --data-dir data/mini exp/mini exp/mini/report
-Reads <exp-set-dir>/*/{rttm,result.json,labels,meta.json,score/*.json,history/*.json,latent/*.npz}, writes
+Reads <exp-set-dir>/*/{rttm,result.json,meta.json,score/*.json,history/*.json}, writes
 <out-dir>/{index.html,table.md} and prints the table.
   --systems '<names>|'      # which systems, in this order; default: every folder that has an rttm, by name
   --data-dir <dir>          # wav.scp, reco2dur, ref.rttm, all.uem; default: no player, no reference timeline
@@ -33,7 +32,6 @@ Reads <exp-set-dir>/*/{rttm,result.json,labels,meta.json,score/*.json,history/*.
                             # embed: MP3 in the page itself
   --allow-commands <true|false>
                             # true: run the commands of wav.scp (entries that end in |); default: refuse them
-  --pictures <n|60>         # the largest number of pictures of vectors, of the worst recordings; more make the page heavy
   --nj <n|1>                # recordings whose audio is copied at a time
   --python <path|$python>   # Python that has the requirements
   --verbose <0|1|2>         # 0: warnings only, 1: progress (default), 2: details
@@ -43,5 +41,5 @@ Reads <exp-set-dir>/*/{rttm,result.json,labels,meta.json,score/*.json,history/*.
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/begin.sh" || exit 1
 
 options=(--systems="$systems" --data-dir="$data_dir" --audio="$audio" --allow-commands="$allow_commands"
-  --pictures="$pictures" --nj="$nj")
+  --nj="$nj")
 run_python "$@"

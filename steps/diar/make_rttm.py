@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import stage
-from ssdiar.io.meta import read_decisions, read_meta, read_second_sure
+from ssdiar.io.meta import read_meta
 from ssdiar.io.publish import publish_text
 from ssdiar.io.rttm import write_rttm
 from ssdiar.io.tables import (
@@ -26,7 +26,7 @@ from ssdiar.io.tables import (
 from ssdiar.results import count_probabilities, recording_entry, result_content, result_text
 from ssdiar.timeline.sides import join_sides
 from ssdiar.timeline.spans import Segment, Turn, grouped
-from ssdiar.timeline.turns import close_pauses, turns_of_labels
+from ssdiar.timeline.turns import TurnRules, close_pauses, turns_of_labels
 from ssdiar.work import Manifest, check
 
 _LOG = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def main() -> None:
         *(options.labels_dir / name for name in _LABELS),
         *(tables / name for name in ("wav.scp", "reco2dur")),
     )
-    decided = read_decisions(options.subsegments_dir)
+    decided = read_meta(options.subsegments_dir, TurnRules)
     second_speaker = decided.second_speaker if options.second_speaker is None else options.second_speaker
     gap = decided.close_pauses if options.gap is None else options.gap
     work = Manifest(options.labels_dir, "make_rttm")
@@ -66,7 +66,7 @@ def main() -> None:
         _read_if_there(options.subsegments_dir / "overlap.segments"),
         second_speaker,
         sure,
-        read_second_sure(options.labels_dir),
+        read_meta(options.labels_dir, TurnRules).second_sure,
     )
     sides = read_sides(options.subsegments_dir)
     turns = close_pauses(join_sides(turns, sides), gap)

@@ -97,11 +97,11 @@ def test_second_speaker_is_learnt_from_the_way_speech_was_detected(work):
     (work / "sub/meta.json").write_text("[]")
     assert "sub/meta.json: damaged; expected a JSON object" in run(work, "sub", "sys", rc=1).stderr
     for text, message in (
-        ('"second_speaker": 1', "second_speaker; expected true"),
-        ('"close_pauses": -1', "close_pauses"),
+        ('"second_speaker": 1', "second_speaker: "),
+        ('"close_pauses": -1', "close_pauses: "),
     ):
         (work / "sub/meta.json").write_text(f"{{{text}}}")
-        assert f"sub/meta.json: bad {message}" in run(work, "sub", "sys", rc=1).stderr
+        assert f"sub/meta.json: {message}" in run(work, "sub", "sys", rc=1).stderr
 
 
 def test_pauses_are_closed_if_asked_for_or_as_was_decided_with_the_speech(work):

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
+from ssdiar.config import NotNegative, Share
 from ssdiar.timeline.regions import merge
 from ssdiar.timeline.sides import speaker_name
 from ssdiar.timeline.spans import Segment, Turn, by_recording
@@ -30,6 +32,20 @@ class Stretch(NamedTuple):
     end: float
     label: int
     sure: float | None = None
+
+
+class TurnRules(msgspec.Struct, frozen=True):
+    """The keys of meta.json that decide about turns: of stage 2 (the first two) and of stage 5.
+
+    Attributes:
+        second_speaker: Whether overlapped speech gets a second speaker.
+        close_pauses: Seconds; shorter pauses of a speaker in which no other speaker talks are closed.
+        second_sure: Probability that the second speaker is right, in recordings of two speakers and of more.
+    """
+
+    second_speaker: bool = False
+    close_pauses: NotNegative = 0.0
+    second_sure: tuple[Share, Share] | None = None
 
 
 # Turns are written in milliseconds: what is nearer than half of one touches.
