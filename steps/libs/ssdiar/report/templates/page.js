@@ -16,11 +16,10 @@ const compareKeys = (a, b) => {
 };
 
 for (const table of document.querySelectorAll("table.sortable")) {
-  // Sortable heads are in the order of the columns, in the first row and then in the second one.
-  const top = [...table.tHead.rows[0].querySelectorAll("[data-sort]")];
-  const heads = [...top, ...(table.tHead.rows[1]?.querySelectorAll("[data-sort]") ?? [])];
+  // Heads of columns are in their order, in the first row and then in the second one; those with a button sort.
+  const heads = [...table.tHead.querySelectorAll("[scope=col]")];
   heads.forEach((head, column) => {
-    head.querySelector("button").addEventListener("click", () => {
+    head.querySelector("button")?.addEventListener("click", () => {
       const before = head.getAttribute("aria-sort");
       const firstWay = head.classList.contains("word") ? "ascending" : "descending";
       const other = firstWay === "ascending" ? "descending" : "ascending";

@@ -145,9 +145,10 @@ class Timeline {
   }
 
   errorBlocks(lane) {
-    const blocks = ([kind, marks]) =>
-      marks.filter((mark) => this.inside(mark)).map(([start, end]) => this.block(start, end, inWords(kind), kind));
-    return Object.entries(errorsOf(lane)).flatMap(blocks);
+    const errors = errorsOf(lane);
+    const blocks = (kind) =>
+      errors[kind].filter((mark) => this.inside(mark)).map(([start, end]) => this.block(start, end, inWords(kind), kind));
+    return KINDS.flatMap(blocks);
   }
 
   // Draw everything, as after a change of size or colours.
