@@ -67,12 +67,12 @@ def _parse() -> argparse.Namespace:
     add("audio", type=lambda text: Path(text).absolute(), nargs="+", help="audio files: wav, flac, mp3, m4a ...")
     add("--out", type=Path, default=Path(), metavar="DIR", help="folder of the results (the current one)")
     add("--format", type=_formats, default=["rttm", "json"], help=f"some of {formats} (rttm,json)")
-    add("--num-spk", type=_num_spk, metavar="N|A-B", help="number of speakers, or its range (that of the system: 1-8)")
+    add("--num-spk", type=_num_spk, metavar="N|A-B", help="number of speakers, or a range (1-8, by the system)")
     add(
         "--turns",
         choices=("closed", "tight"),
         help="closed: short pauses are part of a turn, as in references of telephone calls; tight: turns end where "
-        "speech ends, for transcripts (that of the system: closed)",
+        "speech ends, for transcripts (closed, by the system)",
     )
     add("--channels", type=_channels, default="auto", help="auto, mix, parties (one per channel), or a number (auto)")
     add("--system", default="best", metavar="CHOICE", help="clustering, from conf/systems (best)")
@@ -82,7 +82,7 @@ def _parse() -> argparse.Namespace:
     add("--threads", type=number(1), help="parts of a recording at a time (all cores)")
     add("--version", action="version", version=f"ssdiar {__version__}")
     parser.epilog = (
-        "A CHOICE is a name in that folder or a path, and may have changes: best+count.prior=0.1, campplus+device=cuda."
+        "A CHOICE is a name in that folder or a path, and may have changes: pyannote+gap=0.5, campplus+device=cuda."
     )
     return parser.parse_args()
 

@@ -17,7 +17,6 @@ from ssdiar.report.recordings import History, ReportRecording
 from ssdiar.report.systems import ReportSystem
 from ssdiar.report.table import clock, plural, score_tables
 from ssdiar.report.timelines import COLOURS, KINDS, UNSURE, lanes_of, talk_of, unsure_of
-from ssdiar.scoring.der import Protocol
 from ssdiar.scoring.score_file import Score, percent
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -58,9 +57,8 @@ def render(
         for score in system.current_scores
     ]
     first = _first_view(views)
-    protocols = _protocols(systems)
     sections = [
-        _section(reco, systems, protocols, media.get(reco.id), systems[first["system"]])
+        _section(reco, systems, views, media.get(reco.id), first["system"])
         for reco in _in_order(recordings, first["order"])
     ]
     environment = jinja2.Environment(
@@ -79,7 +77,7 @@ def render(
         views=views,
         first=first,
         systems=[system.name for system in systems],
-        protocols=protocols,
+        protocols={view["protocol"]: view["terms"] for view in views},
         sections=sections,
         has_sure=any(section["unsure"] or section["count_sure"] is not None for section in sections),
         origins=origins or {},
@@ -116,11 +114,6 @@ def _facts(systems: Sequence[ReportSystem], recordings: Sequence[ReportRecording
     return facts
 
 
-def _protocols(systems: Sequence[ReportSystem]) -> list[Protocol]:
-    protocols = [score.protocol for system in systems for score in system.current_scores]
-    return list({protocol.name: protocol for protocol in protocols}.values())
-
-
 def _summary(systems: Sequence[ReportSystem]) -> dict[str, Any]:
     """Return the score tables as one table: a row per system, the protocols side by side."""
     tables = score_tables(systems)
@@ -140,27 +133,25 @@ def _view(number: int, system: ReportSystem, score: Score, recordings: Sequence[
     lengths = {reco.id: reco.seconds for reco in recordings}
     scored = [(reco, score.recordings[reco]) for reco in score.worst_first]
     longest = max((rates.der or 0.0 for _, rates in scored), default=0.0) or 1.0
-    rows = []
+    rows = {}
     for reco, rates in scored:
         fractions = {kind: rates.fraction(kind) for kind in KINDS}
-        rows.append(
-            {
-                "id": reco,
-                "seconds": lengths.get(reco, 0.0),
-                "num_spk": score.num_spk[reco],
-                "parts": [percent(fraction) for fraction in fractions.values()],
-                "bars": {kind: round(100 * (fraction or 0.0) / longest, 1) for kind, fraction in fractions.items()},
-                "der": percent(rates.der),
-                "jer": percent(rates.jer),
-            }
-        )
+        rows[reco] = {
+            "seconds": lengths.get(reco, 0.0),
+            "num_spk": score.num_spk[reco],
+            "parts": [percent(fraction) for fraction in fractions.values()],
+            "bars": {kind: round(100 * (fraction or 0.0) / longest, 1) for kind, fraction in fractions.items()},
+            "der": percent(rates.der),
+            "jer": percent(rates.jer),
+        }
     return {
         "key": f"{number} {score.protocol.name}",
         "system": number,
         "protocol": score.protocol.name,
+        "terms": score.protocol.describe(),
         "title": f"DER per recording, {system.name}, {score.protocol.name}",
         "rows": rows,
-        "order": score.worst_first,
+        "order": list(rows),
         "der": score.total.der,
     }
 
@@ -182,33 +173,33 @@ def _in_order(recordings: Sequence[ReportRecording], order: Sequence[str]) -> li
 def _section(
     reco: ReportRecording,
     systems: Sequence[ReportSystem],
-    protocols: Sequence[Protocol],
+    views: Sequence[dict[str, Any]],
     media: Media | None,
-    shown: ReportSystem,
+    first: int,
 ) -> dict[str, Any]:
-    """Return everything about one recording; its key ``data`` is for the timeline, ``who`` has the system ``shown``."""
+    """Return everything about one recording; ``data`` is for its timeline, ``who`` has the speakers of ``first``."""
     lanes = lanes_of(reco, systems)
     talk = talk_of(lanes)
+    ders: dict[str, list[tuple[str, str]]] = {}  # (system, DER) by protocol
+    for view in views:
+        row = view["rows"].get(reco.id)
+        if row and row["der"] != "-":
+            ders.setdefault(view["protocol"], []).append((systems[view["system"]].name, row["der"]))
     return {
         "id": reco.id,
         "seconds": reco.seconds,
         "audio": media.url if media else None,
         "audio_missing": reco.audio is None,
         "has_reference": reco.reference is not None,
-        "der": {protocol.name: [_der(system, protocol, reco.id) for system in systems] for protocol in protocols},
+        "ders": ders,
         "talk": talk,
-        "who": talk[len(talk) - len(systems) + systems.index(shown)]["speakers"],
-        "count_sure": shown.count_sure.get(reco.id),
+        "who": talk[first - len(systems)]["speakers"],  # the last lanes are those of the systems
+        "count_sure": systems[first].count_sure.get(reco.id),
         "words": " ".join([reco.id, *(row["name"] for lane in lanes for row in lane["rows"])]).lower(),
         "unsure": unsure_of(reco, systems),
         "clustering": [_clustering(name, history) for name, history in reco.histories.items()],
         "data": {"seconds": round(reco.seconds, 3), "lanes": lanes, "peaks": media.peaks if media else ""},
     }
-
-
-def _der(system: ReportSystem, protocol: Protocol, reco: str) -> str:
-    found = [score.recordings.get(reco) for score in system.current_scores if score.protocol.name == protocol.name]
-    return percent(found[0].der) if found and found[0] else "-"
 
 
 def _clustering(name: str, history: History) -> dict[str, Any]:

@@ -80,39 +80,31 @@ const union = (regions) => {
 
 const total = (regions) => union(regions).reduce((sum, [start, end]) => sum + end - start, 0);
 
+// Regions between edges [time, ...] after which step(edge) returns true.
+const sweep = (edges, step) => {
+  const found = [];
+  let since; // start of the current region
+  for (const edge of edges.sort((a, b) => a[0] - b[0])) {
+    if (since !== undefined && edge[0] > since) found.push([since, edge[0]]);
+    since = step(edge) ? edge[0] : undefined;
+  }
+  return union(found);
+};
+
 // Seconds that at least two of the regions cover.
 const overlapOf = (regions) => {
-  const edges = regions.flatMap(([start, end]) => [[start, 1], [end, -1]]).sort((a, b) => a[0] - b[0] || a[1] - b[1]);
   let depth = 0;
-  let since = 0;
-  let seconds = 0;
-  for (const [time, step] of edges) {
-    if (depth > 1) seconds += time - since;
-    depth += step;
-    since = time;
-  }
-  return seconds;
+  return total(sweep(regions.flatMap(([start, end]) => [[start, 1], [end, -1]]), (edge) => (depth += edge[1]) > 1));
 };
 
 // Regions in which two lanes do not have the same speakers.
 const differences = (first, second) => {
-  const edges = [first, second].flatMap((lane, side) =>
-    lane.rows.flatMap((row) =>
-      union(row.turns).flatMap(([start, end]) => [[start, side, row.number, 1], [end, side, row.number, -1]]),
-    ),
+  const edges = [[first, 1], [second, -1]].flatMap(([lane, sign]) =>
+    lane.rows.flatMap((row) => union(row.turns).flatMap(([start, end]) => [[start, row.number, sign], [end, row.number, -sign]])),
   );
-  edges.sort((a, b) => a[0] - b[0]);
   const depth = new Map(); // by speaker: turns in the first lane minus turns in the second
-  const found = [];
-  let apart = 0; // speakers in which the lanes differ
-  let since = 0;
-  for (const [time, side, number, step] of edges) {
-    if (apart > 0 && time > since) found.push([since, time]);
-    const before = depth.get(number) ?? 0;
-    const after = before + (side === 0 ? step : -step);
-    depth.set(number, after);
-    apart += Math.abs(after) - Math.abs(before);
-    since = time;
-  }
-  return union(found);
+  return sweep(edges, ([, number, step]) => {
+    depth.set(number, (depth.get(number) ?? 0) + step);
+    return [...depth.values()].some((value) => value !== 0);
+  });
 };

@@ -123,15 +123,9 @@ class Corrections {
     return result;
   }
 
-  undo() {
-    this.swap(this.past, this.future, "undid");
-  }
-
-  redo() {
-    this.swap(this.future, this.past, "redid");
-  }
-
-  swap(from, to, verb) {
+  // Undo the last change, or redo the next one.
+  undo(redo = false) {
+    const [from, to, verb] = redo ? [this.future, this.past, "redid"] : [this.past, this.future, "undid"];
     if (!from.length) return;
     const [turns, names, action] = from.pop();
     to.push([this.turns, this.names, action]);
@@ -266,7 +260,7 @@ class Corrections {
     this.status = make("span", "fix-status");
     this.status.setAttribute("role", "status");
     this.undoButton = makeButton("Undo", "Undo (Ctrl+Z)", () => this.undo());
-    this.redoButton = makeButton("Redo", "Redo (Ctrl+Y)", () => this.redo());
+    this.redoButton = makeButton("Redo", "Redo (Ctrl+Y)", () => this.undo(true));
     const save = Object.keys(FORMATS).map((format) => makeButton(format, `Save as ${format}`, () => this.save(format)));
     const saveRow = make("div", "fix-row", this.undoButton, this.redoButton, make("span", "name", "Save"), ...save, this.status);
     this.panel = make("div", "fix", this.turnRow(), this.speakerRow, saveRow);
@@ -378,7 +372,7 @@ class Corrections {
     const letter = event.key.toLowerCase();
     if (event.ctrlKey || event.metaKey) {
       if (letter === "z" && !event.shiftKey) this.undo();
-      else if (letter === "y" || letter === "z") this.redo();
+      else if (letter === "y" || letter === "z") this.undo(true);
       else return false;
       return true;
     }

@@ -74,11 +74,8 @@ const drawStrip = (canvas) => {
 };
 const stripObserver = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
-    if (!isIntersecting) visibleStrips.delete(target);
-    else {
-      visibleStrips.add(target);
-      drawStrip(target);
-    }
+    visibleStrips[isIntersecting ? "add" : "delete"](target);
+    if (isIntersecting) drawStrip(target);
   }
 });
 const redrawStrips = () => visibleStrips.forEach(drawStrip);
