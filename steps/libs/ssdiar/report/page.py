@@ -11,13 +11,16 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ssdiar.report.recordings import History, ReportRecording
 from ssdiar.report.systems import ReportSystem
 from ssdiar.report.table import clock, plural, score_tables
 from ssdiar.report.timelines import COLOURS, KINDS, UNSURE, lanes_of, talk_of, unsure_of
 from ssdiar.scoring.score_file import Score, percent
+
+if TYPE_CHECKING:
+    import jinja2
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 _SCRIPTS = ("base", "files", "overview", "timeline", "corrections", "page")  # each uses those before it
@@ -49,8 +52,6 @@ def render(
         origins: Rows of recordings.tsv by recording.
         left_out: Rows of left_out.tsv: files that could not be used.
     """
-    import jinja2
-
     views = [
         _view(number, system, score, recordings)
         for number, system in enumerate(systems)
@@ -61,16 +62,8 @@ def render(
         _section(reco, systems, views, media.get(reco.id), first["system"])
         for reco in _in_order(recordings, first["order"])
     ]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["clock"] = clock
     script = _script()
-    return environment.get_template("page.html.jinja").render(
+    return _template().render(
         title=title,
         facts=_facts(systems, recordings),
         summary=_summary(systems),
@@ -95,6 +88,18 @@ def render(
         script=script,
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+def _template() -> jinja2.Template:
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(_TEMPLATES)
+    strict = jinja2.StrictUndefined
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=strict, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["clock"] = clock
+    return environment.get_template("page.html.jinja")
 
 
 def _script() -> str:

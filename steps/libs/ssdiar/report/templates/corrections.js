@@ -320,23 +320,23 @@ class Corrections {
   }
 
   speakerEntry(name, number, place) {
-    const keyed = (element, key) => {
+    const tagged = (element, key) => {
       element.dataset.key = `${key} ${number}`;
       return element;
     };
     const dot = make("span", "dot");
     dot.style.setProperty("--c", `var(${speakerVariable(number)})`);
-    const field = keyed(make("input"), "name");
+    const field = tagged(make("input"), "name");
     field.value = name;
     field.setAttribute("aria-label", `Name of ${shownName(name)}`);
     field.addEventListener("change", () => this.rename(name, field.value));
     const others = [...this.names.keys()].filter((other) => other !== name);
     const options = others.map((other) => new Option(shownName(other), other));
-    const merge = keyed(make("select", "", new Option("merge into …", ""), ...options), "merge");
+    const merge = tagged(make("select", "", new Option("merge into …", ""), ...options), "merge");
     merge.setAttribute("aria-label", `Merge ${shownName(name)} into`);
     merge.addEventListener("change", () => { if (merge.value !== "") this.merge(name, merge.value); });
     const label = `Split from cursor: ${shownName(name)} is another speaker after it`;
-    const split = keyed(makeButton("Split from cursor", label, () => this.splitSpeaker(name)), "split");
+    const split = tagged(makeButton("Split from cursor", label, () => this.splitSpeaker(name)), "split");
     const seconds = total(regionsOf(this.turns.filter((turn) => turn.speaker === name)));
     const length = make("span", "length", clock(seconds));
     return make("div", "fix-row", make("kbd", "", String(place + 1)), dot, field, length, merge, split);

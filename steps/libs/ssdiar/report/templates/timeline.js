@@ -177,8 +177,7 @@ class Timeline {
     const last = this.to - 36 / perSecond; // room for its text
     for (let count = Math.ceil(this.from / step); count * step < last || (count === 0 && !ticks.length); count++) {
       const tick = make("span", "", clock(count * step, step < 1 ? 1 : 0));
-      this.place(tick, count * step, count * step);
-      tick.style.width = "";
+      tick.style.left = `${(100 * (count * step - this.from)) / (this.to - this.from)}%`;
       ticks.push(tick);
     }
     this.axis.replaceChildren(...ticks);
