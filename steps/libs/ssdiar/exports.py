@@ -109,7 +109,7 @@ def text_of(name: str, turns: Sequence[Turn], duration: float | None = None) -> 
 
     Args:
         name: A name of :data:`FILE_NAMES`.
-        turns: At least one turn, in any order; those of several recordings only for ``csv`` and ``rttm``.
+        turns: At least one turn, in any order; only ``csv`` and ``rttm`` take several recordings.
         duration: Length of the recording in seconds, for ``textgrid`` (by default it ends with the last turn) and
             ``json``.
     """

@@ -16,7 +16,7 @@ _Form = TypeVar("_Form")
 
 
 def read_meta(folder: str | Path, form: type[_Form] = dict[str, Any]) -> _Form:
-    """Return the content of ``folder``/meta.json; without such a file, that of an empty one.
+    """Return the content of ``folder``/meta.json; without such a file, the defaults of ``form``.
 
     Args:
         folder: The directory.

@@ -1,8 +1,7 @@
 """Timelines of a recording: turns by speaker, errors, talk time, and the least certain turns.
 
 Every speaker has a number, which gives the colour. A system's speaker takes the number of the reference speaker that
-the DER maps it to. Speakers without one, and all speakers if there is no reference, are mapped to those of the systems
-before in the same way.
+the DER maps it to. The others, or all speakers if there is no reference, are mapped to speakers of the systems before.
 """
 
 from __future__ import annotations

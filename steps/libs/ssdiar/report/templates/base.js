@@ -53,7 +53,7 @@ const turnsOf = (lane) =>
     .flatMap((row) => row.turns.map(([start, end, sure]) => ({ speaker: row.name, number: row.number, start, end, sure })))
     .sort((a, b) => a.start - b.start || a.end - b.end || (a.speaker < b.speaker ? -1 : 1));
 
-// The turns that a person would save: corrected, or else those of the chosen system.
+// The turns to save: corrected ones, or else the turns of the chosen system.
 const currentTurns = (id) => corrections.get(id)?.turns ?? turnsOf(laneOf(id, chosen.system));
 
 // The mean confidence of turns, weighted by their length; undefined if none is known.

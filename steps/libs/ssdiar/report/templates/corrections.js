@@ -136,7 +136,7 @@ class Corrections {
     return this.turns.find((turn) => turn.key === this.selected);
   }
 
-  // Change one turn. It loses its confidence, which was that of the system.
+  // Change one turn. Its confidence, which belongs to the system, is dropped.
   replace(turn, values, action, names = this.names) {
     const changed = { ...turn, ...values, sure: undefined };
     if (["speaker", "start", "end"].every((key) => changed[key] === turn[key])) return;
