@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import argparse
 import logging
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 import stage
@@ -37,7 +37,7 @@ from ssdiar.io.tables import (
     read_wav_scp,
     write_table,
 )
-from ssdiar.pipeline import Cut, turns_of
+from ssdiar.pipeline import Cut, TurnRules, turns_of
 from ssdiar.results import count_probabilities, recording_entry, result_content, result_text
 from ssdiar.timeline.spans import Segment, Turn, grouped
 from ssdiar.work import Manifest, check
@@ -64,11 +64,14 @@ def main() -> None:
         *(labels_dir / name for name in _LABELS),
         *(tables / name for name in ("wav.scp", "reco2dur")),
     )
-    decided = _decisions(folder)
-    second_speaker = decided["second_speaker"] if options.second_speaker is None else options.second_speaker
-    pauses = decided["close_pauses"] if options.gap is None else options.gap
+    decided = read_meta(folder, TurnRules)
+    rules = TurnRules(
+        decided.second_speaker if options.second_speaker is None else options.second_speaker,
+        decided.close_pauses if options.gap is None else options.gap,
+        read_meta(labels_dir, TurnRules).second_sure,
+    )
     work = Manifest(labels_dir, "make_rttm")
-    settings = {"format": _FORMAT, "second_speaker": second_speaker, "gap": pauses, "turns": options.turns}
+    settings = {"format": _FORMAT, "turns": options.turns, **msgspec.to_builtins(rules)}
     if work.is_current(inputs, settings):
         _LOG.info("%s is up to date", labels_dir / "rttm")
         return
@@ -80,16 +83,8 @@ def main() -> None:
         sure = read_shares(sure_file, "sub-segment probability")
         check_same_ids(cut.segments, sure, sure_file, "probability")
     sides = read_sides(folder)
-    turns = turns_of(
-        cut,
-        labels,
-        sure=sure,
-        second_sure=_second_sure(labels_dir),
-        second_speaker=second_speaker,
-        pauses=pauses,
-        tight=_tight(folder, cut) if options.turns == "tight" else None,
-        sides=sides,
-    )
+    tight = _tight(folder, cut) if options.turns == "tight" else None
+    turns = turns_of(cut, labels, rules, sure, tight, sides)
     work.plan(inputs, settings)
     files = read_wav_scp(tables / "wav.scp") if (tables / "wav.scp").exists() else {}
     files = {sides.get(side, side): entry for side, entry in files.items()}
@@ -115,29 +110,6 @@ def _parse() -> argparse.Namespace:
     help_text = "read wav.scp and reco2dur of all recordings there, for result.json (<subsegments-dir>)"
     add("--data-dir", type=Path, metavar="dir", help=help_text)
     return parser.parse_args()
-
-
-def _decisions(folder: Path) -> dict[str, Any]:
-    """Return the decisions of stage 2 in meta.json; none if speech was found by other means."""
-    meta, path = read_meta(folder), folder / "meta.json"
-    second, pauses = meta.get("second_speaker", False), meta.get("close_pauses", 0.0)
-    if not isinstance(second, bool):
-        raise InputError("bad second_speaker", path=path, expected="true or false", got=second)
-    if type(pauses) not in (int, float) or not 0 <= pauses < math.inf:
-        raise InputError("bad close_pauses", path=path, expected="a number of seconds from 0", got=pauses)
-    return {"second_speaker": second, "close_pauses": pauses}
-
-
-def _second_sure(labels_dir: Path) -> tuple[float, float] | None:
-    """Return the probability of the second speaker in overlap, with two speakers and with more, if stage 5 has it."""
-    value = read_meta(labels_dir).get("second_sure")
-    if value is None:
-        return None
-    good = isinstance(value, list) and len(value) == 2
-    if not good or not all(type(one) in (int, float) and 0 <= one <= 1 for one in value):
-        path = labels_dir / "meta.json"
-        raise InputError("bad second_sure", path=path, expected="two numbers from 0 to 1", got=repr(value))
-    return value[0], value[1]
 
 
 def _tight(folder: Path, cut: Cut) -> dict[str, np.ndarray]:
