@@ -37,27 +37,24 @@ help_message="Usage: ./run.sh [options]
        ./run.sh --audio ~/calls --set calls --rttm ref.rttm --num-spk 2        # ... with the number of speakers, and DER
 
 Data
-  --set <name>               name of the data set: data/<name>, exp/<name> (mini; in egs/<name> that name)
-  --audio <dir|file>         use this folder of audio (wav, flac, mp3, sph ...; docs/audio.md) or one file instead of the
-                             recipe's own corpus; names the set if --set does not
-  --rttm <file>              reference for --audio, read by scoring and by --num-spk oracle and --sad oracle only
+  --set <name>               name the data set: data/<name>, exp/<name> (mini; in egs/<name> that name)
+  --audio <dir|file>         use a folder of audio (docs/audio.md) or one file instead of the recipe's own corpus
+  --rttm <file>              reference for --audio, read by scoring and by options that say oracle
   --uem <file>               scored regions for --audio (all of it)
-  --data \"<options>\"         pass options to the data preparation: local/prepare_audio.sh with --audio, as in
-                             --data \"--channels parties\", else local/prepare_data.sh (each has --help)
+  --data \"<options>\"         pass options to the data preparation, as in --data \"--channels parties\": see --help of
+                             local/prepare_audio.sh, or local/prepare_data.sh without --audio
 Method. A system, detector or model is a file of conf/; changes may follow its name, as in best+count.most=4,
 dnn_ahc_triplet+literal (the paper to the letter), webrtc+gap=0.5, campplus+device=cuda
-  --systems \"<a> <b> ..\"     run these files of conf/systems (best with --audio, else xvector_ahc
-                             conformer_finch_ahc_contrastive best); the defaults of a system stand in its file
-  --sad <choice|oracle|file> take speech from a detector of conf/sad, from the reference (oracle), or from a file, segments
-                             or RTTM (pyannote)
-  --xvector <choice>         make x-vectors by this model of conf/xvector (campplus)
+  --systems \"<a> <b> ..\"     run files of conf/systems, where their defaults stand (best with --audio, else
+                             \"xvector_ahc conformer_finch_ahc_contrastive best\")
+  --sad <choice|oracle|file> take speech from a detector of conf/sad, the reference (oracle), segments or RTTM (pyannote)
+  --xvector <choice>         make x-vectors by a model of conf/xvector (campplus)
   --num-spk <n|a-b|estimate|oracle|file>
-                             number of speakers per recording: given, estimated within limits, estimated, from the
-                             reference, or from a file of lines <recording> <number> (as the system's file says)
-  --turns <closed|tight>     close short pauses within turns, as references of calls do, or end turns where speech ends
-                             (as the system's file says)
+                             speakers per recording: given, estimated (within limits), from the reference, or from lines
+                             <recording> <number> (as the system's file has it)
+  --turns <closed|tight>     close short pauses in turns, or end turns where speech ends (as the system's file has it)
   --tag <text>               add a suffix to the systems' directories, to keep two runs of one set apart
-  --seed <n>                 seed of the clustering (0)
+  --seed <n>                 seed the clustering (0)
 Running
   --stage <n>, --stop-stage <n>
                              run these stages: 0 environment, 1 data, 2 speech, 3 sub-segments, 4 x-vectors, 5 clustering,
@@ -66,31 +63,21 @@ Running
   --cmd <command>            run jobs by run.pl, slurm.pl or queue.pl with their options (cmd.sh)
   --data-root <dir>, --exp-root <dir>
                              write everything below these folders (data, exp)
-  --python <path>            use this Python, which has the requirements, instead of .venv
+  --python <path>            use a Python that has the requirements instead of .venv
   --overwrite <true|false>   do finished work again (false)
   --allow-commands <true|false>
                              run the commands of a wav.scp (entries that end in |) instead of refusing them (false)
   --verbose <0|1|2>          log warnings, progress, or details (1)
   --config <file>            read options from name=value lines first"
 
-# shellcheck disable=SC2034 # parse_options.sh prints it
-moved_options="channels: give --data \"--channels ..\"
-bad_files: give --data \"--bad-files ..\"
-corpus_dir: give --data \"--corpus-dir ..\"
-corpus: give --data \"--corpus ..\"
-subset: give --data \"--subset ..\"
-crop: give --data \"--crop ..\"
-sad_options: give --sad <name>+<option>=<value>
-sad_source: give --sad pyannote+source=<file, folder or hub repository>
+# Options of earlier versions. shellcheck disable=SC2034 # parse_options.sh prints it
+moved_options="channels bad_files corpus_dir corpus subset crop: give it in --data \"--<option> ..\"
+sad_options sad_source: give --sad pyannote+<option>=<value>, as in gap=0.5 or source=<file>
 overlap_detector: give --sad webrtc+network=pyannote
-overlap: give --systems <name>+input.overlap=<drop|keep|label>
-changes: give --systems <name>+input.changes=<cut|ignore>
-reading: give --systems <name>+literal
-system_options: give --systems <name>+<option>=<value>
-min_spk: give --num-spk <a>-<b>
-max_spk: give --num-spk <a>-<b>
-xvector_source: give --xvector <name>+source=<folder>
-device: give --sad pyannote+device=cuda --xvector campplus+device=cuda
+overlap changes: give --systems <name>+input.overlap=<drop|keep|label> or +input.changes=<cut|ignore>
+reading system_options: give --systems <name>+literal or <name>+<option>=<value>
+min_spk max_spk: give --num-spk <a>-<b>
+xvector_source device: give --xvector <name>+source=<folder>+device=<cpu|cuda>, --sad pyannote+device=cuda
 scorer: score with steps/diar/score_der.sh --scorer
 train_on_set: RESULTS.md names the commit that has it"
 
@@ -120,48 +107,30 @@ say() { if [ "$verbose" != 0 ]; then printf '%s\n' "$1" >&2; fi; }
 wants() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ] && say $'\n'"== Stage $1: $2"; }
 
 [ $# = 0 ] || die "expected options only, got '$1' (see run.sh --help)"
-for number in "$stage" "$stop_stage" "$nj" "$seed" "$verbose"; do
-  [[ $number =~ ^[0-9]{1,9}$ ]] || die "expected a whole number for --stage, --stop-stage, --nj, --seed, --verbose, got '$number'"
-done
-[[ $tag =~ ^[A-Za-z0-9_.-]*$ ]] || die "--tag: expected letters, digits and '_.-', got '$tag'"
-[ -z "$audio" ] || [ -e "$audio" ] || die "$audio: no such folder or file (--audio)"
-for file in "$rttm" "$uem"; do
-  [ -z "$file" ] || [ -n "$audio" ] || die "--rttm and --uem go with --audio"
-  [ -z "$file" ] || [ -f "$file" ] || die "$file: no such file"
-done
-if [ -z "$set" ] && [ -n "$audio" ]; then
+[[ $stage$stop_stage =~ ^[0-9]{2,6}$ ]] || die "--stage, --stop-stage: expected whole numbers, got '$stage', '$stop_stage'"
+[ -n "$audio" ] || [ -z "$rttm$uem" ] || die "--rttm and --uem go with --audio"
+for file in "$audio" "$rttm" "$uem"; do [ -z "$file" ] || [ -e "$file" ] || die "$file: no such file or folder"; done
+if [ -n "$audio" ]; then
+  : "${systems:=best}"
   name=$(basename "$audio")
   if [ -f "$audio" ]; then name=${name%.*}; fi
-  set=$(printf '%s' "$name" | LC_ALL=C tr -c 'A-Za-z0-9_.-' _ | sed 's/^[.-]/_/')
-  case $set in *[A-Za-z0-9]*) ;; *) set=audio ;; esac
-elif [ -z "$set" ]; then
-  if [ . -ef "$repo" ]; then set=mini; else set=$(basename "$PWD"); fi
-fi
+  name=$(printf '%s' "$name" | LC_ALL=C tr -c 'A-Za-z0-9_.-' _ | sed 's/^[.-]/_/; s/^[_.-]*$/audio/')
+elif [ . -ef "$repo" ]; then name=mini; else name=$(basename "$PWD"); fi
+: "${set:=$name}" "${systems:=xvector_ahc conformer_finch_ahc_contrastive best}"
 [[ $set =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]*$ ]] || die "--set: expected letters, digits and '_.-', got '$set'"
-if [ -z "$systems" ]; then
-  if [ -n "$audio" ]; then systems=best; else systems="xvector_ahc conformer_finch_ahc_contrastive best"; fi
-fi
 
-exp=$exp_root/$set
-data_dir=$data_root/$set
+exp=$exp_root/$set data_dir=$data_root/$set
 common=(--verbose "$verbose")
 jobs=(--nj "$nj" --cmd "$cmd" --overwrite "$overwrite")
 data_options=() names=()
 if [ -n "$data" ]; then mapfile -d '' -t data_options < <(xargs printf '%s\0' <<<"$data"); fi
 
 if wants 0 "environment"; then
-  setup=(utils/setup_env.sh --verbose "$verbose" --only best)
-  for choice in $systems "$sad" "$xvector"; do # more packages only for networks that train, SpeechBrain and Silero
-    for file in "${choice%%+*}" "$repo"/conf/*/"${choice%%+*}.yaml"; do
-      if grep -Eqs '^(method: *ssl|loader: *speechbrain|detector: *silero)' "$file"; then setup=("${setup[@]:0:3}"); fi
-    done
-  done
-  if [ -n "$python" ]; then setup+=(--python "$python"); fi
-  python=$("${setup[@]}")
+  python=$(utils/setup_env.sh --verbose "$verbose" --python "$python" --for "$systems $sad $xvector")
 fi
 export PYTHON=${python:-python3}
 # shellcheck disable=SC2086 # a list
-plan=$("$PYTHON" steps/diar/list_systems.py --sad="$sad" --num-spk="$num_spk" --turns="$turns" --tag="$tag" $systems)
+plan=$("$PYTHON" steps/diar/list_systems.py --sad "$sad" --num-spk "$num_spk" --turns "$turns" --tag "$tag" $systems)
 if [ "$stop_stage" -ge 1 ]; then
   mkdir -p "$data_root" "$exp" || die "cannot make $data_root and $exp; is there write permission?"
   printf '%s  %s\n' "$(date '+%Y-%m-%d %H:%M:%S')" "$command_line" >>"$exp/commands.log"
@@ -170,10 +139,8 @@ fi
 if wants 1 "data directory $data_dir"; then
   options=("${common[@]}" --set "$set" --data-root "$data_root" ${data_options[@]+"${data_options[@]}"})
   if [ -n "$audio" ]; then
-    if [ -n "$rttm" ]; then options+=(--rttm "$rttm"); fi
-    if [ -n "$uem" ]; then options+=(--uem "$uem"); fi
     if [ -f "$num_spk" ]; then options+=(--num-spk-file "$num_spk"); fi
-    "$repo/local/prepare_audio.sh" --nj "$nj" "${options[@]}" "$audio"
+    "$repo/local/prepare_audio.sh" --nj "$nj" --rttm "$rttm" --uem "$uem" "${options[@]}" "$audio"
   elif [ "$set" != mini ] && [ -z "$data" ] && [ -f "$data_dir/wav.scp" ]; then
     say "run.sh: $data_dir is there and is used as it is"
   else
@@ -183,9 +150,8 @@ fi
 
 # Stages 2 to 4 run once for all systems with the same input, and the segmentation network once for all inputs.
 inputs=" " first_speech=
-while IFS=$'\t' read -r choice name input overlap changes number row_turns <&3; do
-  speech=$data_root/${set}_speech$input
-  subsegments=$exp/subsegments$input
+while IFS='|' read -r choice name input overlap changes number row_turns <&3; do
+  speech=$data_root/${set}_speech$input subsegments=$exp/subsegments$input
   xvectors=$exp/xvectors_$(basename "${xvector%%+*}" .yaml)$input
   if [[ $inputs != *" x$input "* ]]; then
     inputs+="x$input "
@@ -212,8 +178,7 @@ while IFS=$'\t' read -r choice name input overlap changes number row_turns <&3; 
     steps/diar/cluster_ssl.sh "${common[@]}" "${jobs[@]}" "${options[@]}" "$xvectors" "$dir"
   fi
   if wants 6 "RTTM, $name"; then
-    second=false
-    if [ "$overlap" = label ]; then second=true; fi
+    if [ "$overlap" = label ]; then second=true; else second=false; fi
     steps/diar/make_rttm.sh "${common[@]}" --second-speaker "$second" --turns "$row_turns" --data-dir "$data_dir" \
       "$subsegments" "$dir"
   fi

@@ -1,11 +1,12 @@
-"""Print the settings of each system for run.sh, a line of cells between tabs per system.
+"""Print the settings of each system for run.sh, a line per system.
 
-The cells: choice, name of its directory, suffix of its input's directories, overlap, changes, number of speakers, turns.
-An option takes precedence over the system's file. Systems with the same suffix share stages 2 to 4.
+The cells, between bars: choice, name of its directory, suffix of its input's directories, overlap, changes, number of
+speakers, turns. An option takes precedence over the system's file. Systems with one suffix share stages 2 to 4.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import stage
@@ -29,6 +30,8 @@ def main() -> None:
     if number and number != "oracle" and not Path(number).is_file() and parse_num_spk(number) is None:
         expected = "a number from 1, limits such as 2-8, estimate, oracle, or a file"
         raise InputError("bad --num-spk", expected=expected, got=number)
+    if not re.fullmatch(r"[\w.-]*", options.tag, re.ASCII):
+        raise InputError("bad --tag", expected="letters, digits and '_.-'", got=options.tag)
     names = []
     for choice in options.systems:
         system = read_system(choice)
@@ -39,7 +42,7 @@ def main() -> None:
             hint = "Run them one after the other, with another --tag each."
             raise InputError("two systems whose results have one name", got=names[-1], hint=hint)
         cells = (choice, names[-1], suffix, source.overlap, source.changes)
-        print(*cells, number or system.num_spk, options.turns or system.turns, sep="\t")
+        print(*cells, number or system.num_spk, options.turns or system.turns, sep="|")
 
 
 if __name__ == "__main__":

@@ -22,15 +22,15 @@ from ssdiar.data import audio_files
 from ssdiar.io.publish import publish_text
 from ssdiar.io.tables import read_tsv
 from ssdiar.report import page
-from ssdiar.report.recordings import Shown, VectorReader, read_recordings
+from ssdiar.report.recordings import ReportRecording, read_recordings
 from ssdiar.report.sound import WAYS, page_audio, peaks
-from ssdiar.report.systems import System, read_systems
-from ssdiar.report.table import as_markdown, as_text, table_parts, who_as_markdown, who_as_text
+from ssdiar.report.systems import ReportSystem, read_systems
+from ssdiar.report.table import as_markdown, as_text, report_tables
 from ssdiar.work import Manifest, check
 
 _LOG = logging.getLogger(__name__)
 # Inputs of the page in the folder of a system and in a data directory.
-_SYSTEM_FILES = ("rttm", "result.json", "labels", "meta.json", "score/*.json", "history/*.json", "latent/*.npz")
+_SYSTEM_FILES = ("rttm", "result.json", "meta.json", "score/*.json", "history/*.json")
 _ORIGINS = ("recordings.tsv", "left_out.tsv")  # by prepare_audio.sh
 _DATA_FILES = ("wav.scp", "reco2dur", "reco2channel", "reco2parties", "ref.rttm", "all.uem", *_ORIGINS)
 _CODE = ("*.py", "templates/*")
@@ -50,11 +50,11 @@ def main() -> None:
             )
     name = options.exp_set_dir.resolve().name
     recordings = read_recordings(systems, options.data_dir, options.allow_commands)
+    tables = report_tables(systems, recordings)
     settings = {
         "place": str(options.out_dir.absolute()) if options.audio == "link" else None,
         "systems": {system.name: sorted(system.outdated) for system in systems},
         "audio": options.audio,
-        "pictures": options.pictures,
     }
     work, file = Manifest(options.out_dir, "make_report"), options.out_dir / "index.html"
     inputs = check(*_inputs(options, systems, recordings))
@@ -64,24 +64,15 @@ def main() -> None:
         media = _media(options, recordings)
         listed = {table: read_tsv(options.data_dir / table) if options.data_dir else [] for table in _ORIGINS}
         origins = {row["recording"]: row for row in listed["recordings.tsv"]}
-        vectors, left_out = VectorReader(systems).read, listed["left_out.tsv"]
-        text = page.render(name, systems, recordings, media, vectors, options.pictures, origins, left_out)
+        text = page.render(name, systems, recordings, media, origins, listed["left_out.tsv"])
         work.plan(inputs, settings)
         copies = [unquote(one.url) for one in media.values() if one.url.startswith("audio/")]
         with work.finish(file.name, "table.md", *copies):
             publish_text(file, text)
-            publish_text(options.out_dir / "table.md", _table(systems, recordings, f"Results of {name}"))
+            publish_text(options.out_dir / "table.md", as_markdown(tables, f"Results of {name}"))
         _LOG.info("wrote %s (%.1f MB)", file, len(text.encode()) / 1e6)
     if _LOG.isEnabledFor(logging.INFO):
-        print(_table(systems, recordings), end="")
-
-
-def _table(systems: list[System], recordings: list[Shown], title: str | None = None) -> str:
-    """Return the table, as Markdown with a title and for a terminal without."""
-    if any(system.scores for system in systems):
-        parts = table_parts(systems)
-        return as_text(parts) if title is None else as_markdown(parts, title)
-    return who_as_text(systems, recordings) if title is None else who_as_markdown(systems, recordings, title)
+        print(as_text(tables), end="")
 
 
 def _parse() -> argparse.Namespace:
@@ -95,16 +86,14 @@ def _parse() -> argparse.Namespace:
     help_text = "copy audio as MP3 beside the page, link the original files, or embed MP3 in the page"
     add("--audio", choices=WAYS, default="copy", help=help_text)
     add("--allow-commands", type=stage.boolean, default=False, help="run commands of wav.scp, entries that end in |")
-    help_text = "draw at most this many pictures of vectors, of the worst recordings"
-    add("--pictures", type=stage.whole_number(0), default=60, help=help_text)
     add("--nj", type=stage.whole_number(1), default=1, help="copy the audio of this many recordings at a time")
     return parser.parse_args()
 
 
-def _media(options: argparse.Namespace, recordings: list[Shown]) -> dict[str, page.Media]:
+def _media(options: argparse.Namespace, recordings: list[ReportRecording]) -> dict[str, page.Media]:
     """Return the sound of each recording that has any, and make the copies that the page plays."""
 
-    def medium(reco: Shown) -> page.Media:
+    def medium(reco: ReportRecording) -> page.Media:
         sound = reco.audio.read(tell=False)  # stages 1 and 2 have warned
         return page.Media(page_audio(reco.id, reco.audio, sound, options.out_dir, options.audio), peaks(*sound))
 
@@ -113,7 +102,9 @@ def _media(options: argparse.Namespace, recordings: list[Shown]) -> dict[str, pa
         return dict(zip([reco.id for reco in heard], pool.map(medium, heard), strict=True))
 
 
-def _inputs(options: argparse.Namespace, systems: list[System], recordings: list[Shown]) -> list[Path | str]:
+def _inputs(
+    options: argparse.Namespace, systems: list[ReportSystem], recordings: list[ReportRecording]
+) -> list[Path | str]:
     """Return the files that the page is made of: systems, but for scores that are not shown, data, audio and code."""
     files = [path for system in systems for pattern in _SYSTEM_FILES for path in system.folder.glob(pattern)]
     hidden = {system.folder / "score" / f"{name}.json" for system in systems for name in system.outdated}

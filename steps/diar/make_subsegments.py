@@ -23,6 +23,7 @@ from ssdiar.errors import InputError
 from ssdiar.io.publish import publish_text
 from ssdiar.io.tables import (
     SIDE2RECO,
+    UTT2REGION,
     read_durations,
     read_segments,
     read_sides,
@@ -32,43 +33,51 @@ from ssdiar.io.tables import (
     write_segments_file,
     write_table,
 )
+from ssdiar.pipeline import subsegments_of
 from ssdiar.timeline.spans import Segment
-from ssdiar.timeline.subsegments import make_subsegments, split_short
 from ssdiar.work import Manifest, check
 
 _LOG = logging.getLogger(__name__)
-_INPUTS = ("segments", "overlap.segments", "wav.scp", "reco2dur", "meta.json", SIDE2RECO)
-_TABLES = ("segments", "utt2spk", "spk2utt", "short.segments", "overlap.segments", "wav.scp", SIDE2RECO)
+_INPUTS = ("segments", "overlap.segments", "tight.segments", "wav.scp", "reco2dur", "meta.json", SIDE2RECO)
+_TABLES = (
+    "segments",
+    "utt2spk",
+    "spk2utt",
+    "short.segments",
+    "overlap.segments",
+    "tight.segments",
+    "wav.scp",
+    SIDE2RECO,
+    UTT2REGION,
+)
 
 
 def main() -> None:
-    """Read the speech regions, cut them, write the pieces."""
+    """Read the speech regions, cut them, write the sub-segments."""
     options = _parse()
     check_not_features_only(options.speech_dir)
     inputs = check(*(options.speech_dir / name for name in _INPUTS))
     regions = _read_regions(options.speech_dir, "segments")
     overlap = _read_regions(options.speech_dir, "overlap.segments") if _has(options, "overlap.segments") else []
     meta = _read_meta(options.speech_dir / "meta.json")
-    pieces = make_subsegments(regions, options.window, options.period, options.min_segment)
-    pieces, short = split_short(pieces, options.min_piece)
-    for name in ("window", "period", "min_segment", "min_piece"):
-        meta["options"][name] = getattr(options, name) / 100
+    lengths = {name: getattr(options, name) for name in ("window", "period", "min_segment", "min_piece")}
+    cut = subsegments_of(regions, overlap, **lengths)
+    meta["options"] |= {name: length / 100 for name, length in lengths.items()}
     work = Manifest(options.out_dir, "make_subsegments")
     work.plan(inputs, meta["options"])
     with work.finish("meta.json", editable=_TABLES):
-        write_segments_file(options.out_dir / "overlap.segments", overlap)
-        write_segments_file(options.out_dir / "short.segments", short)
-        write_segments(options.out_dir, pieces)
-        _write_wav_scp(options.speech_dir / "wav.scp", options.out_dir / "wav.scp", {piece.reco for piece in pieces})
+        write_segments_file(options.out_dir / "overlap.segments", cut.overlap)
+        write_segments_file(options.out_dir / "short.segments", cut.short)
+        if _has(options, "tight.segments"):
+            write_segments_file(options.out_dir / "tight.segments", _read_regions(options.speech_dir, "tight.segments"))
+        write_segments(options.out_dir, cut.segments)
+        recordings = {segment.reco for segment in cut.segments}
+        _write_wav_scp(options.speech_dir / "wav.scp", options.out_dir / "wav.scp", recordings)
         write_or_remove(options.out_dir / SIDE2RECO, read_sides(options.speech_dir))
         publish_text(options.out_dir / "meta.json", json.dumps(meta, indent=1) + "\n")
+    counts = (options.out_dir, len(cut.segments), len(regions), len(recordings), len(cut.short))
     _LOG.info(
-        "%s: %d pieces of %d speech regions of %d recordings; %d more are too short for an x-vector",
-        options.out_dir,
-        len(pieces),
-        len(regions),
-        len({piece.reco for piece in pieces}),
-        len(short),
+        "%s: %d sub-segments of %d speech regions of %d recordings; %d more are too short for an x-vector", *counts
     )
 
 

@@ -31,6 +31,7 @@ from ssdiar.io.tables import check_id
 from ssdiar.io.transcripts import Word, read_transcript
 from ssdiar.pipeline import (
     SpeakerNumber,
+    TurnRules,
     labels_by_id,
     labels_of,
     parse_num_spk,
@@ -230,16 +231,10 @@ def diarize(
         }
     sides = {side_id(name, channel): name for channel in use.parties}
     labels, sure = labels_by_id(segments, results)
-    made = turns_of(
-        cut,
-        labels,
-        sure=sure,
-        second_sure=config.sure.second if config.says_how_sure else None,
-        second_speaker=source.overlap == "label",
-        pauses=source.close_pauses,
-        tight={side: one.tight for side, one in speech.items()} if turns == "tight" else None,
-        sides=sides,
-    )
+    second_sure = config.sure.second if config.says_how_sure else None
+    rules = TurnRules(source.overlap == "label", source.close_pauses, second_sure)
+    tight = {side: one.tight for side, one in speech.items()} if turns == "tight" else None
+    made = turns_of(cut, labels, rules, sure, tight, sides)
     found = {side: number_found(result.history) for side, result in results.items()}
     report(info.duration, info.duration)
     return Diarization(

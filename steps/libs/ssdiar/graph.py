@@ -1,8 +1,8 @@
 """Published networks as ONNX graphs, built from their weights in memory and run by ONNX Runtime.
 
 PyTorch is not imported: loading a network takes a fraction of a second, and ONNX Runtime runs convolutions and matrix
-products of small batches faster on a CPU than PyTorch does (bench/speed.py). A network uses one thread: jobs run side by
-side.
+products of small batches faster on a CPU than PyTorch does (bench/speed.py). A network uses one thread; jobs run side
+by side.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
     cut = subsegments_of(*regions_of(speech))                         # stage 3
     vectors = vectors_of(model, recording, cut.segments)              # stage 4
     clustering = labels_of(system, cut.segments, vectors, ESTIMATE)   # stage 5
-    turns = turns_of(cut, labels)                                     # stage 6
+    turns = turns_of(cut, labels, TurnRules())                        # stage 6
 
 Between stages 2 and 6 each party of a recording with one party per channel is a recording of its own, a *side*
 (:mod:`ssdiar.timeline.sides`).
@@ -17,8 +17,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
 import numpy as np
 
+from ssdiar.config import NotNegative, Share
 from ssdiar.errors import InputError
 from ssdiar.timeline.regions import covered, intersect
 from ssdiar.timeline.segmentation import Segmentation
@@ -51,6 +53,20 @@ class Cut(NamedTuple):
     segments: list[Segment]
     short: list[Segment]
     overlap: list[Segment]
+
+
+class TurnRules(msgspec.Struct, frozen=True):
+    """The decisions of earlier stages about turns, as meta.json has them.
+
+    Attributes:
+        second_speaker: Whether overlapped speech gets a second speaker (stage 2).
+        close_pauses: Seconds; shorter pauses of a speaker in which no one else talks are closed (stage 2).
+        second_sure: Probability that the second speaker is right, in recordings of two speakers and of more (stage 5).
+    """
+
+    second_speaker: bool = False
+    close_pauses: NotNegative = 0.0
+    second_sure: tuple[Share, Share] | None = None
 
 
 class SpeakerNumber(NamedTuple):
@@ -252,11 +268,8 @@ def labels_by_id(
 def turns_of(
     cut: Cut,
     labels: Mapping[str, int],
-    *,
+    rules: TurnRules,
     sure: Mapping[str, float] | None = None,
-    second_sure: tuple[float, float] | None = None,
-    second_speaker: bool = False,
-    pauses: float = 0.0,
     tight: Mapping[str, np.ndarray] | None = None,
     sides: Mapping[str, str] = {},
 ) -> list[Turn]:
@@ -265,17 +278,15 @@ def turns_of(
     Args:
         cut: Sub-segments, short ones and overlap.
         labels: Label from 1 by sub-segment id.
+        rules: Decisions of earlier stages.
         sure: Probability of each label, if it is known.
-        second_sure: Probability of the second speaker in overlap (:func:`ssdiar.timeline.turns.turns_of_labels`).
-        second_speaker: Whether overlap gets a second speaker.
-        pauses: Seconds; shorter pauses of a speaker in which no one else talks are closed.
         tight: If given, the detected speech (k, 2) in seconds by recording or side: turns are cut to it, and no pauses
             are closed.
         sides: Recording by side.
     """
-    turns = turns_of_labels(cut.segments, labels, cut.short, cut.overlap, second_speaker, sure, second_sure)
+    turns = turns_of_labels(cut.segments, labels, cut.short, cut.overlap, rules.second_speaker, sure, rules.second_sure)
     if tight is None:
-        return close_pauses(join_sides(turns, sides), pauses)
+        return close_pauses(join_sides(turns, sides), rules.close_pauses)
     parts = [
         replace(turn, start=float(start), end=float(end))
         for turn in turns

@@ -8,8 +8,8 @@ separation", ICASSP 2020 (the band-pass filters, each beside its Hilbert transfo
 published model.
 
 Windows overlap, and the first layer is a quarter of the work. It normalises a window to z = a x + c, filters it, and
-takes the largest magnitude of every three outputs. Filtering is linear: an output is a y + c S, where y is the output for
-the plain audio and S the sum of a filter's taps. So the largest magnitude follows from the largest and the smallest
+takes the largest magnitude of every three outputs. Filtering is linear: an output is a y + c S, where y is the output
+for the plain audio and S the sum of a filter's taps. So the largest magnitude follows from the largest and the smallest
 of three y, which are computed once for all windows.
 """
 

@@ -14,6 +14,7 @@ import numpy as np
 from ssdiar.config import config_files
 from ssdiar.data import Recording
 from ssdiar.errors import InputError
+from ssdiar.graph import device_of_job
 from ssdiar.io.names import Names
 from ssdiar.io.rttm import read_rttm
 from ssdiar.io.tables import read_lines, read_segments
@@ -104,12 +105,13 @@ class SpeechSource:
         """Seconds; stage 6 closes shorter pauses of a speaker in which no one else talks."""
         return self.sad.cut.close_pauses if self.cut else 0.0
 
-    def on_device(self, device: str) -> SpeechSource:
-        """Return this source with its network on a device."""
+    def for_job(self, job: int) -> SpeechSource:
+        """Return this source with its network on the device of a job."""
         from ssdiar.speech.pyannote import Pyannote
 
-        has_network = isinstance(self.sad, Pyannote)
-        return replace(self, sad=msgspec.structs.replace(self.sad, device=device)) if has_network else self
+        if not isinstance(self.sad, Pyannote):
+            return self
+        return replace(self, sad=msgspec.structs.replace(self.sad, device=device_of_job(self.sad.device, job)))
 
     def options(self) -> dict[str, Any]:
         """Return everything that decides the regions, as JSON can hold it."""

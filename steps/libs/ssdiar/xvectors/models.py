@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from ssdiar.config import AtLeastOne, Config, Device, read_config
 from ssdiar.errors import InputError
+from ssdiar.graph import device_of_job
 
 _GPU_BATCHES = 16  # batches of a CPU in one of a GPU, which takes many more than a CPU's cache holds
 
@@ -47,6 +48,10 @@ class ModelConfig(Config, frozen=True):
     def folder(self) -> Path | None:
         """``source`` if it is a folder; a name without a slash is a package's."""
         return Path(self.source).absolute() if "/" in self.source and Path(self.source).is_dir() else None
+
+    def for_job(self, job: int) -> ModelConfig:
+        """Return this description with the device of a job."""
+        return msgspec.structs.replace(self, device=device_of_job(self.device, job))
 
     @property
     def together(self) -> int:
@@ -108,11 +113,6 @@ def load_model(config: ModelConfig) -> XVectorModel:
         raise
     except Exception as error:  # torch, yaml and speechbrain raise whatever damaged or foreign files provoke
         raise InputError(f"cannot load the model {config.name}", path=config.source, got=reason(error)) from error
-
-
-def on_device(config: ModelConfig, device: str) -> ModelConfig:
-    """Return a description with another device."""
-    return msgspec.structs.replace(config, device=device)
 
 
 def reason(error: Exception) -> str:
