@@ -214,7 +214,8 @@ def test_what_the_text_names_exists(path):
 def removed_options():
     """Return the options whose replacement run.sh names."""
     moved = re.search(r'^moved_options="(.*?)(?<!\\)"$', (REPO / "run.sh").read_text(), re.MULTILINE | re.DOTALL)[1]
-    return {f"--{name.replace('_', '-')}" for name in re.findall(r"^(\w+):", moved, re.MULTILINE)}
+    names = " ".join(re.findall(r"^([\w ]+):", moved, re.MULTILINE)).split()
+    return {f"--{name.replace('_', '-')}" for name in names}
 
 
 def section(path, heading):
