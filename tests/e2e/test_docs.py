@@ -65,8 +65,8 @@ RUN = [
 DEAR = [
     r"\./run\.sh( (?!--audio ).*)?",
     r"tests/run\.sh( .*)?",
-    r"local/paper/run\.sh .*",
-    r"bench/\w+\.py( .*)?",
+    r"(\.\./\.\./)?local/paper/run\.sh .*",
+    r"bench/\w+\.(sh|py)( .*)?",
     r"local/fetch_prompts\.py voices",
     r"(pip|unzip) .*",
     r"rm -r voices/allison_es",
