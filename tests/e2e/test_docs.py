@@ -189,10 +189,10 @@ def test_program_and_options_exist(command):
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(REPO)))
 def test_what_the_text_names_exists(path):
     text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
-    scripts = [*REPO.glob("steps/diar/*.sh"), *REPO.glob("local/*.sh"), *REPO.glob("egs/*/local/*.sh")]
-    scripts += [*REPO.glob("utils/setup_env.sh"), *REPO.glob("local/simulate_calls.py"), *REPO.glob("run.sh")]
+    names = ("run.sh", "steps/diar/*.sh", "local/*.sh", "local/paper/*.sh", "local/simulate_calls.py", "bench/*.py")
+    scripts = [script for name in (*names, "egs/*/local/*.sh", "utils/setup_env.sh") for script in REPO.glob(name)]
     scripts = [script for script in scripts if os.access(script, os.X_OK)]
-    beside = [REPO, path.parent, REPO / "steps/diar", REPO / "local", REPO / "steps/libs", REPO / "steps/libs/ssdiar"]
+    beside = [path.parent, REPO, REPO / "steps/diar", REPO / "local", REPO / "steps/libs", REPO / "steps/libs/ssdiar"]
     for span in re.findall(r"`([^`\n]+)`", text):
         try:
             words = shlex.split(span)
