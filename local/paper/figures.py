@@ -139,8 +139,9 @@ def _der_rows(results: Sequence[Result]) -> Rows:
     rows: Rows = []
     for (system, changes), own in ders.items():
         options = {name: float(value) for name, value in (change.split("=") for change in changes)}
-        mean, sd = statistics.fmean(own), statistics.stdev(own) if len(own) > 1 else 0.0
-        rows.append({"system": system, **options, "der_mean": mean, "low": mean - sd, "high": mean + sd})
+        mean, sd = statistics.fmean(own), statistics.stdev(own) if len(own) > 1 else None
+        band = {"low": mean - (sd or 0.0), "high": mean + (sd or 0.0)}
+        rows.append({"system": system, **options, "der_mean": mean, "der_sd": sd, **band})
     return rows
 
 

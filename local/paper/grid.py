@@ -16,8 +16,11 @@ from typing import Any
 from ssdiar.clustering.config import read_system
 from ssdiar.config import config_name
 from ssdiar.errors import InputError
+from ssdiar.io.meta import read_meta
 from ssdiar.scoring.der import PROTOCOLS
-from ssdiar.scoring.score_file import ORIGIN_KEYS, Score, read_score
+from ssdiar.scoring.score_file import Score, read_score
+
+_SOURCES = ("speech_source", "num_spk_source", "xvector_model")
 
 Rows = list[dict[str, Any]]
 
@@ -43,6 +46,7 @@ class Result:
         system: The system's name, with its reading: ``dnn_ahc_triplet_literal``.
         seed: Seed of the clustering; None if the system has no randomness.
         changes: See :class:`Call`.
+        meta: Its meta.json.
         scores: By protocol name.
         histories: ``history/RECO.json`` by recording.
     """
@@ -50,6 +54,7 @@ class Result:
     system: str
     seed: int | None
     changes: tuple[str, ...]
+    meta: dict[str, Any]
     scores: dict[str, Score]
     histories: dict[str, dict[str, Any]]
 
@@ -101,7 +106,7 @@ class Grid:
         files = sorted((folder / "history").glob("*.json"))
         histories = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
         seed = call.seed if is_random(system) else None
-        return Result(config_name(system), seed, call.changes, scores, histories)
+        return Result(config_name(system), seed, call.changes, read_meta(folder), scores, histories)
 
 
 def is_random(system: str) -> bool:
@@ -146,7 +151,7 @@ def describe(set_name: str, results: Sequence[Result]) -> dict[str, str]:
     return {
         "set": set_name,
         "recordings": str(len(score.recordings)),
-        **{key: score.origin.get(key, "not recorded") for key in ORIGIN_KEYS},
+        **{key: str(results[0].meta.get(key, "not recorded")) for key in _SOURCES},
         "seeds": " ".join(map(str, sorted({result.seed for result in results if result.seed is not None}))) or "none",
         "uem": "yes" if score.uem is not None else "no",
     }

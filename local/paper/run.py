@@ -45,7 +45,7 @@ def main() -> None:
     reference = Path(options.data_root, options.set, "ref.rttm")
     if not reference.is_file():
         hint = f"Prepare the set first: {shlex.join([*grid.command, '--stop-stage', '4'])}"
-        raise InputError("no such file", path=reference, hint=hint)
+        raise InputError("no such file", path=reference, expected="the reference", hint=hint)
     (grid.paper_dir / "figures").mkdir(parents=True, exist_ok=True)
     if "tables" in options.make:
         _make_tables(grid, choices, options)
