@@ -32,7 +32,6 @@ _SETTINGS = {
     "axes.titlelocation": "left",
     "grid.color": "#dddddd",
     "lines.markersize": 4,
-    "legend.frameon": False,
     "text.parse_math": False,  # names of sets and models are not mathematics
 }
 
@@ -59,7 +58,11 @@ FIGURES = {
         (_AHC, _FINCH),
         ((),),
         ("system", "epoch", "loss_mean"),
-        ("loss", "epoch, counted through all outer iterations", "loss / first loss: mean, quartiles"),
+        (
+            "loss",
+            "epoch of all outer iterations; ended trainings keep their last loss",
+            "loss / first loss: mean, quartiles",
+        ),
     ),
     "4": _Figure(
         (_FINCH,),

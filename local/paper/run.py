@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
 """Make the paper's Tables II and III and Figures 2 to 5 on a set whose stages 1 to 4 are done.
 
-Runs every system with every source of speaker counts and every seed, by run.sh; a rerun does only what is missing.
+Runs systems with every source of speaker counts and every seed, by run.sh; a rerun does only what is missing.
 Writes to <exp-root>/<set>/paper:
   table.md, table.tsv       DER of each system, mean and standard deviation over seeds, beside the paper's
   bootstrap.tsv             paired differences between systems with confidence intervals, and the paper's rankings
-  figures/figure<N>.png     2: clusters per outer iteration, 3: loss over the training, both for first labels by AHC and
-  figures/figure<N>.tsv     by FINCH; 4: DER by attention heads and width; 5: DER by threshold of the stop rule
-
-Example: ./run.sh --sad oracle --stop-stage 4 && local/paper/run.sh --set mini --readings "robust literal"
+  figures/figure<n>.png     2: clusters per outer iteration, 3: loss over the training, both for first labels by AHC and
+  figures/figure<n>.tsv     by FINCH; 4: DER by attention heads and width; 5: DER by threshold of the stop rule
+e.g.: ./run.sh --sad oracle --stop-stage 4 && local/paper/run.sh --set mini --readings "robust literal"
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from paper.tables import make_tables
 from ssdiar.errors import InputError
 from ssdiar.io.publish import publish, publish_text
 
-_COUNTS = ("oracle", "estimate")
+_COUNTS, _MADE = ("oracle", "estimate"), ("tables", *FIGURES)
 _LOG = logging.getLogger(__name__)
 
 
@@ -55,27 +54,32 @@ def main() -> None:
 
 
 def _parse() -> argparse.Namespace:
-    parser = stage.Parser(__doc__)
-    add = parser.add_argument
-    add("--set", required=True, metavar="NAME", help="name of the set")
-    add("--make", type=_several(str, ("tables", *FIGURES)), default=("tables", *FIGURES), metavar='"A B"')
-    add("--systems", type=_several(str), default=tuple(PAPER), metavar='"A B"', help="rows of the tables (all)")
-    readings = "robust: as in the files of conf/systems; literal: to the letter of the paper (robust)"
-    add("--readings", type=_several(str, ("robust", "literal")), default=("robust",), metavar='"A B"', help=readings)
-    counts = 'sources of speaker counts; the figures use the first ("oracle estimate")'
-    add("--num-spk", type=_several(str, _COUNTS), default=_COUNTS, metavar='"A B"', help=counts)
-    add("--seeds", type=_several(stage.whole_number(0)), default=(0, 1, 2, 3, 4), metavar='"N .."', help="(0 1 2 3 4)")
-    add("--sad", default="oracle", metavar="CHOICE", help="source of speech; see run.sh (oracle)")
-    add("--xvector", default="campplus", metavar="CHOICE", help="x-vector model (campplus)")
-    add("--data-root", default="data", metavar="DIR", help="see run.sh (data)")
-    add("--exp-root", default="exp", metavar="DIR", help="see run.sh (exp)")
-    add("--nj", type=stage.whole_number(1), metavar="N", help="parallel jobs (number of cores)")
-    add("--cmd", metavar="COMMAND", help="how jobs run; see run.sh")
-    add("--python", metavar="PATH", help="a Python that has the requirements (that of .venv)")
+    parser = stage.Parser(__doc__, conflict_handler="resolve")
+
+    def add_list(name: str, convert: Callable[[str], Any], default: Sequence[Any], text: str, *known: str) -> None:
+        parser.add_argument(name, type=_several(convert, known), default=default, metavar="a b", help=text)
+
+    readings = "robust: as in the files of conf/systems; literal: to the letter of the paper"
+    parser.add_argument("--set", required=True, metavar="name", help="name of the set")
+    add_list("--make", str, _MADE, "the tables, and figures by their numbers", *_MADE)
+    add_list("--systems", str, tuple(PAPER), "systems of the tables")
+    add_list("--readings", str, ("robust",), readings, "robust", "literal")
+    add_list("--num-spk", str, _COUNTS, "sources of speaker counts; the figures use the first", *_COUNTS)
+    add_list("--seeds", stage.whole_number(0), (0, 1, 2, 3, 4), "seeds of the clustering")
+    for name, default, metavar, text in (
+        ("--sad", "oracle", "choice", "source of speech; see run.sh"),
+        ("--xvector", "campplus", "choice", "x-vector model; see run.sh"),
+        ("--data-root", "data", "dir", "where data directories are"),
+        ("--exp-root", "exp", "dir", "where results go"),
+        ("--nj", None, "n", "parallel jobs; see run.sh"),
+        ("--cmd", None, "command", "how jobs run; see run.sh"),
+        ("--python", None, "path", "a Python that has the requirements"),
+    ):
+        parser.add_argument(name, default=default, metavar=metavar, help=text)
     return parser.parse_args()
 
 
-def _several(convert: Callable[[str], Any], known: Sequence[str] = ()) -> Callable[[str], tuple[Any, ...]]:
+def _several(convert: Callable[[str], Any], known: Sequence[str]) -> Callable[[str], tuple[Any, ...]]:
     """Return a converter of an option's list of different values, which must be among ``known`` if any are."""
 
     def convert_all(text: str) -> tuple[Any, ...]:
