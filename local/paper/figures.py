@@ -16,7 +16,6 @@ from ssdiar.errors import InputError
 _AHC, _FINCH, _DNN = "conformer_ahc_contrastive", "conformer_finch_ahc_contrastive", "dnn_finch_ahc_contrastive"
 _NAMES = {_AHC: "conformer + AHC", _FINCH: "Model-2: conformer + FINCH + AHC", _DNN: "Model-1: DNN + FINCH + AHC"}
 _HEADS, _KEY_DIMS = (1, 2, 4, 8, 16), (16, 32, 64, 128)
-_THRESHOLDS = tuple(number / 10 for number in range(1, 11))
 
 # Okabe & Ito's colours, distinct with any colour vision; markers and dashes repeat the distinction.
 _STYLES = (
@@ -37,26 +36,24 @@ _SETTINGS = {
 
 
 class _Figure(NamedTuple):
-    """A figure: its systems, the options that vary, columns (lines, x, y), texts (title, x, y), logarithmic axis."""
+    """A figure: its systems, columns (lines, x, y), texts (title, x, y), options that vary, logarithmic axis."""
 
     systems: tuple[str, ...]
-    variants: tuple[tuple[str, ...], ...]
     columns: tuple[str, str, str]
     texts: tuple[str, str, str]
+    variants: tuple[tuple[str, ...], ...] = ((),)
     log: str = ""
 
 
 FIGURES = {
     "2": _Figure(
         (_AHC, _FINCH),
-        ((),),
         ("system", "outer_iteration", "clusters_median"),
         ("clusters per outer iteration", "outer iteration (0: first labels)", "clusters: median, quartiles"),
-        "y",
+        log="y",
     ),
     "3": _Figure(
         (_AHC, _FINCH),
-        ((),),
         ("system", "epoch", "loss_mean"),
         (
             "loss",
@@ -66,16 +63,16 @@ FIGURES = {
     ),
     "4": _Figure(
         (_FINCH,),
-        tuple((f"encoder.heads={heads}", f"encoder.key_dim={width}") for heads in _HEADS for width in _KEY_DIMS),
         ("encoder.key_dim", "encoder.heads", "der_mean"),
         ("DER of Model-2 by attention heads and their width", "attention heads", "DER %, forgiving"),
-        "x",
+        tuple((f"encoder.heads={heads}", f"encoder.key_dim={width}") for heads in _HEADS for width in _KEY_DIMS),
+        log="x",
     ),
     "5": _Figure(
         (_DNN, _FINCH),
-        tuple((f"stop.threshold={number}",) for number in _THRESHOLDS),
         ("system", "stop.threshold", "der_mean"),
         ("DER by threshold", "threshold of the loss ratio (the paper's choice: 0.5)", "DER %, forgiving"),
+        tuple((f"stop.threshold={number / 10}",) for number in range(1, 11)),
     ),
 }
 

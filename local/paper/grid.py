@@ -15,7 +15,6 @@ from typing import Any
 
 from ssdiar.clustering.config import read_system
 from ssdiar.config import config_name
-from ssdiar.errors import InputError
 from ssdiar.io.meta import read_meta
 from ssdiar.scoring.der import PROTOCOLS
 from ssdiar.scoring.score_file import Score, read_score
@@ -120,19 +119,16 @@ def with_readings(systems: Sequence[str], readings: Sequence[str]) -> list[str]:
     A system that the paper does not train has one reading and stands with the first.
 
     Raises:
-        InputError: A system's file is missing or bad, or two systems have the same name.
+        InputError: A system's file is missing or bad.
     """
-    choices: dict[str, str] = {}
+    choices = []
     for reading, system in ((reading, system) for reading in readings for system in systems):
         config = read_system(system)
-        has_readings = config.method == "ssl" and config.encoder.type != "baseline2"
-        if not has_readings and reading != readings[0]:
-            continue
-        choice = f"{system}+literal" if has_readings and reading == "literal" else system
-        if config_name(choice) in choices:
-            raise InputError(f"two systems have the name {config_name(choice)}", expected="different names")
-        choices[config_name(choice)] = choice
-    return list(choices.values())
+        if config.method == "ssl" and config.encoder.type != "baseline2":
+            choices.append(f"{system}+literal" if reading == "literal" else system)
+        elif reading == readings[0]:
+            choices.append(system)
+    return choices
 
 
 def table_calls(choices: Sequence[str], counts: Sequence[str], seeds: Sequence[int]) -> list[Call]:

@@ -39,8 +39,8 @@ def main() -> None:
     """Make the tables, then the figures."""
     options = _parse()
     choices = with_readings(options.systems, options.readings)
-    shared = ("set", "sad", "xvector", "data_root", "exp_root", "nj", "cmd", "python", "verbose")
-    grid = Grid({name: getattr(options, name, None) for name in shared})
+    shared = ("set", "sad", "xvector", "data_root", "exp_root", "nj", "cmd", "verbose")
+    grid = Grid({name: getattr(options, name, None) for name in shared} | {"python": sys.executable})
     reference = Path(options.data_root, options.set, "ref.rttm")
     if not reference.is_file():
         hint = f"Prepare the set first: {shlex.join([*grid.command, '--stop-stage', '4'])}"

@@ -217,7 +217,6 @@ def test_figures(work):
         (["--systems", "magic"], "magic.yaml: no such file; expected one of that folder ("),
         (["--systems", ""], "expected one or more, none twice; got nothing"),
         (["--systems", "nmesc nmesc"], "none twice; got nmesc nmesc"),
-        (["--systems", "nmesc nmesc+count.most=3"], "two systems have the name nmesc"),
         (["--seeds", "0 x"], "expected a whole number from 0, got"),
         (["--seeds", "0 00"], "none twice"),
         (["--num-spk", "2"], "expected some of: oracle estimate; got 2"),

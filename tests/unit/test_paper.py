@@ -225,11 +225,13 @@ class TestGrid:
         assert with_readings(systems, ["robust", "literal"]) == [*systems, "dnn_ahc_triplet+literal"]
         assert with_readings(systems, ["literal"]) == ["xvector_ahc", "dnn_ahc_triplet+literal", "baseline2"]
 
-    def test_two_files_of_one_name(self, tmp_path):
-        (tmp_path / "nmesc.yaml").write_text((SYSTEMS / "nmesc.yaml").read_text())
-        assert is_random(str(tmp_path / "nmesc.yaml"))
-        with pytest.raises(InputError, match="two systems have the name nmesc"):
-            with_readings(["nmesc", str(tmp_path / "nmesc.yaml")], ["robust"])
+    def test_a_file_of_ones_own(self, tmp_path):
+        (tmp_path / "mine.yaml").write_text((SYSTEMS / "dnn_ahc_triplet.yaml").read_text())
+        mine = str(tmp_path / "mine.yaml")
+        assert is_random(mine)
+        assert with_readings([mine], ["robust", "literal"]) == [mine, f"{mine}+literal"]
+        with pytest.raises(InputError, match="no such file"):
+            with_readings([str(tmp_path / "none.yaml")], ["robust"])
 
     @pytest.mark.parametrize(
         ("sad", "xvector", "folder"),
