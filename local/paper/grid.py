@@ -95,7 +95,7 @@ class Grid:
         tag = "_".join([*self._inputs, *changes, call.count, f"seed{call.seed}"])
         systems = " ".join("+".join([system, *call.changes]) for system in call.systems)
         command = [*self.command, "--systems", systems, "--num-spk", call.count, "--seed", str(call.seed)]
-        command += ["--tag", tag, "--stage", "5", "--stop-stage", "7"]
+        command += ["--tag", tag, "--stage", "5", "--stop-stage", "7", "--python", sys.executable]
         if subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode:
             sys.exit(1)
         return [self._read(system, self._folder / f"{config_name(system)}_{tag}", call) for system in call.systems]

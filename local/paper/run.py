@@ -40,7 +40,7 @@ def main() -> None:
     options = _parse()
     choices = with_readings(options.systems, options.readings)
     shared = ("set", "sad", "xvector", "data_root", "exp_root", "nj", "cmd", "verbose")
-    grid = Grid({name: getattr(options, name, None) for name in shared} | {"python": sys.executable})
+    grid = Grid({name: getattr(options, name, None) for name in shared})
     reference = Path(options.data_root, options.set, "ref.rttm")
     if not reference.is_file():
         hint = f"Prepare the set first: {shlex.join([*grid.command, '--stop-stage', '4'])}"
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def _parse() -> argparse.Namespace:
-    parser = stage.Parser(__doc__, conflict_handler="resolve")
+    parser = stage.Parser(__doc__)
 
     def add_list(name: str, convert: Callable[[str], Any], default: Sequence[Any], text: str, *known: str) -> None:
         parser.add_argument(name, type=_several(convert, known), default=default, metavar="a b", help=text)
@@ -73,7 +73,6 @@ def _parse() -> argparse.Namespace:
         ("--exp-root", "exp", "dir", "where results go"),
         ("--nj", None, "n", "parallel jobs; see run.sh"),
         ("--cmd", None, "command", "how jobs run; see run.sh"),
-        ("--python", None, "path", "a Python that has the requirements"),
     ):
         parser.add_argument(name, default=default, metavar=metavar, help=text)
     return parser.parse_args()
