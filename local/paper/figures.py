@@ -30,7 +30,6 @@ _SETTINGS = {
     "axes.grid": True,
     "axes.titlelocation": "left",
     "grid.color": "#dddddd",
-    "lines.markersize": 4,
     "text.parse_math": False,  # names of sets and models are not mathematics
 }
 

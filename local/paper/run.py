@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Make the paper's Tables II and III and Figures 2 to 5 on a set whose stages 1 to 4 are done.
 
-Runs systems with every source of speaker counts and every seed, by run.sh; a rerun does only what is missing.
+Runs systems with every source of speaker counts and every seed, by run.sh; a rerun only does the missing work.
 Writes to <exp-root>/<set>/paper:
   table.md, table.tsv       DER of each system, mean and standard deviation over seeds, beside the paper's
   bootstrap.tsv             paired differences between systems with confidence intervals, and the paper's rankings
@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "steps" / "diar"))
 
 import stage
+
 from paper.figures import FIGURES, draw, figure_calls, figure_rows
 from paper.grid import Grid, Result, caption, describe, table_calls, tsv, with_readings
 from paper.summary import PAPER

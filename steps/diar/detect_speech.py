@@ -20,10 +20,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import stage
+
 import numpy as np
 
 import jobs
-import stage
 from ssdiar.config import conf_dir
 from ssdiar.data import Recording, audio_files, load_recordings, read_channels, read_parties
 from ssdiar.errors import InputError

@@ -17,11 +17,12 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+import stage
+
 import numpy as np
 from msgspec import to_builtins
 
 import jobs
-import stage
 from ssdiar.config import conf_dir
 from ssdiar.data import Recording, audio_files, load_recordings
 from ssdiar.errors import InputError

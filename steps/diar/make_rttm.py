@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import stage
+
 from ssdiar.io.meta import read_decisions, read_meta, read_second_sure
 from ssdiar.io.publish import publish_text
 from ssdiar.io.rttm import write_rttm
