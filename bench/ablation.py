@@ -13,10 +13,11 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import stage
+
 import numpy as np
 
 import measure
-import stage
 from measure import ROOT
 from ssdiar.clustering.config import read_system
 from ssdiar.clustering.recording import Recording, fold_backgrounds

@@ -24,6 +24,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"))
 
 import stage
+
 from ssdiar.data import files_below
 from ssdiar.errors import InputError
 from ssdiar.io.audio import AUDIO_SUFFIXES, AudioInfo, probe

@@ -15,6 +15,7 @@ import logging
 from pathlib import Path
 
 import stage
+
 from ssdiar.errors import InputError
 from ssdiar.io.rttm import read_rttm
 from ssdiar.io.transcripts import SUFFIXES, Word, read_transcript

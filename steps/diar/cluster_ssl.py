@@ -19,10 +19,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import stage
+
 from msgspec import to_builtins
 
 import jobs
-import stage
 from ssdiar.clustering.config import read_system
 from ssdiar.clustering.sides import share_out
 from ssdiar.config import config_files, config_name

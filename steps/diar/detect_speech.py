@@ -21,10 +21,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import stage
+
 import numpy as np
 
 import jobs
-import stage
 from ssdiar.config import config_files, config_name
 from ssdiar.data import Recording, audio_files, load_recordings, read_channels, read_parties
 from ssdiar.errors import InputError

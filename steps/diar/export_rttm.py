@@ -13,6 +13,7 @@ import logging
 from pathlib import Path
 
 import stage
+
 from ssdiar.errors import InputError
 from ssdiar.exports import FILE_NAMES, export
 from ssdiar.io.rttm import read_rttm

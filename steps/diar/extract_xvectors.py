@@ -18,10 +18,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import stage
+
 from msgspec import to_builtins
 
 import jobs
-import stage
 from ssdiar.config import config_files
 from ssdiar.data import Recording, audio_files, load_recordings
 from ssdiar.errors import InputError

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import stage
+
 from ssdiar.errors import InputError
 from ssdiar.work import FileDigest, Manifest
 

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 import stage
+
 from ssdiar.clustering.config import read_system
 from ssdiar.config import config_name
 from ssdiar.errors import InputError

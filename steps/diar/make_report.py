@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import stage
+
 from ssdiar.data import audio_files
 from ssdiar.io.publish import publish_text
 from ssdiar.io.tables import read_tsv

@@ -18,10 +18,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import stage
+
 import msgspec
 import numpy as np
 
-import stage
 from ssdiar.errors import InputError
 from ssdiar.io.meta import read_meta
 from ssdiar.io.publish import publish_text

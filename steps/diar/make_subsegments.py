@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import stage
+
 from ssdiar.data import check_not_features_only
 from ssdiar.errors import InputError
 from ssdiar.io.publish import publish_text

@@ -16,6 +16,7 @@ import logging
 from pathlib import Path
 
 import stage
+
 from ssdiar.errors import InputError
 from ssdiar.scoring.der import PROTOCOLS, Comparison, DiarizationError, Protocol, read_comparison, score
 from ssdiar.scoring.jer import JaccardError, jaccard

@@ -11,11 +11,11 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ssdiar.speech.config import PyannoteConfig, SileroConfig, WebRtcConfig, read_sad
 
 from ssdiar.clustering.config import SystemConfig, read_system
 from ssdiar.config import Matching, Range, read_config
 from ssdiar.errors import InputError
-from ssdiar.speech.config import PyannoteConfig, SileroConfig, WebRtcConfig, read_sad
 from ssdiar.xvectors.models import ModelConfig, read_model_config
 
 CONF = Path(__file__).resolve().parents[2] / "conf"

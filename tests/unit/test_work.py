@@ -301,7 +301,9 @@ def test_a_job_of_an_earlier_run_publishes_nothing_that_is_no_longer_wanted(out)
     plan(out)
     earlier = Manifest(out, "stage")
     assert earlier.job(1) == RECORDINGS
-    refused = pytest.raises(InputError, match="another run was started here and needs a different result of recording a")
+    refused = pytest.raises(
+        InputError, match="another run was started here and needs a different result of recording a"
+    )
     with refused, earlier.done("a") as folder:
         (folder / "a.bin").write_text("old")
         plan(out, {"a": "2", "b.x": "1"})
