@@ -116,10 +116,10 @@ def instead(command):
 
 
 @cache
-def options_of(folder, program):
-    """Return the options in the --help of a script."""
+def options_of(folder, program, *step):
+    """Return the options in the --help of a script, or of one of its steps."""
     done = subprocess.run(
-        [sys.executable, program, "--help"] if program.endswith(".py") else [program, "--help"],
+        [*([sys.executable] if program.endswith(".py") else []), program, *step, "--help"],
         cwd=REPO / folder,
         capture_output=True,
         text=True,
@@ -147,7 +147,8 @@ def check_options(place, folder, words):
         return
     given = {word for word in words[1:] if re.fullmatch(r"--[a-z][a-z0-9-]*", word)}
     if given - {"--help"}:
-        unknown = given - {"--help"} - options_of(folder, program)
+        step = words[1:2] if program.endswith(".py") and re.fullmatch("[a-z]+", words[1]) else []  # as in fit.py count
+        unknown = given - {"--help"} - options_of(folder, program, *step)
         assert not unknown, f"{place}: {program} --help does not list {' '.join(sorted(unknown))}"
 
 
