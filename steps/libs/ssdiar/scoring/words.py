@@ -1,4 +1,4 @@
-"""How many words got the wrong speaker."""
+"""Speaker errors of words."""
 
 from __future__ import annotations
 
@@ -22,30 +22,26 @@ class WordErrors:
 
     @property
     def rate(self) -> float | None:
-        """The wrong words as a fraction of all; None where there is no word."""
+        """The fraction of wrong words; None if there is no word."""
         return self.wrong / self.words if self.words else None
 
 
 def word_errors(reference: Sequence[Word], system: Sequence[Word]) -> WordErrors:
-    """Compare the speakers of one recording's words; the system's names are mapped one to one so that fewest are wrong.
-
-    Args:
-        reference: The words with their true speakers.
-        system: The same words in the same order, with the speakers found.
+    """Compare the speakers of one recording's words under the one-to-one mapping of speakers with the fewest errors.
 
     Raises:
-        ValueError: They are not the same words.
+        ValueError: ``reference`` and ``system`` are not the same words in the same order.
     """
     from scipy.optimize import linear_sum_assignment
 
     if [(word.text, word.start) for word in reference] != [(word.text, word.start) for word in system]:
         raise ValueError("reference and system must be the same words in the same order")
-    common = _says(reference) @ _says(system).T
+    common = _spoken(reference) @ _spoken(system).T
     right = int(common[linear_sum_assignment(common, maximize=True)].sum())
     return WordErrors(len(reference), len(reference) - right)
 
 
-def _says(words: Sequence[Word]) -> np.ndarray:
-    """Return (speakers in order of name, words) of 0 and 1; a word without a speaker is nobody's."""
+def _spoken(words: Sequence[Word]) -> np.ndarray:
+    """Return (speakers in order of name, words) of 0 and 1: whose word it is."""
     names = sorted({word.speaker for word in words if word.speaker is not None})
     return np.array([[word.speaker == name for word in words] for name in names], int).reshape(len(names), len(words))
