@@ -30,7 +30,7 @@ class Difference:
 def paired_difference(first: np.ndarray, second: np.ndarray, weights: np.ndarray) -> Difference:
     """Return the difference of two pooled rates, first minus second, with its percentile interval.
 
-    Recordings are drawn with replacement, those of both systems together, :data:`RESAMPLES` times (Bisani & Ney, ICASSP
+    Recordings are drawn with replacement, for both systems together, :data:`RESAMPLES` times (Bisani & Ney, ICASSP
     2004). The draws depend only on the number of recordings.
 
     Args:

@@ -50,7 +50,7 @@ class Protocol:
         return f"{self.name}: collar {self.collar:g} s each side, {overlap}"
 
 
-#: The three protocols under which results on CALLHOME are published; the names are those of BUTSpeechFIT/VBx.
+#: The three protocols under which results on CALLHOME are published, with the names of BUTSpeechFIT/VBx.
 PROTOCOLS = {
     name: Protocol(name, *terms)
     for name, terms in {"forgiving": (0.25, True), "fair": (0.25, False), "full": (0.0, False)}.items()

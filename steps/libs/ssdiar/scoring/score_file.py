@@ -19,7 +19,7 @@ from ssdiar.io.publish import publish_text
 from ssdiar.scoring.der import Comparison, DiarizationError, Protocol, count_speakers
 from ssdiar.scoring.jer import JaccardError
 
-#: What a score file may record about its system: the origin of speech, speaker counts and x-vectors.
+#: Optional keys of a score file: the origin of speech, speaker counts and x-vectors.
 ORIGIN_KEYS = ("speech_source", "num_spk_source", "xvector_model")
 _PARTS = ("miss", "false_alarm", "confusion")
 
