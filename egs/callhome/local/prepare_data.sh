@@ -2,11 +2,9 @@
 # Copyright 2026  ssdiar authors
 # Apache 2.0
 
-# Stage 1: from one of the three corpora that are called CALLHOME to a data directory. Reads the corpus where it is (no
-# audio is copied) and writes <data-root>/<set>/: wav.scp, reco2dur, ref.rttm, all.uem (the annotated extent),
-# reco2num_spk, utt2spk, spk2utt, and more as the corpus has it; see README.md. Audio of two channels is heard as their
-# mix by all stages. Recordings that are missing, unreadable or inconsistent are left out, named in the log and in
-# left_out. The directory appears when it is complete; a rerun with the same corpus and options leaves it alone.
+# Stage 1: from one of the three corpora called CALLHOME to the data directory <data-root>/<set>; README.md lists its
+# files. The corpus is read in place. Recordings that are missing, unreadable or inconsistent are left out and named in
+# the log and in left_out. A rerun with the same corpus and options changes nothing.
 
 # Begin configuration section.
 corpus_dir=
@@ -29,9 +27,9 @@ help_message="Usage: $0 [options] --corpus-dir <dir>
                              # in the paper (default of the others); a part of the corpus (train, devtest, evltest;
                              # callhome1, callhome2); the first n; a list of ids
   --crop <none|uem>          # uem: copy the annotated minutes of every call into <data-root>/<set>/wav (flac, mono mix);
-                             # all stages then see these alone, and times count from their beginning (default: none)
+                             # all stages then use these only, and times count from their start (default: none)
   --set <name|callhome>      # name of the data directory
-  --data-root <dir|data>     # where data directories are
+  --data-root <dir|data>     # folder of data directories
   --python <path|$python>    # Python that has the requirements
   --verbose <0|1|2>          # 0: warnings only, 1: progress (default), 2: details
   --config <file>            # options as name=value lines, read before the others"
