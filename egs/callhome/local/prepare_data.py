@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "steps" / "diar"))
 
 import stage
 from corpora.corpus import Corpus, select
-from corpora.data_dir import CORPORA, DataDir, check, read_corpus
+from corpora.data_dir import READERS, DataDir, check, read_corpus
 from ssdiar.errors import InputError
 from ssdiar.io.tables import check_id
 
@@ -51,7 +51,7 @@ def main() -> None:
 
 def _parse() -> argparse.Namespace:
     parser = stage.Parser(__doc__)
-    parser.add_argument("--corpus", choices=("auto", *CORPORA), default="auto")
+    parser.add_argument("--corpus", choices=("auto", *READERS), default="auto")
     parser.add_argument("--subset", default="")
     parser.add_argument("--crop", choices=("none", "uem"), default="none")
     parser.add_argument("--set", required=True)

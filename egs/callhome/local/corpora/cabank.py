@@ -17,7 +17,6 @@ its errors have no line numbers. Source: the CHAT manual of TalkBank.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -114,24 +113,18 @@ def read_chat(path: str | Path) -> Transcript:
     return Transcript(languages, media, join_turns(turns), tuple(remarks))
 
 
-def _logical_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield (number of the first line, text) with continuation lines joined."""
-    current: tuple[int, str] | None = None
+def _logical_lines(path: Path) -> list[tuple[int, str]]:
+    """Return (number of the first line, text) with continuation lines joined."""
+    lines: list[tuple[int, str]] = []
     for number, text in read_lines(path):
-        if text.startswith("\t"):
-            if current is None:
-                raise InputError("not a CHAT transcript", path=path, line=number, expected="@, * or % first")
-            current = (current[0], f"{current[1]} {text.strip()}")
-            continue
-        if current is not None:
-            yield current
-        text = text.removeprefix("\ufeff")
-        if not text.startswith(("@", "*", "%")):
-            what, expected = "not a CHAT line", "@, *, % or a tab first"
-            raise InputError(what, path=path, line=number, expected=expected, got=text[:40])
-        current = (number, text)
-    if current is not None:
-        yield current
+        if text.startswith(("@", "*", "%")):
+            lines.append((number, text))
+        elif lines and text.startswith("\t"):
+            lines[-1] = (lines[-1][0], f"{lines[-1][1]} {text.strip()}")
+        else:
+            expected = "@, *, % or a tab first" if lines else "@, * or % first"
+            raise InputError("not a CHAT line", path=path, line=number, expected=expected, got=text.strip()[:40])
+    return lines
 
 
 def _speaker(path: Path, line: int, text: str, speakers: set[str]) -> str:

@@ -19,9 +19,7 @@ from ssdiar.io.publish import publish_folder, publish_text
 from ssdiar.io.rttm import write_rttm
 from ssdiar.io.tables import write_segments, write_table
 
-_READERS = {module.NAME: module for module in (ldc, cabank, sre2000)}
-CORPORA = tuple(_READERS)
-
+READERS = {module.NAME: module for module in (ldc, cabank, sre2000)}
 # Annotators' times may exceed the audio by this much (seconds); a longer transcript belongs to other audio.
 _LATEST = 1.0
 _VERSION = 1  # of the output; another one makes directories again
@@ -36,7 +34,7 @@ def read_corpus(name: str, folder: Path) -> Corpus:
     """
     if not folder.is_dir():
         raise InputError("no such folder", path=folder, expected="the folder of a corpus")
-    corpus = _READERS[_recognised(folder) if name == "auto" else name].read_corpus(folder)
+    corpus = READERS[_recognised(folder) if name == "auto" else name].read_corpus(folder)
     if not corpus.calls:
         hint = "\n".join(f"{reco}: {reason}" for reco, reason in list(corpus.left_out.items())[:20]) or None
         raise InputError(f"no usable recording of {corpus.name}", path=folder, hint=hint)
@@ -45,7 +43,7 @@ def read_corpus(name: str, folder: Path) -> Corpus:
 
 def _recognised(folder: Path) -> str:
     files = list(files_below(folder))
-    found = [name for name, module in _READERS.items() if module.annotation(files)]
+    found = [name for name, module in READERS.items() if module.annotation(files)]
     if len(found) == 1:
         return found[0]
     what = "files of several corpora" if found else "no known corpus"
@@ -57,8 +55,7 @@ def _recognised(folder: Path) -> str:
 def check(corpus: Corpus, limit: int | None) -> Corpus:
     """Check the audio of a corpus until there are ``limit`` usable calls; return these, with their durations.
 
-    Turns are cut at the end of the audio. A call is left out if none of its files can be decoded, or if its annotation
-    ends more than a second after the audio.
+    A call is left out if none of its files can be decoded, or if its annotation ends over a second after the audio.
     """
     calls, left_out = {}, dict(corpus.left_out)
     for reco, call in corpus.calls.items():
@@ -139,7 +136,7 @@ class DataDir:
         self._settings = {"corpus": corpus.name, "version": _VERSION, "calls": list(corpus.calls)}
         self._settings |= {"limit": limit, "crop": crop}
         self._stage = f"prepare_data.{corpus.name}"
-        for other in CORPORA:
+        for other in READERS:
             if other != corpus.name and work.Manifest(path, f"prepare_data.{other}").is_planned():
                 hint = f"Give another --set, or remove {path}."
                 raise InputError("is of another corpus", path=path, expected=corpus.name, got=other, hint=hint)
