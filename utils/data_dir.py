@@ -9,6 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"))
 
 import stage  # noqa: F401 (puts the library on the path)
+
 from ssdiar.errors import InputError
 from ssdiar.io.tables import read_lines
 

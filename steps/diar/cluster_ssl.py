@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Cluster the x-vectors of a set, recording by recording; the Python side of cluster_ssl.sh.
+"""Stage 5: cluster the x-vectors of each recording by a system of conf/systems.
 
-plan    checks options and every x-vector, decides what is to be done, prints the number of jobs
-run     does one job: labels, history and latent vectors of each of its recordings
-gather  merges the labels, writes meta.json
+Reads a directory with xvector.scp, segments and utt2spk ("spk" files name recordings), made by extract_xvectors.sh,
+Kaldi, VBx or another toolkit. Writes labels (<sub-segment> <number from 1>), history/<recording>.json, meta.json, and
+for systems that estimate it the probability of each label, sure (<sub-segment> <0 to 1>).
+A rerun does the recordings that are missing or out of date.
+e.g.: cluster_ssl.sh --system xvector_ahc --num-spk 2 exp/mini/xvectors_campplus exp/mini/xvector_ahc
 """
 
 from __future__ import annotations
@@ -17,9 +19,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import stage
+
 from msgspec import to_builtins
 
-import stage
+import jobs
 from ssdiar.clustering.config import read_system
 from ssdiar.clustering.recording import Recording, fold_backgrounds
 from ssdiar.clustering.sides import share_out
@@ -44,26 +48,33 @@ _TABLES = ("xvector.scp", "segments", "utt2spk", "meta.json", SIDE2RECO)  # of a
 
 
 def main() -> None:
-    """Run one of the three sub-commands."""
-    options = _parse()
-    {"plan": _plan, "run": _run, "gather": _gather}[options.action](options)
+    """Run the stage, or one of its jobs."""
+    parser = jobs.parser(__doc__, "xvector_dir", out="out-dir")
+    add = parser.add_argument
+    help_text = (
+        "cluster by a system of conf/systems, or a .yaml file; changes may follow, as in best+consensus.parts=48"
+    )
+    add("--system", default="conformer_finch_ahc_contrastive", metavar="choice", help=help_text)
+    help_text = (
+        "set the speakers per recording: a number; estimate them from the x-vectors; read lines <recording> <number>"
+    )
+    help_text += " (recordings that are missing there are estimated); or take those of --reco2num-spk (oracle)"
+    add("--num-spk", default="2", metavar="n|estimate|file|oracle", help=f"{help_text} (2)")
+    add("--min-spk", type=stage.whole_number(1), help="estimate no fewer speakers than this (1)")
+    add("--max-spk", type=stage.whole_number(1), help="estimate no more speakers than this (the system's own)")
+    help_text = "read the reference's <recording> <number>, for --num-spk oracle only"
+    add("--reco2num-spk", type=Path, metavar="file", help=help_text)
+    help_text = "take the number of speakers from AHC that stops when no two clusters have a higher mean cosine"
+    add("--threshold", type=stage.number(-1, 1), metavar="cosine", help=help_text)
+    help_text = (
+        "read segmentation/ of the speech directory, which the system best uses to estimate the number of speakers"
+    )
+    add("--segmentation", type=Path, metavar="dir", help=help_text)
+    add("--seed", type=stage.whole_number(0), default=0, help="seed all randomness")
+    jobs.main(parser, _plan, _run, _gather)
 
 
-def _parse() -> argparse.Namespace:
-    parser = stage.Parser(__doc__)
-    plan = parser.add_jobs("xvector_dir")
-    plan.add_argument("--system", required=True, help="a file of conf/systems, and changes")
-    plan.add_argument("--num-spk", default="2", help="a number, estimate, a file of numbers, or oracle")
-    plan.add_argument("--min-spk", type=stage.whole_number(1), help="least number, where it is estimated")
-    plan.add_argument("--max-spk", type=stage.whole_number(1), help="largest number, where it is estimated")
-    plan.add_argument("--threshold", type=stage.number(-1, 1), help="AHC similarity that gives the number of speakers")
-    plan.add_argument("--reco2num-spk", type=Path, help="reference counts, for --num-spk oracle")
-    plan.add_argument("--segmentation", type=Path, help="folder with <recording>.npz of detect_speech.sh")
-    plan.add_argument("--seed", type=stage.whole_number(0), default=0)
-    return parser.parse_args()
-
-
-def _plan(options: argparse.Namespace) -> None:
+def _plan(options: argparse.Namespace) -> jobs.Plan:
     config = read_system(options.system)
     tables = [options.xvector_dir / name for name in _TABLES]
     given = _counts_file(options)
@@ -108,8 +119,7 @@ def _plan(options: argparse.Namespace) -> None:
     _check_dimensions(dimensions, xvectors.path)
     # Making the linkage of S sub-segments takes S^2 operations.
     costs = {reco: float(len(pieces[reco])) ** 2 for reco in pieces}
-    work = Manifest(options.out_dir, "cluster_ssl")
-    print(work.plan(inputs, settings, digests, costs, options.nj, options.overwrite))
+    return jobs.Plan(inputs, settings, digests, costs)
 
 
 def _backgrounds(pieces: Mapping[str, list[Segment]], xvectors: XVectors, config: SystemConfig) -> dict[str, Any]:
@@ -212,17 +222,16 @@ def _counts_of_recordings(
     return {reco: counts.get(reco) for reco in recordings}
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(work: Manifest, todo: list[str], _: int) -> None:
     import numpy as np
 
     from ssdiar.clustering.systems import cluster_recording
 
-    work = Manifest(options.out_dir, "cluster_ssl")
     settings = work.settings
     config = _config(settings)
     pieces, xvectors = read_xvector_dir(Path(settings["xvector_dir"]))
     backgrounds = _backgrounds(pieces, xvectors, config)
-    todo, sides = work.job(options.job), read_sides(settings["xvector_dir"])
+    sides = read_sides(settings["xvector_dir"])
     counts, segmentations = settings["num_spk"], settings["segmentations"]
     if config.method == "ssl" and todo:
         _warm_up(xvectors, pieces[todo[0]], config)
@@ -289,9 +298,8 @@ def _summary(reco: str, history: dict[str, Any]) -> str:
     )
 
 
-def _gather(options: argparse.Namespace) -> None:
-    out_dir, work = options.out_dir, Manifest(options.out_dir, "cluster_ssl")
-    settings = work.settings
+def _gather(work: Manifest) -> None:
+    out_dir, settings = work.out_dir, work.settings
     meta = read_meta(settings["xvector_dir"])
     meta.setdefault("xvector_model", f"unknown ({settings['xvector_dir']})")
     meta.setdefault("speech_source", "as given")

