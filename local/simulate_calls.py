@@ -28,6 +28,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"))
 
 import stage
+
 from ssdiar.errors import InputError
 from ssdiar.io.tables import check_id
 from ssdiar.simulation.casting import assign_voices, read_casts, read_persons
@@ -58,28 +59,28 @@ def parse() -> argparse.Namespace:
     parser.add_argument("voices_dir", metavar="<voices-dir>", type=Path)
     parser.add_argument("out_dir", metavar="<out-data-dir>", type=Path)
     add = parser.add_argument
-    add("--num-calls", type=stage.whole_number(1), default=10, help="number of recordings (10)")
+    add("--num-calls", type=stage.whole_number(1), default=10, help="number of recordings")
     text = "speakers of a recording: a number, or a range (1-8) to draw from (2)"
-    add("--num-spk", type=span(stage.whole_number(1)), metavar="N", help=text)
-    text = "length in seconds: a number, or a range (20-3600) to draw from, uniform in the logarithm (180)"
-    add("--duration", type=span(stage.number(5, 36000)), default="180", metavar="SECONDS", help=text)
+    add("--num-spk", type=span(stage.whole_number(1)), metavar="n|a-b", help=text)
+    text = "seconds: a number, or a range (20-3600) to draw from, uniform in the logarithm (180)"
+    add("--duration", type=span(stage.number(5, 36000)), default="180", metavar="s|a-b", help=text)
     text = "file of lines '<recording> <voice> ...', used in turn, instead of drawn voices"
-    add("--pairs", type=Path, metavar="FILE", help=text)
+    add("--pairs", type=Path, metavar="file", help=text)
     text = "voices of one person, which never meet: groups separated by spaces, voices in them by commas"
     add("--same-person", default="", metavar="'A,B C,D'", help=text)
-    add("--prefix", default="sim", help="recordings are called PREFIX-0001 and so on (sim)")
-    add("--seed", type=stage.whole_number(0), default=0, help="seed of all randomness (0)")
-    add("--overwrite", type=stage.boolean, default=False, metavar="true|false", help="replace the output (false)")
-    add("--min-speech", type=stage.number(1), default=20.0, help="minimum speech of a voice, seconds (20)")
-    text = "maximum speech to read of a voice, seconds (300, or the longest possible recording)"
-    add("--max-speech", type=stage.number(1), help=text)
-    text = "true: a voice repeats itself when it has no unused speech left; false: the recording ends there (false)"
-    add("--repeat", type=stage.boolean, default=False, metavar="true|false", help=text)
-    text = "how lines are recorded: added up, or one per channel (mix)"
+    add("--prefix", default="sim", help="recordings are called PREFIX-0001 and so on")
+    add("--seed", type=stage.whole_number(0), default=0, help="seed of all randomness")
+    add("--overwrite", type=stage.boolean, default=False, help="replace the output")
+    add("--min-speech", type=stage.number(1), default=20.0, metavar="seconds", help="minimum speech of a voice")
+    text = "maximum speech to read of a voice (300, or the longest possible recording)"
+    add("--max-speech", type=stage.number(1), metavar="seconds", help=text)
+    text = "true: a voice repeats itself when it has no unused speech left; false: the recording ends there"
+    add("--repeat", type=stage.boolean, default=False, help=text)
+    text = "how lines are recorded: added up, or one per channel"
     add("--channels", choices=("mix", "parties"), default="mix", help=text)
-    text = "share of the other lines' amplitudes in each channel: 0.1 is 20 dB below (0)"
-    add("--leakage", type=stage.number(0, 1), default=0.0, metavar="SHARE", help=text)
-    add("--codec", choices=tuple(CODECS), default="mulaw", help="codec of a line (mulaw)")
+    text = "share of the other lines' amplitudes in each channel: 0.1 is 20 dB below"
+    add("--leakage", type=stage.number(0, 1), default=0.0, metavar="share", help=text)
+    add("--codec", choices=tuple(CODECS), default="mulaw", help="codec of a line")
     args = parser.parse_args()
     check_id(args.prefix, "--prefix")
     if args.pairs and (args.num_spk or args.same_person):

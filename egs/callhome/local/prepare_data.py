@@ -1,5 +1,10 @@
 #!/usr/bin/env python3
-"""Make a data directory of a CALLHOME corpus; the Python side of prepare_data.sh."""
+"""Stage 1: make the data directory <data-root>/<set> of one of the three corpora called CALLHOME (see README.md).
+
+The corpus is read in place. Recordings that are missing, unreadable or inconsistent are left out and named in the log
+and in left_out. A rerun with the same corpus and options changes nothing.
+e.g.: prepare_data.sh --corpus-dir ~/LDC --subset two-speaker
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "steps" / "diar"))
 
 import stage
+
 from corpora.corpus import Corpus, select
 from corpora.data_dir import READERS, DataDir, check, read_corpus
 from ssdiar.errors import InputError
@@ -51,12 +57,18 @@ def main() -> None:
 
 def _parse() -> argparse.Namespace:
     parser = stage.Parser(__doc__)
-    parser.add_argument("--corpus", choices=("auto", *READERS), default="auto")
-    parser.add_argument("--subset", default="")
-    parser.add_argument("--crop", choices=("none", "uem"), default="none")
-    parser.add_argument("--set", required=True)
-    parser.add_argument("--data-root", type=Path, default=Path("data"))
-    parser.add_argument("corpus_dir", type=Path)
+    add = parser.add_argument
+    help_text = "folder with audio and annotation of one corpus, at any depth; links are followed"
+    add("--corpus-dir", type=Path, required=True, metavar="dir", help=help_text)
+    help_text = "LDC97S42 + LDC97T14, TalkBank's CABank, LDC2001S97 + sre2000-key, or recognised by its files"
+    add("--corpus", choices=("auto", *READERS), default="auto", help=help_text)
+    help_text = "all usable recordings (default of sre2000); those with two speakers (default of the others); a part of"
+    help_text += " the corpus (train, devtest, evltest; callhome1, callhome2); the first n; or those that a file lists"
+    add("--subset", default="", metavar="all|two-speaker|part|n|file", help=help_text)
+    help_text = "uem: copy the annotated minutes into wav/ of the data directory (flac, mono mix) for all stages"
+    add("--crop", choices=("none", "uem"), default="none", help=help_text)
+    add("--set", default="callhome", metavar="name", help="name of the data directory")
+    add("--data-root", type=Path, default=Path("data"), metavar="dir", help="folder of data directories")
     return parser.parse_args()
 
 

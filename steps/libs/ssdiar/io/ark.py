@@ -17,8 +17,7 @@ from typing import BinaryIO, NoReturn
 import numpy as np
 
 from ssdiar.errors import InputError
-from ssdiar.io.publish import publish_text
-from ssdiar.io.tables import read_map, read_rows, read_subsegments
+from ssdiar.io.tables import read_map, read_rows, read_subsegments, write_table
 from ssdiar.timeline.spans import Segment, by_recording
 
 _NUMBERS = {b"FV ": np.dtype("<f4"), b"DV ": np.dtype("<f8")}
@@ -168,4 +167,4 @@ def write_xvectors(path: str | Path, vectors: Mapping[str, np.ndarray]) -> dict[
 
 def write_xvector_scp(path: str | Path, places: Mapping[str, tuple[Path, int]]) -> bool:
     """Write xvector.scp from (ark file, offset) per sub-segment, sorted by id; return whether it changed."""
-    return publish_text(path, "".join(f"{key} {places[key][0]}:{places[key][1]}\n" for key in sorted(places)))
+    return write_table(path, {key: f"{ark}:{offset}" for key, (ark, offset) in places.items()})
