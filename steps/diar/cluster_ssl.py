@@ -2,7 +2,7 @@
 """Cluster the x-vectors of a set, recording by recording; the Python side of cluster_ssl.sh.
 
 plan    checks options and every x-vector, decides what is to be done, prints the number of jobs
-run     does one job: labels, history and latent vectors of each of its recordings
+run     does one job: labels and history of each of its recordings
 gather  merges the labels, writes meta.json
 """
 
@@ -21,7 +21,7 @@ from msgspec import to_builtins
 
 import stage
 from ssdiar.clustering.config import read_system
-from ssdiar.clustering.recording import Recording, fold_backgrounds
+from ssdiar.clustering.recording import RecordingVectors, fold_backgrounds
 from ssdiar.clustering.sides import share_out
 from ssdiar.config import config_files, config_name
 from ssdiar.errors import InputError
@@ -231,10 +231,10 @@ def _run(options: argparse.Namespace) -> None:
         times = np.array([(piece.start, piece.end) for piece in pieces[reco]])
         heard = read_segmentation(segmentations[reco]) if reco in segmentations else None
         vectors, background = xvectors.load(ids), backgrounds.get(reco)
-        recording = Recording(reco, vectors, times, counts[reco], heard, background, reco in sides)
-        result = cluster_recording(
-            recording, config, settings["seed"], settings["threshold"], settings["limits"], work.threads
-        )
+        recording = RecordingVectors(reco, vectors, times, counts[reco], heard, background, reco in sides)
+        least, most = settings["limits"]
+        limits = (least, most or max(least, config.count.most))
+        result = cluster_recording(recording, config, settings["seed"], settings["threshold"], limits, work.threads)
         history = {
             "recording": reco,
             "system": settings["system"],
@@ -250,10 +250,6 @@ def _run(options: argparse.Namespace) -> None:
             _write_part(folder / "parts" / f"{reco}.labels", ids, [label + 1 for label in result.labels])
             if result.sure is not None:
                 _write_part(folder / "parts" / f"{reco}.sure", ids, [f"{share:.4f}" for share in result.sure])
-            if result.latent is not None:
-                before, after = (latent.astype(np.float32) for latent in result.latent)
-                (folder / "latent").mkdir()
-                np.savez(folder / "latent" / f"{reco}.npz", before=before, after=after)
         _LOG.info("%s", _summary(reco, history))
         if "fallback" in history:
             _LOG.warning("WARNING: %s: %s", reco, history["fallback"])

@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ssdiar.clustering.config import SystemConfig, read_system
-from ssdiar.clustering.recording import Clustering
-from ssdiar.clustering.recording import Recording as Vectors
+from ssdiar.clustering.recording import Clustering, RecordingVectors
 from ssdiar.clustering.sides import share_out
 from ssdiar.clustering.systems import cluster_recording
 from ssdiar.config import conf_dir
@@ -219,7 +218,9 @@ def diarize(
         results = {}
         for side in vectors:
             heard = found[side].segmentation if config.count.method == "evidence" else None
-            own = Vectors(side, vectors[side], _times(pieces[side]), counts[side], heard, None, bool(use.parties))
+            own = RecordingVectors(
+                side, vectors[side], _times(pieces[side]), counts[side], heard, None, bool(use.parties)
+            )
             results[side] = cluster_recording(own, config, seed, None, (min_spk, max_spk), threads)
     sides = {side_id(name, number): name for number in use.parties}
     made = _turns(config, results, pieces, short, overlap, plan.second_speaker)
