@@ -232,9 +232,9 @@ def _run(options: argparse.Namespace) -> None:
         heard = read_segmentation(segmentations[reco]) if reco in segmentations else None
         vectors, background = xvectors.load(ids), backgrounds.get(reco)
         recording = RecordingVectors(reco, vectors, times, counts[reco], heard, background, reco in sides)
-        least, most = settings["limits"]
-        limits = (least, most or max(least, config.count.most))
-        result = cluster_recording(recording, config, settings["seed"], settings["threshold"], limits, work.threads)
+        result = cluster_recording(
+            recording, config, settings["seed"], settings["threshold"], settings["limits"], work.threads
+        )
         history = {
             "recording": reco,
             "system": settings["system"],

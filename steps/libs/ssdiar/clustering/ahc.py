@@ -20,10 +20,9 @@ Linkage = Literal["average", "ward"]
 
 
 class Dendrogram:
-    """All merges of one set of vectors, to be cut as often as needed.
+    """All merges of vectors (S, D), to be cut as often as needed.
 
     Args:
-        vectors: (S, D), S at least 1.
         linkage: ``average``: the mean of 1 - cosine over all pairs (the paper's); ``ward``: Ward's criterion on unit
             vectors, and on the means of FINCH's clusters if it starts from those.
         max_leaves: AHC of more vectors starts from FINCH's finest partition of at most this many clusters. Memory
@@ -85,7 +84,7 @@ def merges_of_means(means: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, n
 
     The nearest-neighbour chain (Murtagh, "A survey of recent advances in hierarchical clustering algorithms", The
     Computer Journal 26, 1983) steps from a cluster to its nearest one until two are each other's nearest; these merge.
-    Distances are computed from the means when needed, so memory is only that of the means.
+    Distances are computed from the means when needed, so memory does not grow with the number of pairs.
     """
     count = len(sizes)
     means, sizes, names = means.copy(), sizes.astype(np.float64), np.arange(count)

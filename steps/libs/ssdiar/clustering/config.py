@@ -1,9 +1,9 @@
 """Clustering systems: each file of conf/systems is read into one frozen struct.
 
 Defaults are the recommended readings of the paper; a file of conf/systems lists its system's changes.
-conf/readings/literal.yaml has the paper's own sentences where the recommended readings depart from them. "Paper" is
-"Enhanced Self-Supervised Speaker Diarization Framework with Conformer and Hybrid Clustering", [18] its baseline (Singh
-& Ganapathy, Interspeech 2020).
+conf/readings/literal.yaml has the paper's own sentences for the rows that depart from them. "Paper" is "Enhanced
+Self-Supervised Speaker Diarization Framework with Conformer and Hybrid Clustering", [18] its baseline (Singh &
+Ganapathy, Interspeech 2020).
 """
 
 from __future__ import annotations
@@ -17,30 +17,27 @@ from msgspec import Meta
 from ssdiar.config import AtLeastOne, Config, NotNegative, Positive, Share, config_files, read_config
 from ssdiar.errors import InputError
 
+AtLeastZero = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+AtLeastTwo = Annotated[int, Meta(ge=2, le=2**31 - 1)]
+PositiveShare = Annotated[float, Meta(gt=0, le=1)]
 Cosine = Annotated[float, Meta(ge=-1, le=1)]
 Weight = Annotated[float, Meta(ge=-1000, le=1000)]
 
 
 class Preparation(Config, frozen=True):
-    """What happens to the x-vectors of a recording before they are clustered, in this order.
+    """How the x-vectors of a recording are prepared, in this order."""
 
-    Attributes:
-        centre: Subtract the mean of the ``recording``, which removes channel and language, or of the other ``fold``:
-            the half of the set (every second recording) that this one is not in.
-        whiten: Covariance that whitens, as for ``centre``; ``neighbours``: of differences of neighbours in time
-            (:mod:`ssdiar.clustering.neighbours`), after scaling to length 1.
-        whiten_input: Whiten the x-vectors themselves; otherwise only networks that start with whitening use it.
-        shrinkage: Weight of the identity in the covariance: a recording has fewer sub-segments than dimensions.
-        length_normalise: Scale every vector to length 1.
-        average: If above 0, average every vector with its neighbours in time, whose weights decay with this time
-            constant in seconds, and scale it to length 1.
-    """
-
+    # Subtract the mean of the recording, which removes channel and language, or of the other fold: the half of the set
+    # (every second recording) that this one is not in.
     centre: Literal["none", "recording", "fold"] = "recording"
+    # Covariance that whitens, as for centre; neighbours: of differences of neighbours in time, after scaling to length
+    # 1 (ssdiar.clustering.neighbours).
     whiten: Literal["recording", "fold", "neighbours"] = "recording"
-    whiten_input: bool = False
-    shrinkage: Share = 0.1
-    length_normalise: bool = True
+    whiten_input: bool = False  # whiten the x-vectors themselves, not only the start of networks that use it
+    shrinkage: Share = 0.1  # weight of the identity in the covariance: there are fewer sub-segments than dimensions
+    length_normalise: bool = True  # scale every vector to length 1
+    # Average every vector with its neighbours in time, and scale it to length 1. The weights decay with this time
+    # constant in seconds; 0: no average.
     average: NotNegative = 0.0
 
     @property
@@ -57,122 +54,82 @@ class Preparation(Config, frozen=True):
 class Encoder(Config, frozen=True):
     """The network (deep representation learning module). It starts as the PCA of the recording (Algorithm 1, line 10).
 
-    Attributes:
-        type: ``conformer``: Table I of the paper; ``dnn``: the paper's four layers with ReLU; ``baseline2``: the
-            network of [18] as published.
-        dimension: Length of a latent vector.
-        heads, key_dim: Attention heads of the conformer, and the width of one.
-        hidden: Widths of the DNN's layers before the last.
-        hidden_init: Start of the DNN. ``mirrored``: every layer carries the leading principal axes of its input (the
-            first one whitened) with both signs, so that ReLU loses nothing; ``orthogonal``: whitening, random
-            orthogonal matrices, then the PCA of their output.
-        relu_last: ReLU after the DNN's last layer, too.
-        l2_each: Length normalisation after each layer of the DNN, not only after the last.
+    ``conformer`` is Table I of the paper, ``dnn`` its four layers with ReLU, ``baseline2`` the network of [18] as
+    published.
     """
 
     type: Literal["conformer", "dnn", "baseline2"] = "conformer"
-    dimension: AtLeastOne = 30
-    heads: AtLeastOne = 8
-    key_dim: AtLeastOne = 64
-    hidden: tuple[Annotated[int, Meta(ge=2, le=2**31 - 1)], ...] = (512, 256, 64)
+    dimension: AtLeastOne = 30  # length of a latent vector
+    heads: AtLeastOne = 8  # of the conformer's attention
+    key_dim: AtLeastOne = 64  # width of a head
+    hidden: tuple[AtLeastTwo, ...] = (512, 256, 64)  # widths of the DNN's layers before the last
+    # Start of the DNN. mirrored: every layer carries the leading principal axes of its input (the first one whitened)
+    # with both signs, so that ReLU loses nothing; orthogonal: whitening, random orthogonal matrices, then the PCA.
     hidden_init: Literal["mirrored", "orthogonal"] = "mirrored"
-    relu_last: bool = False
-    l2_each: bool = False
+    relu_last: bool = False  # ReLU after the DNN's last layer, too
+    l2_each: bool = False  # length normalisation after each layer of the DNN, not only after the last
 
 
 class Labels(Config, frozen=True):
-    """How pseudo-labels are made (hierarchical clustering module). AHC is average linkage on cosines.
+    """How pseudo-labels are made (hierarchical clustering module). AHC is average linkage on cosines."""
 
-    Attributes:
-        first: Method of C^0. ``finch``: a partition of FINCH; ``ahc``: AHC down to ``first_similarity``, as in [18].
-        finch_partition: Its number, from 0, the finest ("the first partition"); the last if there are fewer.
-        first_similarity: AHC for C^0 stops when no two clusters have a mean cosine above this.
-        decay: AHC leaves at most this share of the previous clusters, never fewer than the target number of speakers;
-            0 reaches that number at once. null: only ``similarity`` stops AHC.
-        similarity: If given, AHC also merges while two clusters have a mean cosine above this (0.1: the stopping value
-            of [18]; 0.5: the cosine at which a margin of 1 no longer pushes).
-        ahc_most: Maximum number of sub-segments that AHC starts from, since it compares all pairs. In a longer
-            recording it starts from the finest partition of FINCH that is small enough.
-    """
-
-    first: Literal["finch", "ahc"] = "finch"
-    finch_partition: Annotated[int, Meta(ge=0, le=1000)] = 0
-    first_similarity: Cosine = 0.1
+    first: Literal["finch", "ahc"] = "finch"  # method of C^0: a partition of FINCH, or AHC as in [18]
+    finch_partition: AtLeastZero = 0  # its number, 0 the finest ("the first partition"); the last if there are fewer
+    first_similarity: Cosine = 0.1  # AHC for C^0 stops when no two clusters have a mean cosine above this
+    # AHC leaves at most this share of the previous clusters, never fewer than the target number of speakers; 0 reaches
+    # that number at once. null: only similarity stops AHC.
     decay: Share | None = 0.5
+    # If given, AHC also merges while two clusters have a mean cosine above this (0.1: the stopping value of [18]; 0.5:
+    # the cosine at which a margin of 1 no longer pushes).
     similarity: Cosine | None = None
-    ahc_most: Annotated[int, Meta(ge=2, le=2**31 - 1)] = 10000
+    # Maximum number of sub-segments that AHC starts from, since it compares all pairs. In a longer recording it starts
+    # from the finest partition of FINCH that is small enough.
+    ahc_most: AtLeastTwo = 10000
 
 
 class Loss(Config, frozen=True):
     """The loss of training.
 
-    Attributes:
-        type: ``contrastive``: equation 2 of the paper, similar and dissimilar pairs weighted equally; ``triplet``: the
-            loss of [18], the mean of 1 - s(a, p) + gamma (s(a, n) + s(p, n)) with cosines s.
-        margin: Contrastive: distance of unit vectors beyond which a dissimilar pair adds no loss.
-        gamma: See ``triplet``.
-        pairs: Pairs (half of them similar) or triplets per step. The contrastive loss takes all pairs if these are no
-            more.
-        anchors: What is equally likely to be drawn: ``clusters``, or ``pairs`` (then large clusters weigh more).
-        resample: Draw again every ``epoch``, or once per outer ``iteration`` as in [18].
+    ``contrastive`` is equation 2 of the paper, similar and dissimilar pairs weighted equally. ``triplet`` is the loss
+    of [18], the mean of 1 - s(a, p) + gamma (s(a, n) + s(p, n)) with cosines s.
     """
 
     type: Literal["contrastive", "triplet"] = "contrastive"
-    margin: Positive = 1.0
+    margin: Positive = 1.0  # distance of unit vectors beyond which a dissimilar pair adds no contrastive loss
     gamma: NotNegative = 0.4
-    pairs: Annotated[int, Meta(ge=2, le=2**31 - 1)] = 256
-    anchors: Literal["clusters", "pairs"] = "clusters"
-    resample: Literal["epoch", "iteration"] = "epoch"
+    pairs: AtLeastTwo = 256  # pairs (half of them similar) or triplets per step; contrastive: all, if fewer
+    anchors: Literal["clusters", "pairs"] = "clusters"  # equally likely to be drawn; pairs favour large clusters
+    resample: Literal["epoch", "iteration"] = "epoch"  # draw again every epoch, or once per outer iteration as in [18]
 
 
 class Training(Config, frozen=True):
-    """Training within one outer iteration; one step of Adam is one epoch.
-
-    Attributes:
-        learning_rate: Of Adam.
-        max_epochs: Maximum number of epochs per outer iteration.
-        patience, min_delta: Training ends after so many epochs without an improvement by ``min_delta``.
-    """
+    """Training within one outer iteration; one step of Adam is one epoch."""
 
     learning_rate: Positive = 1e-3
-    max_epochs: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 100
-    patience: AtLeastOne = 10
+    max_epochs: AtLeastZero = 100
+    patience: AtLeastOne = 10  # training ends after this many epochs without an improvement by min_delta
     min_delta: NotNegative = 1e-4
 
 
 class Stop(Config, frozen=True):
-    """When training and iterating end.
+    """When training and iterating end."""
 
-    Attributes:
-        threshold: The paper's: the loss must fall to this share of its reference.
-        loss: The ratio that must fall. ``iteration``: training loss at the end of an outer iteration over the one at
-            its start; it also ends training ("the loss in each iteration remains below the threshold", and the inner
-            stop of [18]). ``new_labels``: loss of the new labels over that of C^0, both over all pairs (Algorithm 1 to
-            the letter; :mod:`ssdiar.clustering.losses`); training ends by patience.
-        rule: Iterating ends at num_spk ``clusters``, or at num_spk clusters ``and`` the threshold.
-        max_iterations: Maximum number of outer iterations; then AHC to the target number ends it.
-    """
-
-    threshold: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    threshold: PositiveShare = 0.5  # the paper's: the loss must fall to this share of its reference
+    # iteration: the training loss at the end of an outer iteration over the one at its start; it also ends training
+    # ("the loss in each iteration remains below the threshold", and the inner stop of [18]). new_labels: the loss of
+    # the new labels over the one of C^0, both over all pairs (Algorithm 1 to the letter); training ends by patience.
     loss: Literal["iteration", "new_labels"] = "iteration"
-    rule: Literal["and", "clusters"] = "and"
-    max_iterations: AtLeastOne = 10
+    rule: Literal["and", "clusters"] = "and"  # iterating ends at num_spk clusters and the threshold, or at num_spk only
+    max_iterations: AtLeastOne = 10  # outer iterations; then AHC to the target number ends it
 
 
 class Consensus(Config, frozen=True):
-    """Labels by a vote of random subsets of the recording (``method: consensus``; :mod:`ssdiar.clustering.consensus`).
+    """Labels by a vote of random subsets of the recording (:mod:`ssdiar.clustering.consensus`)."""
 
-    Attributes:
-        parts: Number of subsets.
-        share: Share of the recording in a subset, 0 to 1.
-        block: Seconds of a block. Subsets are made of blocks, since neighbours in time are not independent.
-        chunk: Seconds over which x-vectors of a stretch are averaged before Ward's criterion merges them.
-    """
-
-    parts: AtLeastOne = 24
-    share: Annotated[float, Meta(gt=0, le=1)] = 0.75
-    block: Positive = 8.0
-    chunk: Positive = 1.5
+    parts: AtLeastOne = 24  # number of subsets
+    share: PositiveShare = 0.75  # share of the recording in a subset
+    block: Positive = 8.0  # seconds; subsets are made of blocks, since neighbours in time are not independent
+    chunk: Positive = 1.5  # seconds over which x-vectors of a stretch are averaged before Ward's criterion merges them
 
 
 class PairWeights(Config, frozen=True):
@@ -197,25 +154,18 @@ class PairWeightsWithLinks(PairWeights, frozen=True):
 class Count(Config, frozen=True):
     """How the number of speakers is estimated if it is not given.
 
-    Attributes:
-        method: ``nme``: by the eigengaps of the neighbour graph of the centred x-vectors; ``evidence``: by a model of
-            the clusters of the prepared x-vectors (:mod:`ssdiar.clustering.counting`).
-        most: Maximum number, unless limits are given.
-        prior: For ``evidence``: prior of 1, 2, 3 ... speakers, in any unit; the last one holds for all larger numbers.
-        prior_of_side: The same for one side of a call with one party per channel.
-        temperature: For ``evidence``: divides log probabilities. The evidence for different numbers overlaps, so their
-            product is overconfident (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017). It affects
-            the reported probabilities, not the decision.
-        weights: For ``evidence``: the model without output of the segmentation network.
-        weights_with_links: The model with it.
+    ``nme``: by the eigengaps of the neighbour graph of the centred x-vectors. ``evidence``: by a model of the clusters
+    of the prepared x-vectors (:mod:`ssdiar.clustering.counting`), which uses all options below.
     """
 
     method: Literal["nme", "evidence"] = "nme"
-    most: AtLeastOne = 8
-    prior: tuple[Positive, ...] = (1.0,)
-    prior_of_side: tuple[Positive, ...] = (1.0,)
+    most: AtLeastOne = 8  # maximum number, unless limits are given
+    prior: tuple[Positive, ...] = (1.0,)  # of 1, 2, 3 ... speakers, in any unit; the last one holds for larger numbers
+    prior_of_side: tuple[Positive, ...] = (1.0,)  # the same for one side of a call with one party per channel
+    # Divides log probabilities. The evidence for different numbers overlaps, so their product is overconfident (Guo et
+    # al., "On Calibration of Modern Neural Networks", ICML 2017). It affects the probabilities, not the decision.
     temperature: Positive = 1.0
-    weights: PairWeights | None = None
+    weights: PairWeights | None = None  # without output of the segmentation network
     weights_with_links: PairWeightsWithLinks | None = None
 
     def __post_init__(self) -> None:
@@ -240,60 +190,42 @@ class LabelWeights(Config, frozen=True):
 
 
 class Sure(Config, frozen=True):
-    """How certain a system is of its labels (``method: consensus``; :mod:`ssdiar.clustering.sure`).
-
-    Attributes:
-        weights: The model.
-        second: Probability that the second speaker of overlapped speech (stage 6) is right, in recordings of two
-            speakers and of more.
-    """
+    """How certain a system is of its labels (:mod:`ssdiar.clustering.sure`)."""
 
     weights: LabelWeights
-    second: tuple[Share, Share]
+    second: tuple[Share, Share]  # the same for second speakers of overlapped speech, in recordings of two and of more
 
 
 class Input(Config, frozen=True):
-    """The speech that a system clusters, as far as the source of speech allows it.
+    """The speech that a system clusters, as far as the source of speech allows it."""
 
-    Attributes:
-        overlap: Overlapped speech. ``drop``: it gets no x-vectors (the paper); ``label``: the same, and a second
-            speaker in the RTTM; ``keep``: it is treated as other speech.
-        changes: ``cut``: speech regions end at changes of speaker that the segmentation network finds; ``ignore``.
-    """
-
+    # drop: overlapped speech gets no x-vectors (the paper); label: the same, and a second speaker in the RTTM; keep: it
+    # is treated as other speech.
     overlap: Literal["drop", "keep", "label"] = "drop"
-    changes: Literal["ignore", "cut"] = "ignore"
+    changes: Literal["ignore", "cut"] = "ignore"  # cut: end regions where the segmentation network finds a change
 
 
 class SystemConfig(Config, frozen=True):
     """One clustering system.
 
-    Attributes:
-        description: A line for tables.
-        method: ``ahc``: AHC of the prepared x-vectors; ``nmesc``: NME spectral clustering of them; ``consensus``: a
-            vote of random subsets of them; ``ssl``: Algorithm 1 of the paper, the only one that trains.
-        input: See :class:`Input`.
-        num_spk: Number of speakers of each recording, or ``estimate``, unless an option gives it.
-        turns: ``closed``: short pauses of a speaker belong to the turn; ``tight``: turns end where speech does.
-        prepare, encoder, labels, loss, train, stop, consensus, count, sure: See their classes. Every method uses
-            ``prepare`` and ``count``; ``ahc`` also ``labels.ahc_most``, ``consensus`` also ``consensus`` and ``sure``,
-            ``ssl`` the rest. Without ``sure`` labels have no probabilities.
+    ``ahc``: AHC of the prepared x-vectors. ``nmesc``: NME spectral clustering of them. ``consensus``: a vote of random
+    subsets of them. ``ssl``: Algorithm 1 of the paper, the only method that trains.
     """
 
-    description: str
+    description: str  # a line for tables
     method: Literal["ahc", "nmesc", "consensus", "ssl"]
     input: Input = Input()
-    num_spk: Literal["estimate"] | AtLeastOne = 2
-    turns: Literal["closed", "tight"] = "closed"
+    num_spk: Literal["estimate"] | AtLeastOne = 2  # number of speakers of each recording, unless an option gives it
+    turns: Literal["closed", "tight"] = "closed"  # with short pauses of the speaker, or only speech
     prepare: Preparation = Preparation()
-    encoder: Encoder = Encoder()
-    labels: Labels = Labels()
+    count: Count = Count()
+    labels: Labels = Labels()  # ssl; ahc uses ahc_most
+    encoder: Encoder = Encoder()  # ssl, as the next three
     loss: Loss = Loss()
     train: Training = Training()
     stop: Stop = Stop()
     consensus: Consensus = Consensus()
-    count: Count = Count()
-    sure: Sure | None = None
+    sure: Sure | None = None  # consensus; without it labels have no probabilities
 
     @property
     def says_how_sure(self) -> bool:

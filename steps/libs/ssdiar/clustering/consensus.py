@@ -21,39 +21,28 @@ from ssdiar.clustering.vectors import fill_empty, length_normalise, seconds_of, 
 
 _ITERATIONS = 50  # at most, of k-means; it ends when no label changes
 _MAX_CHUNKS = 1000  # in longer recordings chunks are longer, since merging takes the square of their number
-_MAX_LEAVES = 4000  # short stretches may make more chunks; FINCH then merges the most similar ones first
+_MAX_LEAVES = 4000  # short stretches may make more chunks; FINCH then merges similar ones first
 _MIN_BLOCKS = 20  # in shorter recordings blocks are shorter
 
 
 class Vote(NamedTuple):
-    """The result of a vote.
+    """The result of a vote."""
 
-    Attributes:
-        labels: (S,) from 0; every number below that of clusters is used.
-        support: (S,) share of the votes for each label, 0 to 1.
-    """
-
-    labels: np.ndarray
-    support: np.ndarray
+    labels: np.ndarray  # (S,) from 0, every number in use
+    support: np.ndarray  # (S,) share of the votes for each label, 0 to 1
 
 
 class _Part(NamedTuple):
-    """One subset: its mask (S,), the merges of its chunks, their mean vectors (C, D) and their seconds (C,)."""
+    """One subset of a recording."""
 
-    known: np.ndarray
-    tree: Dendrogram
-    means: np.ndarray
-    seconds: np.ndarray
+    known: np.ndarray  # (S,) mask of its sub-segments
+    tree: Dendrogram  # merges of its chunks
+    means: np.ndarray  # (C, D) of the chunks
+    seconds: np.ndarray  # (C,)
 
 
 class Parts:
-    """The whole of one recording and random subsets of it, merged once and cut for any number of clusters.
-
-    Args:
-        prepared: The recording, vectors of length 1; longer sub-segments weigh more.
-        config: Number and size of subsets, blocks and chunks.
-        rng: Chooses the blocks of the subsets.
-    """
+    """A recording with vectors of length 1 and random subsets of it, merged once, cut for any number of clusters."""
 
     def __init__(self, prepared: Prepared, config: Consensus, rng: np.random.Generator) -> None:
         times = prepared.times

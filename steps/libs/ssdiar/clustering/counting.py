@@ -2,8 +2,8 @@
 
 For each k, the recording is clustered into k clusters and every pair of clusters is scored: are these two people? A
 logistic model maps features to log odds: separation in units of the spread within clusters, seconds and turn length of
-the smaller cluster, and links by the segmentation network's local speakers. k speakers are likely if the least certain
-pair at k is still two people and the least certain pair at k + 1 is not.
+the smaller cluster, and links by the segmentation network's local speakers. k speakers are likely if the weakest pair
+at k is still two people and the weakest pair at k + 1 is not.
 
 No feature grows with the length of the recording or depends on the scale of the x-vectors. The weights are in
 conf/systems/best.yaml, which names the simulated recordings and the command that gave them.
@@ -44,17 +44,11 @@ LINKS = PairWeightsWithLinks.__struct_fields__[1 + len(EVIDENCE) :]
 
 
 class Estimate(NamedTuple):
-    """Number of speakers.
+    """Number of speakers."""
 
-    Attributes:
-        number: The most likely one.
-        probabilities: Of every number that was considered.
-        odds: For each number of clusters, the log odds that its least certain pair is two speakers.
-    """
-
-    number: int
-    probabilities: dict[int, float]
-    odds: dict[int, float]
+    number: int  # the likeliest one
+    probabilities: dict[int, float]  # of every number that was considered
+    odds: dict[int, float]  # for each number of clusters, the log odds that its weakest pair is two speakers
 
 
 def estimate_num_spk(
@@ -85,13 +79,13 @@ def estimate_num_spk(
 def estimate_from_evidence(
     evidence: Mapping[int, np.ndarray], weights: np.ndarray, count: Count, limits: tuple[int, int]
 ) -> Estimate:
-    """Return the number of speakers that the evidence makes most likely.
+    """Return the number of speakers that the evidence makes likeliest.
 
     Args:
         evidence: Features of all pairs, (pairs, features), by number of clusters, up to one above the maximum.
         weights: (1 + features,) of the logistic model, the constant first.
         count: Has the prior and the temperature.
-        limits: Minimum and maximum number. If there is too little speech for the minimum, it is the answer.
+        limits: Minimum and maximum number; with too little speech to compare, the minimum is the answer.
     """
     odds = {clusters: _min_odds(pairs, weights) for clusters, pairs in evidence.items()}
     numbers = [n for n in range(limits[0], limits[1] + 1) if n == 1 or n in odds] or [limits[0]]
@@ -103,7 +97,7 @@ def estimate_from_evidence(
 
 
 def _min_odds(pairs: np.ndarray, weights: np.ndarray) -> float:
-    """Return the log odds that the least certain pair of clusters is two speakers."""
+    """Return the log odds that the weakest pair of clusters is two speakers."""
     return float((weights[0] + pairs @ weights[1:]).min())
 
 
@@ -113,15 +107,15 @@ def _log_likelihood(number: int, odds: Mapping[int, float]) -> float:
 
 
 def evidence_by_number(
-    prepared: Prepared, consensus: Consensus, most: int, rng: np.random.Generator
+    prepared: Prepared, consensus: Consensus, limit: int, rng: np.random.Generator
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yield numbers of clusters from 2, with the features of all pairs, (pairs, features).
 
-    It ends at ``most`` or when there is too little speech to compare.
+    It ends at ``limit`` or when there is too little speech to compare.
     """
     parts = Parts(prepared, consensus, rng)
     chunk = chunks(prepared.times, prepared.stretch, consensus.chunk)
-    for clusters in range(2, most + 1):
+    for clusters in range(2, limit + 1):
         if chunk.max() + 1 < _CHUNKS_PER_SPEAKER * clusters or len(chunk) <= clusters:
             return
         labels, segmentation = parts.vote(clusters).labels, prepared.recording.segmentation
@@ -135,17 +129,14 @@ def pair_evidence(
     chunk: np.ndarray,
     segmentation: Segmentation | None = None,
 ) -> np.ndarray:
-    """Return features that tell whether two clusters are two speakers, for all pairs of clusters: (pairs, features).
+    """Return features of all pairs of clusters, (pairs, features), that separate one speaker from two.
 
     Args:
         labels: (S,) from 0, every number in use.
         vectors: (S, D) prepared, of length 1.
         times: (S, 2) seconds.
         chunk: (S,) chunk of each sub-segment.
-        segmentation: Output of the segmentation network, if there is one.
-
-    Returns:
-        Columns as in :data:`EVIDENCE`, with ``segmentation`` followed by :data:`LINKS`.
+        segmentation: Adds the columns :data:`LINKS` to :data:`EVIDENCE`.
     """
     clusters = int(labels.max()) + 1
     member = np.eye(clusters)[labels] * seconds_of(times)[:, None]
@@ -190,7 +181,7 @@ def separations(labels: np.ndarray, vectors: np.ndarray, times: np.ndarray, chun
         D = (m_i - m_j) / s,    s^2 = (sum_c w_c (x_c - m)^2 + P s_0^2) / (sum_c w_c - 2 + P)
 
     where m is the mean of the chunk's own cluster, and s_0^2 the variance within all pairs, worth P chunks, since small
-    clusters have no reliable variance of their own. Any cut through one Gaussian has D = 2.65, for any number of chunks.
+    clusters have no reliable variance of their own. Any cut through one Gaussian has D = 2.65, for any length.
     """
     clusters = int(labels.max()) + 1
     means = _chunk_means(labels, vectors, times, chunk)
@@ -215,19 +206,12 @@ def separations(labels: np.ndarray, vectors: np.ndarray, times: np.ndarray, chun
 
 
 class _ChunkMeans(NamedTuple):
-    """Chunks of one cluster each; a chunk that spans two clusters is split.
+    """Chunks of one cluster each; a chunk that spans two clusters is split."""
 
-    Attributes:
-        sums: (C, D) sums of vectors weighted by seconds.
-        seconds: (C,).
-        owner: (C,) cluster.
-        block: (C,) block of time, from 0.
-    """
-
-    sums: np.ndarray
-    seconds: np.ndarray
-    owner: np.ndarray
-    block: np.ndarray
+    sums: np.ndarray  # (C, D) of vectors weighted by seconds
+    seconds: np.ndarray  # (C,)
+    owner: np.ndarray  # (C,) cluster
+    block: np.ndarray  # (C,) block of time, from 0
 
 
 def _chunk_means(labels: np.ndarray, vectors: np.ndarray, times: np.ndarray, chunk: np.ndarray) -> _ChunkMeans:
@@ -257,11 +241,11 @@ def _directions_without_block(means: _ChunkMeans, clusters: int) -> tuple[np.nda
 
 
 class _Spread(NamedTuple):
-    """Projections of two clusters: difference of means, number of chunks (by length), squared deviations from means."""
+    """Projections of the chunks of two clusters, weighted by their relative length."""
 
-    difference: float
-    chunks: float
-    squares: float
+    difference: float  # of the clusters' means
+    chunks: float  # sum of weights
+    squares: float  # of deviations from the own cluster's mean
 
 
 def _spread(projections: list[np.ndarray], weights: list[np.ndarray]) -> _Spread:

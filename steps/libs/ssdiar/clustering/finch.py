@@ -19,10 +19,7 @@ def finch(vectors: np.ndarray) -> list[np.ndarray]:
     """Return FINCH's partitions, finest first: each (S,) labels from 0, numbered by first occurrence.
 
     Every further partition comes from the means of the clusters before it. The last one has more than one cluster,
-    unless the first has only one. Neighbours are by cosine; ties go to the smaller index.
-
-    Args:
-        vectors: (S, D), S at least 1.
+    unless the first has only one. Neighbours of vectors (S, D) are by cosine; ties go to the smaller index.
     """
     partitions: list[np.ndarray] = []
     labels = np.arange(len(vectors))
@@ -49,7 +46,7 @@ def at_most(vectors: np.ndarray, clusters: int) -> np.ndarray:
 
 
 def first_neighbours(vectors: np.ndarray) -> np.ndarray:
-    """Return for each row the index of the most similar other row by cosine, (S,) int64; S at least 2."""
+    """Return for each row the index of its nearest other row by cosine, (S,) int64; S at least 2."""
     unit = length_normalise(np.asarray(vectors, np.float64))
     neighbours = np.empty(len(unit), np.int64)
     rows = max(1, _CELLS // len(unit))

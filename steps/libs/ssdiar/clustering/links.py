@@ -19,28 +19,17 @@ _ACTIVE = 0.5  # minimum number of talkers in it, by the network, on average
 
 
 class Links(NamedTuple):
-    """Links between clusters, (K, K) and symmetric, in square seconds: products of durations, summed over windows.
+    """Links between clusters, (K, K) and symmetric, in square seconds: products of durations, summed over windows."""
 
-    Attributes:
-        same: Of cluster i and cluster j as one speaker.
-        another: Of them as two speakers.
-    """
-
-    same: np.ndarray
-    another: np.ndarray
+    same: np.ndarray  # as one speaker
+    another: np.ndarray  # as two speakers
 
 
 def links_of_clusters(labels: np.ndarray, times: np.ndarray, segmentation: Segmentation, clusters: int) -> Links:
-    """Compare labels with the network's local speakers, window by window.
+    """Compare labels (S,), from 0 and below ``clusters``, with the network's local speakers, window by window.
 
     The cosine c of the mean local activities of two sub-segments of a window links them: as "same" with 2 c - 1 if
     that is positive, as "another" with 1 - 2 c otherwise.
-
-    Args:
-        labels: (S,) from 0.
-        times: (S, 2) seconds.
-        segmentation: Output of the network for the recording.
-        clusters: K, above all labels.
     """
     activities = segmentation.activities()
     frames = activities.shape[1]

@@ -18,12 +18,9 @@ _CELLS = 1 << 21  # pairs held at once
 
 
 def loss_of_labels(latent: np.ndarray, labels: np.ndarray, config: Loss) -> float:
-    """Return the loss of ``labels`` over all pairs or triplets of a recording.
+    """Return the loss of pseudo-labels (S,) over all pairs or triplets of unit latent vectors Y^i (S, d).
 
-    Args:
-        latent: (S, d) latent vectors Y^i, of length 1.
-        labels: (S,) pseudo-labels from 0, every number in use; two clusters or more, one of them of two or more.
-        config: The loss, and the weights of its pairs (``anchors``).
+    There must be two clusters, one of them with two members.
     """
     latent, labels = np.asarray(latent, np.float64), np.asarray(labels)
     chosen = np.unique(np.linspace(0, len(labels) - 1, min(len(labels), _MAX_ANCHORS)).round().astype(np.int64))

@@ -1,8 +1,8 @@
 """Neighbours in time: adjacent sub-segments of a stretch of speech nearly always have the same speaker.
 
-Their differences therefore show how the x-vectors of one speaker vary, without labels: their covariance is a
-within-speaker covariance (the idea of slow feature analysis and of WCCN). Whitening by it shrinks what changes from one
-sub-segment to the next, words and noise, and keeps what lasts for a turn, the voice.
+The covariance of their differences is therefore a within-speaker covariance, without labels (the idea of slow feature
+analysis and of WCCN). Whitening by it shrinks words and noise, which change from one sub-segment to the next, and keeps
+the voice, which lasts for a turn.
 
 ``times`` are (S, 2) starts and ends in seconds, in any order; ``stretch`` is (S,) the stretch of each sub-segment.
 """
@@ -23,10 +23,8 @@ _REACH = 4.0  # in units of the decay; neighbours further away would have less t
 def stretches(times: np.ndarray, regions: np.ndarray | None = None) -> np.ndarray:
     """Return the number of the stretch that each sub-segment belongs to, (S,), from 0 in order of time.
 
-    Args:
-        times: (S, 2).
-        regions: (S,) whole numbers, the speech region of each sub-segment: a region is a stretch. Without them, a
-            stretch is a chain of sub-segments with no gap between.
+    With ``regions`` (S,), names or numbers of speech regions, a region is a stretch. Without them, a stretch is a chain
+    of sub-segments with no gap between.
     """
     order = _in_time(times)
     result = np.empty(len(times), np.int64)
@@ -95,18 +93,12 @@ def neighbour_pairs(times: np.ndarray, stretch: np.ndarray) -> np.ndarray:
 
 
 def neighbour_whitening(vectors: np.ndarray, times: np.ndarray, stretch: np.ndarray, shrinkage: float) -> np.ndarray:
-    """Return the symmetric transform (D, D) that whitens by the covariance of neighbours' differences.
+    """Return the symmetric transform (D, D) that whitens by the covariance of differences of neighbours.
 
-    Args:
-        vectors: (S, D) x-vectors, of length 1.
-        times: (S, 2).
-        stretch: (S,).
-        shrinkage: Weight of the identity, 0 to 1, given at least D pairs 0.75 s apart; high, since some pairs are two
-            speakers. The weight of the covariance falls in proportion with fewer pairs, and with the square of the
-            distance of neighbours (which grows if windows overlap): more pairs are then two speakers.
-
-    Returns:
-        The identity if there are hardly any neighbours.
+    It is the identity if there are hardly any neighbours. ``vectors`` (S, D) have length 1. ``shrinkage`` is the weight
+    of the identity, given at least D pairs 0.75 s apart; it is high, since some pairs are two speakers. The weight of
+    the covariance falls in proportion with fewer pairs, and with the square of the distance of neighbours (which grows
+    if windows overlap), since more pairs are then two speakers.
     """
     dimension = vectors.shape[1]
     first, second = neighbour_pairs(times, stretch).T
@@ -128,13 +120,7 @@ def neighbour_whitening(vectors: np.ndarray, times: np.ndarray, stretch: np.ndar
 def neighbour_average(vectors: np.ndarray, times: np.ndarray, stretch: np.ndarray, decay: float) -> np.ndarray:
     """Return the weighted average of every vector and the others of its stretch, (S, D).
 
-    The weight of a sub-segment is its duration times exp(-distance / decay), with the distance of the centres.
-
-    Args:
-        vectors: (S, D).
-        times: (S, 2).
-        stretch: (S,).
-        decay: Seconds, above 0.
+    The weight of a sub-segment is its duration times exp(-distance / decay), with the distance of centres in seconds.
     """
     order = _in_time(times)
     ordered, own = vectors[order], stretch[order]

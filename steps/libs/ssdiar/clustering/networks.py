@@ -76,8 +76,8 @@ class Network:
 class Conformer(Network):
     """Table I of the paper over one segment: (x, D) -> attention -> Conv1D -> pooling -> Dense -> L2, (x, d).
 
-    Its weights are those of Keras' MultiHeadAttention, Conv1D and Dense that get a gradient: the value and the output
-    map of the attention (query and key get none), the centre tap of the convolution, the dense map, and their biases.
+    It has the weights of Keras' MultiHeadAttention, Conv1D and Dense that get a gradient: the value and the output map
+    of the attention (query and key get none), the centre tap of the convolution, the dense map, and their biases.
     """
 
     def __init__(self, config: Encoder, size: int) -> None:
@@ -298,7 +298,7 @@ def contrastive_loss(left: tf.Tensor, right: tf.Tensor, different: tf.Tensor, ma
 
 
 def triplet_loss(anchor: tf.Tensor, positive: tf.Tensor, negative: tf.Tensor, gamma: float) -> tf.Tensor:
-    """Return the loss of [18] per triplet, (P,): 1 - s(a, p) + gamma (s(a, n) + s(p, n)), s cosines; it has no hinge."""
+    """Return the loss of [18] per triplet, (P,): 1 - s(a, p) + gamma (s(a, n) + s(p, n)), s cosines, without hinge."""
     same = tf.reduce_sum(anchor * positive, axis=1)
     return 1 - same + gamma * tf.reduce_sum((anchor + positive) * negative, axis=1)
 

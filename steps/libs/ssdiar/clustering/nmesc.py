@@ -19,16 +19,11 @@ _MIN_PER_SPEAKER = 5  # ours, set by hand: with fewer sub-segments per speaker a
 MAX_NODES = 2000  # ours: eigenvalues take the cube of the number of nodes
 
 
-def estimate_num_spk(vectors: np.ndarray, most: int = 8) -> int:
-    """Return the number of speakers, 1 to ``most``; few sub-segments have a lower maximum.
-
-    Args:
-        vectors: (S, D) prepared x-vectors, S at least 1.
-        most: Maximum.
-    """
+def estimate_num_spk(vectors: np.ndarray, limit: int = 8) -> int:
+    """Return the number of speakers, 1 to ``limit``, of (S, D) prepared x-vectors; few have a lower limit."""
     vectors = cluster_means(vectors, at_most(vectors, MAX_NODES))
-    most = min(most, len(vectors) // _MIN_PER_SPEAKER)
-    return 1 if most < 2 else _tuned(vectors, most)[1]
+    limit = min(limit, len(vectors) // _MIN_PER_SPEAKER)
+    return 1 if limit < 2 else _tuned(vectors, limit)[1]
 
 
 def spectral_labels(vectors: np.ndarray, num_spk: int, rng: np.random.Generator) -> np.ndarray:
@@ -51,7 +46,7 @@ def spectral_labels(vectors: np.ndarray, num_spk: int, rng: np.random.Generator)
     return relabel_by_time(_kmeans(embedding, num_spk, rng)[nodes])
 
 
-def _tuned(vectors: np.ndarray, most: int) -> tuple[np.ndarray, int]:
+def _tuned(vectors: np.ndarray, limit: int) -> tuple[np.ndarray, int]:
     """Return the Laplacian (S, S) for the best number p of neighbours, and the number of speakers; S at least 4.
 
     The best p has the smallest ratio of p to its normalised largest eigengap (equations 9 and 10).
@@ -61,7 +56,7 @@ def _tuned(vectors: np.ndarray, most: int) -> tuple[np.ndarray, int]:
     order, tried = _neighbours(vectors), []
     largest = max(3, int(len(vectors) * _MAX_NEIGHBOURS))
     for p in np.unique(np.linspace(2, largest, _STEPS).round().astype(int)):
-        gap, number = _max_eigengap(eigvalsh(_laplacian(order[:, :p])), most)
+        gap, number = _max_eigengap(eigvalsh(_laplacian(order[:, :p])), limit)
         tried.append((p / (gap + 1e-10), p, number))
     _, p, number = min(tried)
     return _laplacian(order[:, :p]), number
@@ -83,9 +78,9 @@ def _laplacian(neighbours: np.ndarray) -> np.ndarray:
     return np.diag(affinity.sum(axis=1)) - affinity
 
 
-def _max_eigengap(eigenvalues: np.ndarray, most: int) -> tuple[float, int]:
-    """Return the largest gap of the first ``most`` + 1 eigenvalues over the largest one (7, 9), and its place (11)."""
-    gaps = np.diff(eigenvalues[: min(most, len(eigenvalues) - 1) + 1])
+def _max_eigengap(eigenvalues: np.ndarray, limit: int) -> tuple[float, int]:
+    """Return the largest gap of the first ``limit`` + 1 eigenvalues over the largest one (7, 9), and its place (11)."""
+    gaps = np.diff(eigenvalues[: min(limit, len(eigenvalues) - 1) + 1])
     return gaps.max() / (eigenvalues[-1] + 1e-10), int(gaps.argmax()) + 1
 
 

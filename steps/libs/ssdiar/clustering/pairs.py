@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -11,21 +10,13 @@ if TYPE_CHECKING:
     from ssdiar.clustering.config import Loss
 
 
-@dataclass(frozen=True)
-class Draw:
-    """The comparisons of one training step; all arrays are (P,), indices int32, weights float32 and summing to 1.
+class Draw(NamedTuple):
+    """The comparisons of one training step; all arrays are (P,), indices int32, weights float32 and summing to 1."""
 
-    Attributes:
-        anchor: Sub-segments.
-        other: For a pair, the other sub-segment; for a triplet, one of the anchor's cluster.
-        third: For a pair, y of equation 2 (0 similar, 1 dissimilar); for a triplet, a sub-segment of another cluster.
-        weight: Share of each in the loss.
-    """
-
-    anchor: np.ndarray
-    other: np.ndarray
-    third: np.ndarray
-    weight: np.ndarray
+    anchor: np.ndarray  # sub-segments
+    other: np.ndarray  # for a pair, the other sub-segment; for a triplet, one of the anchor's cluster
+    third: np.ndarray  # for a pair, y of equation 2 (0 similar, 1 dissimilar); for a triplet, one of another cluster
+    weight: np.ndarray  # share in the loss
 
 
 class Sampler:

@@ -22,67 +22,41 @@ from ssdiar.timeline.segmentation import Segmentation
 
 @dataclass(frozen=True)
 class RecordingVectors:
-    """The x-vectors of one recording, and what is known about it.
+    """The x-vectors of one recording, or of one side of it: the input of clustering."""
 
-    Attributes:
-        reco: Its id, for messages.
-        vectors: (S, D) x-vectors of its sub-segments, in order of time, S at least 1.
-        times: (S, 2) starts and ends in seconds; systems that use neighbours in time need them.
-        num_spk: N_c*, the number of speakers; None to estimate it.
-        segmentation: Output of the segmentation network, evidence for the number of speakers.
-        background: Moments of the x-vectors of other recordings, for systems that are centred or whitened by them;
-            without it they use the recording's own.
-        is_side: Whether it is one side of a call with one party per channel, and so probably one speaker.
-        regions: (S,) whole numbers, the speech region that each sub-segment was cut from; None to find stretches of
-            speech by gaps between times.
-    """
-
-    reco: str
-    vectors: np.ndarray
-    times: np.ndarray | None = None
-    num_spk: int | None = None
-    segmentation: Segmentation | None = None
+    reco: str  # its id, for messages
+    vectors: np.ndarray  # (S, D) x-vectors of its sub-segments, in order of time, S at least 1
+    times: np.ndarray | None = None  # (S, 2) starts and ends in seconds; systems that use neighbours in time need them
+    num_spk: int | None = None  # N_c*; None to estimate it
+    segmentation: Segmentation | None = None  # output of the segmentation network, evidence for the number of speakers
+    # Moments of the x-vectors of other recordings, for systems that are centred or whitened by them; without it they
+    # use the recording's own.
     background: Moments | None = None
-    is_side: bool = False
+    is_side: bool = False  # one side of a call with one party per channel, and so probably one speaker
+    # (S,) names or numbers of the speech regions that sub-segments were cut from; without them, gaps in time tell.
     regions: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A recording whose x-vectors are ready to be clustered.
-
-    Attributes:
-        recording: The recording.
-        vectors: (S, D) X, the prepared x-vectors.
-        whiten: (D, D) the whitening transform, with which some networks start.
-        times: (S, 2) the seconds that each sub-segment stands for; they do not overlap.
-        stretch: (S,) number of the stretch of speech of each.
-        threads: Number of threads; it does not affect the result.
-    """
+    """A recording whose x-vectors are ready to be clustered."""
 
     recording: RecordingVectors
-    vectors: np.ndarray
-    whiten: np.ndarray
-    times: np.ndarray | None = None
-    stretch: np.ndarray | None = None
-    threads: int = 1
+    vectors: np.ndarray  # (S, D) X, the prepared x-vectors
+    whiten: np.ndarray  # (D, D) the whitening transform, with which some networks start
+    times: np.ndarray | None = None  # (S, 2) the seconds that each sub-segment stands for, without overlap
+    stretch: np.ndarray | None = None  # (S,) number of the stretch of speech that each belongs to
+    threads: int = 1  # does not affect the result
 
 
 @dataclass
 class Clustering:
-    """The result for one recording.
+    """The result for one recording."""
 
-    Attributes:
-        labels: (S,) from 0, numbered by first occurrence.
-        history: What happened, as JSON can hold it.
-        support: (S,) share of the votes for each label, from systems that vote.
-        sure: (S,) probability that each label is right, from systems that know it.
-    """
-
-    labels: np.ndarray
-    history: dict[str, Any] = field(default_factory=dict)
-    support: np.ndarray | None = None
-    sure: np.ndarray | None = None
+    labels: np.ndarray  # (S,) from 0, numbered by first occurrence
+    history: dict[str, Any] = field(default_factory=dict)  # for JSON
+    support: np.ndarray | None = None  # (S,) share of the votes for each label, from systems that vote
+    sure: np.ndarray | None = None  # (S,) probability that each label is right, from systems that know it
 
 
 def prepare(recording: RecordingVectors, config: Preparation, threads: int = 1) -> Prepared:

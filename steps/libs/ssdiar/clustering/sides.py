@@ -17,11 +17,8 @@ _MAX_LEAVES = 4000  # a tree of this many sub-segments, evenly spaced, is enough
 def share_out(total: int, sides: Mapping[str, np.ndarray]) -> dict[str, int]:
     """Return a number of speakers per side, at least one each, that adds up to ``total``.
 
-    The extra speakers go to the sides whose trees have the highest merges of two groups of sufficient size.
-
-    Args:
-        total: Speakers of the call.
-        sides: (S, d) x-vectors by side.
+    Further speakers go to the sides whose trees of x-vectors (S, D) have the highest merges of two groups of sufficient
+    size.
     """
     counts = dict.fromkeys(sides, 1)
     splits = [(height, side) for side, vectors in sides.items() for height in _splits(vectors)]

@@ -1,6 +1,6 @@
 """Probability that each label is right, from evidence that clustering has anyway.
 
-Wrong labels lie between two clusters, have few of the votes, stand between those of another speaker, or the number of
+Wrong labels lie between two clusters, have few of the votes, interrupt another speaker, or the number of
 clusters is wrong. A logistic model turns these four into a probability of the speaker given speech; whether a noise is
 speech is the detector's matter. Its weights are fitted to whole turns of simulated recordings (bench/sure.py): the
 probability of a turn is the mean of its sub-segments, and 90 % of the turns with a probability of 0.9 are right.
@@ -22,19 +22,14 @@ EVIDENCE = LabelWeights.__struct_fields__[1:]
 
 
 def label_probabilities(evidence: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the probability that each label is right, (S,).
-
-    Args:
-        evidence: (S, features) of :func:`label_evidence`.
-        weights: (1 + features,) of the logistic model, the constant first.
-    """
+    """Return the probability that each label is right, (S,), by a logistic model's weights, the constant first."""
     return 1 / (1 + np.exp(-(weights[0] + evidence @ weights[1:])))
 
 
 def label_evidence(
     labels: np.ndarray, support: np.ndarray, vectors: np.ndarray, times: np.ndarray, number: float
 ) -> np.ndarray:
-    """Return features that tell right from wrong labels, (S, features), columns as in :data:`EVIDENCE`.
+    """Return features that separate right from wrong labels, (S, features), columns as in :data:`EVIDENCE`.
 
     Args:
         labels: (S,) from 0, every number in use.
@@ -56,13 +51,9 @@ def label_evidence(
 def margins(labels: np.ndarray, vectors: np.ndarray, seconds: np.ndarray) -> np.ndarray:
     """Return the position of each vector between its cluster and the nearest other one, (S,).
 
-    Positions are on the line through the means of the two clusters: 0 halfway, 1 at its own cluster's mean, negative
-    on the other's side. A cluster's mean leaves out the vector itself; a vector that has a cluster to itself gets 0.
-    In a single cluster every vector has the maximum.
-
-    Args:
-        labels, vectors: See :func:`label_evidence`.
-        seconds: (S,) weights of vectors in a mean.
+    Positions are on the line through the means of the two clusters, weighted by seconds (S,): 0 halfway, 1 at its own
+    cluster's mean, negative on the other's side. The own cluster's mean leaves out the vector itself; a vector that has
+    a cluster to itself gets 0. In a single cluster every vector has the maximum.
     """
     clusters, rows = int(labels.max()) + 1, np.arange(len(labels))
     if clusters == 1:
@@ -73,12 +64,12 @@ def margins(labels: np.ndarray, vectors: np.ndarray, seconds: np.ndarray) -> np.
     cosines = vectors @ length_normalise(means).T
     cosines[rows, labels] = -np.inf
     other = means[cosines.argmax(axis=1)]
-    rest, alone = total[labels] - seconds, np.bincount(labels)[labels] == 1
-    own = (means[labels] * total[labels, None] - vectors * seconds[:, None]) / np.where(alone, 1.0, rest)[:, None]
+    rest, single = total[labels] - seconds, np.bincount(labels)[labels] == 1
+    own = (means[labels] * total[labels, None] - vectors * seconds[:, None]) / np.where(single, 1.0, rest)[:, None]
     axis = own - other
     along = ((vectors - (own + other) / 2) * axis).sum(axis=1)
     margin = np.clip(2 * along / np.maximum((axis**2).sum(axis=1), 1e-12), _MIN_MARGIN, _MAX_MARGIN)
-    return np.where(alone, 0.0, margin)
+    return np.where(single, 0.0, margin)
 
 
 def _stints(labels: np.ndarray, seconds: np.ndarray) -> np.ndarray:

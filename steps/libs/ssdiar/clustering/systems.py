@@ -20,7 +20,7 @@ def cluster_recording(
     config: SystemConfig,
     seed: int = 0,
     threshold: float | None = None,
-    limits: tuple[int, int] | None = None,
+    limits: tuple[int, int | None] = (1, None),
     threads: int = 1,
 ) -> Clustering:
     """Cluster the x-vectors of one recording.
@@ -31,9 +31,9 @@ def cluster_recording(
         recording: The recording.
         config: The system.
         seed: Of random numbers.
-        threshold: If given, the number of speakers is where AHC of the prepared x-vectors stops (no two clusters have a
-            mean cosine above it); it overrides the recording's number.
-        limits: Minimum and maximum of an estimated number of speakers; by default 1 and the system's maximum.
+        threshold: If given, it overrides the recording's number of speakers: AHC of the prepared x-vectors stops when
+            no two clusters have a mean cosine above it.
+        limits: Minimum and maximum of an estimated number of speakers; None: the system's maximum.
         threads: Number of threads.
 
     Returns:
@@ -47,9 +47,9 @@ def cluster_recording(
     if threshold is not None:
         num_spk = _dendrogram(prepared, config).clusters_at(threshold)
     elif num_spk is None:
-        fewest, most = limits or (1, config.count.most)
-        fewest = 1 if recording.is_side else fewest  # limits are of the whole call
-        num_spk, counted = _estimate(prepared, config, (fewest, most), random_generator(seed, size))
+        low = 1 if recording.is_side else limits[0]  # limits are of the whole call
+        high = limits[1] or max(low, config.count.most)
+        num_spk, counted = _estimate(prepared, config, (low, high), random_generator(seed, size))
     target = min(num_spk, size)
     if target == 1:
         result = Clustering(np.zeros(size, np.int64), {"stop_reason": "one speaker"})

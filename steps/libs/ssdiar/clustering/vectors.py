@@ -77,15 +77,10 @@ def relabel_by_time(labels: np.ndarray) -> np.ndarray:
 
 
 def fill_empty(labels: np.ndarray, scores: np.ndarray, clusters: int) -> np.ndarray:
-    """Give every empty cluster the vector that loses least by moving there, from a cluster that keeps another.
+    """Return labels (S,) in which every number below ``clusters`` is used, at most S.
 
-    Args:
-        labels: (S,) from 0.
-        scores: (S, K) how well each vector fits each cluster; higher is better.
-        clusters: K, at most S.
-
-    Returns:
-        Labels (S,) in which every number below ``clusters`` is used.
+    Every empty cluster gets the vector that loses the smallest score (S, K) by moving there, from a cluster that keeps
+    another.
     """
     labels = labels.copy()
     for empty in range(clusters):
