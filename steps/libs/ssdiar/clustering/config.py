@@ -45,11 +45,6 @@ class Preparation(Config, frozen=True):
         """Whether the moments of other recordings are needed."""
         return "fold" in (self.centre, self.whiten)
 
-    @property
-    def needs_times(self) -> bool:
-        """Whether the times of the sub-segments are needed."""
-        return self.whiten == "neighbours" or self.average > 0
-
 
 class Encoder(Config, frozen=True):
     """The network (deep representation learning module). It starts as the PCA of the recording (Algorithm 1, line 10).

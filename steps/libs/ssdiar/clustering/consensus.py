@@ -72,8 +72,6 @@ class Parts:
 
     def _each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         """Return the results of a function for each item, in order."""
-        if self._threads == 1:
-            return [function(item) for item in items]
         with ThreadPoolExecutor(self._threads) as pool:
             return list(pool.map(function, items))
 

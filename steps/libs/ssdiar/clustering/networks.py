@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -33,37 +34,29 @@ _BETAS = (0.9, 0.999)  # decay of Adam's means of gradients and of their squares
 
 
 class Affine(NamedTuple):
-    """Weights of a layer: ``kernel`` (inner, outer) and ``bias`` (outer,)."""
+    """Weights of a layer."""
 
-    kernel: tf.Variable
-    bias: tf.Variable
+    kernel: tf.Variable  # (inner, outer)
+    bias: tf.Variable  # (outer,)
 
 
-class Network:
-    """A map from prepared x-vectors (x, D) to unit latent vectors (x, d), which starts from every recording's PCA.
-
-    Attributes:
-        config: Its description.
-        variables: Its weights.
-    """
+class Network(ABC):
+    """A map from prepared x-vectors (x, D) to unit latent vectors (x, d) that starts as a recording's PCA."""
 
     def __init__(self, config: Encoder) -> None:
         self.config = config
-        self.variables: list[tf.Variable] = []
+        self.variables: list[tf.Variable] = []  # its weights
 
+    @abstractmethod
     def __call__(self, vectors: tf.Tensor) -> tf.Tensor:
         """Return latent vectors (x, d) of ``vectors`` (x, D)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def start(self, vectors: np.ndarray, whiten: np.ndarray, rng: np.random.Generator) -> None:
-        """Set the weights so that the latent vectors are the PCA-reduced x-vectors, as far as the network can.
+        """Set the weights so that the latent vectors are the PCA-reduced x-vectors (S, D), as far as possible.
 
-        Args:
-            vectors: (S, D) prepared x-vectors of the recording.
-            whiten: (D, D) a whitening transform, for the networks that start with one.
-            rng: For random parts of the start.
+        Some networks start with ``whiten`` (D, D), a whitening transform.
         """
-        raise NotImplementedError
 
     def _weight(self, *shape: int) -> tf.Variable:
         self.variables.append(tf.Variable(tf.zeros(shape)))
@@ -89,11 +82,11 @@ class Conformer(Network):
         self.dense = self._affine(size, config.dimension)
 
     def __call__(self, vectors: tf.Tensor) -> tf.Tensor:
-        """See :class:`Network`."""
+        """Return latent vectors."""
         product, bias = self.dense
-        for layer in (self.convolution, self.output_map, self.value):
-            bias = tf.linalg.matvec(product, layer.bias, transpose_a=True) + bias
-            product = tf.matmul(layer.kernel, product)
+        for kernel, inner_bias in (self.convolution, self.output_map, self.value):
+            bias = tf.linalg.matvec(product, inner_bias, transpose_a=True) + bias
+            product = tf.matmul(kernel, product)
         return unit(tf.matmul(vectors, product) + bias)
 
     def start(self, vectors: np.ndarray, whiten: np.ndarray, rng: np.random.Generator) -> None:
@@ -121,7 +114,7 @@ class FeedForward(Network):
         self.layers = [self._affine(inner, outer) for inner, outer in itertools.pairwise(widths)]
 
     def __call__(self, vectors: tf.Tensor) -> tf.Tensor:
-        """See :class:`Network`."""
+        """Return latent vectors."""
         return unit(self._states_after(vectors, len(self.layers)))
 
     def start(self, vectors: np.ndarray, whiten: np.ndarray, rng: np.random.Generator) -> None:
@@ -179,7 +172,7 @@ class Baseline2(Network):
         self.reduce = self._weight(size, config.dimension)
 
     def __call__(self, vectors: tf.Tensor) -> tf.Tensor:
-        """See :class:`Network`."""
+        """Return latent vectors."""
         return unit(tf.matmul(unit(tf.matmul(vectors, self.whiten)), self.reduce))
 
     def start(self, vectors: np.ndarray, whiten: np.ndarray, rng: np.random.Generator) -> None:
@@ -229,18 +222,14 @@ class Adam:
 
 
 class Trainer:
-    """A network with its optimiser, made once per process and restarted for every recording.
+    """A network for x-vectors of length D with its optimiser, made once per process, restarted for every recording.
 
     TensorFlow traces each of its functions once, for any number of sub-segments and pairs.
-
-    Args:
-        dimension: Length D of the x-vectors.
-        encoder, loss, train: Parts of a system's description.
     """
 
     def __init__(self, dimension: int, encoder: Encoder, loss: Loss, train: Training) -> None:
         self.network = make_network(encoder, dimension)
-        self._optimiser = Adam(self.network.variables, train.learning_rate)
+        self.optimiser = Adam(self.network.variables, train.learning_rate)
         self._loss = loss
         matrix = tf.TensorSpec((None, dimension), tf.float32)
         indices, numbers = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None,), tf.float32)
@@ -251,11 +240,7 @@ class Trainer:
     def start(self, vectors: np.ndarray, whiten: np.ndarray, rng: np.random.Generator) -> None:
         """Begin a recording: see :meth:`Network.start`."""
         self.network.start(vectors, whiten, rng)
-        self.reset_optimiser()
-
-    def reset_optimiser(self) -> None:
-        """Forget the moments of Adam."""
-        self._optimiser.reset()
+        self.optimiser.reset()
 
     def encode(self, vectors: np.ndarray) -> np.ndarray:
         """Return the latent vectors (S, d) float64 of prepared x-vectors (S, D)."""
@@ -285,7 +270,7 @@ class Trainer:
             else:
                 each = triplet_loss(left, right, tf.gather(latent, third), self._loss.gamma)
             loss = tf.reduce_sum(weight * each)
-        self._optimiser.apply(tape.gradient(loss, self.network.variables))
+        self.optimiser.apply(tape.gradient(loss, self.network.variables))
         return loss
 
 

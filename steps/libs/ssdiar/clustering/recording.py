@@ -66,7 +66,7 @@ def prepare(recording: RecordingVectors, config: Preparation, threads: int = 1) 
         ValueError: The system uses neighbours in time and the recording has no times.
     """
     vectors, times = np.asarray(recording.vectors, np.float64), recording.times
-    if config.needs_times and times is None:
+    if times is None and (config.whiten == "neighbours" or config.average):
         raise ValueError("times are needed to know neighbours")
     stretch = None if times is None else stretches(times, recording.regions)
     own = Moments.of(vectors)

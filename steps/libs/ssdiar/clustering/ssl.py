@@ -16,7 +16,6 @@ from ssdiar.clustering.finch import finch
 from ssdiar.clustering.losses import loss_of_labels
 from ssdiar.clustering.pairs import Sampler
 from ssdiar.clustering.recording import Clustering, Prepared
-from ssdiar.clustering.vectors import relabel_by_time
 
 if TYPE_CHECKING:
     from ssdiar.clustering.config import Encoder, Labels, Loss, Stop, SystemConfig, Training
@@ -69,29 +68,25 @@ def cluster_ssl(prepared: Prepared, num_spk: int, config: SystemConfig, rng: np.
         labels = tree.cut(_next_number(tree, int(labels.max()) + 1, num_spk, config.labels))  # d) C^i <- AHC(Y^i)
         sampler = Sampler(labels, config.loss, rng)
         new_loss = loss_of_labels(latent, labels, config.loss) if sampler.has_both_kinds else 0.0  # e) L^i
-        inner = config.stop.loss == "iteration"
-        ratio = _ratio(losses[-1], losses[0]) if inner else _ratio(new_loss, first_loss)
-        iteration = _iteration(number, labels, losses, new_loss, ratio)
-        history["iterations"].append(iteration | {"seconds": round(time.monotonic() - started, 3)})
+        ratio = _ratio(new_loss, first_loss) if config.stop.loss == "new_labels" else _ratio(losses[-1], losses[0])
+        history["iterations"].append(
+            {
+                "iteration": number,
+                "clusters": int(labels.max()) + 1,
+                "epochs": len(losses) - 1,
+                "losses": [round(loss, 6) for loss in losses],
+                "loss_of_new_labels": round(new_loss, 6),
+                "loss_ratio": round(ratio, 6),
+                "seconds": round(time.monotonic() - started, 3),
+            }
+        )
         reason = _stop_reason(labels.max() + 1 <= num_spk, ratio, sampler, config.stop)
         if reason is not None:  # 2) Until: C^i has N_c* clusters and the loss ratio is at most the threshold
             break
     history["stop_reason"] = reason or "max_iterations"
     if labels.max() + 1 > num_spk:
         labels = tree.cut(num_spk)
-    return Clustering(relabel_by_time(labels), history)  # 5: C^i
-
-
-def _iteration(number: int, labels: np.ndarray, losses: list[float], new_loss: float, ratio: float) -> dict[str, Any]:
-    """Return the history of one outer iteration."""
-    return {
-        "iteration": number,
-        "clusters": int(labels.max()) + 1,
-        "epochs": len(losses) - 1,
-        "losses": [round(loss, 6) for loss in losses],
-        "loss_of_new_labels": round(new_loss, 6),
-        "loss_ratio": round(ratio, 6),
-    }
+    return Clustering(labels, history)  # 5: C^i
 
 
 def _ahc(latent: np.ndarray, config: Labels) -> Dendrogram:
@@ -122,7 +117,7 @@ def _next_number(tree: Dendrogram, clusters: int, num_spk: int, config: Labels) 
 
 def _train(trainer: Trainer, vectors: np.ndarray, sampler: Sampler, config: SystemConfig) -> list[float]:
     """Train on one labelling and restore the best weights; return the loss before each epoch and after the last."""
-    trainer.reset_optimiser()
+    trainer.optimiser.reset()
     losses: list[float] = []
     best, best_weights, waited = np.inf, trainer.weights(), 0
     for _ in range(config.train.max_epochs + 1):
