@@ -13,22 +13,23 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import stage
+
 import numpy as np
 
 import measure
-import stage
 from measure import ROOT
 from ssdiar.clustering.config import read_system
 from ssdiar.clustering.recording import Recording, fold_backgrounds
 from ssdiar.clustering.systems import cluster_recording
 from ssdiar.io.ark import XVectors
-from ssdiar.io.meta import read_decisions
+from ssdiar.io.meta import read_meta
 from ssdiar.io.tables import read_counts, read_segments
 from ssdiar.scoring.bootstrap import paired_difference
 from ssdiar.scoring.der import PROTOCOLS, Comparison, DiarizationError, count_speakers, read_comparison, score
 from ssdiar.timeline.segmentation import read_segmentation
 from ssdiar.timeline.spans import Turn, by_recording, grouped
-from ssdiar.timeline.turns import close_pauses, turns_of_labels
+from ssdiar.timeline.turns import TurnRules, close_pauses, turns_of_labels
 
 _SAME = ("prepare.centre=none", "prepare.whiten=neighbours", "prepare.whiten_input=true", "prepare.shrinkage=0.9")
 _AVERAGED = (*_SAME, "prepare.average=0.5")
@@ -190,7 +191,7 @@ class Set:
         self._heard = {}
         if segmentation is not None:
             self._heard = {reco: read_segmentation(segmentation / f"{reco}.npz") for reco in self.pieces}
-        self._decided = read_decisions(subsegments_dir)
+        self._decided = read_meta(subsegments_dir, TurnRules)
         self._rest = {
             name: read_segments(subsegments_dir / f"{name}.segments")
             for name in ("short", "overlap")

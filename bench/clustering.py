@@ -13,8 +13,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import measure
 import stage
+
+import measure
 from measure import ROOT, simulate, write_row
 from ssdiar.clustering.config import SystemConfig, read_system
 from ssdiar.clustering.recording import Clustering, Recording

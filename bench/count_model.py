@@ -21,10 +21,11 @@ import itertools
 from dataclasses import replace
 from typing import NamedTuple
 
+import stage
+
 import numpy as np
 
 import simulated
-import stage
 from ssdiar.clustering.config import Count, SystemConfig, read_system
 from ssdiar.clustering.counting import EVIDENCE, estimate_from_evidence, evidence_by_number
 from ssdiar.clustering.recording import prepare

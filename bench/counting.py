@@ -32,6 +32,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"))
 
 import stage
+
 from ssdiar.errors import InputError
 from ssdiar.io.publish import publish_text
 from ssdiar.scoring.der import PROTOCOLS, DiarizationError, count_speakers, read_comparison, score

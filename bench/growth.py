@@ -11,10 +11,11 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import stage
+
 import numpy as np
 
 import measure
-import stage
 from measure import ROOT, STAGES, run, simulate, write_row, write_xvector_dir
 
 _SYSTEM = "conformer_finch_ahc_contrastive"

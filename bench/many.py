@@ -11,8 +11,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import measure
 import stage
+
+import measure
 from measure import STAGES, run, simulate, write_row, write_xvector_dir
 from ssdiar.io.meta import write_meta
 from ssdiar.io.rttm import write_rttm

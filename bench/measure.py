@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"))
 
 import stage
+
 from ssdiar.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -12,8 +12,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import measure
 import stage
+
+import measure
 from measure import ROOT, run, write_row
 from ssdiar.errors import InputError
 

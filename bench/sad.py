@@ -29,11 +29,13 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"))
 
 import stage
+
+from ssdiar.speech.config import SadConfig, read_sad
+from ssdiar.speech.given import given_speech, read_turns
+
 from ssdiar.data import Recording, load_recordings
 from ssdiar.io.rttm import read_uem
 from ssdiar.speech import make_detector
-from ssdiar.speech.config import SadConfig, read_sad
-from ssdiar.speech.given import given_speech, read_turns
 from ssdiar.timeline.regions import covered, intersect, subtract, total
 from ssdiar.timeline.spans import Turn
 

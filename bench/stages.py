@@ -11,10 +11,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+import stage
+
 import numpy as np
 
 import measure
-import stage
 from measure import ROOT, run, write_row
 from ssdiar.errors import InputError
 from ssdiar.io.audio import AUDIO_SUFFIXES, read_audio

@@ -10,10 +10,11 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import stage
+
 import numpy as np
 
 import measure
-import stage
 from measure import ROOT, STAGES, run, write_row
 
 _SECONDS = 12.0

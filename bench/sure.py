@@ -28,10 +28,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import stage
+
 import numpy as np
 
 import simulated
-import stage
 from ssdiar.clustering.config import Sure, SystemConfig, read_system
 from ssdiar.clustering.recording import prepare
 from ssdiar.clustering.sure import label_evidence, label_probabilities

@@ -11,10 +11,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import stage
+
 import numpy as np
 
 import measure  # noqa: F401  the way to the stages and the library
-import stage
 from ssdiar.io.rttm import read_rttm
 from ssdiar.io.transcripts import Word
 from ssdiar.scoring.words import WordErrors, word_errors

@@ -13,10 +13,11 @@ import tempfile
 import time
 from pathlib import Path
 
+import stage
+
 import numpy as np
 
 import measure
-import stage
 from measure import ROOT, write_row
 
 sys.path.insert(0, str(ROOT / "tests" / "data"))

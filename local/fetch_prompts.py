@@ -25,6 +25,7 @@ from pathlib import Path, PurePosixPath
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"))
 
 import stage
+
 from ssdiar.errors import InputError
 
 LOG = logging.getLogger(__name__)

@@ -18,6 +18,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"))
 
 import stage
+
 from ssdiar.io.audio import read_audio
 from ssdiar.io.rttm import read_rttm
 from ssdiar.io.tables import read_wav_scp

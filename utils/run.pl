@@ -1,13 +1,6 @@
 #!/usr/bin/env perl
-# Runs a command, or several numbered copies of it in parallel, on this machine, each with its output in a log file.
-# Same command line as Kaldi's run.pl, so that queue.pl or slurm.pl can stand in its place:
-#
-#   run.pl [options] [JOB=1:n] <log> <command> [arguments...]
-#   run.pl JOB=1:4 exp/log/x.JOB.log python3 x.py --job JOB
-#
-# In the parallel form every JOB in the log's name and in the command becomes the job's number.
-#
-# Quoting, logs, --pick: see Jobs.pm.
+# Runs a command, or numbered copies of it in parallel, on this machine; the command line is that of Kaldi's run.pl, so that
+# queue.pl or slurm.pl can take its place. Jobs.pm explains quoting and logs.
 use strict;
 use warnings;
 use Errno   qw(EINTR);
@@ -17,26 +10,20 @@ use Jobs;
 use POSIX         qw(:signal_h);
 use Sys::Hostname qw(hostname);
 
-my $usage = <<'END';
+my $call = read_command_line(<<'END');
 Usage: run.pl [options] [JOB=first:last] <log> <command> [arguments...]
 e.g.:  run.pl JOB=1:4 exp/log/x.JOB.log python3 x.py --job JOB
 Runs the command, in parallel for every JOB, and waits; exit code 1 if any job failed.
-Options:
-  --max-jobs-run N (or -tc N)          # run at most N jobs at a time; default: one per core (per GPU with --gpu)
-  --gpu N                              # the jobs use GPUs, if N is not 0
-  --num-threads N                      # threads of a job: written to the log
-  --pick all|failed|incomplete         # run all jobs (default), those whose log tells of no success, or of no end
-  -V, --mem X, --time X, --config X, -l X, -q X, -pe X Y, any other with a value   # for queues: accepted and ignored
+  --max-jobs-run N (or -tc N)   # run at most N jobs at a time; default: one per core (per GPU with --gpu)
+  --gpu N                       # the jobs use GPUs, if N is not 0
+  --num-threads N               # threads of a job: written to the log
+  -V, --mem X, -l X, -pe X Y, any other with a value   # for queues: accepted and ignored
 END
-
-my $call = read_command_line($usage, sub { });
-
-# ---- how many at a time
 
 sub first_number {
     my ($command) = @_;
-    my ($line) = (`$command 2>/dev/null` // '') =~ /^\s*(\d+)/;
-    return $line // 0;
+    my ($number) = (`$command 2>/dev/null` // '') =~ /^\s*(\d+)/;
+    return $number // 0;
 }
 
 sub max_jobs_at_once {
@@ -53,12 +40,8 @@ sub max_jobs_at_once {
     return $call->{number} < 1.4 * $cores ? $call->{number} : $cores;
 }
 
-# ---- running
-
-my %code = prepare_logs($call);    # of every job that has ended, or that is not to be run again
-my %running;                       # process id => [job, start time]
-my @groups;                        # process groups of all jobs
-my $caught = '';                   # the signal that ended us, if any
+my (%code, %running, @groups);    # job => exit code; process => [job, start time]; process groups of all jobs
+my $caught = '';                  # the signal that ended us, if any
 
 sub start {
     my ($job) = @_;
@@ -75,11 +58,10 @@ sub start {
         $SIG{$_} = 'DEFAULT' for qw(INT TERM HUP ALRM PIPE);
         sigprocmask(SIG_SETMASK, $before);
         close $write_end;
-        open STDIN,  '<&',  $read_end or POSIX::_exit(127);
-        open STDOUT, '>>',  $log      or POSIX::_exit(127);
-        open STDERR, '>&',  \*STDOUT  or POSIX::_exit(127);
+        open STDIN,  '<&', $read_end or POSIX::_exit(127);
+        open STDOUT, '>>', $log      or POSIX::_exit(127);
+        open STDERR, '>&', \*STDOUT  or POSIX::_exit(127);
         { no warnings 'exec'; exec 'bash'; }
-        print STDERR "run.pl: cannot run bash: $!\n";
         POSIX::_exit(127);
     }
     setpgrp $child, $child;                   # whichever of the two comes first
@@ -87,7 +69,7 @@ sub start {
     push @groups, $child;
     sigprocmask(SIG_SETMASK, $before);
     close $read_end;
-    # Through a pipe, because one argument (of `bash -c`) may not be longer than 128 kB.
+    # Through a pipe, because an argument of `bash -c` may not be longer than 128 kB.
     print {$write_end} "(\n$command\n) </dev/null\n";
     close $write_end;
     return;
@@ -101,13 +83,12 @@ sub wait_for_one {
     my ($job, $since) = @{ delete $running{$child} // return };
     $code{$job} = $status & 127 ? 128 + ($status & 127) : $status >> 8;
     my $seconds = time - $since;
-    my $log = for_job($call, 'log', $job);
-    add_to_log($log, ends_with_newline($log) ? '' : "\n");
-    add_to_log($log, "# Accounting: time=$seconds threads=$call->{'num-threads'}\n"
+    add_to_log(for_job($call, 'log', $job), "# Accounting: time=$seconds threads=$call->{'num-threads'}\n"
           . "# Ended (code $code{$job}) at " . now() . ", elapsed time $seconds seconds\n");
     return;
 }
 
+prepare_logs($call);
 for my $signal (qw(INT TERM HUP)) {
     $SIG{$signal} = sub { $caught = $signal; kill 'TERM', map { -$_ } keys %running; alarm 5; };
 }
@@ -115,7 +96,7 @@ $SIG{ALRM} = sub { kill 'KILL', map { -$_ } keys %running; };
 $SIG{PIPE} = 'IGNORE';
 
 my $at_once = max_jobs_at_once();
-for my $job (grep { !defined $code{$_} } $call->{first} .. $call->{last}) {
+for my $job ($call->{first} .. $call->{last}) {
     wait_for_one() while keys %running >= $at_once && !$caught;
     last if $caught;
     start($job);

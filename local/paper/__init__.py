@@ -1,5 +1,1 @@
-"""The paper's tables and figures from our runs: which runs they need (``runs``), their figures, their files.
-
-``summary`` and ``tables`` make Tables II and III, ``figures`` Figures 2 to 5; ``run_paper`` and ``run_figures`` are the
-commands.
-"""
+"""The paper's tables and figures: ``grid`` calls run.sh and reads its results, ``tables`` and ``figures`` show them."""

@@ -1,7 +1,7 @@
-"""Tables II and III of the paper beside what our runs gave: figures per system, and differences between systems.
+"""Our results beside Tables II and III of the paper: a row per system, and differences between systems.
 
-The paper is "Enhanced Self-Supervised Speaker Diarization Framework with Conformer and Hybrid Clustering". Its figures
-are of a subset of CALLHOME English that it does not name, by a protocol and with speaker counts that it does not state.
+The paper is "Enhanced Self-Supervised Speaker Diarization Framework with Conformer and Hybrid Clustering". It does not
+name its subset of CALLHOME English, its scoring protocol or its source of speaker counts.
 """
 
 from __future__ import annotations
@@ -9,33 +9,28 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from paper.runs import Result, describe, error_seconds, uses_seed
-from ssdiar.scoring.bootstrap import Difference, mean_difference
-
-#: Systems that all others are compared with; a literal row with the second one's literal row.
-REFERENCES = ("xvector_ahc", "conformer_ahc_contrastive")
-#: The claim, as it were, of the pairs (literal row, robust row) of one system.
-LETTER = "to the letter"
-READINGS = ("robust", "literal")
-_LITERAL = "_literal"  # ends the names of rows of that reading
+from paper.grid import Result, Rows, describe
+from ssdiar.scoring.bootstrap import mean_difference
 
 
 @dataclass(frozen=True)
 class PaperRow:
-    """One system of the paper: the rows it has in Tables II and III, its DER in percent, and what it is made of."""
+    """A row of our tables: a system, and if it is in the paper its rows there, DER in percent and parts."""
 
     system: str
-    rows: str
-    der: float
+    rows: str = ""
+    der: float | None = None
     network: str = ""
     loss: str = ""
     first_labels: str = ""
 
 
+#: The rows of the tables, in order. Claims compare the systems that have parts.
 PAPER = {
     row.system: row
     for row in (
@@ -47,31 +42,27 @@ PAPER = {
         PaperRow("dnn_finch_ahc_contrastive", "II.4 III.6", 16.61, "DNN", "contrastive", "FINCH"),
         PaperRow("conformer_finch_ahc_triplet", "III.4", 12.38, "conformer", "triplet", "FINCH"),
         PaperRow("conformer_finch_ahc_contrastive", "II.5 III.7", 10.69, "conformer", "contrastive", "FINCH"),
+        PaperRow("baseline2"),
+        PaperRow("nmesc"),
     )
 }
+#: Systems that all others are compared with, in their own reading if there is one.
+REFERENCES = ("xvector_ahc", "conformer_ahc_contrastive")
+#: Stands for the claim when a system's literal reading is compared with its robust one.
+READING = "literal against robust"
+LITERAL = "_literal"  # ends the names of systems in that reading
 
 
-def paper_row(name: str) -> PaperRow | None:
-    """Return the row of the paper that a system's name means, in whatever reading."""
-    return PAPER.get(name.removesuffix(_LITERAL))
-
-
-def reading_of(name: str) -> str:
-    """Return which of :data:`READINGS` a system's name says."""
-    return "literal" if name.endswith(_LITERAL) else "robust"
-
-
-def reference_of(name: str, reference: str, systems: Iterable[str]) -> str:
-    """Return which of ``systems`` a system is compared with for one of :data:`REFERENCES`: that of its own reading."""
-    own = reference + _LITERAL
-    return own if reading_of(name) == "literal" and own in systems else reference
+def paper_row(name: str) -> PaperRow:
+    """Return the row of a system's name, with or without a reading; an empty row for a system that has none."""
+    return PAPER.get(name.removesuffix(LITERAL), PaperRow(name))
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A ranking of the paper: systems with ``better`` are below those that differ from them in ``worse`` alone.
+    """A ranking of the paper: systems whose ``part`` is ``better`` have a lower ``measure`` than those with ``worse``.
 
-    ``measure`` is what is compared: ``der`` in percent points, or ``epochs`` or ``iterations`` of the whole training.
+    ``measure`` is ``der`` in percent, or ``epochs`` or ``iterations`` of the whole training.
     """
 
     text: str
@@ -81,16 +72,18 @@ class Claim:
     measure: str = "der"
 
     def pairs(self, systems: Iterable[str]) -> list[tuple[str, str]]:
-        """Return those pairs (better, worse) of ``systems`` that differ in nothing else, their reading included."""
-        present = [(name, row) for name in systems if (row := paper_row(name)) is not None]
-        others = [name for name in ("network", "loss", "first_labels") if name != self.part]
+        """Return the pairs (better, worse) of ``systems`` that have one reading and differ in this part only."""
+
+        rows = {name: paper_row(name) for name in systems}
+
+        def rest(name: str) -> tuple[bool, PaperRow]:
+            return name.endswith(LITERAL), replace(rows[name], system="", rows="", der=None, **{self.part: ""})
+
         return [
             (first, second)
-            for first, one in present
-            for second, two in present
-            if (getattr(one, self.part), getattr(two, self.part)) == (self.better, self.worse)
-            and all(getattr(one, name) == getattr(two, name) for name in others)
-            and reading_of(first) == reading_of(second)
+            for first, second in itertools.permutations(rows, 2)
+            if (getattr(rows[first], self.part), getattr(rows[second], self.part)) == (self.better, self.worse)
+            and rest(first) == rest(second)
         ]
 
 
@@ -103,181 +96,120 @@ CLAIMS = (
 )
 
 
-@dataclass(frozen=True)
-class Row:
-    """A system with one source of speaker counts by one protocol; figures in percent, means over seeds.
-
-    ``der_sd`` is over seeds; ``iterations`` and ``epochs`` are medians over recordings and seeds that trained, of which
-    ``untrained`` did not.
-    """
-
-    system: str
-    num_spk_source: str
-    protocol: str
-    seeds: str
-    paper_rows: str
-    paper_der: float | None
-    der: float | None
-    der_sd: float | None
-    miss: float | None
-    false_alarm: float | None
-    confusion: float | None
-    iterations: float | None
-    epochs: float | None
-    untrained: int | None
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """First minus second system, with one source of speaker counts by one protocol, and what the paper's figures say.
-
-    ``claim`` is empty where the second is merely one of :data:`REFERENCES`, and :data:`LETTER` where it is the first in
-    its other reading; the systems are ``all pairs`` where it is a mean. ``relative`` is the difference in percent of
-    the second.
-    """
-
-    num_spk_source: str
-    protocol: str
-    claim: str
-    measure: str
-    first: str
-    second: str
-    difference: Difference
-    relative: float | None
-    paper: float | None
-    verdict: str
-
-
-class Summary:
-    """All rows and comparisons of some results (one at least) of one experiment.
-
-    Args:
-        set_name: Name of the data set.
-        results: The results, in the order in which systems are shown.
+class Group:
+    """Results with one source of speaker counts (at least one result).
 
     Attributes:
-        groups: Results by source of the speaker counts and system.
-        scores: The first result's scores by protocol, for the protocols' sake.
-        origins: What :func:`paper.runs.describe` says of each group.
-        rows: A row per source, protocol and system.
-        comparisons: Systems against :data:`REFERENCES`, and the pairs of every claim, followed by their mean.
+        origin: Their terms (:func:`paper.grid.describe`).
+        protocols: Names of the scoring protocols.
+        systems: Results by system, one per seed.
+        rows: One per protocol and system: percentages, means over seeds. ``iterations`` and ``epochs`` are medians over
+            the recordings and seeds that trained; ``untrained`` counts the others.
+        comparisons: First minus second system, or the mean over "all pairs", with the interval ``low`` to ``high``;
+            ``claim`` is a claim of the paper, :data:`READING`, or empty for a comparison with one of
+            :data:`REFERENCES`; ``relative`` is in percent of the second system, ``paper`` the paper's difference.
+        headline: The comparisons by the first protocol, and those that do not depend on it.
     """
 
     def __init__(self, set_name: str, results: Sequence[Result]) -> None:
-        self.groups: dict[str, dict[str, list[Result]]] = {}
+        self.origin = describe(set_name, results)
+        self.protocols = list(results[0].scores)
+        self.systems: dict[str, list[Result]] = {}
         for result in results:
-            source = str(result.meta["num_spk_source"])
-            self.groups.setdefault(source, {}).setdefault(result.run.name, []).append(result)
-        self.scores = dict(results[0].scores)
-        self.origins = {
-            source: describe(set_name, [run for runs in systems.values() for run in runs])
-            for source, systems in self.groups.items()
+            self.systems.setdefault(result.system, []).append(result)
+        self.rows: Rows = [_row(protocol, own) for protocol in self.protocols for own in self.systems.values()]
+        self.comparisons: Rows = [
+            self._compare(protocol, claim, measure, pairs)
+            for protocol in self.protocols
+            for claim, measure, pairs in self._pairs()
+            if measure == "der" or protocol == self.protocols[0]  # epochs do not depend on the protocol
+        ]
+        self.headline = [row for row in self.comparisons if row["protocol"] in (self.protocols[0], "")]
+
+    def _pairs(self) -> list[tuple[str, str, list[tuple[str, str]]]]:
+        """Return (claim, measure, pairs of systems) of every comparison."""
+        literal = [name for name in self.systems if name.endswith(LITERAL)]
+        found: list[tuple[str, str, list[tuple[str, str]]]] = []
+        for reference, name in itertools.product(REFERENCES, self.systems):
+            own = reference + LITERAL
+            second = own if name in literal and own in self.systems else reference
+            if second in self.systems and second != name:
+                found.append(("", "der", [(name, second)]))
+        several = [
+            (claim.text, claim.measure, [pair for pair in claim.pairs(self.systems) if (pair[0] in literal) == reading])
+            for claim, reading in itertools.product(CLAIMS, (False, True))
+        ]
+        both = [(name, robust) for name in literal if (robust := name.removesuffix(LITERAL)) in self.systems]
+        for claim, measure, pairs in (*several, (READING, "der", both)):
+            found += [(claim, measure, [pair]) for pair in pairs]
+            found += [(claim, measure, pairs)] if len(pairs) > 1 else []
+        return found
+
+    def _compare(self, protocol: str, claim: str, measure: str, pairs: list[tuple[str, str]]) -> dict[str, Any]:
+        values = [tuple(_per_recording(self.systems[name], protocol, measure)[0] for name in pair) for pair in pairs]
+        weights = _per_recording(self.systems[pairs[0][0]], protocol, measure)[1]
+        difference = mean_difference(values, weights)
+        second = np.mean([pair[1] for pair in values], axis=0).sum() / weights.sum() if weights.sum() else 0.0
+        ders = [(paper_row(one).der, paper_row(two).der) for one, two in pairs]
+        known = measure == "der" and claim != READING and all(None not in pair for pair in ders)
+        names = pairs[0] if len(pairs) == 1 else ("all pairs", "all pairs")
+        words = ("below", "above") if claim in ("", READING) else ("holds", "does not hold")
+        return {
+            "protocol": protocol if measure == "der" else "",
+            "claim": claim,
+            "measure": measure,
+            "first": names[0],
+            "second": names[1],
+            "difference": difference.value,
+            "low": difference.low,
+            "high": difference.high,
+            "relative": 100 * difference.value / second if second > 0 else None,
+            "paper": statistics.fmean(one - two for one, two in ders) if known else None,
+            "verdict": difference.verdict(*words),
         }
-        self.rows = [
-            _row(system, source, protocol, runs)
-            for source, systems in self.groups.items()
-            for protocol in self.scores
-            for system, runs in systems.items()
-        ]
-        self.comparisons = [
-            comparison
-            for source, systems in self.groups.items()
-            for protocol in self.scores
-            for make in (_against_references, _claims, _readings)
-            for comparison in make(source, protocol, systems)
-        ]
 
 
-def _row(system: str, source: str, protocol: str, runs: Sequence[Result]) -> Row:
-    scores = [run.scores[protocol] for run in runs]
-    ders = [100 * score.total.der for score in scores if score.total.der is not None]
-    parts = {
-        part: _mean([score.total.fraction(part) for score in scores]) for part in ("miss", "false_alarm", "confusion")
+def groups(set_name: str, results: Sequence[Result]) -> list[Group]:
+    """Return results (at least one) by the source of their speaker counts."""
+    found: dict[str, list[Result]] = {}
+    for result in results:
+        found.setdefault(describe(set_name, [result])["num_spk_source"], []).append(result)
+    return [Group(set_name, own) for own in found.values()]
+
+
+def _row(protocol: str, results: Sequence[Result]) -> dict[str, Any]:
+    totals = [result.scores[protocol].total for result in results]
+    ders = [100 * total.der for total in totals if total.der is not None]
+    trained = [steps for result in results for steps in result.iterations.values()]
+    epochs = [sum(step["epochs"] for step in steps) for steps in trained]
+    paper = paper_row(results[0].system)
+    return {
+        "system": results[0].system,
+        "protocol": protocol,
+        "seeds": " ".join("none" if result.seed is None else str(result.seed) for result in results),
+        "paper_rows": paper.rows,
+        "paper_der": paper.der,
+        "der": statistics.fmean(ders) if ders else None,
+        "der_sd": statistics.stdev(ders) if len(ders) > 1 else None,
+        **{part: _percent([total.fraction(part) for total in totals]) for part in ("miss", "false_alarm", "confusion")},
+        "iterations": statistics.median(map(len, trained)) if trained else None,
+        "epochs": statistics.median(epochs) if trained else None,
+        "untrained": sum(len(result.histories) for result in results) - len(trained) if trained else None,
     }
-    trained = [steps for run in runs for steps in run.iterations.values()]
-    recordings = sum(len(run.histories) for run in runs)
-    random = uses_seed(runs[0].meta["system_options"]["method"])
-    paper = paper_row(system)
-    return Row(
-        system=system,
-        num_spk_source=source,
-        protocol=protocol,
-        seeds=" ".join(str(run.run.seed) for run in runs) if random else "none",
-        paper_rows="" if paper is None else paper.rows,
-        paper_der=None if paper is None else paper.der,
-        der=statistics.fmean(ders) if ders else None,
-        der_sd=statistics.stdev(ders) if len(ders) > 1 else None,
-        iterations=statistics.median(map(len, trained)) if trained else None,
-        epochs=statistics.median(sum(step["epochs"] for step in steps) for steps in trained) if trained else None,
-        untrained=recordings - len(trained) if trained else None,
-        **parts,
-    )
 
 
-def _mean(fractions: Sequence[float | None]) -> float | None:
+def _percent(fractions: Sequence[float | None]) -> float | None:
     known = [100 * fraction for fraction in fractions if fraction is not None]
     return statistics.fmean(known) if known else None
 
 
-def _against_references(source: str, protocol: str, systems: dict[str, list[Result]]) -> list[Comparison]:
-    return [
-        _compare(source, protocol, systems, "", "der", (name, own))
-        for reference in REFERENCES
-        for name in systems
-        if (own := reference_of(name, reference, systems)) in systems and own != name
-    ]
-
-
-def _readings(source: str, protocol: str, systems: dict[str, list[Result]]) -> list[Comparison]:
-    literal = [name for name in systems if reading_of(name) == "literal"]
-    pairs = [(name, robust) for name in literal if (robust := name.removesuffix(_LITERAL)) in systems]
-    rows = [_compare(source, protocol, systems, LETTER, "der", pair) for pair in pairs]
-    return rows + ([_compare(source, protocol, systems, LETTER, "der", *pairs)] if len(pairs) > 1 else [])
-
-
-def _claims(source: str, protocol: str, systems: dict[str, list[Result]]) -> list[Comparison]:
-    rows = []
-    for claim, reading in itertools.product(CLAIMS, READINGS):
-        pairs = [pair for pair in claim.pairs(systems) if reading_of(pair[0]) == reading]
-        if not pairs or (claim.measure != "der" and protocol != next(iter(systems[pairs[0][0]][0].scores))):
-            continue  # epochs are the same by every protocol
-        rows += [_compare(source, protocol, systems, claim.text, claim.measure, pair) for pair in pairs]
-        if len(pairs) > 1:
-            rows.append(_compare(source, protocol, systems, claim.text, claim.measure, *pairs))
-    return rows
-
-
-def _compare(
-    source: str, protocol: str, systems: dict[str, list[Result]], claim: str, measure: str, *pairs: tuple[str, str]
-) -> Comparison:
-    """Return the comparison of a pair of systems, or the mean of several."""
-    values = [tuple(_per_recording(systems[name], protocol, measure)[0] for name in pair) for pair in pairs]
-    weights = _per_recording(systems[pairs[0][0]], protocol, measure)[1]
-    difference = mean_difference(values, weights)
-    second = np.mean([pair[1] for pair in values], axis=0).sum() / weights.sum() if weights.sum() else 0.0
-    rows = [(paper_row(one), paper_row(two)) for one, two in pairs]
-    known = measure == "der" and claim != LETTER and all(row is not None for pair in rows for row in pair)
-    return Comparison(
-        num_spk_source=source,
-        protocol=protocol if measure == "der" else "",
-        claim=claim,
-        measure=measure,
-        first=pairs[0][0] if len(pairs) == 1 else "all pairs",
-        second=pairs[0][1] if len(pairs) == 1 else "all pairs",
-        difference=difference,
-        relative=100 * difference.value / second if second > 0 else None,
-        paper=statistics.fmean(one.der - two.der for one, two in rows) if known else None,
-        verdict=difference.verdict(*(("holds", "does not hold") if claim not in ("", LETTER) else ("below", "above"))),
-    )
-
-
-def _per_recording(runs: Sequence[Result], protocol: str, measure: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return (R,) the measure per recording, averaged over seeds, and (R,) what to divide its sum by."""
+def _per_recording(results: Sequence[Result], protocol: str, measure: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return (R,) the measure per recording, averaged over seeds, and (R,) the weights that its sum is divided by."""
     if measure == "der":
-        error, scored = error_seconds(runs, protocol)
-        return 100 * error, scored
-    counts = []
-    for run in runs:
-        steps = [run.iterations.get(reco, []) for reco in sorted(run.histories)]
-        counts.append([sum(step["epochs"] for step in one) if measure == "epochs" else len(one) for one in steps])
-    return np.mean(counts, axis=0), np.ones(len(counts[0]))
+        rates = [[rates for _, rates in sorted(one.scores[protocol].recordings.items())] for one in results]
+        error = np.mean([[100 * rate.seconds.error for rate in one] for one in rates], axis=0)
+        return error, np.mean([[rate.seconds.scored for rate in one] for one in rates], axis=0)
+    steps = [[one.iterations.get(reco, []) for reco in sorted(one.histories)] for one in results]
+    count = (lambda own: sum(step["epochs"] for step in own)) if measure == "epochs" else len
+    counts = np.mean([[count(own) for own in one] for one in steps], axis=0)
+    return counts, np.ones(len(counts))

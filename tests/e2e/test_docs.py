@@ -61,7 +61,7 @@ RUN = [
 DEAR = [
     r"\./run\.sh( (?!--audio ).*)?",
     r"tests/run\.sh( .*)?",
-    r"local/(run_paper|run_figures|run_system|tune_threshold)\.sh .*",
+    r"(\.\./\.\./)?local/paper/run\.sh .*",
     r"bench/\w+\.(sh|py)( .*)?",
     r"local/fetch_prompts\.py voices",
     r"(pip|unzip) .*",

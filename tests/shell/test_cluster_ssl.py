@@ -78,7 +78,7 @@ def logs(work, out="out"):
 
 def redone(work, out="out"):
     """The recordings that the last run's logs tell of."""
-    return [reco for reco in SIZES if f"cluster_ssl.py: {reco}: " in logs(work, out)]
+    return [reco for reco in SIZES if f"cluster_ssl.sh: {reco}: " in logs(work, out)]
 
 
 def history(work, reco, out="out"):
@@ -144,7 +144,7 @@ def test_numbers_from_a_file_and_limits(work):
 )
 def test_bad_numbers_of_speakers(work, options, words):
     done = run(work, *options, "x vectors", "out", rc=1)
-    assert "cluster_ssl.py: error: " in done.stderr and words in done.stderr
+    assert "cluster_ssl.sh: error: " in done.stderr and words in done.stderr
     assert not (work / "out").exists()
 
 
@@ -152,11 +152,11 @@ def test_a_segmentation_that_is_missing_or_of_no_use(work):
     write_heard(work / "heard", SIZES, 2)
     run(work, "--segmentation", "heard", "x vectors", "out")
     run(work, "x vectors", "out")
-    assert "nothing to do" in run(work, "--segmentation", "heard", "x vectors", "out").stdout
+    assert "nothing to do" in run(work, "--segmentation", "heard", "x vectors", "out").stderr
     (work / "heard/a.npz").unlink()
     run(work, "--segmentation", "heard", "x vectors", "given", system="best")
     done = run(work, "--num-spk", "estimate", "--segmentation", "heard", "x vectors", "new", rc=1, system="best")
-    assert "cluster_ssl.py: error: heard/a.npz: no such file" in done.stderr
+    assert "cluster_ssl.sh: error: heard/a.npz: no such file" in done.stderr
     assert not (work / "new").exists()
 
 
@@ -216,7 +216,7 @@ def test_a_rerun_does_what_is_missing_or_changed(work):
     before = {path: path.stat().st_mtime_ns for path in (work / "out").rglob("*") if path.suffix != ".log"}
     wanted = (work / "out/labels").read_bytes()
     again = run(work, "--nj", "1", "x vectors", "out")
-    assert "cluster_ssl.sh: nothing to do, all" in again.stdout
+    assert "cluster_ssl.sh: nothing to do: all" in again.stderr
     changed = [path for path, stamp in before.items() if path.is_file() and path.stat().st_mtime_ns != stamp]
     own = ("run.lock", "cluster_ssl.json")
     assert [path.name for path in changed if path.name not in own] == []
@@ -252,7 +252,7 @@ def test_a_changed_option_or_input_redoes_what_it_concerns(work):
     run(work, "--nj", "1", "--seed", "1", "x vectors", "out")
     assert redone(work) == ["c-1"]
     make(work / "x vectors", {"a": vectors["a"], "c-1": vectors["c-1"][::-1]})
-    assert "nothing to do" in run(work, "--seed", "1", "x vectors", "out").stdout
+    assert "nothing to do" in run(work, "--seed", "1", "x vectors", "out").stderr
     assert {key[0] for key in labels(work)} == {"a", "c"}
     assert not list((work / "out").rglob("b.x*"))
 
@@ -292,7 +292,7 @@ def test_valid_but_odd(work):
 
 def test_no_recordings_at_all(work):
     make(work / "none", {})
-    assert "nothing to do" in run(work, "none", "out").stdout
+    assert "nothing to do" in run(work, "none", "out").stderr
     assert (work / "out/labels").read_text() == ""
 
 

@@ -90,7 +90,7 @@ def test_result_does_not_depend_on_nj_or_on_the_link_to_the_scripts(work):
 def test_a_second_run_does_nothing_and_a_third_only_what_changed(work):
     run(work, "my data", "out")
     before = stamps(work)
-    assert "detect_speech.sh: nothing to do, all recordings are done" in run(work, "my data", "out").stdout
+    assert "detect_speech.sh: nothing to do: all 2 recordings are done" in run(work, "my data", "out").stderr
     assert stamps(work) == before
     soundfile.write(work / "quiet.wav", buzz(16000, (3, 4)), 16000)
     run(work, "--nj", "1", "my data", "out")
@@ -170,21 +170,6 @@ def test_a_detectors_own_file(work):
     assert (meta["speech_source"], meta["options"]["detector"]["min_speech"]) == ("né", 0.2)
 
 
-@pytest.mark.parametrize("name", ["aggressiveness", "frame", "majority", "onset", "offset", "gap", "min_speech", "pad"])
-def test_options_that_have_moved_name_the_new_way(work, name):
-    message = run(work, f"--sad-{name.replace('_', '-')}", "1", "my data", "out", rc=1).stderr
-    assert f'give --sad-options "{name}=<value>"' in message
-
-
-def test_network_options_and_the_config_file_that_have_moved_name_the_new_way(work):
-    for old, new in (("sad-step", "step"), ("overlap-threshold", "overlap_threshold"), ("overlap-min", "overlap_min")):
-        message = run(work, f"--{old}", "1", "my data", "out", rc=1).stderr
-        assert f'give --sad-options "network.{new}=<value>"' in message
-    (work / "mine.conf").write_text("sad=oracle\nsad_gap=\n")
-    assert "mine.conf:2: --sad_gap is not used any more; give" in run(work, "--config", "mine.conf", rc=1).stderr
-    assert "conf/sad/<detector>.yaml" in run(work, "--config", "conf/sad.conf", rc=1).stderr
-
-
 def test_pyannote_with_its_segmentation_kept(work):
     options = ("--sad", "pyannote", "--sad-options", "network.step=5")
     run(work, *options, "--overlap", "label", "--nj", "1", "my data", "out")
@@ -193,7 +178,7 @@ def test_pyannote_with_its_segmentation_kept(work):
     assert read_segmentation(work / "out/segmentation/a.npz").probabilities.shape == (1, 471, 7)
     assert json.loads((work / "out/meta.json").read_text())["second_speaker"] is True
     # What label and drop cut out is the same.
-    assert "nothing to do" in run(work, *options, "my data", "out").stdout
+    assert "nothing to do" in run(work, *options, "my data", "out").stderr
     assert json.loads((work / "out/meta.json").read_text())["second_speaker"] is False
     run(work, "--sad", "oracle", "my data", "out")
     assert not (work / "out/segmentation").exists()

@@ -84,7 +84,7 @@ def vectors(work, out):
 
 def redone(work, out="out"):
     text = "".join(path.read_text() for path in (work / out / "log").glob("*.log"))
-    return [reco for reco in ("a", "b", "none", "q") if f"extract_xvectors.py: {reco}: " in text]
+    return [reco for reco in ("a", "b", "none", "q") if f"extract_xvectors.sh: {reco}: " in text]
 
 
 def test_campplus(work):
@@ -126,7 +126,7 @@ def test_campplus(work):
     for name in ("my data/wav.scp", "pieces/segments"):
         (work / name).write_text("".join(reversed((work / name).read_text().splitlines(keepends=True))))
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
-    assert "nothing to do, all" in run(work, "my data", "pieces", "out, 1").stdout
+    assert "nothing to do: all" in run(work, "my data", "pieces", "out, 1").stderr
     changed = {path.name for path, stamp in before.items() if path.stat().st_mtime_ns != stamp}
     assert changed <= {"run.lock", "extract_xvectors.json"}
     soundfile.write(work / "quiet.wav", voice(16000, 3, 120, 700), 16000)
@@ -138,7 +138,7 @@ def test_campplus(work):
     assert (out / "xvector.b.ark").read_bytes() == old
     lines = [line for line in (work / "pieces/segments").read_text().splitlines(keepends=True) if line[0] == "a"]
     (work / "pieces/segments").write_text("".join(lines))
-    assert "nothing to do, all" in run(work, "my data", "pieces", "out, 1").stdout
+    assert "nothing to do: all" in run(work, "my data", "pieces", "out, 1").stderr
     assert {key[0] for key in vectors(work, "out, 1")} == {"a"}
     assert sorted(path.name for path in out.glob("*.ark")) == ["xvector.a.ark"]
 
@@ -252,7 +252,7 @@ def test_audio_that_breaks_half_way_keeps_what_was_done(work):
 
 def test_no_pieces_at_all(work):
     (work / "pieces/segments").write_text("")
-    assert "nothing to do" in run(work, "my data", "pieces", "out").stdout
+    assert "nothing to do" in run(work, "my data", "pieces", "out").stderr
     assert (work / "out/xvector.scp").read_text() == (work / "out/segments").read_text() == ""
     meta = json.loads((work / "out/meta.json").read_text())
     assert (meta["xvector_model"], meta["sha256"], meta["vectors"]) == ("campplus", None, 0)

@@ -1,8 +1,7 @@
 """Both doors to Kaldi: our stages linked into a Kaldi recipe, and data and x-vector directories made by others.
 
-The recipe's utils/ holds stand-ins that do what Kaldi's own do where that differs from ours: parse_options.sh sources
-config files, clobbers `name` and shows help on stderr; queue.pl takes its options before JOB=1:n and starts every job
-in a fresh shell that knows PATH and what path.sh says.
+The recipe's utils/ holds a stand-in for Kaldi's queue.pl, which takes its options before JOB=1:n and starts every job
+in a fresh shell that knows PATH and what path.sh sets.
 """
 
 import json
@@ -20,31 +19,6 @@ import soundfile
 
 ROOT = Path(__file__).resolve().parents[2]
 DIAR = ROOT / "steps" / "diar"
-
-PARSE_OPTIONS = r"""
-for ((argpos = 1; argpos < $#; argpos++)); do
-  if [ "${!argpos}" == --config ]; then
-    value_at=$((argpos + 1))
-    config=${!value_at}
-    [ -r $config ] || { echo "$0: no config $config"; exit 1; }
-    . $config
-  fi
-done
-while [ -n "${1:-}" ]; do
-  case "$1" in
-    --help | -h) printf "$help_message\n" >&2; exit 0 ;;
-    --*)
-      name=$(echo "$1" | sed 's/^--//; s/-/_/g')
-      eval '[ -z "${'$name'+x}" ]' && echo "$0: invalid option $1" >&2 && exit 1
-      eval $name=\"$2\"
-      shift 2
-      ;;
-    *) break ;;
-  esac
-done
-[ -n "${cmd+x}" ] && [ -z "$cmd" ] && exit 1
-true
-"""
 
 QUEUE = r"""#!/usr/bin/env bash
 echo "$*" >>queue.calls
@@ -99,7 +73,6 @@ def write(path, *lines):
 def make_kaldi_recipe(folder):
     write(folder / "path.sh", "export PATH=$PWD/utils/:$PWD:$PATH", "export LC_ALL=C KALDI_ROOT=`pwd`/../../..")
     write(folder / "cmd.sh", 'export train_cmd="queue.pl --mem 4G"')
-    write(folder / "utils/parse_options.sh", PARSE_OPTIONS)
     write(folder / "utils/queue.pl", QUEUE)
     (folder / "utils/queue.pl").chmod(0o755)
     (folder / "diar").symlink_to(DIAR)
@@ -145,7 +118,7 @@ diar/cluster_ssl.sh --nj 1 --cmd "$train_cmd" --system xvector_ahc --num-spk ora
   --reco2num-spk data/x/reco2num_spk exp/x/xvectors exp/x/ahc
 diar/make_rttm.sh exp/x/subsegments exp/x/ahc
 diar/score_der.sh --ref ref.rttm data/x exp/x/ahc"""
-    (folder / "conf").symlink_to(ROOT / "conf")  # Kaldi's parse_options.sh takes no blank in the name of a file
+    (folder / "conf").symlink_to(ROOT / "conf")
     run(folder, "bash", "-c", script)
     return folder
 
@@ -174,7 +147,7 @@ def test_how_a_queue_is_called(recipe):
     """Options, JOB=1:n, log, command, as queue.pl, slurm.pl and run.pl want it; never more jobs than recordings."""
     expected = [
         f"--mem 4G JOB=1:{jobs} {out}/log/{stage}.JOB.log "
-        f"{sys.executable} {DIAR}/{stage}.py --verbose=1 run --job=JOB -- {out}"
+        f"{sys.executable} {DIAR}/{stage}.py --verbose 1 --job JOB {out}"
         for stage, jobs, out in (
             ("detect_speech", 2, "data/x_speech"),
             ("extract_xvectors", 2, "exp/x/xvectors"),
@@ -186,7 +159,7 @@ def test_how_a_queue_is_called(recipe):
 
 @pytest.mark.parametrize("folder", ["data/x", "data/x_speech", "exp/x/subsegments"])
 def test_our_directories_are_what_kaldi_takes_for_valid(recipe, folder, tmp_path):
-    """The rules of Kaldi's validate_data_dir.sh and fix_data_dir.sh, which the test asks of the files themselves."""
+    """The rules of Kaldi's validate_data_dir.sh, which the test asks of the files themselves."""
     folder = recipe / folder
     tables = {name: table(folder / name) for name in ("wav.scp", "segments", "utt2spk", "spk2utt")}
     for name, rows in tables.items():
@@ -201,18 +174,37 @@ def test_our_directories_are_what_kaldi_takes_for_valid(recipe, folder, tmp_path
     assert {row[1] for row in tables["segments"]} == {row[0] for row in tables["wav.scp"]}
     copy = shutil.copytree(folder, tmp_path / "copy")
     run(tmp_path, ROOT / "utils/validate_data_dir.sh", "--no-feats", "--no-text", copy)
-    run(tmp_path, ROOT / "utils/fix_data_dir.sh", copy)
-    for name in tables:
-        assert (copy / name).read_bytes() == (folder / name).read_bytes()
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_help_and_wrong_options_with_kaldis_parser(tmp_path, stage):
+def test_help_and_wrong_options(tmp_path, stage):
     make_kaldi_recipe(tmp_path)
-    shown = run(tmp_path, f"diar/{stage}.sh", "--help").stderr
-    assert shown.startswith(f"Usage: diar/{stage}.sh [options] <") and "--config <file>" in shown
-    assert "invalid option --no-such" in run(tmp_path, f"diar/{stage}.sh", "--no-such", "1", "a", "b", rc=1).stderr
+    shown = run(tmp_path, f"diar/{stage}.sh", "--help").stdout
+    assert shown.startswith(f"Usage: {stage}.sh [options] <") and "--config <file>" in shown
+    done = run(tmp_path, f"diar/{stage}.sh", "--no-such", "1", "a", "b", rc=1)
+    assert error(done).startswith(f"{stage}.sh: error: unknown option --no-such")
     assert f"{stage}.sh: error: expected <" in run(tmp_path, f"diar/{stage}.sh", rc=1).stderr
+
+
+def test_which_python_runs_a_stage_and_what_it_lacks(tmp_path):
+    """--python, else $PYTHON, else .venv of the recipe; a package that it lacks is one line."""
+    make_kaldi_recipe(tmp_path)
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHON"}
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / ".venv"], check=True, timeout=300)
+    for options, more in (([], {}), (["--python", ".venv/bin/python3"], {"PYTHON": "no/python"})):
+        done = subprocess.run(
+            ["diar/cluster_ssl.sh", *options, "x", "out"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env=environment | more,
+            check=False,
+        )
+        assert done.returncode == 1 and done.stderr.count("\n") == 1
+        assert ".venv/bin/python3 has no package " in done.stderr and "utils/setup_env.sh" in done.stderr
+    error = run(tmp_path, "diar/cluster_ssl.sh", "--python", "no/python", "x", "out", rc=1).stderr
+    assert error == "cluster_ssl.sh: error: no/python: no such Python (--python)\n"
 
 
 def test_a_failing_job_stops_the_stage(tmp_path):
@@ -231,7 +223,7 @@ def test_a_failing_job_stops_the_stage(tmp_path):
         "out",
     ]
     run(tmp_path, *call, rc=1)
-    assert "detect_speech.py: error: false |: command failed" in (tmp_path / "out/log/detect_speech.1.log").read_text()
+    assert "detect_speech.sh: error: false |: command failed" in (tmp_path / "out/log/detect_speech.1.log").read_text()
     assert not (tmp_path / "out/segments").exists()
 
 
@@ -256,7 +248,7 @@ def test_features_only_are_refused(tmp_path, stage):
     pieces = ["data/x"] if stage[0] == "extract_xvectors" else []
     done = run(tmp_path, DIAR / f"{stage[0]}.sh", *stage[1:], "data/x", *pieces, "out", rc=1)
     assert error(done) == (
-        f"{stage[0]}.py: error: data/x: a directory of features only; speech and x-vectors are made from audio here, "
+        f"{stage[0]}.sh: error: data/x: a directory of features only; speech and x-vectors are made from audio here, "
         "not from feats.scp; expected wav.scp, got feats.scp"
     )
     assert not (tmp_path / "out").exists()

@@ -13,7 +13,6 @@ import soundfile
 from running import DIAR, run_script
 
 from ssdiar.results import recording_entry, result_content, result_text
-from ssdiar.work import Manifest
 
 UNSCORED = ["-", "-", "-"]
 
@@ -101,7 +100,7 @@ def test_without_any_score_it_says_who_spoke(work):
     (work / "data/r.wav").touch()
     (work / "data/reco2dur").write_text("".join(f"r{n} 20\n" for n in ("", *range(10, 34))))
     (work / "r.wav").write_bytes(wav())
-    done = report(work, "--systems", "mute", "--data-dir", "data", "--pictures", "0")
+    done = report(work, "--systems", "mute", "--data-dir", "data")
     head = "mute: 25 recordings, 8:20; speech: not recorded; speakers: not recorded; x-vectors: not recorded"
     rows = done.stdout.splitlines()
     assert rows[0] == head and list(markdown_rows(work)) == [head]
@@ -174,22 +173,11 @@ def test_embedded_audio_and_a_page_that_is_up_to_date(work):
     assert '"name": "new"' in page.read_text()
 
 
-def test_damaged_latent_vectors(work):
-    folder = work / "exp/mini/mute"
-    Manifest(folder, "cluster_ssl").plan({}, {"xvector_dir": str(work / "xvectors")}, {})
-    (work / "xvectors").mkdir()
-    (work / "xvectors/segments").write_text("".join(f"r-{n} r {n} {n + 1}\n" for n in range(4)))
-    (work / "xvectors/xvector.scp").write_text("".join(f"r-{n} x.ark:{n}\n" for n in range(4)))
-    (folder / "labels").write_text("".join(f"r-{n} 1\n" for n in range(4)))
-    (folder / "latent").mkdir()
-    np.savez(folder / "latent/r.npz", before=np.ones((3, 2)), after=np.ones((4, 2)))
-    message = "latent/r.npz: bad array before; expected 4 finite rows, got (3, 2)"
-    assert message in report(work, "--systems", "mute", rc=1).stderr
-    (folder / "latent/r.npz").write_bytes(b"PK")
-    assert "latent/r.npz: not a file of latent vectors" in report(work, "--systems", "mute", rc=1).stderr
+def test_damaged_history(work):
+    (work / "exp/mini/mute/history").mkdir()
+    (work / "exp/mini/mute/history/r.json").write_text('{"num_spk": "two"}')
+    assert "history/r.json: not a history" in report(work, "--systems", "mute", rc=1).stderr
     assert not (work / "exp/mini/report").exists()
-    report(work, "--systems", "mute", "--pictures", "0")
-    assert "Latent vectors" not in (work / "exp/mini/report/index.html").read_text()
 
 
 def test_bad_arguments(work):

@@ -146,7 +146,7 @@ def test_a_batch_survives_its_worst_files(work):
     assert "a.flac: cut off" in log
     assert "cut off" in read(work, "recordings.tsv")
     lines = run(work, "--set", "calls", "--bad-files", "stop", "calls", rc=1).stderr
-    assert "prepare_audio.py: error: 3 of 6 files cannot be used: " in lines
+    assert "prepare_audio.sh: error: 3 of 6 files cannot be used: " in lines
     for name in ("bad.wav", "empty.mp3", "new\nline.wav"):
         (work / "calls" / name).unlink()
     run(work, "--set", "calls", "--bad-files", "stop", "calls")

@@ -72,7 +72,7 @@ def python_whose_jobs(folder, deed):
     """Return a Python that does something else where it should run a job."""
     path = folder / "python"
     python = shlex.quote(sys.executable)
-    path.write_text(f'#!/bin/bash\ncase "$*" in *" run --job="*) {deed} ;; *) exec {python} "$@" ;; esac\n')
+    path.write_text(f'#!/bin/bash\ncase "$*" in *" --job "*) {deed} ;; *) exec {python} "$@" ;; esac\n')
     path.chmod(0o755)
     return path
 
@@ -83,7 +83,7 @@ def test_on_a_terminal_a_bar_shows_how_far_the_jobs_are(work):
     assert terminal.code == 0
     assert BAR.format(3) + " 100%|" in text, text
     assert "\x1b[36m" in text
-    assert "cluster_ssl.sh: number of jobs: 2, logs: out/log/cluster_ssl.*.log" in text
+    assert "cluster_ssl.sh: 2 jobs, logs: out/log/cluster_ssl.*.log" in text
     assert text.rindex(BAR.format(3)) < text.index("out/labels: 3 recordings")
     again = Terminal(stage(), work, NO_COLOR="1")
     assert "nothing to do" in again.read() and "%|" not in again.text

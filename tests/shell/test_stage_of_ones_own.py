@@ -1,4 +1,4 @@
-"""A stage with jobs that is written from the docstring of ssdiar.work alone: it counts the words of each file."""
+"""A stage with jobs, written from the docstrings of jobs.py and ssdiar.work: it counts the words of each file."""
 
 import subprocess
 import sys
@@ -10,64 +10,50 @@ from running import PATIENCE
 DIAR = Path(__file__).resolve().parents[2] / "steps" / "diar"
 
 SHELL = r"""#!/usr/bin/env bash
-# Begin configuration section.
-times=1
-nj=2
-cmd=run.pl
-overwrite=false
-python=${PYTHON:-python3}
-verbose=1
-# End configuration section.
-help_message="Usage: $0 [options] <text-dir> <out-dir>"
-. "DIAR/begin.sh" || exit 1
-
-options=(--times="$times" --nj="$nj" --overwrite="$overwrite")
-plan_jobs "$@"
-run_jobs
-gather_jobs
+. "DIAR/begin.sh"
+exec "$python" "$here/count_words.py" "$@"
 """
 
 PYTHON = r'''
-"""Count."""
+"""Count the words of each file."""
 import sys
 from pathlib import Path
 
 sys.path.insert(0, "DIAR")
 
+import jobs
 import stage
 from ssdiar.io.publish import publish_text
-from ssdiar.work import Manifest, check, digest, file_digest
+from ssdiar.work import check, digest, file_digest
 
 
 def main():
-    parser = stage.Parser(__doc__)
-    parser.add_jobs("text_dir").add_argument("--times", type=stage.whole_number(1))
-    options = parser.parse_args()
-    work = Manifest(options.out_dir, "count_words")
-    {"plan": plan_it, "run": run_it, "gather": gather_it}[options.action](options, work)
+    parser = jobs.parser(__doc__, "text_dir", out="out-dir")
+    parser.add_argument("--times", type=stage.whole_number(1), default=1, help="count each word this often")
+    jobs.main(parser, plan, run, gather)
 
 
-def plan_it(options, work):
+def plan(options):
     texts = {path.stem: path for path in options.text_dir.glob("*.txt")}
     inputs = check(*texts.values())
     digests = {reco: digest(options.times, file_digest(path)) for reco, path in texts.items()}
     settings = {"text_dir": str(options.text_dir.absolute()), "times": options.times}
-    print(work.plan(inputs, settings, digests, most_jobs=options.nj, overwrite=options.overwrite))
+    return jobs.Plan(inputs, settings, digests, {})
 
 
-def run_it(options, work):
+def run(work, keys, number):
     settings = work.settings
-    for reco in work.job(options.job):
+    for reco in keys:
         count = settings["times"] * len((Path(settings["text_dir"]) / f"{reco}.txt").read_text().split())
         print("counted", reco)
         with work.done(reco) as folder:
             (folder / f"{reco}.count").write_text(f"{reco} {count}\n")
 
 
-def gather_it(options, work):
+def gather(work):
     with work.finish("counts") as recordings:
-        lines = [(options.out_dir / f"{reco}.count").read_text() for reco in recordings]
-        publish_text(options.out_dir / "counts", "".join(lines))
+        lines = [(work.out_dir / f"{reco}.count").read_text() for reco in recordings]
+        publish_text(work.out_dir / "counts", "".join(lines))
 
 
 stage.run(main)
@@ -100,10 +86,24 @@ def run(tmp_path):
 def test_it_does_what_the_stages_do(run):
     assert run("texts", "out")[1] == 3
     assert (run.root / "out/counts").read_text() == "a 1\nb 2\nc 3\n"
-    assert "nothing to do" in run("texts", "out")[0].stdout
+    assert "nothing to do: all 3 recordings are done" in run("texts", "out")[0].stderr
     (run.root / "texts/b.txt").write_text("one two three four")
     (run.root / "out/c.count").write_text("c 99\n")
-    assert run("--nj", "1", "texts", "out")[1] >= 2
+    done, counted = run("--nj", "1", "texts", "out")
+    assert "1 of 3 recordings are done; 2 to do" in done.stderr and counted >= 2
     assert (run.root / "out/counts").read_text() == "a 1\nb 4\nc 3\n"
     assert "is input and output at once" in run("texts", "./texts", rc=1)[0].stderr
     assert "expected <text-dir> <out-dir>, got 1 arguments" in run("texts", rc=1)[0].stderr
+    assert "--times <n> " in run("--help")[0].stdout and "count each word this often (1)" in run("--help")[0].stdout
+    for options in (["--times", "0"], ["--times", "--nj", "1"], ["--times=2"], ["--overwrite", "yes"], ["--size", "1"]):
+        (line,) = run(*options, "texts", "out", rc=1)[0].stderr.splitlines()
+        assert line.startswith("count_words.sh: error: ") and options[0].partition("=")[0] in line
+    (run.root / "own.conf").write_text("# twice\ntimes=2\n")
+    run("--config", "own.conf", "texts", "out")
+    assert (run.root / "out/counts").read_text() == "a 2\nb 8\nc 6\n"
+    run("texts", "out", "--config", "own.conf", "--times", "1")
+    assert (run.root / "out/counts").read_text() == "a 1\nb 4\nc 3\n"
+    (run.root / "own.conf").write_text("times=2\nsize=3\n")
+    assert "own.conf:2: unknown option --size" in run("--config", "own.conf", "texts", "out", rc=1)[0].stderr
+    (run.root / "own.conf").write_text("times=$(touch x)\n")
+    assert "own.conf:1: expected name=value" in run("--config", "own.conf", "texts", "out", rc=1)[0].stderr

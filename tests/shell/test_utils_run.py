@@ -105,7 +105,6 @@ def test_killed_command_has_failed_with_128_and_the_signal(run, tmp_path, comman
         ),
         (["--mem", "JOB=1:2", "x.JOB.log", "true"], "option --mem needs a value"),
         (["--mem"], "option --mem needs a value"),
-        (["--pick", "some", "x.log", "true"], "bad value of --pick; expected all, failed or incomplete, got 'some'"),
         (["x.log"], "Usage: run.pl"),
         ([], "Usage: run.pl"),
         (["no/x.log/y.log", "true"], "cannot write the log no/x.log/y.log"),
@@ -138,18 +137,6 @@ def test_max_jobs_run_limits_what_runs_at_a_time(run, tmp_path):
             running += 1 if event == "+" else -1
             most = max(most, running)
         assert most == expected
-
-
-def test_pick_runs_again_what_failed_or_did_not_end(run, tmp_path):
-    assert run("JOB=1:2", "x.JOB.log", "bash", "-c", "[ JOB = 1 ]").returncode == 1
-    (tmp_path / "x.3.log").write_text("# killed half-way\n")
-    touch = ("JOB=1:3", "x.JOB.log", "touch", "ran.JOB")
-    assert run("--pick", "incomplete", *touch).returncode == 1  # job 2 has failed still
-    assert {path.name for path in tmp_path.glob("ran.*")} == {"ran.3"}
-    assert run("--pick", "failed", *touch).returncode == 0
-    assert {path.name for path in tmp_path.glob("ran.*")} == {"ran.2", "ran.3"}
-    assert run(*touch).returncode == 0
-    assert {path.name for path in tmp_path.glob("ran.*")} == {"ran.1", "ran.2", "ran.3"}
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

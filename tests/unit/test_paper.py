@@ -1,15 +1,13 @@
 """Tables and figures of the paper from made-up results with known answers."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from run_manifests import leave_manifests
 
-from paper.figures import figure_rows, figure_runs
-from paper.runs import Experiment, Inputs, Result, Run, make_runs
-from paper.summary import CLAIMS, PAPER, Summary
+from paper.figures import figure_calls, figure_rows
+from paper.grid import Grid, Result, is_random, table_calls, with_readings
+from paper.summary import CLAIMS, PAPER, Group, groups
 from paper.tables import make_tables
 from ssdiar.errors import InputError
 from ssdiar.scoring.bootstrap import mean_difference, paired_difference
@@ -19,7 +17,6 @@ from ssdiar.scoring.score_file import Rates, Score
 
 REPO = Path(__file__).resolve().parents[2]
 SYSTEMS = REPO / "conf" / "systems"
-LITERAL = REPO / "conf" / "readings" / "literal.yaml"
 
 
 def made_score(errors, scored=100.0, protocol="forgiving"):
@@ -36,17 +33,13 @@ def made_history(chain=(), first=20, losses=(1.0, 0.5)):
     return {"first_clusters": first, "iterations": steps} if chain else {}
 
 
-def made_result(system, errors, seed=0, source="oracle", histories=None, changes=(), reading=None):
-    method = {"xvector_ahc": "ahc", "nmesc": "nmesc"}.get(system, "ssl")
-    meta = {
-        "num_spk_source": source,
-        "speech_source": "oracle (ref.rttm)",
-        "xvector_model": "made",
-        "system_options": {"method": method},
-    }
-    run = Run(SYSTEMS / f"{system}.yaml", "oracle", seed, changes, reading)
+def made_result(system, errors, seed=0, source="oracle", histories=None, changes=()):
+    meta = {"num_spk_source": source, "speech_source": "oracle (ref.rttm)", "xvector_model": "made"}
     score = made_score(errors)
-    return Result(run, meta, {"forgiving": score}, histories or {reco: {} for reco in score.recordings})
+    seed = None if system == "xvector_ahc" else seed
+    return Result(
+        system, seed, changes, meta, {"forgiving": score}, histories or {reco: {} for reco in score.recordings}
+    )
 
 
 class TestBootstrap:
@@ -121,13 +114,13 @@ class TestRankings:
             made_result("conformer_finch_ahc_triplet", 10 + clear[::-1]),
             made_result("conformer_finch_ahc_contrastive", 12 + clear),
         ]
-        found = {(row.claim, row.first): row for row in Summary("made", results).comparisons}
+        found = {(row["claim"], row["first"]): row for row in Group("made", results).comparisons}
         finch = found["FINCH below AHC", "conformer_finch_ahc_contrastive"]
-        assert (finch.verdict, finch.difference.value, finch.relative) == pytest.approx(("holds", -8, -800 / 21))
-        assert finch.paper == pytest.approx(10.69 - 13.61)
-        assert found["FINCH below AHC", "conformer_finch_ahc_triplet"].verdict == "undecided"
-        assert found["FINCH below AHC", "all pairs"].difference.value == pytest.approx(-4)
-        assert found["contrastive below triplet", "conformer_ahc_contrastive"].verdict == "does not hold"
+        assert (finch["verdict"], finch["difference"], finch["relative"]) == pytest.approx(("holds", -8, -800 / 21))
+        assert finch["paper"] == pytest.approx(10.69 - 13.61)
+        assert found["FINCH below AHC", "conformer_finch_ahc_triplet"]["verdict"] == "undecided"
+        assert found["FINCH below AHC", "all pairs"]["difference"] == pytest.approx(-4)
+        assert found["contrastive below triplet", "conformer_ahc_contrastive"]["verdict"] == "does not hold"
         assert not any(claim == "conformer below DNN" for claim, _ in found)
 
     def test_readings_are_compared_row_by_row_and_ranked_apart(self):
@@ -135,12 +128,12 @@ class TestRankings:
         results = [
             made_result("conformer_ahc_triplet", 10 + spread),
             made_result("conformer_finch_ahc_triplet", 8 + spread),
-            made_result("conformer_ahc_triplet", 30 + spread, reading=LITERAL),
-            made_result("conformer_finch_ahc_triplet", 20 + spread, reading=LITERAL),
+            made_result("conformer_ahc_triplet_literal", 30 + spread),
+            made_result("conformer_finch_ahc_triplet_literal", 20 + spread),
         ]
-        summary = Summary("made", results)
-        found = {(row.claim, row.first, row.second): row for row in summary.comparisons}
-        costs = {first: row.difference.value for (claim, first, _), row in found.items() if claim == "to the letter"}
+        group = Group("made", results)
+        found = {(row["claim"], row["first"], row["second"]): row["difference"] for row in group.comparisons}
+        costs = {first: value for (claim, first, _), value in found.items() if claim == "literal against robust"}
         assert costs == pytest.approx(
             {"conformer_ahc_triplet_literal": 20, "conformer_finch_ahc_triplet_literal": 12, "all pairs": 16}
         )
@@ -149,9 +142,10 @@ class TestRankings:
             ("conformer_finch_ahc_triplet", "conformer_ahc_triplet"),
             ("conformer_finch_ahc_triplet_literal", "conformer_ahc_triplet_literal"),
         ]
-        assert {row.paper_der for row in summary.rows} == {14.15, 12.38}
+        assert {row["paper_der"] for row in group.rows} == {14.15, 12.38}
         text = make_tables("made", results)["table.md"]
-        assert "| conformer_ahc_triplet | +20.00 [+20.00, +20.00] |" in text and "What the letter costs" in text
+        pair = "conformer_ahc_triplet_literal minus conformer_ahc_triplet"
+        assert f"| literal against robust | {pair} | +20.00 [+20.00, +20.00] points | 181.8 |  | above |" in text
 
     def test_epochs_and_iterations(self):
         def histories(chain):
@@ -161,9 +155,10 @@ class TestRankings:
             made_result("conformer_ahc_contrastive", [5] * 6, histories=histories([4, 2])),
             made_result("conformer_finch_ahc_contrastive", [5] * 6, histories=histories([10, 5, 3, 2])),
         ]
-        found = {row.claim: row for row in Summary("made", results).comparisons if row.measure != "der"}
-        assert {row.difference.value for row in found.values()} == {2.0}
-        assert {row.verdict for row in found.values()} == {"does not hold"}
+        found = {row["claim"]: row for row in Group("made", results).comparisons if row["measure"] != "der"}
+        assert len(found) == 2
+        assert {row["difference"] for row in found.values()} == {2.0}
+        assert {row["verdict"] for row in found.values()} == {"does not hold"}
 
 
 class TestTable:
@@ -180,22 +175,19 @@ class TestTable:
         ]
 
     def test_means_over_seeds(self):
-        summary = Summary("made", self.results())
-        ahc, best, nmesc = summary.rows
-        assert (ahc.der, ahc.der_sd, ahc.seeds, ahc.paper_der, ahc.epochs) == (
-            pytest.approx(30),
-            None,
-            "none",
-            26.07,
-            None,
-        )
-        assert (best.der, best.der_sd, best.seeds) == (pytest.approx(11), pytest.approx(3**0.5), "0 1 2")
-        assert (best.miss, best.false_alarm, best.confusion) == pytest.approx((0, 1, 10))
-        assert (best.iterations, best.epochs, best.untrained) == (2, 2, 3)
-        assert (nmesc.num_spk_source, nmesc.paper_der, nmesc.der_sd) == ("estimated", None, None)
-        (comparison,) = [row for row in summary.comparisons if row.second == "xvector_ahc"]
-        assert (comparison.difference.value, comparison.relative) == pytest.approx((-19, -1900 / 30))
-        assert comparison.verdict == "below"
+        first, second = groups("made", self.results())
+        ahc, best = first.rows
+        (nmesc,) = second.rows
+        names = ("der", "der_sd", "seeds", "paper_der", "epochs")
+        assert [ahc[name] for name in names] == [pytest.approx(30), None, "none", 26.07, None]
+        names = ("der", "der_sd", "miss", "false_alarm", "confusion", "iterations", "epochs", "untrained")
+        assert [best[name] for name in names] == pytest.approx([11, 3**0.5, 0, 1, 10, 2, 2, 3])
+        assert best["seeds"] == "0 1 2"
+        assert second.origin["num_spk_source"] == "estimated"
+        assert (nmesc["paper_der"], nmesc["der_sd"]) == (None, None)
+        (comparison,) = [row for row in first.comparisons if row["second"] == "xvector_ahc"]
+        assert (comparison["difference"], comparison["relative"]) == pytest.approx((-19, -1900 / 30))
+        assert comparison["verdict"] == "below"
 
     def test_files_name_their_terms(self):
         tables = make_tables("made", self.results())
@@ -217,80 +209,38 @@ class TestTable:
         assert dict(zip(head, rows[0], strict=True))["difference"] == "-19.0000"
 
 
-class TestRuns:
-    def inputs(self, root):
-        folders = [root / name for name in ("data", "subsegments", "xvectors_made")]
-        for folder in folders:
-            folder.mkdir()
-        for path in (folders[0] / "ref.rttm", folders[1] / "segments", folders[2] / "xvector.scp"):
-            path.write_text("x\n")
-        return Inputs(*folders)
-
+class TestGrid:
     def test_order_completes_a_seed_at_a_time(self):
-        systems = [SYSTEMS / f"{name}.yaml" for name in ("xvector_ahc", "nmesc", "dnn_ahc_triplet")]
-        runs = make_runs(systems, ["oracle", "estimate"], [3, 1])
-        told = [f"{run.name} {run.count} {run.seed}" for run in runs[:6]]
-        assert told == [
-            "xvector_ahc oracle 3",
-            "nmesc oracle 3",
-            "dnn_ahc_triplet oracle 3",
-            "nmesc oracle 1",
-            "dnn_ahc_triplet oracle 1",
-            "xvector_ahc estimate 3",
+        calls = table_calls(["xvector_ahc", "nmesc", "dnn_ahc_triplet"], ["oracle", "estimate"], [3, 1])
+        assert [(call.systems, call.count, call.seed) for call in calls[:3]] == [
+            (("xvector_ahc", "nmesc", "dnn_ahc_triplet"), "oracle", 3),
+            (("nmesc", "dnn_ahc_triplet"), "oracle", 1),
+            (("xvector_ahc", "nmesc", "dnn_ahc_triplet"), "estimate", 3),
         ]
-        assert len(runs) == 10
+        assert len(calls) == 4
+        assert len(table_calls(["xvector_ahc"], ["oracle"], [3, 1])) == 1
 
-    def test_what_the_paper_trains_has_two_readings(self):
-        systems = [SYSTEMS / f"{name}.yaml" for name in ("xvector_ahc", "dnn_ahc_triplet", "baseline2")]
-        literal = SYSTEMS.parent / "readings/literal.yaml"
-        both = make_runs(systems, ["oracle"], [0], [None, literal])
-        assert [run.name for run in both] == ["xvector_ahc", "dnn_ahc_triplet", "baseline2", "dnn_ahc_triplet_literal"]
-        alone = make_runs(systems, ["oracle"], [0], [literal], ["train.max_epochs=3"])
-        assert [run.name for run in alone] == ["xvector_ahc", "dnn_ahc_triplet_literal", "baseline2"]
-        config = alone[1].config()
-        assert (config.train.max_epochs, config.encoder.relu_last, config.stop.loss) == (3, True, "new_labels")
-        assert "literal/train.max_epochs_3" in str(alone[1].folder(Path("x")))
+    def test_only_systems_that_the_paper_trains_have_two_readings(self):
+        systems = ["xvector_ahc", "dnn_ahc_triplet", "baseline2"]
+        assert with_readings(systems, ["robust", "literal"]) == [*systems, "dnn_ahc_triplet+literal"]
+        assert with_readings(systems, ["literal"]) == ["xvector_ahc", "dnn_ahc_triplet+literal", "baseline2"]
 
-    def test_two_files_of_one_name(self, tmp_path):
-        (tmp_path / "nmesc.yaml").write_text((SYSTEMS / "nmesc.yaml").read_text())
-        with pytest.raises(InputError, match="two systems have one name"):
-            make_runs([SYSTEMS / "nmesc.yaml", tmp_path / "nmesc.yaml"], ["oracle"], [0])
+    def test_a_file_of_ones_own(self, tmp_path):
+        (tmp_path / "mine.yaml").write_text((SYSTEMS / "dnn_ahc_triplet.yaml").read_text())
+        mine = str(tmp_path / "mine.yaml")
+        assert is_random(mine)
+        assert with_readings([mine], ["robust", "literal"]) == [mine, f"{mine}+literal"]
+        with pytest.raises(InputError, match="no such file"):
+            with_readings([str(tmp_path / "none.yaml")], ["robust"])
 
-    def test_what_is_done_is_not_planned_until_something_changes(self, tmp_path):
-        inputs = self.inputs(tmp_path)
-        run = Run(SYSTEMS / "nmesc.yaml", "estimate", 0)
-        experiment = Experiment(tmp_path / "out", inputs, ("forgiving",), (run,))
-        (line,) = experiment.plan_lines()
-        folder, count, seed, *rest = line.split("\t")
-        assert (count, seed, *rest) == ("estimate", "0", str(SYSTEMS / "nmesc.yaml"), "robust", "")
-        assert Path(folder) == tmp_path / "out/nmesc/estimate/seed0"
-        (Path(folder) / "score").mkdir(parents=True)
-        for name in ("labels", "rttm", "meta.json", "score/forgiving.json"):
-            (Path(folder) / name).write_text("")
-        assert len(experiment.plan_lines()) == 1, "nothing says what it is of"
-        leave_manifests(folder, inputs, run, ["forgiving"])
-        assert experiment.plan_lines() == []
-        (tmp_path / "other").mkdir()
-        (tmp_path / "other/xvector.scp").write_text("x\n")
-        elsewhere = replace(inputs, xvector_dir=tmp_path / "other")
-        assert len(replace(experiment, inputs=elsewhere).plan_lines()) == 1, "of other x-vectors"
-        assert len(replace(experiment, protocols=("forgiving", "full")).plan_lines()) == 1
-        assert len(experiment.plan_lines(overwrite=True)) == 1
-        with pytest.raises(InputError, match="not a score file"):
-            experiment.results()
-        (inputs.data_dir / "ref.rttm").write_text("another\n")
-        assert len(experiment.plan_lines()) == 1
-        assert experiment.results() == []
-
-    def test_options_have_folders_of_their_own(self):
-        run = Run(SYSTEMS / "nmesc.yaml", "oracle", 2, ("encoder.heads=1", "encoder.key_dim=16"))
-        assert run.folder(Path("x")) == Path("x/nmesc/encoder.heads_1_encoder.key_dim_16/oracle/seed2")
-
-    def test_unprepared_sets(self, tmp_path):
-        inputs = self.inputs(tmp_path)
-        inputs.check(["estimate"])
-        with pytest.raises(InputError, match=r"reco2num_spk: no such file.*\n.*run\.sh --set data .*--stop-stage 4"):
-            inputs.check(["oracle"])
+    @pytest.mark.parametrize(
+        ("sad", "xvector", "folder"),
+        [("oracle", "campplus", "paper"), ("pyannote", "speechbrain+source=/x", "paper_pyannote_speechbrain")],
+    )
+    def test_other_speech_and_vectors_have_a_folder_of_their_own(self, sad, xvector, folder):
+        grid = Grid({"set": "tiny", "sad": sad, "xvector": xvector, "exp_root": "e", "nj": 2, "cmd": None})
+        assert grid.paper_dir == Path("e/tiny") / folder
+        assert grid.command == f"./run.sh --set tiny --sad {sad} --xvector {xvector} --exp-root e --nj 2".split()
 
 
 class TestFigures:
@@ -298,11 +248,11 @@ class TestFigures:
         names = ["conformer_ahc_contrastive", "conformer_finch_ahc_contrastive"]
         chains = {"r00": [4, 2], "r01": [5, 3, 2], "r02": [6, 3, 2]}
         histories = {reco: made_history(chain) for reco, chain in chains.items()} | {"r03": {}}
-        rows = figure_rows("2", [made_result(name, [5] * 4, histories=histories) for name in names], "forgiving")
+        rows = figure_rows("2", [made_result(name, [5] * 4, histories=histories) for name in names])
         own = [row for row in rows if row["system"] == names[1]]
         assert [row["clusters_median"] for row in own] == [20, 5, 3, 2]
-        assert own[2]["clusters_quartile_1"] == 2.5
-        assert [row["share_iterating"] for row in own] == pytest.approx([1, 1, 1, 2 / 3])
+        assert own[2]["low"] == 2.5
+        assert [row["share_running"] for row in own] == pytest.approx([1, 1, 1, 2 / 3])
 
     def test_losses_are_joined_and_scaled(self):
         short = {"r00": made_history([2], losses=(0.8, 0.4))}
@@ -311,22 +261,22 @@ class TestFigures:
             made_result("conformer_ahc_contrastive", [5], histories=short),
             made_result("conformer_finch_ahc_contrastive", [5], histories=long),
         ]
-        rows = figure_rows("3", results, "forgiving")
+        rows = figure_rows("3", results)
         assert [row["epoch"] for row in rows] == [0, 1, 2, 3, 4] * 2
         assert [row["loss_mean"] for row in rows] == pytest.approx([1, 0.5, 0.5, 0.5, 0.5, 1, 0.75, 0.5, 0.75, 0.5])
-        assert [row["share_training"] for row in rows] == [1, 1, 0, 0, 0, 1, 1, 1, 1, 1]
+        assert [row["share_running"] for row in rows] == [1, 1, 0, 0, 0, 1, 1, 1, 1, 1]
 
     def test_der_of_options(self):
-        runs = figure_runs("5", SYSTEMS, "oracle", [0, 1])
-        assert len(runs) == 40
-        assert len(figure_runs("4", SYSTEMS, "oracle", [0])) == 20
+        assert len(figure_calls("5", "oracle", [0, 1])) == 20
+        assert len(figure_calls("4", "oracle", [0])) == 20
         results = [
             made_result("dnn_finch_ahc_contrastive", [10 + 2 * seed], seed, changes=("stop.threshold=0.3",))
             for seed in (0, 1)
         ]
-        (row,) = figure_rows("5", results, "forgiving")
+        (row,) = figure_rows("5", results)
         assert (row["stop.threshold"], row["der_mean"], row["der_sd"]) == pytest.approx((0.3, 11, 2**0.5))
+        assert (row["low"], row["high"]) == pytest.approx((11 - 2**0.5, 11 + 2**0.5))
 
     def test_nothing_trained(self):
-        with pytest.raises(ValueError, match="no recording of the set trained in conformer_ahc_contrastive"):
-            figure_rows("2", [made_result("conformer_ahc_contrastive", [5])], "forgiving")
+        with pytest.raises(InputError, match="no recording of the set trained in conformer_ahc_contrastive"):
+            figure_rows("2", [made_result("conformer_ahc_contrastive", [5])])

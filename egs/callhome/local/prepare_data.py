@@ -1,16 +1,25 @@
 #!/usr/bin/env python3
-"""Make a data directory of a CALLHOME corpus; the Python side of prepare_data.sh."""
+"""Stage 1 on CALLHOME: make a data directory of one of the three corpora with that name (README.md).
+
+Reads the corpus in place and writes <data-root>/<set>/: wav.scp, reco2dur, ref.rttm, all.uem (the annotated extent),
+reco2num_spk, utt2spk, spk2utt, and more if the corpus has it. The wav.scp reads two-channel audio as its mono mix. The
+log and left_out name recordings that are missing, unreadable or inconsistent. The directory appears when it is
+complete; a rerun with the same corpus and options leaves it as it is.
+e.g.: prepare_data.sh --corpus-dir ~/LDC --subset two-speaker
+"""
 
 from __future__ import annotations
 
 import argparse
 import logging
+import subprocess
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "steps" / "diar"))
 
 import stage
+
 from corpora.corpus import Corpus, select
 from corpora.data_dir import (
     CORPORA,
@@ -49,17 +58,40 @@ def main() -> None:
         raise InputError("no usable recording (see above)", path=options.corpus_dir)
     write_data_dir(out_dir, corpus, findings, made_of)
     _summarise(out_dir, corpus, findings)
+    _validate(out_dir)
 
 
 def _parse() -> argparse.Namespace:
     parser = stage.Parser(__doc__)
-    parser.add_argument("--corpus", choices=("auto", *CORPORA), default="auto")
-    parser.add_argument("--subset", default="")
-    parser.add_argument("--crop", choices=("none", "uem"), default="none")
-    parser.add_argument("--set", required=True)
-    parser.add_argument("--data-root", type=Path, default=Path("data"))
-    parser.add_argument("corpus_dir", type=Path)
+    add = parser.add_argument
+    help_text = "folder with audio and annotation of one corpus, at any depth; follows links"
+    add("--corpus-dir", type=Path, required=True, metavar="dir", help=help_text)
+    help_text = "LDC97S42 + LDC97T14, TalkBank CABank, or LDC2001S97 + sre2000-key; auto: by its files"
+    add("--corpus", choices=("auto", *CORPORA), default="auto", help=help_text)
+    help_text = (
+        "all usable recordings; those with two speakers in the annotation; a part of the corpus (train, devtest, "
+        "evltest; callhome1, callhome2); the first n; a list of ids (two-speaker; sre2000: all)"
+    )
+    add("--subset", default="", metavar="all|two-speaker|part|n|file", help=help_text)
+    help_text = (
+        "uem: copy the annotated minutes of every call into <data-root>/<set>/wav (flac, mono mix); later stages then "
+        "read only these, and times count from their start"
+    )
+    add("--crop", choices=("none", "uem"), default="none", help=help_text)
+    add("--set", default="callhome", metavar="name", help="name of the data directory")
+    add("--data-root", type=Path, default=Path("data"), metavar="dir", help="folder of data directories")
     return parser.parse_args()
+
+
+def _validate(data_dir: Path) -> None:
+    """Exit with 1 unless utils/validate_data_dir.sh accepts a data directory; it reports what is wrong."""
+    program = Path(__file__).resolve().parents[3] / "utils" / "validate_data_dir.sh"
+    done = subprocess.run(
+        [program, "--no-feats", "--no-text", data_dir], stdout=subprocess.PIPE, text=True, check=False
+    )
+    if done.returncode:
+        sys.exit(1)
+    _LOG.info("%s", done.stdout.strip())
 
 
 def _report(findings: Findings) -> None:

@@ -1,8 +1,7 @@
-"""Who speaks when, in the formats of other tools: Audacity labels, Praat TextGrid, CSV, JSON, SubRip, WebVTT, and RTTM.
+"""Turns in the formats of other tools: Audacity labels, Praat TextGrid, CSV, JSON, SubRip, WebVTT and RTTM.
 
-:func:`text_of` takes the turns of one recording and returns the text of a file; a CSV and an RTTM may hold those of a
-whole set. Times are in seconds with 3 decimals, rounded as ends, as in RTTM. How sure a turn is stands in RTTM, CSV and
-JSON where it is known.
+:func:`text_of` returns one recording in one format; :func:`export` writes the files of a set. Times are in seconds with
+3 decimals, rounded as ends, as in RTTM. RTTM, CSV and JSON have the confidence of a turn if it is known.
 """
 
 from __future__ import annotations
@@ -12,16 +11,16 @@ import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ssdiar.errors import InputError
 from ssdiar.io.publish import publish_text
 from ssdiar.io.rttm import rttm_text
 from ssdiar.results import recording_entry
 from ssdiar.timeline.regions import merge
-from ssdiar.timeline.spans import Turn, grouped
+from ssdiar.timeline.spans import OfRecording, Turn, grouped
 
-#: By format: what a recording's file is called; the CSV is one file of all recordings.
+#: File names by format; a name without ``{reco}`` is one file of all recordings.
 FILE_NAMES = {
     "audacity": "{reco}.txt",
     "textgrid": "{reco}.TextGrid",
@@ -31,10 +30,11 @@ FILE_NAMES = {
     "srt": "{reco}.srt",
     "vtt": "{reco}.vtt",
 }
+_Item = TypeVar("_Item", bound=OfRecording)
 
 
 class Cue(NamedTuple):
-    """A caption from ``start`` to ``end`` seconds; ``speaker`` None where nobody is known, ``text`` None: the name."""
+    """A caption from ``start`` to ``end`` seconds; without ``text`` it shows the name of the speaker."""
 
     start: float
     end: float
@@ -45,30 +45,55 @@ class Cue(NamedTuple):
 def export(
     turns: Iterable[Turn], folder: str | Path, formats: Sequence[str], durations: Mapping[str, float] | None = None
 ) -> list[Path]:
-    """Write turns into ``folder`` in each of ``formats`` (names of :data:`FILE_NAMES`); return the files.
+    """Write turns into ``folder``; return the files.
 
     Args:
-        turns: Of any number of recordings, in any order.
-        folder: Made if it is not there.
-        formats: Which formats.
-        durations: Seconds per recording, where known; a TextGrid ends there, else with the last turn, and JSON says it.
+        turns: Turns of any recordings, in any order.
+        folder: It is made if it does not exist.
+        formats: Names of :data:`FILE_NAMES`.
+        durations: Lengths of recordings in seconds, as far as they are known; see :func:`text_of`.
 
     Raises:
-        InputError: There is no such format.
+        InputError: A format does not exist.
     """
-    check_formats(formats, FILE_NAMES)
-    recordings = grouped(sorted(turns, key=lambda turn: (turn.reco, turn.start, turn.end, turn.speaker)))
-    folder, durations = Path(folder), durations or {}
+    known = durations or {}
+
+    def text(name: str, own: Sequence[Turn]) -> str:
+        return text_of(name, own, known.get(own[0].reco))
+
+    return write_files(turns, folder, formats, FILE_NAMES, text)
+
+
+def write_files(
+    items: Iterable[_Item],
+    folder: str | Path,
+    formats: Sequence[str],
+    names: Mapping[str, str],
+    text: Callable[[str, Sequence[_Item]], str],
+) -> list[Path]:
+    """Write turns or words into ``folder``, recordings by id; return the files.
+
+    Args:
+        items: Turns or words of any recordings.
+        folder: It is made if it does not exist.
+        formats: Some keys of ``names``.
+        names: File names by format, as :data:`FILE_NAMES`.
+        text: Returns the text of a file from its format and its items.
+
+    Raises:
+        InputError: A format does not exist.
+    """
+    check_formats(formats, names)
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    files = []
+    recordings, files = grouped(items), []
     for name in formats:
-        if name == "csv":
-            files.append(folder / FILE_NAMES[name])
-            publish_text(files[-1], csv_text([turn for reco in recordings for turn in recordings[reco]]))
-            continue
-        for reco in recordings:
-            files.append(folder / FILE_NAMES[name].format(reco=reco))
-            publish_text(files[-1], text_of(name, recordings[reco], durations.get(reco)))
+        contents: dict[Path, list[_Item]] = {}
+        for reco in sorted(recordings):
+            contents.setdefault(folder / names[name].format(reco=reco), []).extend(recordings[reco])
+        for file, own in contents.items():
+            publish_text(file, text(name, own))
+        files += contents
     return files
 
 
@@ -80,15 +105,13 @@ def check_formats(formats: Sequence[str], known: Iterable[str]) -> None:
 
 
 def text_of(name: str, turns: Sequence[Turn], duration: float | None = None) -> str:
-    """Return a recording in the format ``name`` of :data:`FILE_NAMES`.
+    """Return a recording in a format.
 
     Args:
-        name: The format.
-        turns: Of one recording, at least one, in any order.
-        duration: Length of the recording in seconds, where known.
-
-    Raises:
-        KeyError: There is no such format.
+        name: A name of :data:`FILE_NAMES`.
+        turns: At least one turn, in any order; only ``csv`` and ``rttm`` take several recordings.
+        duration: Length of the recording in seconds, for ``textgrid`` (by default it ends with the last turn) and
+            ``json``.
     """
     turns = sorted(turns, key=lambda turn: (turn.reco, turn.start, turn.end, turn.speaker))
     writers: dict[str, Callable[[], str]] = {
@@ -97,8 +120,8 @@ def text_of(name: str, turns: Sequence[Turn], duration: float | None = None) -> 
         "csv": lambda: csv_text(turns),
         "rttm": lambda: rttm_text(turns),
         "json": lambda: json_text(recording_entry(turns[0].reco, turns, duration=duration), turns),
-        "srt": lambda: srt_text(_cues(turns)),
-        "vtt": lambda: vtt_text(_cues(turns)),
+        "srt": lambda: srt_text(Cue(turn.start, turn.end, turn.speaker) for turn in turns),
+        "vtt": lambda: vtt_text(Cue(turn.start, turn.end, turn.speaker) for turn in turns),
     }
     return writers[name]()
 
@@ -109,7 +132,7 @@ def audacity_text(turns: Sequence[Turn]) -> str:
 
 
 def csv_text(turns: Sequence[Turn]) -> str:
-    """Return a table (RFC 4180, with a head): a turn per row; the confidence is empty where it is not known."""
+    """Return a table (RFC 4180, with a head) with a turn per row; an unknown confidence is empty."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["recording", "channel", "start", "duration", "end", "speaker", "confidence"])
@@ -121,23 +144,14 @@ def csv_text(turns: Sequence[Turn]) -> str:
 
 
 def json_text(entry: Mapping[str, Any], turns: Sequence[Turn]) -> str:
-    """Return a recording as JSON: its entry of result.json, and in ``turns`` its turns.
-
-    A turn has ``speaker``, ``start``, ``end``, and ``confidence`` where it is known.
-
-    Args:
-        entry: See :func:`ssdiar.results.recording_entry`; what more it has is written, too.
-        turns: Of the recording, in order.
-    """
+    """Return a recording as JSON: its entry (:func:`ssdiar.results.recording_entry`) and its ``turns``."""
     return json.dumps({**entry, "turns": list(map(_turn_entry, turns))}, ensure_ascii=False, indent=1) + "\n"
 
 
 def textgrid_text(turns: Sequence[Turn], duration: float | None = None) -> str:
     """Return a Praat TextGrid (long text format) with an interval tier per speaker; silence is an empty interval.
 
-    Args:
-        turns: Of one recording. A speaker's turns that overlap are one interval.
-        duration: Length of the recording in seconds; by default it ends with the last turn.
+    Overlapping turns of a speaker become one interval.
     """
     end = round(max([duration or 0.0, *(turn.end for turn in turns)]), 3)
     speakers = sorted({turn.speaker for turn in turns})
@@ -149,17 +163,13 @@ def textgrid_text(turns: Sequence[Turn], duration: float | None = None) -> str:
         lines += [f"    item [{number}]:", '        class = "IntervalTier"', f"        name = {name}"]
         lines += ["        xmin = 0", f"        xmax = {end:.3f}", f"        intervals: size = {len(intervals)}"]
         for place, (start, stop, talks) in enumerate(intervals, 1):
-            lines += [
-                f"        intervals [{place}]:",
-                f"            xmin = {start:.3f}",
-                f"            xmax = {stop:.3f}",
-            ]
-            lines.append(f"            text = {name if talks else _praat_string('')}")
+            lines += [f"        intervals [{place}]:", f"            xmin = {start:.3f}"]
+            lines += [f"            xmax = {stop:.3f}", f"            text = {name if talks else _praat_string('')}"]
     return "\n".join(lines) + "\n"
 
 
 def srt_text(cues: Iterable[Cue]) -> str:
-    """Return SubRip: numbered captions, each beginning with the speaker's name; cues that overlap overlap."""
+    """Return SubRip: numbered captions that begin with the speaker's name; cues may overlap."""
     blocks = []
     for number, cue in enumerate(cues, 1):
         name = None if cue.speaker is None else shown_name(cue.speaker)
@@ -170,14 +180,10 @@ def srt_text(cues: Iterable[Cue]) -> str:
 
 
 def vtt_text(cues: Iterable[Cue]) -> str:
-    """Return WebVTT: cues with a voice span each; a cue without text shows the speaker's name.
-
-    Players show the cues of a video or audio element's ``<track>`` as captions; cues that overlap overlap.
-    """
+    """Return WebVTT: cues with a voice span each, for the ``<track>`` of a video or audio element; cues may overlap."""
     blocks = ["WEBVTT\n"]
     for cue in cues:
-        text = cue.text if cue.text is not None else shown_name(cue.speaker or "")
-        text = _vtt_string(text)
+        text = _vtt_string(cue.text if cue.text is not None else shown_name(cue.speaker or ""))
         shown = text if cue.speaker is None else f"<v {_vtt_string(cue.speaker)}>{text}</v>"
         blocks.append(f"{_clock(cue.start)} --> {_clock(cue.end)}\n{shown}\n")
     return "\n".join(blocks)
@@ -186,10 +192,6 @@ def vtt_text(cues: Iterable[Cue]) -> str:
 def shown_name(speaker: str) -> str:
     """Return a speaker's name as people read it: a bare number is "speaker N"."""
     return f"speaker {speaker}" if speaker.isdecimal() else speaker
-
-
-def _cues(turns: Sequence[Turn]) -> list[Cue]:
-    return [Cue(turn.start, turn.end, turn.speaker) for turn in turns]
 
 
 def _turn_entry(turn: Turn) -> dict[str, Any]:
@@ -221,6 +223,5 @@ def _vtt_string(text: str) -> str:
 
 def _clock(seconds: float) -> str:
     """Return a timestamp of WebVTT, hh:mm:ss.ttt."""
-    whole = round(seconds * 1000)
-    minutes, milliseconds = divmod(whole, 60_000)
+    minutes, milliseconds = divmod(round(seconds * 1000), 60_000)
     return f"{minutes // 60:02d}:{minutes % 60:02d}:{milliseconds // 1000:02d}.{milliseconds % 1000:03d}"

@@ -1,20 +1,21 @@
-"""Transcripts that recognisers write: CTM, the JSON of Whisper and WhisperX, SubRip (SRT) and WebVTT.
+"""Transcripts of recognisers: CTM, the JSON of Whisper and WhisperX, SubRip (SRT) and WebVTT.
 
-Every reader returns words with times. Where a transcript has times of phrases alone (SRT, WebVTT without inner
-timestamps, Whisper without word timestamps), the words of a phrase share its time in proportion to their letters.
+Every reader returns words with times. If only phrases have times (SRT, WebVTT without inner timestamps, Whisper without
+word timestamps), the words of a phrase share its time in proportion to their letters.
 """
 
 from __future__ import annotations
 
 import html
 import json
-import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+import msgspec
 
 from ssdiar.errors import InputError
 from ssdiar.io.tables import check_id, parse_float, read_lines, tell_repeated
@@ -22,8 +23,7 @@ from ssdiar.io.tables import check_id, parse_float, read_lines, tell_repeated
 #: File name endings of the formats.
 SUFFIXES = (".ctm", ".json", ".srt", ".vtt")
 
-# Languages that Whisper writes without blanks between words.
-_NO_BLANKS = frozenset(("zh", "ja", "th", "lo", "my", "yue"))
+_NO_BLANKS = frozenset(("zh", "ja", "th", "lo", "my", "yue"))  # Whisper writes no blanks between words
 _TIME = r"(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{3})"
 _CUE = re.compile(rf"\s*{_TIME}\s+-->\s+{_TIME}(?:\s.*)?")
 _INNER_TIME = re.compile(rf"<{_TIME}>")
@@ -34,15 +34,15 @@ _TAG = re.compile(r"<[^>]*>")
 class Word:
     """A word of a recording.
 
-    Args:
+    Attributes:
         reco: The recording.
-        text: The word, with its punctuation.
+        text: The word with its punctuation.
         start: Seconds.
-        end: Seconds, not before ``start``; recognisers also write words of no length.
-        confidence: From 0 to 1, None where the recogniser does not say.
-        phrase: Number of the phrase (segment, cue) that the word is part of, None where words have no phrases (CTM).
+        end: Seconds, at least ``start``; recognisers also write words of no length.
+        confidence: From 0 to 1; None if it is not known.
+        phrase: Number of the word's phrase (segment, cue); None if the format has no phrases (CTM).
         glued: Whether the word follows the one before without a blank, as in Chinese.
-        speaker: Who says it; None: nobody is known.
+        speaker: The speaker; None if not known.
     """
 
     reco: str
@@ -55,31 +55,54 @@ class Word:
     speaker: str | None = None
 
 
+_Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+
+
+class _WhisperWord(msgspec.Struct):
+    word: str
+    start: _Seconds | None = None
+    end: _Seconds | None = None
+    probability: float | None = None  # Whisper
+    score: float | None = None  # WhisperX
+
+
+class _WhisperSegment(msgspec.Struct):
+    start: _Seconds
+    end: _Seconds
+    text: str = ""
+    words: list[_WhisperWord] | None = None
+
+
+class _Whisper(msgspec.Struct):
+    segments: list[_WhisperSegment]
+    language: str | None = None
+
+
 def read_transcript(path: str | Path, reco: str | None = None) -> list[Word]:
-    """Read a transcript, its format told by the file name's ending; words stand in the order of the file.
+    """Read a transcript in the format of the file name's ending; words are in the order of the file.
 
     Args:
         path: The file.
-        reco: The recording that it is of; by default the file name without its ending. A CTM names recordings itself.
+        reco: The recording, by default the file name without its ending. A CTM names recordings itself.
 
     Raises:
-        InputError: There is no such file, it has another ending, or it is malformed.
+        InputError: The file does not exist, has another ending or is malformed.
     """
     path = Path(path)
-    readers = {".ctm": read_ctm, ".json": read_whisper, ".srt": read_captions, ".vtt": read_captions}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise InputError("not a known transcript", path=path, expected=f"a name that ends in {' '.join(SUFFIXES)}")
-    if reader is read_ctm:
+    readers = {".json": read_whisper, ".srt": read_captions, ".vtt": read_captions}
+    suffix = path.suffix.lower()
+    if suffix == ".ctm":
         return read_ctm(path)
-    return reader(path, check_id(path.stem, path) if reco is None else reco)
+    if suffix not in readers:
+        raise InputError("not a known transcript", path=path, expected=f"a name that ends in {' '.join(SUFFIXES)}")
+    return readers[suffix](path, check_id(path.stem, path) if reco is None else reco)
 
 
 def read_ctm(path: str | Path) -> list[Word]:
     """Read NIST's CTM: ``<recording> <channel> <start> <duration> <word> [<confidence> [<type> [<speaker>]]]``.
 
-    Channels and speakers are not kept. Words of a type that is no speech (``non-lex``, ``misc``) are left out. Lines
-    that repeat an earlier one are counted once, and a warning is logged.
+    Channels, speakers and words of the types ``non-lex`` and ``misc`` are left out. A repeated line counts once, and a
+    warning is logged.
 
     Raises:
         InputError: A line has another number of fields, a bad id, time or confidence, or opens alternatives.
@@ -99,7 +122,12 @@ def read_ctm(path: str | Path) -> list[Word]:
             continue
         reco = check_id(fields[0], path, line)
         start, duration = parse_float(fields[2], "start", path, line), parse_float(fields[3], "duration", path, line)
-        confidence = None if len(fields) < 6 or fields[5].upper() in ("NA", "<NA>") else _share(fields[5], path, line)
+        confidence = None
+        if len(fields) > 5 and fields[5].upper() not in ("NA", "<NA>"):
+            confidence = parse_float(fields[5], "confidence", path, line)
+            if confidence > 1:
+                expected = "a number from 0 to 1"
+                raise InputError("bad confidence", path=path, line=line, expected=expected, got=fields[5])
         repeated += tuple(fields) in words
         words[tuple(fields)] = Word(reco, fields[4], start, start + duration, confidence)
     tell_repeated(repeated, path)
@@ -113,24 +141,21 @@ def read_whisper(path: str | Path, reco: str) -> list[Word]:
     (WhisperX does not align numbers) share the time between their neighbours.
 
     Raises:
-        InputError: The file is no such JSON.
+        InputError: The file is not such JSON.
     """
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        data = msgspec.convert(json.loads(Path(path).read_text(encoding="utf-8-sig")), _Whisper)
     except FileNotFoundError:
         raise InputError("no such file", path=path) from None
+    except (msgspec.ValidationError, OverflowError) as error:
+        expected = "segments with start, end, text and possibly words"
+        raise InputError("not a transcript of Whisper", path=path, expected=expected, got=str(error)) from None
     except (ValueError, RecursionError) as error:
         raise InputError("not JSON", path=path, line=getattr(error, "lineno", None)) from None
-    words: list[Word] = []
-    try:
-        glued = data.get("language") in _NO_BLANKS
-        for number, segment in enumerate(data["segments"]):
-            words += _of_segment(reco, segment, number, glued)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        expected = '"segments" with "start", "end", "text" and maybe "words", as Whisper and WhisperX write them'
-        got = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise InputError("not a transcript of Whisper", path=path, expected=expected, got=got) from None
-    return words
+    glued = data.language in _NO_BLANKS
+    return [
+        word for number, segment in enumerate(data.segments) for word in _segment_words(reco, segment, number, glued)
+    ]
 
 
 def read_captions(path: str | Path, reco: str) -> list[Word]:
@@ -140,63 +165,57 @@ def read_captions(path: str | Path, reco: str) -> list[Word]:
         InputError: A cue has no times, or ends before it starts.
     """
     words = []
-    for number, (line, times, text) in enumerate(_cues(path)):
-        start, end = times
+    for number, (line, (start, end), text) in enumerate(_cues(path)):
         if end < start:
             expected = f"an end after {start:g} s"
             raise InputError("cue ends before it starts", path=path, line=line, expected=expected, got=f"{end:g} s")
-        pieces = _INNER_TIME.split(text)  # text, then four groups and text for each timestamp
-        marks = [start, *(_seconds(pieces[at : at + 4]) for at in range(1, len(pieces), 5)), end]
-        for at, piece in enumerate(pieces[::5]):
-            tokens = html.unescape(_TAG.sub("", piece)).split()
-            first = min(max(marks[at], start), end)
-            words += _spread(reco, tokens, (first, min(max(marks[at + 1], first), end)), number)
+        parts = _INNER_TIME.split(text)  # text, then four groups and text for each timestamp
+        times = [start, *(_seconds(parts[at : at + 4]) for at in range(1, len(parts), 5)), end]
+        for part, (first, last) in zip(parts[::5], pairwise(times), strict=True):
+            tokens = html.unescape(_TAG.sub("", part)).split()
+            first = min(max(first, start), end)
+            words += _spread(reco, tokens, (first, min(max(last, first), end)), number)
     return words
 
 
 def _cues(path: str | Path) -> Iterator[tuple[int, tuple[float, float], str]]:
     """Yield (line of the times, times, text) of each cue; WebVTT's head, notes and styles are passed over."""
-    # Lines of one block have consecutive numbers, for readers of lines leave out the empty ones.
+    # read_lines leaves out empty lines, so lines of one block have consecutive numbers.
     for _, block in groupby(enumerate(read_lines(path)), key=lambda item: item[1][0] - item[0]):
-        yield from _cue(path, [(line, text.lstrip("\ufeff")) for _, (line, text) in block])
+        lines = [(line, text.lstrip("\ufeff")) for _, (line, text) in block]
+        if lines[0][1].split()[0] in ("WEBVTT", "NOTE", "STYLE", "REGION"):
+            continue
+        # The cue's number or name may precede its times.
+        for place, (line, text) in enumerate(lines[:2]):
+            if match := _CUE.fullmatch(text):
+                times = _seconds(match.groups()[:4]), _seconds(match.groups()[4:])
+                yield line, times, " ".join(text for _, text in lines[place + 1 :])
+                break
+        else:
+            line, text = lines[:2][-1]
+            raise InputError("not a cue", path=path, line=line, expected="hh:mm:ss,mmm --> hh:mm:ss,mmm", got=text[:40])
 
 
-def _cue(path: str | Path, block: Sequence[tuple[int, str]]) -> Iterator[tuple[int, tuple[float, float], str]]:
-    if block[0][1].split()[0] in ("WEBVTT", "NOTE", "STYLE", "REGION"):
-        return
-    # An optional line before the times is the cue's number or name.
-    for place, (line, text) in enumerate(block[:2]):
-        if match := _CUE.fullmatch(text):
-            times = _seconds(match.groups()[:4]), _seconds(match.groups()[4:])
-            yield line, times, " ".join(text for _, text in block[place + 1 :])
-            return
-    line, text = block[min(1, len(block) - 1)]
-    raise InputError("not a cue", path=path, line=line, expected="hh:mm:ss,mmm --> hh:mm:ss,mmm", got=text[:40])
-
-
-def _of_segment(reco: str, segment: Any, number: int, glued: bool) -> list[Word]:
-    """Return the words of a segment of Whisper's; words without times get those of the gap that they stand in."""
-    start, end = _time(segment["start"]), _time(segment["end"])
-    end = max(start, end)
-    if not segment.get("words"):
-        tokens = list(segment["text"].strip()) if glued else segment["text"].split()
+def _segment_words(reco: str, segment: _WhisperSegment, number: int, glued: bool) -> list[Word]:
+    """Return the words of a segment; words without times share the gap between their neighbours."""
+    start, end = segment.start, max(segment.start, segment.end)
+    if not segment.words:
+        tokens = list(segment.text.strip()) if glued else segment.text.split()
         return _spread(reco, tokens, (start, end), number, glued)
     words: list[Word] = []
     waiting: list[str] = []
     before = start
-    for item in segment["words"]:
-        text = item["word"].strip()
-        if not text:
+    for item in segment.words:
+        if not (text := item.word.strip()):
             continue
-        if item.get("start") is None or item.get("end") is None:
+        if item.start is None or item.end is None:
             waiting.append(text)
             continue
-        first = _time(item["start"])
-        words += _spread(reco, waiting, (before, max(before, first)), number, glued)
-        before = max(first, _time(item["end"]))
-        sure = item.get("probability", item.get("score"))
-        sure = None if sure is None else min(max(float(sure), 0.0), 1.0)
-        words.append(Word(reco, text, first, before, sure, number, glued))
+        words += _spread(reco, waiting, (before, max(before, item.start)), number, glued)
+        before = max(item.start, item.end)
+        sure = item.score if item.probability is None else item.probability
+        sure = None if sure is None else min(max(sure, 0.0), 1.0)
+        words.append(Word(reco, text, item.start, before, sure, number, glued))
         waiting = []
     return words + _spread(reco, waiting, (before, max(before, end)), number, glued)
 
@@ -209,29 +228,9 @@ def _spread(
     ends = [0.0]
     for token in tokens:
         ends.append(ends[-1] + len(token) + 1)
-    places = [start + (end - start) * place / ends[-1] for place in ends] if tokens else []
-    return [
-        Word(reco, token, places[at], places[at + 1], phrase=phrase, glued=glued) for at, token in enumerate(tokens)
-    ]
-
-
-def _time(value: Any) -> float:
-    """Return seconds of a JSON number.
-
-    Raises:
-        ValueError: It is not a finite number of at least 0.
-    """
-    seconds = float(value)
-    if not math.isfinite(seconds) or seconds < 0:
-        raise ValueError(f"time {value}")
-    return seconds
-
-
-def _share(text: str, path: str | Path, line: int) -> float:
-    value = parse_float(text, "confidence", path, line)
-    if value > 1:
-        raise InputError("bad confidence", path=path, line=line, expected="a number from 0 to 1", got=text)
-    return value
+    places = [start + (end - start) * place / (ends[-1] or 1.0) for place in ends]
+    bounds = zip(tokens, pairwise(places), strict=True)
+    return [Word(reco, token, *own, phrase=phrase, glued=glued) for token, own in bounds]
 
 
 def _seconds(groups: Sequence[str | None]) -> float:

@@ -1,1 +1,1 @@
-"""The report of an experiment set: what its systems scored, collected once and shown as a table."""
+"""The report of an experiment set: a page to listen to and correct, and tables of scores or of who spoke how long."""

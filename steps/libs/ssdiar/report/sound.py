@@ -1,4 +1,4 @@
-"""Audio for a page: copies beside it, links, or the audio in the page itself; and the outline of a waveform."""
+"""Audio of the page (copied beside it, linked, or inside the page) and the outline of its waveform."""
 
 from __future__ import annotations
 
@@ -17,24 +17,23 @@ from ssdiar.work import digest
 
 #: How a page gets its audio: copied into its folder, linked where it is, embedded in the page.
 WAYS = ("copy", "link", "embed")
-# What Chromium, Firefox and Safari all play.
-_PLAYABLE = frozenset((".wav", ".flac", ".mp3", ".m4a"))
-_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # that MP3 has
+_PLAYABLE = frozenset((".wav", ".flac", ".mp3", ".m4a"))  # by Chromium, Firefox and Safari
+_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # of MP3
 _PEAKS_PER_SECOND = 20
-_MOST_PEAKS = 72_000  # of one recording: an hour
+_MAX_PEAKS = 72_000  # of one recording: an hour
 
 
 def page_audio(reco: str, recording: Recording, sound: tuple[np.ndarray, int], page_dir: Path, way: str) -> str:
     """Return the URL, relative to ``page_dir``, under which a browser plays the recording.
 
-    copy: an MP3 in ``page_dir``/audio, made once for as long as the source stays the same, so that the folder can be
-    moved. link: the file where it is, if browsers know its format; a command, another format, a file of several parts
-    or with a wrong header, or one channel of several is copied all the same. embed: a data URL that holds an MP3.
+    copy: an MP3 in ``page_dir``/audio, made once per state of the source, so that the folder can be moved. link: the
+    file itself, if browsers play it; commands, other formats, files with a wrong header or of several parts, and single
+    channels are copied all the same. embed: a data URL that holds an MP3.
 
     Args:
-        reco: Its id.
-        recording: Where it is.
-        sound: What it holds: (n,) samples, and their rate.
+        reco: The recording's id.
+        recording: The recording.
+        sound: Its samples (n,) and their rate.
         page_dir: The page's folder.
         way: One of :data:`WAYS`.
     """
@@ -57,22 +56,22 @@ def page_audio(reco: str, recording: Recording, sound: tuple[np.ndarray, int], p
 
 
 def peaks(samples: np.ndarray, rate: int) -> str:
-    """Return the outline of the waveform: the loudest sample of each of equal stretches, as bytes in base64.
+    """Return the outline of the waveform: the peak of each of equal spans, as bytes in base64.
 
-    There are 20 stretches a second, in recordings of more than an hour fewer. 255 is the loudest of the recording.
+    There are 20 spans a second, fewer in recordings of more than an hour. 255 is the recording's loudest sample.
     """
-    number = min(_MOST_PEAKS, max(1, round(len(samples) / rate * _PEAKS_PER_SECOND)))
     if not len(samples):
         return ""
+    number = min(_MAX_PEAKS, max(1, round(len(samples) / rate * _PEAKS_PER_SECOND)))
     starts = np.linspace(0, len(samples), number, endpoint=False).astype(int)
     loudest = np.maximum.reduceat(np.abs(samples), starts)
     return base64.b64encode(np.round(255 * loudest / max(loudest.max(), 1e-6)).astype(np.uint8).tobytes()).decode()
 
 
 def _as_mp3(samples: np.ndarray, rate: int) -> bytes:
-    """Return a recording as mono MP3, at its own rate or the nearest above that MP3 has, at most 16 kHz.
+    """Return mono MP3 at the recording's rate, or the next higher rate of MP3, at most 16 kHz.
 
-    The bit rate is constant: browsers find a second of a long MP3 of variable rate only roughly.
+    The bit rate is constant, since browsers seek only roughly in a long MP3 of variable rate.
     """
     import soundfile
 

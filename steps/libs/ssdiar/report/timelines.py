@@ -1,85 +1,74 @@
-"""What a recording's timelines show: turns by speaker, errors, talk time, and the turns that a system is least sure of.
+"""Timelines of a recording: turns by speaker, errors, talk time, and the least certain turns.
 
-Speakers have numbers, and the number a colour. A system's speaker has the number of the reference speaker that the DER
-maps it to; of those left over, and without a reference of all, the mapping to the systems before decides.
+Every speaker has a number, which gives the colour. A system's speaker takes the number of the reference speaker that
+the DER maps it to. The others, or all speakers if there is no reference, are mapped to speakers of the systems before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from ssdiar.exports import shown_name
-from ssdiar.report.charts import SPEAKER_COLOURS
-from ssdiar.report.marks import KINDS, error_marks
-from ssdiar.report.recordings import Shown
-from ssdiar.report.systems import System
-from ssdiar.scoring.der import PROTOCOLS, Cells, Region, cut_cells
-from ssdiar.scoring.score_file import Score
+from ssdiar.report.recordings import ReportRecording
+from ssdiar.report.systems import ReportSystem
+from ssdiar.scoring.der import PROTOCOLS, Cells, cut_cells
 from ssdiar.timeline.regions import total
 from ssdiar.timeline.spans import Turn
 
-#: A turn with less confidence than this is shown as unsure: about half of them are wrong, and they are half of all that
-#: are wrong (RESULTS.md, "How sure the turns are"). With a larger one most of what is shown would be right.
+#: Kinds of error, in the order in which they are shown.
+KINDS = ("miss", "false_alarm", "confusion")
+#: Colours of speakers, repeated if there are more; the colour-blind can tell them apart (CIE76 >= 14).
+COLOURS = ("#3273b8", "#e3a02a", "#1f9a7a", "#8a5a44", "#55b4df", "#b5679b")
+#: A turn with a lower confidence is marked as unsure: about half of these turns are wrong, and they are half of all
+#: wrong turns (RESULTS.md, "How sure the turns are"). Above it, more marks would be needless than useful.
 UNSURE = 0.7
-_MOST_UNSURE = 8  # of the list of a recording's least sure turns
+_MAX_UNSURE = 8  # turns listed for a recording
+
+Lane = dict[str, Any]
 
 
-def current_scores(system: System) -> list[Score]:
-    """Return the scores that are of the RTTM as it is, protocols in their usual order."""
-    known = [*PROTOCOLS, *sorted(system.scores.keys() - PROTOCOLS.keys())]
-    return [system.scores[name] for name in known if name in system.scores and name not in system.outdated]
+def lanes_of(reco: ReportRecording, systems: Sequence[ReportSystem]) -> list[Lane]:
+    """Return the lanes of a recording: the reference if there is one, and each system.
 
-
-def lanes_of(reco: Shown, systems: Sequence[System]) -> list[dict[str, Any]]:
-    """Return the lanes of a recording: the reference, where there is one, and each system.
-
-    A lane has ``name``, ``system`` (its number; None: the reference), ``rows`` (a speaker each: name, ``match``, the
-    reference speaker's name, ``number``, ``turns``) and ``errors`` by protocol and kind; a system's, how sure it is of
-    the number of speakers.
+    Returns:
+        For each lane ``name``, ``system`` (its number; None: the reference), ``rows`` (one per speaker: ``name``,
+        ``number``, ``turns``, and ``match``, the name of its reference speaker), ``errors`` (marks by protocol and
+        kind) and ``count_sure`` (the probability of the number of speakers, None if it is not known).
     """
+    lanes = []
     known: dict[str, int] = {}
-    lanes, errors = [], {}
     if reco.reference is not None:
         known = {name: number for number, name in enumerate(_names(reco.reference))}
-        lanes.append({"name": "Reference", "system": None, "rows": _rows(reco.reference, known, {}), "errors": {}})
-    spare: list[Turn] = []  # of speakers whom no reference speaker is mapped to, named by their numbers
-    free = len(known)
+        lanes.append(_lane("Reference", None, reco.reference, known))
+    unmatched = _Unmatched(reco, len(known))
     for place, system in enumerate(systems):
         turns = reco.turns[system.name]
-        matches: dict[str, str] = {}
-        if reco.reference is not None:
-            protocols = [score.protocol for score in current_scores(system)] or [PROTOCOLS["full"]]
-            cells = {one.name: cut_cells(reco.reference, turns, reco.regions, one) for one in protocols}
-            matches = next(iter(cells.values())).matches  # the same under every protocol
-            errors = {name: _marks(own) for name, own in cells.items()}
-        rest = [turn for turn in turns if turn.speaker not in matches]
-        others = cut_cells(spare, rest, _extent(reco), PROTOCOLS["full"]).matches
+        cells = _cells(reco, system)
+        matches = next(iter(cells.values())).matches if cells else {}  # the same under every protocol
         numbers = {name: known[match] for name, match in matches.items()}
-        numbers |= {name: int(number) for name, number in others.items()}
-        new = [name for name in _names(rest) if name not in others]
-        numbers |= {name: free + count for count, name in enumerate(new)}
-        free += len(new)
-        spare += [replace(turn, speaker=str(numbers[turn.speaker])) for turn in rest if turn.speaker in new]
-        lane = {"name": system.name, "system": place, "rows": _rows(turns, numbers, matches), "errors": errors}
-        lanes.append({**lane, "count_sure": system.sure.get(reco.id)})
+        numbers |= unmatched.numbers([turn for turn in turns if turn.speaker not in matches])
+        errors = {name: error_marks(own) for name, own in cells.items()}
+        lanes.append(_lane(system.name, place, turns, numbers, matches, errors, system.count_sure.get(reco.id)))
     return lanes
 
 
-def talk_of(lanes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def talk_of(lanes: Sequence[Lane]) -> list[dict[str, Any]]:
     """Return the talk time of every speaker of every lane: seconds, and the share of all speakers' talk."""
     found = []
     for lane in lanes:
         seconds = [total([turn[:2] for turn in row["turns"]]) for row in lane["rows"]]
-        everybody = sum(seconds) or 1.0
         speakers = [
             {
                 "name": shown_name(row["name"]),
                 "match": row["match"],
-                "colour": row["number"] % len(SPEAKER_COLOURS),
+                "colour": row["number"] % len(COLOURS),
                 "seconds": own,
-                "share": own / everybody,
+                "share": own / (sum(seconds) or 1.0),
             }
             for row, own in zip(lane["rows"], seconds, strict=True)
         ]
@@ -87,8 +76,8 @@ def talk_of(lanes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def unsure_of(reco: Shown, systems: Sequence[System]) -> list[dict[str, Any]]:
-    """Return the turns below :data:`UNSURE`, least sure first, per system that knows how sure it is."""
+def unsure_of(reco: ReportRecording, systems: Sequence[ReportSystem]) -> list[dict[str, Any]]:
+    """Return the turns below :data:`UNSURE`, the least certain first, for each system with confidences."""
     found = []
     for system in systems:
         turns = [turn for turn in reco.turns[system.name] if turn.confidence is not None]
@@ -96,40 +85,83 @@ def unsure_of(reco: Shown, systems: Sequence[System]) -> list[dict[str, Any]]:
         if turns:
             rows = [
                 {"speaker": shown_name(turn.speaker), "start": turn.start, "end": turn.end, "sure": turn.confidence}
-                for turn in unsure[:_MOST_UNSURE]
+                for turn in unsure[:_MAX_UNSURE]
             ]
             found.append({"name": system.name, "count": len(unsure), "turns": rows})
     return found
+
+
+def error_marks(cells: Cells) -> dict[str, list[tuple[float, float, int]]]:
+    """Return the errors that a protocol counts, by kind: (start, end, number of speakers), in order of time.
+
+    The lengths times the numbers of speakers sum to the seconds of the score.
+    """
+    marks = {}
+    for kind in KINDS:
+        counts = getattr(cells, kind) * cells.scored
+        edges = np.flatnonzero(np.diff(counts, prepend=0, append=0)).tolist()
+        marks[kind] = [
+            (round(float(cells.times[first]), 3), round(float(cells.times[last]), 3), int(counts[first]))
+            for first, last in pairwise(edges)
+            if counts[first] > 0
+        ]
+    return marks
+
+
+class _Unmatched:
+    """Numbers for speakers without a reference speaker, the same for speakers of several systems that match."""
+
+    def __init__(self, reco: ReportRecording, free: int) -> None:
+        self._extent = [(0.0, max([reco.seconds, *(turn.end for own in reco.turns.values() for turn in own)]))]
+        self._free = free  # the next number
+        self._turns: list[Turn] = []  # of the numbers that were given, which are the speakers' names here
+
+    def numbers(self, turns: Sequence[Turn]) -> dict[str, int]:
+        """Return the numbers of the speakers of one system's turns."""
+        matches = cut_cells(self._turns, turns, self._extent, PROTOCOLS["full"]).matches
+        new = [name for name in _names(turns) if name not in matches]
+        numbers = {name: int(number) for name, number in matches.items()}
+        numbers |= {name: number for number, name in enumerate(new, self._free)}
+        self._free += len(new)
+        self._turns += [replace(turn, speaker=str(numbers[turn.speaker])) for turn in turns if turn.speaker in new]
+        return numbers
+
+
+def _cells(reco: ReportRecording, system: ReportSystem) -> dict[str, Cells]:
+    """Return the compared cells under each protocol of the system's scores; nothing without a reference."""
+    if reco.reference is None:
+        return {}
+    protocols = [score.protocol for score in system.current_scores] or [PROTOCOLS["full"]]
+    turns = reco.turns[system.name]
+    return {protocol.name: cut_cells(reco.reference, turns, reco.regions, protocol) for protocol in protocols}
+
+
+def _lane(
+    name: str,
+    system: int | None,
+    turns: Sequence[Turn],
+    numbers: Mapping[str, int],
+    matches: Mapping[str, str] | None = None,
+    errors: Mapping[str, Any] | None = None,
+    count_sure: float | None = None,
+) -> Lane:
+    ordered = sorted(turns, key=lambda turn: turn.start)
+    rows = [
+        {
+            "name": speaker,
+            "match": (matches or {}).get(speaker, ""),
+            "number": numbers[speaker],
+            "turns": [_times(turn) for turn in ordered if turn.speaker == speaker],
+        }
+        for speaker in sorted(_names(turns), key=numbers.__getitem__)
+    ]
+    return {"name": name, "system": system, "rows": rows, "errors": errors or {}, "count_sure": count_sure}
 
 
 def _names(turns: Sequence[Turn]) -> list[str]:
     return sorted({turn.speaker for turn in turns})
 
 
-def _extent(reco: Shown) -> list[Region]:
-    return [(0.0, max([reco.seconds, *(turn.end for own in reco.turns.values() for turn in own)]))]
-
-
-def _rows(turns: Sequence[Turn], numbers: Mapping[str, int], matches: Mapping[str, str]) -> list[dict[str, Any]]:
-    rows = [
-        {
-            "name": name,
-            "match": matches.get(name, ""),
-            "number": numbers[name],
-            "turns": [_times(turn) for turn in sorted(turns, key=lambda turn: turn.start) if turn.speaker == name],
-        }
-        for name in _names(turns)
-    ]
-    return sorted(rows, key=lambda row: row["number"])
-
-
 def _times(turn: Turn) -> list[float]:
     sure = [] if turn.confidence is None else [round(turn.confidence, 3)]
     return [round(turn.start, 3), round(turn.end, 3), *sure]
-
-
-def _marks(cells: Cells) -> dict[str, list[list[float]]]:
-    marks: dict[str, list[list[float]]] = {kind: [] for kind in KINDS}
-    for mark in error_marks(cells):
-        marks[mark.kind].append([round(mark.start, 3), round(mark.end, 3)])
-    return marks

@@ -1,35 +1,33 @@
-// What the scripts of the report page share: its data, small helpers, colours and files to save. The page is our own plain
-// JavaScript, because no maintained library of waveforms or charts can be installed from PyPI with the recipe, and the page
-// must hold everything that it shows.
+// Data, helpers and colours that the scripts of the page share. The page is plain JavaScript, because it must hold all of
+// its code, and PyPI has no maintained library of waveforms that could be installed with the recipe.
 const data = JSON.parse(document.getElementById("data").textContent);
 const KINDS = ["miss", "false_alarm", "confusion"];
 const COLOURS = 6; // --speaker-0 to --speaker-5 of the style
-const chosen = { system: 0, compare: null, protocol: "" };
+const chosen = { ...data.first, compare: null }; // numbers of systems, and the name of a protocol
 const timelines = new Map(); // by section
-const corrections = new Map(); // by recording: those that were changed
+const corrections = new Map(); // by recording: those with changes
 
-const make = (tag, className, text) => {
+const make = (tag, className, ...content) => {
   const element = document.createElement(tag);
   if (className) element.className = className;
-  if (text !== undefined) element.textContent = text;
+  element.append(...content);
   return element;
 };
 
 const makeButton = (text, label, action) => {
   const button = make("button", "", text);
   button.type = "button";
-  button.title = label;
-  button.setAttribute("aria-label", label);
   button.addEventListener("click", action);
-  return button;
+  return labelled(button, label);
 };
 
-const makeOption = (value, text) => {
-  const option = make("option", "", text);
-  option.value = value;
-  return option;
+const labelled = (element, label) => {
+  element.title = label;
+  element.setAttribute("aria-label", label);
+  return element;
 };
 
+// m:ss or h:mm:ss, with that many decimals.
 const clock = (seconds, digits = 0) => {
   const unit = 10 ** digits;
   const whole = Math.round(seconds * unit);
@@ -38,22 +36,38 @@ const clock = (seconds, digits = 0) => {
   return minutes < 60 ? `${minutes}:${rest}` : `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}:${rest}`;
 };
 
-// A bare number is "speaker N", as in captions.
-const shownName = (name) => (/^\d+$/.test(name) ? `speaker ${name}` : name);
-
+const inWords = (kind) => kind.replace("_", " ");
+const errorVariable = (kind) => `--${kind.replace("_", "-")}`;
 const speakerVariable = (number) => `--speaker-${number % COLOURS}`;
-
 const styleOf = (variable) => getComputedStyle(document.documentElement).getPropertyValue(variable).trim();
 
-// Every turn of a lane as {speaker, number, start, end, sure}, by time; sure is undefined where it is not known.
+// A bare number is "speaker N", as in captions.
+const shownName = (name) => (/^\d+$/.test(name) ? `speaker ${name}` : name);
+const rowName = (row) => (row.match ? `${shownName(row.name)} = ${row.match}` : shownName(row.name));
+
+const laneOf = (id, system) => data.recordings[id].lanes.find((lane) => lane.system === system);
+
+// The turns of a lane as {speaker, number, start, end, sure}, in order of time; sure is undefined if it is not known.
 const turnsOf = (lane) =>
   lane.rows
     .flatMap((row) => row.turns.map(([start, end, sure]) => ({ speaker: row.name, number: row.number, start, end, sure })))
     .sort((a, b) => a.start - b.start || a.end - b.end || (a.speaker < b.speaker ? -1 : 1));
 
-const laneOf = (id, system) => data.recordings[id].lanes.find((lane) => lane.system === system);
+// The turns to save: corrected ones, or else the turns of the chosen system.
+const currentTurns = (id) => corrections.get(id)?.turns ?? turnsOf(laneOf(id, chosen.system));
 
-// Regions [start, end] as disjoint ones in order.
+// The mean confidence of turns, weighted by their length; undefined if none is known.
+const meanSure = (turns) => {
+  const known = turns.filter((turn) => turn.sure !== undefined);
+  const weighted = known.reduce((sum, turn) => sum + (turn.end - turn.start) * turn.sure, 0);
+  const length = known.reduce((sum, turn) => sum + turn.end - turn.start, 0);
+  return length ? weighted / length : undefined;
+};
+
+// ---- Regions [start, end] ----
+
+const regionsOf = (turns) => turns.map(({ start, end }) => [start, end]);
+
 const union = (regions) => {
   const result = [];
   for (const [start, end] of [...regions].sort((a, b) => a[0] - b[0])) {
@@ -66,122 +80,31 @@ const union = (regions) => {
 
 const total = (regions) => union(regions).reduce((sum, [start, end]) => sum + end - start, 0);
 
-const regionsOf = (turns) => turns.map(({ start, end }) => [start, end]);
-
-// Seconds in which at least two of the regions are at once.
-const atOnce = (regions) => {
-  const edges = regions.flatMap(([start, end]) => [[start, 1], [end, -1]]).sort((a, b) => a[0] - b[0] || a[1] - b[1]);
-  let depth = 0;
-  let since = 0;
-  let seconds = 0;
-  for (const [time, step] of edges) {
-    if (depth > 1) seconds += time - since;
-    depth += step;
-    since = time;
-  }
-  return seconds;
-};
-
-// Where two lanes do not have the same speakers, as [start, end] in order.
-const differences = (first, second) => {
-  const edges = [first, second].flatMap((lane, side) =>
-    lane.rows.flatMap((row) =>
-      union(row.turns).flatMap(([start, end]) => [[start, side, row.number, 1], [end, side, row.number, -1]]),
-    ),
-  );
-  edges.sort((a, b) => a[0] - b[0]);
-  const depth = new Map(); // speaker: turns in the first lane minus turns in the second
+// Regions between edges [time, ...] after which step(edge) returns true.
+const sweep = (edges, step) => {
   const found = [];
-  let apart = 0;
-  let since = 0;
-  for (const [time, side, number, step] of edges) {
-    if (apart > 0 && time > since) {
-      const last = found.at(-1);
-      if (last && last[1] === since) last[1] = time;
-      else found.push([since, time]);
-    }
-    const before = depth.get(number) ?? 0;
-    const after = before + (side === 0 ? step : -step);
-    depth.set(number, after);
-    apart += Math.abs(after) - Math.abs(before);
-    since = time;
+  let since; // start of the current region
+  for (const edge of edges.sort((a, b) => a[0] - b[0])) {
+    if (since !== undefined && edge[0] > since) found.push([since, edge[0]]);
+    since = step(edge) ? edge[0] : undefined;
   }
-  return found;
+  return union(found);
 };
 
-// ---- Files to save, as the library writes them (io/rttm.py, exports.py) ----
+// Seconds that at least two of the regions cover.
+const overlapOf = (regions) => {
+  let depth = 0;
+  return total(sweep(regions.flatMap(([start, end]) => [[start, 1], [end, -1]]), (edge) => (depth += edge[1]) > 1));
+};
 
-const thousandth = (seconds) => (Math.round(seconds * 1000) / 1000).toFixed(3);
-const token = (text) => text.trim().replace(/\s+/g, "_") || "unknown"; // fields of RTTM have no blanks
-const quoted = (text) => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-const duration = (turn) => ((Math.round(turn.end * 1000) - Math.round(turn.start * 1000)) / 1000).toFixed(3);
-
-const rttmText = (id, turns) =>
-  turns
-    .map((turn) => {
-      const sure = turn.sure === undefined ? "<NA>" : turn.sure.toFixed(3);
-      const times = `${thousandth(turn.start)} ${duration(turn)}`;
-      return `SPEAKER ${id} 1 ${times} <NA> <NA> ${token(turn.speaker)} ${sure} <NA>\n`;
-    })
-    .join("");
-
-const audacityText = (id, turns) =>
-  turns.map((turn) => `${thousandth(turn.start)}\t${thousandth(turn.end)}\t${turn.speaker}\n`).join("");
-
-const csvText = (id, turns) => {
-  const rows = turns.map((turn) => {
-    const sure = turn.sure === undefined ? "" : turn.sure.toFixed(3);
-    const times = `${thousandth(turn.start)},${duration(turn)},${thousandth(turn.end)}`;
-    return `${id},1,${times},${quoted(turn.speaker)},${sure}\n`;
+// Regions in which two lanes do not have the same speakers.
+const differences = (first, second) => {
+  const edges = [[first, 1], [second, -1]].flatMap(([lane, sign]) =>
+    lane.rows.flatMap((row) => union(row.turns).flatMap(([start, end]) => [[start, row.number, sign], [end, row.number, -sign]])),
+  );
+  const depth = new Map(); // by speaker: turns in the first lane minus turns in the second
+  return sweep(edges, ([, number, step]) => {
+    depth.set(number, (depth.get(number) ?? 0) + step);
+    return [...depth.values()].some((value) => value !== 0);
   });
-  return `recording,channel,start,duration,end,speaker,confidence\n${rows.join("")}`;
-};
-
-// The file is not named, since pages are given away, nor how sure the number is, since a person may have changed it.
-const jsonText = (id, turns) => {
-  const names = [...new Set(turns.map((turn) => turn.speaker))];
-  const own = (name) => turns.filter((turn) => turn.speaker === name);
-  const talk = names.map((name) => [name, total(regionsOf(own(name)))]);
-  talk.sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
-  const everybody = talk.reduce((sum, [, seconds]) => sum + seconds, 0);
-  const known = turns.filter((turn) => turn.sure !== undefined);
-  const sure = known.reduce((sum, turn) => sum + (turn.end - turn.start) * turn.sure, 0);
-  const length = known.reduce((sum, turn) => sum + turn.end - turn.start, 0);
-  const content = {
-    recording: id,
-    file: null,
-    duration: data.recordings[id].seconds,
-    num_spk: names.length,
-    num_spk_probability: null,
-    confidence: length ? Number((sure / length).toFixed(4)) : null,
-    overlap: Number(atOnce(names.flatMap((name) => union(regionsOf(own(name))))).toFixed(3)),
-    speakers: talk.map(([name, seconds]) => ({
-      name,
-      seconds: Number(seconds.toFixed(3)),
-      share: everybody ? Number((seconds / everybody).toFixed(4)) : 0,
-      turns: own(name).length,
-    })),
-    turns: turns.map(({ speaker, start, end, sure }) => ({
-      speaker, start, end, ...(sure === undefined ? {} : { confidence: sure }),
-    })),
-  };
-  return `${JSON.stringify(content, null, 1)}\n`;
-};
-
-const FORMATS = {
-  RTTM: [".rttm", "text/plain", rttmText],
-  CSV: [".csv", "text/csv", csvText],
-  JSON: [".json", "application/json", jsonText],
-  Audacity: [".txt", "text/plain", audacityText],
-};
-
-const saveFile = (name, type, text) => {
-  const url = URL.createObjectURL(new Blob([text], { type }));
-  const link = make("a");
-  link.href = url;
-  link.download = name;
-  document.body.append(link);
-  link.click();
-  link.remove();
-  setTimeout(() => URL.revokeObjectURL(url), 10000);
 };

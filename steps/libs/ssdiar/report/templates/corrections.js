@@ -1,13 +1,13 @@
-// Corrections of a recording: a copy of a system's turns that is changed by buttons, by the pointer and by the keyboard,
-// with undo, and saved as files. Every change makes a new list of turns, so that undo is the list before.
+// Corrections of a recording: a copy of a system's turns that buttons, the pointer and the keyboard change, with undo and
+// files to save. Every change makes a new list of turns and a new map of names, so that undo restores the ones before.
 
 class Corrections {
   constructor(timeline) {
     this.timeline = timeline;
     this.id = timeline.id;
-    this.source = laneOf(this.id, chosen.system) ?? data.recordings[this.id].lanes.at(-1);
-    this.count = 0;
-    this.turns = turnsOf(this.source).map((turn) => ({ ...turn, key: this.count++ }));
+    this.source = laneOf(this.id, chosen.system);
+    this.count = 0; // keys given to turns
+    this.turns = turnsOf(this.source).map((turn) => this.keyed(turn));
     this.names = new Map(this.source.rows.map((row) => [row.name, row.number])); // number, and so colour, by name
     this.past = [];
     this.future = [];
@@ -16,9 +16,18 @@ class Corrections {
     this.build();
   }
 
-  // ---- What the timeline shows ----
+  keyed(turn) {
+    return { ...turn, key: this.count++ };
+  }
+
+  get cursor() {
+    return Math.round(this.timeline.position * 1000) / 1000;
+  }
+
+  // ---- Lane of the timeline ----
 
   lane() {
+    const turns = (name) => this.turns.filter((turn) => turn.speaker === name);
     this.made ??= {
       name: `Corrected ${this.source.name}`,
       edited: true,
@@ -28,15 +37,13 @@ class Corrections {
         name,
         number,
         match: "",
-        turns: this.turns
-          .filter((turn) => turn.speaker === name)
-          .map((turn) => Object.assign([turn.start, turn.end, turn.sure], { turn })),
+        turns: turns(name).map((turn) => Object.assign([turn.start, turn.end, turn.sure], { turn })),
       })),
     };
     return this.made;
   }
 
-  // Make a block of the timeline selectable, and its edges movable if it is selected.
+  // Make a block of the timeline selectable, and the edges of the selected one movable.
   bind(block, { turn }) {
     block.dataset.turn = turn.key;
     block.addEventListener("click", (event) => {
@@ -55,13 +62,10 @@ class Corrections {
 
   drag(event, block, turn, side) {
     event.preventDefault();
-    const { timeline } = this;
     let times = { start: turn.start, end: turn.end };
     const move = ({ clientX }) => {
-      times = this.bounded({ ...times, [side]: timeline.timeAt(clientX) }, side);
-      const span = timeline.to - timeline.from;
-      block.style.left = `${(100 * (times.start - timeline.from)) / span}%`;
-      block.style.width = `${(100 * (times.end - times.start)) / span}%`;
+      times = this.bounded({ ...times, [side]: this.timeline.timeAt(clientX) }, side);
+      this.timeline.place(block, times.start, times.end);
     };
     const end = () => {
       removeEventListener("pointermove", move);
@@ -72,7 +76,7 @@ class Corrections {
     addEventListener("pointerup", end);
   }
 
-  // Times within the recording and in whole milliseconds; the side that moves stops short of the other.
+  // Return times inside the recording, in whole milliseconds; the side that moves stops short of the other.
   bounded({ start, end }, side) {
     const whole = (seconds) => Math.round(Math.min(Math.max(seconds, 0), this.timeline.seconds) * 1000) / 1000;
     if (side === "start") return { start: whole(Math.min(start, end - 0.01)), end };
@@ -81,27 +85,27 @@ class Corrections {
 
   // ---- Changes ----
 
-  change(what, turns, names = this.names) {
-    this.past.push([this.turns, this.names, what]);
+  change(action, turns, names = this.names) {
+    this.past.push([this.turns, this.names, action]);
     this.future = [];
-    this.take(this.joined(turns), names);
-    this.saved = false;
-    this.say(what);
+    this.take(this.joined(turns), names, action);
   }
 
-  take(turns, names) {
+  take(turns, names, message) {
     this.turns = turns;
     this.names = names;
     this.made = undefined;
-    if (!turns.some((turn) => turn.key === this.selected)) this.selected = null;
+    this.saved = false;
+    if (!this.current()) this.selected = null;
     if (this.past.length) corrections.set(this.id, this);
     else corrections.delete(this.id);
     document.dispatchEvent(new Event("corrected"));
     this.refresh();
     this.timeline.showLanes();
+    this.report(message);
   }
 
-  // A speaker's turns that overlap are one.
+  // Join a speaker's turns that overlap.
   joined(turns) {
     const last = new Map();
     const result = [];
@@ -119,35 +123,27 @@ class Corrections {
     return result;
   }
 
-  undo() {
-    this.step(this.past, this.future, "undid: ");
-  }
-
-  redo() {
-    this.step(this.future, this.past, "redid: ");
-  }
-
-  step(from, to, word) {
-    const entry = from.pop();
-    if (!entry) return;
-    const [turns, names, what] = entry;
-    to.push([this.turns, this.names, what]);
-    this.saved = false;
-    this.take(turns, names);
-    this.say(word + what);
+  // Undo the last change, or redo the next one.
+  undo(redo = false) {
+    const [from, to, verb] = redo ? [this.future, this.past, "redid"] : [this.past, this.future, "undid"];
+    if (!from.length) return;
+    const [turns, names, action] = from.pop();
+    to.push([this.turns, this.names, action]);
+    this.take(turns, names, `${verb}: ${action}`);
   }
 
   current() {
     return this.turns.find((turn) => turn.key === this.selected);
   }
 
-  // Change one turn. What a person set is no longer the system's guess, so its confidence goes.
-  replace(turn, values, what) {
+  // Change one turn. Its confidence, which belongs to the system, is dropped.
+  replace(turn, values, action, names = this.names) {
     const changed = { ...turn, ...values, sure: undefined };
     if (["speaker", "start", "end"].every((key) => changed[key] === turn[key])) return;
-    this.change(what, this.turns.map((one) => (one.key === turn.key ? changed : one)));
+    this.change(action, this.turns.map((one) => (one.key === turn.key ? changed : one)), names);
   }
 
+  // Return a name and a number for another speaker.
   newSpeaker() {
     const plain = [...this.names.keys()].every((name) => /^\d+$/.test(name));
     let number = this.names.size + 1;
@@ -156,27 +152,22 @@ class Corrections {
     return [name(), Math.max(-1, ...this.names.values()) + 1];
   }
 
-  assign(turn, speaker) {
-    let names = this.names;
-    let target = speaker;
-    if (target === null) {
-      const [name, number] = this.newSpeaker();
-      names = new Map(names).set(name, number);
-      target = name;
-    }
-    if (target === turn.speaker) return;
-    const changed = { ...turn, speaker: target, number: names.get(target), sure: undefined };
-    const turns = this.turns.map((one) => (one.key === turn.key ? changed : one));
-    this.change(`gave the turn at ${clock(turn.start, 1)} to ${shownName(target)}`, turns, names);
+  // Give a turn to a speaker; null: to a new one.
+  assign(turn, name) {
+    const [speaker, number] = name === null ? this.newSpeaker() : [name, this.names.get(name)];
+    const action = `gave the turn at ${clock(turn.start, 1)} to ${shownName(speaker)}`;
+    this.replace(turn, { speaker, number }, action, new Map(this.names).set(speaker, number));
   }
 
   rename(name, wanted) {
     const to = wanted.trim();
-    if (!to || to === name) return this.refresh();
-    if (this.names.has(to)) return this.merge(name, to);
-    const names = new Map([...this.names].map(([key, number]) => [key === name ? to : key, number]));
-    const turns = this.turns.map((turn) => (turn.speaker === name ? { ...turn, speaker: to } : turn));
-    return this.change(`renamed ${shownName(name)} to ${to}`, turns, names);
+    if (!to || to === name) this.refresh();
+    else if (this.names.has(to)) this.merge(name, to);
+    else {
+      const names = new Map([...this.names].map(([key, number]) => [key === name ? to : key, number]));
+      const turns = this.turns.map((turn) => (turn.speaker === name ? { ...turn, speaker: to } : turn));
+      this.change(`renamed ${shownName(name)} to ${to}`, turns, names);
+    }
   }
 
   merge(name, into) {
@@ -186,45 +177,44 @@ class Corrections {
     this.change(`merged ${shownName(name)} into ${shownName(into)}`, turns, names);
   }
 
-  // From the cursor on, a speaker is somebody else; a turn that lasts then is cut.
+  // Give all turns of a speaker after the cursor to a new speaker; a turn at the cursor is split.
   splitSpeaker(name) {
-    const at = Math.round(this.timeline.position * 1000) / 1000;
-    const [other, number] = this.newSpeaker();
-    const names = new Map(this.names).set(other, number);
+    const at = this.cursor;
+    const [speaker, number] = this.newSpeaker();
     const turns = this.turns.flatMap((turn) => {
       if (turn.speaker !== name || turn.end <= at) return [turn];
-      const later = { ...turn, speaker: other, number, start: Math.max(at, turn.start), key: this.count++ };
+      const later = this.keyed({ ...turn, speaker, number, start: Math.max(at, turn.start) });
       return turn.start < at ? [{ ...turn, end: at }, later] : [later];
     });
-    if (!turns.some((turn) => turn.speaker === other)) {
-      this.say(`${shownName(name)} does not talk after ${clock(at, 1)}`);
-      return;
-    }
-    this.change(`split ${shownName(name)} at ${clock(at, 1)}`, turns, names);
+    if (turns.every((turn) => turn.speaker !== speaker)) this.report(`${shownName(name)} does not talk after ${clock(at, 1)}`);
+    else this.change(`split ${shownName(name)} at ${clock(at, 1)}`, turns, new Map(this.names).set(speaker, number));
   }
 
   splitTurn() {
     const turn = this.current();
-    const at = Math.round(this.timeline.position * 1000) / 1000;
-    if (!turn || at <= turn.start || at >= turn.end) return this.say("to split a turn, select it and put the cursor into it");
-    const second = { ...turn, start: at, key: this.count++ };
-    const turns = this.turns.flatMap((one) => (one.key === turn.key ? [{ ...turn, end: at }, second] : [one]));
-    return this.change(`split the turn at ${clock(at, 1)}`, turns);
+    const at = this.cursor;
+    if (!turn || at <= turn.start || at >= turn.end) {
+      this.report("to split a turn, select it and put the cursor into it");
+      return;
+    }
+    const parts = [{ ...turn, end: at }, this.keyed({ ...turn, start: at })];
+    this.change(`split the turn at ${clock(at, 1)}`, this.turns.flatMap((one) => (one.key === turn.key ? parts : [one])));
   }
 
+  // Add a second at the cursor, for the speaker of the selected turn or else the first one.
   addTurn() {
-    const start = Math.round(Math.min(this.timeline.position, this.timeline.seconds - 0.01) * 1000) / 1000;
-    const [fresh, freshNumber] = this.newSpeaker();
-    const [speaker, number] = this.current() ? [this.current().speaker, this.current().number] : [...this.names][0] ?? [fresh, freshNumber];
-    const turn = { speaker, number, start, end: Math.min(start + 1, this.timeline.seconds), sure: undefined, key: this.count++ };
+    const start = Math.min(this.cursor, this.timeline.seconds - 0.01);
+    const { speaker, number } = this.current() ?? {};
+    const [name, own] = speaker === undefined ? [...this.names][0] ?? this.newSpeaker() : [speaker, number];
+    const end = Math.min(start + 1, this.timeline.seconds);
+    const turn = this.keyed({ speaker: name, number: own, start, end, sure: undefined });
     this.selected = turn.key;
-    this.change(`added a turn at ${clock(start, 1)}`, [...this.turns, turn], new Map(this.names).set(speaker, number));
+    this.change(`added a turn at ${clock(start, 1)}`, [...this.turns, turn], new Map(this.names).set(name, own));
   }
 
   removeTurn() {
     const turn = this.current();
-    if (!turn) return;
-    this.change(`deleted the turn at ${clock(turn.start, 1)}`, this.turns.filter((one) => one.key !== turn.key));
+    if (turn) this.change(`deleted the turn at ${clock(turn.start, 1)}`, this.turns.filter((one) => one.key !== turn.key));
   }
 
   // ---- Selection ----
@@ -235,7 +225,7 @@ class Corrections {
     this.timeline.draw();
   }
 
-  // The next or previous turn in time, from the selected one or from the cursor.
+  // Select the next or previous turn, counted from the selected one or from the cursor.
   go(direction) {
     const at = this.turns.findIndex((turn) => turn.key === this.selected);
     const { position } = this.timeline;
@@ -247,7 +237,7 @@ class Corrections {
     if (!next) return;
     this.timeline.seek(next.start);
     this.select(next.key);
-    this.say(`${shownName(next.speaker)}, ${clock(next.start, 1)} to ${clock(next.end, 1)}`);
+    this.report(`${shownName(next.speaker)}, ${clock(next.start, 1)} to ${clock(next.end, 1)}`);
   }
 
   playTurn() {
@@ -257,93 +247,72 @@ class Corrections {
     this.timeline.play(turn.end);
   }
 
-  setEdge(side) {
+  // Set an edge of the selected turn, by default to the cursor.
+  setEdge(side, seconds = this.timeline.position) {
     const turn = this.current();
-    if (turn) this.replace(turn, this.bounded({ ...turn, [side]: this.timeline.position }, side), `set the ${side}`);
+    if (turn) this.replace(turn, this.bounded({ ...turn, [side]: seconds }, side), `set the ${side}`);
   }
 
   // ---- The panel ----
 
   build() {
-    this.panel = make("div", "fix");
-    this.panel.hidden = true;
-    this.panel.setAttribute("role", "group");
-    this.panel.setAttribute("aria-label", `Corrections of ${this.id}`);
-    this.turnRow = make("div", "fix-row");
     this.speakerRow = make("div", "fix-speakers");
-    this.saveRow = make("div", "fix-row");
     this.status = make("span", "fix-status");
     this.status.setAttribute("role", "status");
     this.undoButton = makeButton("Undo", "Undo (Ctrl+Z)", () => this.undo());
-    this.redoButton = makeButton("Redo", "Redo (Ctrl+Y)", () => this.redo());
-    this.saveRow.append(this.undoButton, this.redoButton, make("span", "name", "Save"));
-    for (const format of Object.keys(FORMATS)) {
-      this.saveRow.append(makeButton(format, `Save as ${format}`, () => this.save(format)));
-    }
-    this.saveRow.append(this.status);
-    this.panel.append(this.turnRow, this.speakerRow, this.saveRow);
+    this.redoButton = makeButton("Redo", "Redo (Ctrl+Y)", () => this.undo(true));
+    const save = Object.keys(FORMATS).map((format) => makeButton(format, `Save as ${format}`, () => this.save(format)));
+    const saveRow = make("div", "fix-row", this.undoButton, this.redoButton, make("span", "name", "Save"), ...save, this.status);
+    this.panel = make("div", "fix", this.turnRow(), this.speakerRow, saveRow);
+    this.panel.hidden = true;
+    this.panel.setAttribute("role", "group");
+    this.panel.setAttribute("aria-label", `Corrections of ${this.id}`);
     this.panel.addEventListener("keydown", (event) => {
       if ((event.ctrlKey || event.metaKey) && event.target.tagName !== "INPUT" && this.key(event)) event.preventDefault();
     });
-    this.buildTurnRow();
     this.timeline.section.querySelector(".timeline-place").append(this.panel);
   }
 
-  buildTurnRow() {
-    const number = (label, side) => {
-      const input = make("input");
-      input.type = "number";
-      input.step = "0.05";
-      input.min = "0";
-      input.max = String(this.timeline.seconds);
-      input.addEventListener("change", () => {
-        const turn = this.current();
-        if (turn && input.value !== "") {
-          this.replace(turn, this.bounded({ ...turn, [side]: Number(input.value) }, side), `set the ${side}`);
-        }
-      });
-      const box = make("label", "", `${label} `);
-      box.append(input);
-      return [box, input];
+  turnRow() {
+    const number = (side) => {
+      const input = Object.assign(make("input"), { type: "number", step: "0.05", min: "0", max: String(this.timeline.seconds) });
+      input.addEventListener("change", () => { if (input.value !== "") this.setEdge(side, Number(input.value)); });
+      return input;
     };
-    const [startLabel, start] = number("Start", "start");
-    const [endLabel, end] = number("End", "end");
     const speaker = make("select");
     speaker.addEventListener("change", () => {
-      const turn = this.current();
-      if (turn) this.assign(turn, speaker.value === "" ? null : speaker.value);
+      if (this.current()) this.assign(this.current(), speaker.value === "" ? null : speaker.value);
     });
-    const speakerLabel = make("label", "", "Speaker ");
-    speakerLabel.append(speaker);
-    this.fields = { start, end, speaker };
+    this.fields = { speaker, start: number("start"), end: number("end") };
     this.turnButtons = [
       makeButton("Play", "Play the turn (Enter)", () => this.playTurn()),
       makeButton("Split", "Split the turn at the cursor (S)", () => this.splitTurn()),
       makeButton("Delete", "Delete the turn (Delete)", () => this.removeTurn()),
     ];
-    this.turnRow.append(
+    return make(
+      "div", "fix-row",
       make("span", "name", "Turn"),
       makeButton("‹", "Previous turn (,)", () => this.go(-1)),
       makeButton("›", "Next turn (.)", () => this.go(1)),
-      speakerLabel, startLabel, endLabel,
+      make("label", "", "Speaker ", speaker),
+      make("label", "", "Start ", this.fields.start),
+      make("label", "", "End ", this.fields.end),
       ...this.turnButtons,
       makeButton("New", "New turn at the cursor (A)", () => this.addTurn()),
     );
   }
 
-  // Show the state. The field with the keyboard focus keeps it, although rows are made anew.
+  // Show the state. Rows are made again, and the focused field keeps the focus.
   refresh() {
     const focus = document.activeElement?.dataset?.key;
     const turn = this.current();
     const { start, end, speaker } = this.fields;
     for (const field of [start, end, speaker, ...this.turnButtons]) field.disabled = !turn;
-    start.value = turn ? turn.start.toFixed(2) : "";
-    end.value = turn ? turn.end.toFixed(2) : "";
-    speaker.replaceChildren(
-      ...[...this.names.keys()].map((name) => makeOption(name, shownName(name))),
-      makeOption("", "a new speaker"),
-    );
-    speaker.value = turn?.speaker ?? this.names.keys().next().value ?? "";
+    start.value = turn?.start.toFixed(2) ?? "";
+    end.value = turn?.end.toFixed(2) ?? "";
+    const names = [...this.names.keys()];
+    speaker.replaceChildren(...names.map((name) => new Option(shownName(name), name)), new Option("a new speaker", ""));
+    speaker.value = turn?.speaker ?? names[0] ?? "";
     this.undoButton.disabled = !this.past.length;
     this.redoButton.disabled = !this.future.length;
     this.speakerRow.replaceChildren(...[...this.names].map(([name, number], place) => this.speakerEntry(name, number, place)));
@@ -351,28 +320,29 @@ class Corrections {
   }
 
   speakerEntry(name, number, place) {
-    const entry = make("div", "fix-row");
+    const tagged = (element, key) => {
+      element.dataset.key = `${key} ${number}`;
+      return element;
+    };
     const dot = make("span", "dot");
     dot.style.setProperty("--c", `var(${speakerVariable(number)})`);
-    const field = make("input");
+    const field = tagged(make("input"), "name");
     field.value = name;
     field.setAttribute("aria-label", `Name of ${shownName(name)}`);
-    field.dataset.key = `name ${number}`;
     field.addEventListener("change", () => this.rename(name, field.value));
-    const seconds = total(this.turns.filter((turn) => turn.speaker === name).map((turn) => [turn.start, turn.end]));
-    const merge = make("select");
+    const others = [...this.names.keys()].filter((other) => other !== name);
+    const options = others.map((other) => new Option(shownName(other), other));
+    const merge = tagged(make("select", "", new Option("merge into …", ""), ...options), "merge");
     merge.setAttribute("aria-label", `Merge ${shownName(name)} into`);
-    merge.dataset.key = `merge ${number}`;
-    merge.append(makeOption("", "merge into …"));
-    for (const other of this.names.keys()) if (other !== name) merge.append(makeOption(other, shownName(other)));
     merge.addEventListener("change", () => { if (merge.value !== "") this.merge(name, merge.value); });
-    const split = makeButton("Split from cursor", `Split from cursor: ${shownName(name)} is another speaker after it`, () => this.splitSpeaker(name));
-    split.dataset.key = `split ${number}`;
-    entry.append(make("kbd", "", String(place + 1)), dot, field, make("span", "length", clock(seconds)), merge, split);
-    return entry;
+    const label = `Split from cursor: ${shownName(name)} is another speaker after it`;
+    const split = tagged(makeButton("Split from cursor", label, () => this.splitSpeaker(name)), "split");
+    const seconds = total(regionsOf(this.turns.filter((turn) => turn.speaker === name)));
+    const length = make("span", "length", clock(seconds));
+    return make("div", "fix-row", make("kbd", "", String(place + 1)), dot, field, length, merge, split);
   }
 
-  say(text) {
+  report(text) {
     const changes = this.past.length;
     this.status.textContent = `${text} · ${changes} ${changes === 1 ? "change" : "changes"}`;
   }
@@ -385,7 +355,7 @@ class Corrections {
 
   close() {
     this.panel.hidden = true;
-    if (!this.past.length) this.panel.remove(); // opened again, corrections begin with the system that is chosen then
+    if (!this.past.length) this.panel.remove(); // the next corrections begin with the system that is chosen then
     this.timeline.corrections = undefined;
     this.timeline.correctButton.setAttribute("aria-expanded", "false");
   }
@@ -394,15 +364,15 @@ class Corrections {
     const [ending, type, text] = FORMATS[format];
     saveFile(`${this.id}${ending}`, type, text(this.id, this.turns));
     this.saved = true;
-    this.say(`saved ${this.id}${ending}`);
+    this.report(`saved ${this.id}${ending}`);
   }
 
-  // Return whether the key belongs to the corrections.
+  // Handle a key; return whether it belongs to the corrections.
   key(event) {
     const letter = event.key.toLowerCase();
     if (event.ctrlKey || event.metaKey) {
       if (letter === "z" && !event.shiftKey) this.undo();
-      else if (letter === "y" || letter === "z") this.redo();
+      else if (letter === "y" || letter === "z") this.undo(true);
       else return false;
       return true;
     }
@@ -420,10 +390,11 @@ class Corrections {
       Escape: () => this.select(null),
     };
     const speaker = /^[1-9]$/.test(event.key) ? [...this.names.keys()][Number(event.key) - 1] : undefined;
-    if (speaker !== undefined && this.current()) this.assign(this.current(), speaker);
-    else if (actions[event.key] ?? actions[letter]) (actions[event.key] ?? actions[letter])();
-    else return false;
-    return true;
+    const action = speaker !== undefined && this.current()
+      ? () => this.assign(this.current(), speaker)
+      : actions[event.key] ?? actions[letter];
+    action?.();
+    return action !== undefined;
   }
 }
 

@@ -1,4 +1,4 @@
-// Pictures of a whole recording on a canvas: the strip of a recording in the list, and the overview above a timeline.
+// Drawings of a whole recording on a canvas: the strip of a recording in the list, and the overview above a timeline.
 
 const peaksOf = (id) => {
   const recording = data.recordings[id];
@@ -8,7 +8,7 @@ const peaksOf = (id) => {
   return recording.peaks;
 };
 
-// Return the canvas's drawing context with one unit per CSS pixel, sharp on dense screens, cleared.
+// Clear a canvas and return its context, with one unit per CSS pixel and sharp on dense screens.
 const cleared = (canvas) => {
   const { clientWidth: width, clientHeight: height } = canvas;
   const scale = devicePixelRatio || 1;
@@ -19,7 +19,7 @@ const cleared = (canvas) => {
   return [context, width, height];
 };
 
-// Draw the part of a waveform that lies from one time to another, around the middle of a height.
+// Draw the waveform from one time to another.
 const drawWave = (canvas, id, from, to) => {
   const [context, width, height] = cleared(canvas);
   const peaks = peaksOf(id);
@@ -28,14 +28,13 @@ const drawWave = (canvas, id, from, to) => {
   for (let x = 0; x < width; x++) {
     const first = Math.floor((from + ((to - from) * x) / width) / perPeak);
     const last = Math.max(first + 1, Math.ceil((from + ((to - from) * (x + 1)) / width) / perPeak));
-    let loudest = 0;
-    for (let at = Math.max(0, first); at < Math.min(last, peaks.length); at++) loudest = Math.max(loudest, peaks[at]);
+    const loudest = peaks.subarray(Math.max(0, first), last).reduce((a, b) => Math.max(a, b), 0);
     const tall = Math.max(1, (loudest / 255) * height);
     context.fillRect(x, (height - tall) / 2, 1, tall);
   }
 };
 
-// Draw the turns of a lane, a band per speaker, and marks below it. Marks are 3 pixels wide at least, to be seen in an hour.
+// Draw the turns of a lane, a band per speaker, and marks below it, at least 3 pixels wide to be visible in an hour.
 const drawTurns = (canvas, id, lane, marks) => {
   const [context, width, height] = cleared(canvas);
   const perSecond = width / Math.max(data.recordings[id].seconds, 0.001);
@@ -54,30 +53,29 @@ const drawTurns = (canvas, id, lane, marks) => {
   }
 };
 
-// The strips of the list are drawn when they are first seen, and again when they change.
-const stripsSeen = new Set();
+// Errors of the chosen protocol, or else of the first one that the lane has; undefined without a reference.
+const errorsOf = (lane) => lane.errors[chosen.protocol] ?? Object.values(lane.errors)[0];
+
+// Places that need a look: errors, or without a reference, unsure turns. [start, end, variable of the colour]
+const marksOf = (lane) => {
+  const errors = errorsOf(lane);
+  if (errors) return KINDS.flatMap((kind) => errors[kind].map(([start, end]) => [start, end, errorVariable(kind)]));
+  return turnsOf(lane)
+    .filter((turn) => turn.sure < data.unsure)
+    .map((turn) => [turn.start, turn.end, "--unsure"]);
+};
+
+// The strips of the list are drawn when they come into view, and again when they change.
+const visibleStrips = new Set();
 const drawStrip = (canvas) => {
   const id = canvas.dataset.strip;
   const lane = corrections.get(id)?.lane() ?? laneOf(id, chosen.system);
-  if (lane) drawTurns(canvas, id, lane, marksOf(id, lane));
+  if (lane) drawTurns(canvas, id, lane, marksOf(lane));
 };
 const stripObserver = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
-    if (isIntersecting) {
-      stripsSeen.add(target);
-      drawStrip(target);
-    } else {
-      stripsSeen.delete(target);
-    }
+    visibleStrips[isIntersecting ? "add" : "delete"](target);
+    if (isIntersecting) drawStrip(target);
   }
 });
-const redrawStrips = () => stripsSeen.forEach(drawStrip);
-
-// What deserves a look: errors of the protocol; without a reference, unsure turns. [start, end, colour's variable]
-const marksOf = (id, lane) => {
-  const errors = lane.errors[chosen.protocol] ?? Object.values(lane.errors)[0];
-  if (errors) return KINDS.flatMap((kind) => errors[kind].map(([start, end]) => [start, end, `--${kind.replace("_", "-")}`]));
-  return turnsOf(lane)
-    .filter((turn) => turn.sure !== undefined && turn.sure < data.unsure)
-    .map((turn) => [turn.start, turn.end, "--unsure"]);
-};
+const redrawStrips = () => visibleStrips.forEach(drawStrip);

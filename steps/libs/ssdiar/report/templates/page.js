@@ -1,4 +1,4 @@
-// The page itself: tables that sort, the list of recordings with its search, filters and order, and what opens them.
+// The page itself: tables that sort, and the list of recordings with its search, filters and order.
 
 // ---- Tables ----
 
@@ -16,11 +16,10 @@ const compareKeys = (a, b) => {
 };
 
 for (const table of document.querySelectorAll("table.sortable")) {
-  // Heads that can be sorted by are in the order of the columns, whatever rows of the head they stand in.
-  const top = [...table.tHead.rows[0].querySelectorAll("[data-sort]")];
-  const heads = [...top, ...(table.tHead.rows[1]?.querySelectorAll("[data-sort]") ?? [])];
+  // Heads of columns are in their order, in the first row and then in the second one; those with a button sort.
+  const heads = [...table.tHead.querySelectorAll("[scope=col]")];
   heads.forEach((head, column) => {
-    head.querySelector("button").addEventListener("click", () => {
+    head.querySelector("button")?.addEventListener("click", () => {
       const before = head.getAttribute("aria-sort");
       const firstWay = head.classList.contains("word") ? "ascending" : "descending";
       const other = firstWay === "ascending" ? "descending" : "ascending";
@@ -42,15 +41,8 @@ const list = document.getElementById("list");
 const sections = [...list.children];
 const controls = document.getElementById("controls").elements;
 
-// What recordings are ordered by; the largest first, but names from A to Z.
-const laneSure = (id) => {
-  const lane = laneOf(id, chosen.system) ?? { rows: [] };
-  const sure = turnsOf(lane).filter((turn) => turn.sure !== undefined);
-  const seconds = sure.reduce((sum, turn) => sum + turn.end - turn.start, 0);
-  const turns = seconds ? sure.reduce((sum, turn) => sum + turn.sure * (turn.end - turn.start), 0) / seconds : 1;
-  return turns * (lane.count_sure ?? 1);
-};
-const speakersOf = (id) => laneOf(id, chosen.system)?.rows.length ?? 0;
+// Keys by which recordings are ordered, the largest first; equal ones by name.
+const speakersOf = (id) => laneOf(id, chosen.system).rows.length;
 const differenceOf = (id) => {
   if (chosen.compare === null) return 0;
   return total(differences(laneOf(id, chosen.system), laneOf(id, chosen.compare)));
@@ -59,7 +51,10 @@ const ORDERS = {
   name: () => 0,
   length: (id) => data.recordings[id].seconds,
   speakers: speakersOf,
-  unsure: (id) => -laneSure(id),
+  unsure: (id) => {
+    const lane = laneOf(id, chosen.system);
+    return -(meanSure(turnsOf(lane)) ?? 1) * (lane.count_sure ?? 1);
+  },
   difference: differenceOf,
   worst: (id) => {
     const order = data.orders[`${chosen.system} ${chosen.protocol}`] ?? [];
@@ -84,9 +79,9 @@ const filter = () => {
   for (const section of sections) {
     const { id } = section.dataset;
     const number = speakersOf(id);
+    const known = { "": true, corrected: corrections.has(id), more: number > 3 };
     const fits =
-      words.every((word) => section.dataset.words.includes(word)) &&
-      (wanted === "" || (wanted === "corrected" ? corrections.has(id) : wanted === "more" ? number > 3 : number === Number(wanted)));
+      words.every((word) => section.dataset.words.includes(word)) && (known[wanted] ?? number === Number(wanted));
     section.hidden = !fits;
     shown += fits;
   }
@@ -131,11 +126,9 @@ controls.speakers?.addEventListener("change", filter);
 controls.search?.addEventListener("input", filter);
 document.getElementById("controls").addEventListener("submit", (event) => event.preventDefault());
 
-// Save every recording: as it was corrected, else as the chosen system has it.
 document.getElementById("save-all").addEventListener("click", () => {
   const ids = sections.map((section) => section.dataset.id).sort();
-  const turns = (id) => corrections.get(id)?.turns ?? turnsOf(laneOf(id, chosen.system) ?? { rows: [] });
-  saveFile(`${data.title}.rttm`, "text/plain", ids.map((id) => rttmText(id, turns(id))).join(""));
+  saveFile(`${data.title}.rttm`, "text/plain", ids.map((id) => rttmText(id, currentTurns(id))).join(""));
   for (const one of corrections.values()) one.saved = true;
 });
 
@@ -162,7 +155,7 @@ const redrawAll = () => {
 addEventListener("resize", redrawAll);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
 
-// A link to a recording opens it, also when it is followed a second time.
+// A link to a recording opens it, even if the address does not change.
 const follow = (hash) => {
   const section = document.getElementById(decodeURIComponent(hash.slice(1)));
   if (!section?.classList.contains("recording")) return false;
@@ -177,12 +170,7 @@ document.addEventListener("click", (event) => {
 });
 addEventListener("hashchange", () => follow(location.hash));
 
-if (data.first) {
-  const space = data.first.indexOf(" ");
-  chosen.system = Number(data.first.slice(0, space));
-  chosen.protocol = data.first.slice(space + 1);
-  for (const radio of document.querySelectorAll("input[name=protocol]")) radio.checked = radio.value === chosen.protocol;
-}
+for (const radio of document.querySelectorAll("input[name=protocol]")) radio.checked = radio.value === chosen.protocol;
 if (controls.system) controls.system.value = String(chosen.system);
 choose();
 for (const canvas of document.querySelectorAll("canvas[data-strip]")) stripObserver.observe(canvas);

@@ -1,7 +1,7 @@
-// The timeline of a recording: overview, waveform and lanes of turns over a window of time that can be zoomed and moved,
-// bound to the player and to the keyboard. Only what the window shows is in the page, so that an hour is as fast as a minute.
+// The timeline of a recording: overview, waveform and lanes of turns over a window of time that zooms and moves, bound to
+// the player and to the keyboard. The page holds only the turns inside the window, so that an hour is as fast as a minute.
 
-const SHORTEST_WINDOW = 2; // seconds
+const MIN_WINDOW = 2; // seconds
 
 class Timeline {
   constructor(section) {
@@ -19,71 +19,57 @@ class Timeline {
   }
 
   build() {
-    this.tools = make("div", "tools");
-    const add = (...args) => {
-      const button = makeButton(...args);
-      this.tools.append(button);
-      return button;
-    };
-    if (this.audio) this.playButton = add("Play", "Play or pause", () => this.toggle());
-    this.markButtons = [
-      add("‹", "Previous mark", () => this.step(-1)),
-      add("›", "Next mark", () => this.step(1)),
-    ];
-    add("−", "Zoom out", () => this.zoom(0.5));
-    add("+", "Zoom in", () => this.zoom(2));
-    add("Whole", "Show the whole recording", () => this.show(0, this.seconds));
-    this.correctButton = add("Correct", "Correct speakers and turns", () => this.correct());
     this.legend = make("span", "legend");
-    this.tools.append(this.legend);
-
-    this.box = make("div", "timeline");
-    this.box.tabIndex = 0;
-    this.box.setAttribute("role", "slider");
-    this.box.setAttribute("aria-label", `Position in ${this.id}`);
-    this.box.setAttribute("aria-valuemin", "0");
-    this.box.setAttribute("aria-valuemax", String(this.seconds));
-    this.overview = make("div", "overview");
+    this.playButton = makeButton("Play", "Play or pause", () => this.toggle());
+    this.markButtons = [makeButton("‹", "", () => this.step(-1)), makeButton("›", "", () => this.step(1))];
+    this.correctButton = makeButton("Correct", "Correct speakers and turns", () => this.correct());
+    const tools = make(
+      "div", "tools",
+      ...(this.audio ? [this.playButton] : []),
+      ...this.markButtons,
+      makeButton("−", "Zoom out", () => this.zoom(0.5)),
+      makeButton("+", "Zoom in", () => this.zoom(2)),
+      makeButton("Whole", "Show the whole recording", () => this.show(0, this.seconds)),
+      this.correctButton,
+      this.legend,
+    );
     this.overviewCanvas = make("canvas");
     this.frame = make("div", "frame");
     this.overviewCursor = make("div", "cursor");
-    this.overview.append(this.overviewCanvas, this.frame, this.overviewCursor);
-    const grid = make("div", "lanes");
+    this.overview = make("div", "overview", this.overviewCanvas, this.frame, this.overviewCursor);
     this.labels = make("div", "labels");
     this.strip = make("div", "strip");
     this.axis = make("div", "axis");
     this.cursor = make("div", "cursor");
-    grid.append(this.labels, this.strip);
     this.readout = make("div", "readout");
-    this.box.append(this.overview, grid, this.readout);
-    this.section.querySelector(".timeline-place").append(this.tools, this.box);
+    this.box = make("div", "timeline", this.overview, make("div", "lanes", this.labels, this.strip), this.readout);
+    this.box.tabIndex = 0;
+    const attributes = { role: "slider", "aria-label": `Position in ${this.id}`, "aria-valuemin": 0, "aria-valuemax": this.seconds };
+    for (const [name, value] of Object.entries(attributes)) this.box.setAttribute(name, value);
+    this.section.querySelector(".timeline-place").append(tools, this.box);
   }
 
-  // The lanes that are shown: all, or when two systems are compared, those two (and the reference); corrections last.
+  // The visible lanes: all, or the reference and the two systems that are compared; corrections last.
   lanes() {
     const all = data.recordings[this.id].lanes;
-    const pair = [chosen.system, chosen.compare];
-    const shown = chosen.compare === null ? all : all.filter((lane) => lane.system === null || pair.includes(lane.system));
+    const pair = [null, chosen.system, chosen.compare]; // null: the reference
+    const shown = chosen.compare === null ? all : all.filter((lane) => pair.includes(lane.system));
     return this.corrections ? [...shown, this.corrections.lane()] : shown;
   }
 
-  // The lane that marks are of, and that the overview shows.
-  mainLane() {
-    return this.corrections?.lane() ?? laneOf(this.id, chosen.system) ?? data.recordings[this.id].lanes.at(-1);
-  }
-
   marks() {
+    const lane = laneOf(this.id, chosen.system);
     const found = chosen.compare === null
-      ? marksOf(this.id, laneOf(this.id, chosen.system) ?? this.mainLane())
-      : differences(laneOf(this.id, chosen.system), laneOf(this.id, chosen.compare)).map((one) => [...one, "--accent"]);
+      ? marksOf(lane)
+      : differences(lane, laneOf(this.id, chosen.compare)).map((one) => [...one, "--accent"]);
     return found.sort((a, b) => a[0] - b[0]);
   }
 
   showLanes() {
-    this.rows = [];
+    this.rows = []; // [element, function that returns its blocks]
     this.labels.replaceChildren(make("div"));
     this.strip.replaceChildren(this.axis);
-    const addRow = (className, label, title, paint, labelClass = "quiet") => {
+    const addRow = (className, label, labelClass, paint, title = label) => {
       const name = make("div", labelClass, label);
       name.title = title;
       this.labels.append(name);
@@ -93,96 +79,91 @@ class Timeline {
       return row;
     };
     if (peaksOf(this.id).length) {
-      const canvas = make("canvas");
-      addRow("wave", "waveform", "waveform", null, "quiet wave").append(canvas);
-      this.wave = canvas;
+      this.wave = make("canvas");
+      addRow("wave", "waveform", "quiet wave").append(this.wave);
     }
     for (const lane of this.lanes()) {
-      addRow("", lane.name, lane.name, null, "head");
+      addRow("", lane.name, "head");
       for (const row of lane.rows) {
-        const name = row.match ? `${shownName(row.name)} = ${row.match}` : shownName(row.name);
-        addRow(lane.edited ? "row edited" : "row", name, name, () => this.turnBlocks(lane, row, name), "");
+        addRow(lane.edited ? "row edited" : "row", rowName(row), "", () => this.turnBlocks(lane, row));
       }
-      if (Object.keys(lane.errors).length) addRow("errors", "errors", "errors", () => this.errorBlocks(lane));
+      if (errorsOf(lane)) addRow("errors", "errors", "quiet", () => this.errorBlocks(lane));
     }
     if (chosen.compare !== null) {
       const found = this.marks();
-      const label = `differ ${clock(found.reduce((sum, [start, end]) => sum + end - start, 0), 1)}`;
-      addRow("differ", label, `where both differ, ${label}`, () =>
-        found.map(([start, end]) => this.block(start, end, "different speakers", "difference")),
-      );
+      const label = `differ ${clock(total(found), 1)}`;
+      const blocks = () => found.map(([start, end]) => this.block(start, end, "different speakers", "difference"));
+      addRow("differ", label, "quiet", blocks, `where both differ, ${label}`);
     }
     this.strip.append(this.cursor);
     this.showLegend();
-    this.drawOverview();
-    this.draw();
+    this.redraw();
   }
 
   showLegend() {
-    const found = this.marks();
-    const kinds = new Set(found.map((mark) => mark[2]));
-    const keys = KINDS.filter((kind) => kinds.has(`--${kind.replace("_", "-")}`)).map((kind) =>
-      make("span", `key ${kind}`, kind.replace("_", " ")),
-    );
-    if (kinds.has("--unsure")) keys.push(make("span", "key unsure", `less than ${Math.round(100 * data.unsure)} % sure`));
-    const what = chosen.compare !== null ? "difference" : kinds.has("--unsure") ? "unsure turn" : "error";
+    const variables = new Set(this.marks().map((mark) => mark[2]));
+    const keys = KINDS.filter((kind) => variables.has(errorVariable(kind))).map((kind) => make("span", `key ${kind}`, inWords(kind)));
+    const unsure = variables.has("--unsure");
+    if (unsure) keys.push(make("span", "key unsure", `less than ${Math.round(100 * data.unsure)} % sure`));
+    const mark = chosen.compare !== null ? "difference" : unsure ? "unsure turn" : "error";
     const [previous, next] = this.markButtons;
-    previous.setAttribute("aria-label", `Previous ${what}`);
-    next.setAttribute("aria-label", `Next ${what}`);
-    for (const button of this.markButtons) button.title = button.getAttribute("aria-label");
-    previous.textContent = `‹ ${what}`;
-    next.textContent = `${what} ›`;
-    for (const button of this.markButtons) button.hidden = !found.length;
+    labelled(previous, `Previous ${mark}`).textContent = `‹ ${mark}`;
+    labelled(next, `Next ${mark}`).textContent = `${mark} ›`;
+    for (const button of this.markButtons) button.hidden = !variables.size;
     this.legend.replaceChildren(...keys);
   }
 
   // ---- Drawing ----
 
-  block(start, end, title, className, number) {
-    const one = make("i", className);
+  // Place an element at a span of time in the window.
+  place(element, start, end) {
     const span = this.to - this.from;
-    one.style.left = `${(100 * (start - this.from)) / span}%`;
-    one.style.width = `${(100 * (end - start)) / span}%`;
-    if (number !== undefined) one.style.setProperty("--c", `var(${speakerVariable(number)})`);
+    element.style.left = `${(100 * (start - this.from)) / span}%`;
+    element.style.width = `${(100 * (end - start)) / span}%`;
+  }
+
+  block(start, end, title, className) {
+    const one = make("i", className);
+    this.place(one, start, end);
     one.title = `${title}, ${clock(start, 2)} to ${clock(end, 2)}`;
     return one;
   }
 
-  seen(start, end) {
+  inside([start, end]) {
     return end > this.from && start < this.to;
   }
 
-  turnBlocks(lane, row, name) {
-    return row.turns.filter(([start, end]) => this.seen(start, end)).map((turn) => {
+  turnBlocks(lane, row) {
+    return row.turns.filter((turn) => this.inside(turn)).map((turn) => {
       const [start, end, sure] = turn;
-      const unsure = sure !== undefined && sure < data.unsure;
       const how = sure === undefined ? "" : `, ${Math.round(100 * sure)} % sure`;
-      const one = this.block(start, end, `${lane.name}: ${name}${how}`, unsure ? "unsure" : "", row.number);
+      const one = this.block(start, end, `${lane.name}: ${rowName(row)}${how}`, sure < data.unsure ? "unsure" : "");
+      one.style.setProperty("--c", `var(${speakerVariable(row.number)})`);
       if (lane.edited) this.corrections.bind(one, turn);
       return one;
     });
   }
 
-  // Errors are those that the chosen protocol counts; a lane that was not scored under it shows those of its first.
   errorBlocks(lane) {
-    const errors = lane.errors[chosen.protocol] ?? Object.values(lane.errors)[0];
-    return KINDS.flatMap((kind) =>
-      errors[kind]
-        .filter(([start, end]) => this.seen(start, end))
-        .map(([start, end]) => this.block(start, end, kind.replace("_", " "), kind)),
-    );
+    const errors = errorsOf(lane);
+    const blocks = (kind) =>
+      errors[kind].filter((mark) => this.inside(mark)).map(([start, end]) => this.block(start, end, inWords(kind), kind));
+    return KINDS.flatMap(blocks);
   }
 
-  drawOverview() {
-    drawTurns(this.overviewCanvas, this.id, this.mainLane(), this.marks());
+  // Draw everything, as after a change of size or colours.
+  redraw() {
+    const lane = this.corrections?.lane() ?? laneOf(this.id, chosen.system);
+    drawTurns(this.overviewCanvas, this.id, lane, this.marks());
+    this.draw();
   }
 
+  // Draw the window.
   draw() {
     for (const [row, paint] of this.rows) row.replaceChildren(...paint());
     if (this.wave) drawWave(this.wave, this.id, this.from, this.to);
-    const place = (seconds) => (100 * seconds) / this.seconds;
-    this.frame.style.left = `${place(this.from)}%`;
-    this.frame.style.width = `${place(this.to - this.from)}%`;
+    this.frame.style.left = `${(100 * this.from) / this.seconds}%`;
+    this.frame.style.width = `${(100 * (this.to - this.from)) / this.seconds}%`;
     this.frame.hidden = this.from <= 0 && this.to >= this.seconds;
     this.drawAxis();
     this.drawCursor();
@@ -203,30 +184,24 @@ class Timeline {
   }
 
   drawCursor() {
-    const inside = this.position >= this.from && this.position <= this.to;
-    this.cursor.hidden = !inside;
+    this.cursor.hidden = this.position < this.from || this.position > this.to;
     this.cursor.style.left = `${(100 * (this.position - this.from)) / (this.to - this.from)}%`;
     this.overviewCursor.style.left = `${(100 * this.position) / this.seconds}%`;
-  }
-
-  redraw() {
-    this.drawOverview();
-    this.draw();
   }
 
   // ---- The window ----
 
   show(from, to) {
-    const span = Math.min(this.seconds, Math.max(to - from, Math.min(SHORTEST_WINDOW, this.seconds)));
+    const span = Math.min(this.seconds, Math.max(to - from, Math.min(MIN_WINDOW, this.seconds)));
     this.from = Math.min(Math.max(0, from), this.seconds - span);
     this.to = this.from + span;
     this.draw();
   }
 
-  // Zoom so that the time under the pointer, else the cursor if it is seen, else the middle, stays where it is.
+  // Zoom around a time: that under the pointer, else the visible cursor, else the middle.
   zoom(factor, at) {
-    const seen = this.position >= this.from && this.position <= this.to;
-    const still = at ?? (seen ? this.position : (this.from + this.to) / 2);
+    const visible = this.position >= this.from && this.position <= this.to;
+    const still = at ?? (visible ? this.position : (this.from + this.to) / 2);
     const from = still - (still - this.from) / factor;
     this.show(from, from + (this.to - this.from) / factor);
   }
@@ -239,14 +214,13 @@ class Timeline {
   // ---- Player ----
 
   toggle() {
-    if (!this.audio) return;
-    if (this.audio.paused) this.play();
-    else this.audio.pause();
+    if (this.audio?.paused) this.play();
+    else this.audio?.pause();
   }
 
   play(until) {
     this.until = until;
-    this.audio?.play().catch(() => {}); // the error event says what went wrong
+    this.audio?.play().catch(() => {}); // the error event shows a message
   }
 
   seek(seconds, play = false) {
@@ -258,7 +232,7 @@ class Timeline {
     this.move(time);
   }
 
-  // Go half a second before the next or previous mark.
+  // Seek to half a second before the next or previous mark.
   step(direction) {
     const starts = this.marks().map(([start]) => Math.max(0, start - 0.5));
     const next = direction > 0
@@ -279,18 +253,15 @@ class Timeline {
     this.box.setAttribute("aria-valuetext", text);
     const span = this.to - this.from;
     // Turn the page when the cursor leaves it.
-    if (seconds < this.from || seconds > this.from + 0.97 * span) {
-      if (span < this.seconds) this.show(seconds - 0.1 * span, seconds + 0.9 * span);
+    if (span < this.seconds && (seconds < this.from || seconds > this.from + 0.97 * span)) {
+      this.show(seconds - 0.1 * span, seconds + 0.9 * span);
     }
     this.drawCursor();
   }
 
   describe(seconds) {
     const talks = (row) => row.turns.some(([start, end]) => start <= seconds && seconds < end);
-    const lanes = this.lanes().map((lane) => {
-      const names = lane.rows.filter(talks).map((row) => (row.match ? `${shownName(row.name)} = ${row.match}` : shownName(row.name)));
-      return `${lane.name}: ${names.join(" and ") || "–"}`;
-    });
+    const lanes = this.lanes().map((lane) => `${lane.name}: ${lane.rows.filter(talks).map(rowName).join(" and ") || "–"}`);
     return [clock(seconds, 1), ...lanes].join("  ·  ");
   }
 
@@ -298,8 +269,10 @@ class Timeline {
 
   correct() {
     if (this.corrections) this.corrections.close();
-    else this.corrections = corrections.get(this.id) ?? new Corrections(this);
-    if (this.corrections) this.corrections.open();
+    else {
+      this.corrections = corrections.get(this.id) ?? new Corrections(this);
+      this.corrections.open();
+    }
     this.showLanes();
   }
 
@@ -307,8 +280,7 @@ class Timeline {
 
   listen() {
     this.strip.addEventListener("click", (event) => {
-      if (event.target.closest("[data-turn]")) return;
-      this.seek(this.timeAt(event.clientX), true);
+      if (!event.target.closest("[data-turn]")) this.seek(this.timeAt(event.clientX), true);
     });
     const pan = (event) => {
       const time = this.timeAt(event.clientX, this.overview, 0, this.seconds);
@@ -321,17 +293,12 @@ class Timeline {
       this.seek(this.timeAt(event.clientX, this.overview, 0, this.seconds));
     });
     this.overview.addEventListener("pointermove", (event) => { if (event.buttons) pan(event); });
-    this.strip.addEventListener("wheel", (event) => {
-      const sideways = event.shiftKey ? event.deltaY : event.deltaX;
-      if (event.ctrlKey || event.metaKey) this.zoom(event.deltaY < 0 ? 1.5 : 1 / 1.5, this.timeAt(event.clientX));
-      else if (sideways && this.to - this.from < this.seconds) {
-        const by = (sideways / this.strip.clientWidth) * (this.to - this.from);
-        this.show(this.from + by, this.to + by);
-      } else return;
-      event.preventDefault();
-    }, { passive: false });
+    this.strip.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     this.box.addEventListener("keydown", (event) => this.key(event));
-    if (!this.audio) return;
+    if (this.audio) this.listenToAudio();
+  }
+
+  listenToAudio() {
     const follow = () => {
       this.move(this.audio.currentTime);
       if (!this.audio.paused) requestAnimationFrame(follow);
@@ -347,33 +314,42 @@ class Timeline {
     this.audio.preload = "metadata";
   }
 
-  key(event) {
-    if (this.corrections?.key(event)) {
-      event.preventDefault();
-      return;
-    }
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const far = event.shiftKey ? 5 : 1;
-    const span = this.to - this.from;
-    const actions = {
-      " ": () => this.toggle(),
-      ArrowLeft: () => this.seek(this.position - far),
-      ArrowRight: () => this.seek(this.position + far),
-      PageUp: () => this.seek(this.position - 0.9 * span),
-      PageDown: () => this.seek(this.position + 0.9 * span),
-      Home: () => this.seek(0),
-      End: () => this.seek(this.seconds),
-      n: () => this.step(1),
-      p: () => this.step(-1),
-      c: () => this.correct(),
-      "+": () => this.zoom(2),
-      "=": () => this.zoom(2),
-      "-": () => this.zoom(0.5),
-      0: () => this.show(0, this.seconds),
-    };
-    const action = actions[event.key] ?? actions[event.key.toLowerCase()];
-    if (!action) return;
+  // Ctrl: zoom; Shift or sideways: move the window.
+  wheel(event) {
+    const sideways = event.shiftKey ? event.deltaY : event.deltaX;
+    if (event.ctrlKey || event.metaKey) this.zoom(event.deltaY < 0 ? 1.5 : 1 / 1.5, this.timeAt(event.clientX));
+    else if (sideways && this.to - this.from < this.seconds) {
+      const by = (sideways / this.strip.clientWidth) * (this.to - this.from);
+      this.show(this.from + by, this.to + by);
+    } else return;
     event.preventDefault();
-    action();
+  }
+
+  key(event) {
+    if (!this.corrections?.key(event)) {
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      const far = event.shiftKey ? 5 : 1;
+      const span = this.to - this.from;
+      const actions = {
+        " ": () => this.toggle(),
+        ArrowLeft: () => this.seek(this.position - far),
+        ArrowRight: () => this.seek(this.position + far),
+        PageUp: () => this.seek(this.position - 0.9 * span),
+        PageDown: () => this.seek(this.position + 0.9 * span),
+        Home: () => this.seek(0),
+        End: () => this.seek(this.seconds),
+        n: () => this.step(1),
+        p: () => this.step(-1),
+        c: () => this.correct(),
+        "+": () => this.zoom(2),
+        "=": () => this.zoom(2),
+        "-": () => this.zoom(0.5),
+        0: () => this.show(0, this.seconds),
+      };
+      const action = actions[event.key] ?? actions[event.key.toLowerCase()];
+      if (!action) return;
+      action();
+    }
+    event.preventDefault();
   }
 }
