@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from scipy.cluster.hierarchy import fcluster, linkage
 
-from ssdiar.clustering.ahc import Dendrogram
+from ssdiar.clustering.ahc import Dendrogram, merges_of_means
 from ssdiar.clustering.config import Loss, Preparation, read_system
 from ssdiar.clustering.finch import finch, first_neighbours
 from ssdiar.clustering.nmesc import estimate_num_spk, spectral_labels
 from ssdiar.clustering.pairs import Sampler
-from ssdiar.clustering.recording import Recording, fold_backgrounds, prepare
+from ssdiar.clustering.recording import RecordingVectors, fold_backgrounds, prepare
 from ssdiar.clustering.systems import cluster_recording, random_generator
-from ssdiar.clustering.vectors import Moments, length_normalise, principal_axes, relabel_by_time
+from ssdiar.clustering.vectors import Moments, cluster_means, length_normalise, principal_axes, relabel_by_time
 
 SYSTEMS = Path(__file__).parents[2] / "conf/systems"
 
@@ -125,22 +125,22 @@ def test_principal_axes_are_orthonormal_and_sorted_even_with_few_vectors():
 
 def test_prepare_centres_then_normalises():
     vectors, _ = speakers(2, 10)
-    prepared = prepare(Recording("reco", vectors + 5), Preparation()).vectors
+    prepared = prepare(RecordingVectors("reco", vectors + 5), Preparation()).vectors
     np.testing.assert_allclose(np.linalg.norm(prepared, axis=1), 1)
-    np.testing.assert_allclose(prepared, prepare(Recording("reco", vectors), Preparation()).vectors, atol=1e-9)
+    np.testing.assert_allclose(prepared, prepare(RecordingVectors("reco", vectors), Preparation()).vectors, atol=1e-9)
 
 
 def test_prepare_whitens_by_the_recording_or_by_the_other_fold():
     vectors, _ = speakers(2, 400, dimension=6)
     plain = Preparation(whiten_input=True, shrinkage=0.0, length_normalise=False)
-    own = prepare(Recording("reco", vectors), plain).vectors
+    own = prepare(RecordingVectors("reco", vectors), plain).vectors
     np.testing.assert_allclose(np.cov(own.T, bias=True), np.eye(6), atol=1e-9)
     other = speakers(2, 400, dimension=6, seed=1)[0] * np.arange(1, 7)
     config = Preparation(centre="fold", whiten="fold", whiten_input=True, shrinkage=0.0, length_normalise=False)
     moments = Moments.of(other)
-    seen = prepare(Recording("reco", other, background=moments), config)
+    seen = prepare(RecordingVectors("reco", other, background=moments), config)
     np.testing.assert_allclose(np.cov(seen.vectors.T, bias=True), np.eye(6), atol=1e-9)
-    again = prepare(Recording("reco", vectors, background=moments), config).vectors
+    again = prepare(RecordingVectors("reco", vectors, background=moments), config).vectors
     np.testing.assert_allclose(again, (vectors - moments.mean) @ seen.whiten)
 
 
@@ -192,25 +192,10 @@ def test_pairs_need_two_clusters_and_two_members():
     assert Sampler(np.array([0, 0, 1]), Loss(), rng).has_both_kinds
 
 
-def test_ahc_goes_on_from_given_clusters():
-    vectors, _ = speakers(4, 40, spread=1.5)
-    start = np.arange(40) // 2
-    labels = Dendrogram(vectors, start=start).cut(4)
-    assert all(len(set(labels[start == cluster])) == 1 for cluster in range(20))
-    assert same_partition(Dendrogram(vectors, start=start).cut(20), start)
-    means = length_normalise(vectors)
-    sums = np.stack([means[start == cluster].sum(axis=0) for cluster in range(20)])
-    affinity = sums @ sums.T / 4
-    np.fill_diagonal(affinity, -9)
-    pair = np.unravel_index(affinity.argmax(), affinity.shape)
-    merged = Dendrogram(vectors, start=start).cut(19)
-    assert len(set(merged[np.isin(start, pair)])) == 1
-
-
 @pytest.mark.parametrize("number", [2, 3, 4, 5])
 def test_speaker_count_of_clear_speakers(number):
     vectors, truth = speakers(number, 120, spread=0.4, seed=number)
-    prepared = prepare(Recording("reco", vectors), Preparation()).vectors
+    prepared = prepare(RecordingVectors("reco", vectors), Preparation()).vectors
     assert estimate_num_spk(prepared) == number
     assert same_partition(spectral_labels(prepared, number, np.random.default_rng(0)), truth)
 
@@ -224,7 +209,7 @@ def test_speaker_count_of_hardly_anything_is_one():
 def test_a_threshold_decides_the_number_of_speakers():
     vectors, _ = speakers(3, 60, spread=0.3)
     result = cluster_recording(
-        Recording("reco", vectors, num_spk=2), read_system(SYSTEMS / "xvector_ahc.yaml"), threshold=0.5
+        RecordingVectors("reco", vectors, num_spk=2), read_system(SYSTEMS / "xvector_ahc.yaml"), threshold=0.5
     )
     assert result.history["num_spk"] == 3 and result.labels.max() == 2
 
@@ -237,7 +222,7 @@ def test_random_numbers_depend_on_seed_and_size_only():
 
 def test_xvector_ahc_takes_vectors_as_they_come():
     vectors, truth = speakers(2, 40, spread=0.2)
-    result = cluster_recording(Recording("reco", vectors, num_spk=2), read_system(SYSTEMS / "xvector_ahc.yaml"))
+    result = cluster_recording(RecordingVectors("reco", vectors, num_spk=2), read_system(SYSTEMS / "xvector_ahc.yaml"))
     assert same_partition(result.labels, truth)
     assert result.history["num_spk"] == result.history["clusters"] == 2
 
@@ -255,24 +240,32 @@ def average_linkage(unit, labels):
     return steps
 
 
+def labels_after(merges, start, clusters):
+    """The labels when merges of the clusters of ``start`` have left so many."""
+    labels, leaves = start.copy(), len(merges) + 1
+    for step, pair in enumerate(merges[: leaves - clusters]):
+        labels[np.isin(labels, pair)] = leaves + step
+    return relabel_by_time(labels)
+
+
 @pytest.mark.parametrize("seed", range(4))
-def test_ahc_from_clusters_is_average_linkage_of_their_members(seed):
+def test_merges_of_means_are_average_linkage_of_the_clusters_members(seed):
     rng = np.random.default_rng(seed)
     unit = length_normalise(rng.standard_normal((70, 5)))
     start = relabel_by_time(rng.integers(0, 30, 70))
-    tree, steps = Dendrogram(unit, start=start), average_linkage(unit, start)
-    assert tree.leaves == start.max() + 1 == len(steps) + 1
-    for number, (labels, _) in zip(range(tree.leaves - 1, 0, -1), steps, strict=True):
-        np.testing.assert_array_equal(tree.cut(number), labels)
-    for similarity in (-0.3, 0.0, 0.4, 0.8):
-        merged = sum(cosine > similarity for _, cosine in steps)
-        assert tree.clusters_at(similarity) == tree.leaves - merged
+    merges, heights = merges_of_means(cluster_means(unit, start), np.bincount(start))
+    steps = average_linkage(unit, start)
+    assert len(merges) == start.max() == len(steps)
+    for number, (labels, _) in zip(range(len(merges), 0, -1), steps, strict=True):
+        np.testing.assert_array_equal(labels_after(merges, start, number), labels)
+    np.testing.assert_allclose(1 - heights, [cosine for _, cosine in steps])
 
 
-@pytest.mark.parametrize("vectors", [np.ones((40, 3)), np.zeros((40, 3)), np.repeat(np.eye(4), 10, axis=0)])
-def test_ahc_from_clusters_in_ties_gives_exactly_the_clusters_asked_for(vectors):
-    tree = Dendrogram(vectors, start=np.arange(40) // 2)
-    assert [tree.cut(number).max() + 1 for number in (1, 2, 7, 20, 30)] == [1, 2, 7, 20, 20]
+@pytest.mark.parametrize("means", [np.ones((20, 3)), np.zeros((20, 3)), np.repeat(np.eye(4), 5, axis=0)])
+def test_merges_of_means_in_ties_give_every_number_of_clusters(means):
+    merges, _ = merges_of_means(means, np.full(20, 2))
+    sizes = [labels_after(merges, np.arange(20), number).max() + 1 for number in range(1, 21)]
+    assert sizes == list(range(1, 21))
 
 
 @pytest.mark.parametrize("linkage_name", ["average", "ward"])
@@ -281,25 +274,17 @@ def test_ahc_of_a_long_recording_starts_from_finchs_clusters(linkage_name):
     partitions = finch(vectors)
     sizes = [partition.max() + 1 for partition in partitions]
     for most, used in ((sizes[0], 0), (sizes[0] - 1, 1)):
-        tree = Dendrogram(vectors, linkage_name, most=most)
+        tree = Dendrogram(vectors, linkage_name, max_leaves=most)
         assert tree.leaves == sizes[used]
         assert same_partition(tree.cut(tree.leaves), partitions[used])
         assert same_partition(tree.cut(3), truth)
-    assert Dendrogram(vectors, linkage_name, most=900).leaves == 900
-
-
-def test_ahc_of_too_many_given_clusters_never_takes_them_apart():
-    vectors, _ = speakers(3, 300, spread=1.0)
-    start = np.arange(300) // 2
-    tree = Dendrogram(vectors, start=start, most=100)
-    assert tree.leaves <= 100
-    assert all(len(set(tree.cut(100)[start == cluster])) == 1 for cluster in range(150))
+    assert Dendrogram(vectors, linkage_name, max_leaves=900).leaves == 900
 
 
 def test_memory_of_a_long_recording_does_not_hold_all_pairs():
     vectors, truth = speakers(2, 6000, spread=0.3, dimension=8)
     tracemalloc.start()
-    labels = Dendrogram(vectors, most=1500).cut(2)
+    labels = Dendrogram(vectors, max_leaves=1500).cut(2)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert same_partition(labels, truth)
@@ -309,11 +294,11 @@ def test_memory_of_a_long_recording_does_not_hold_all_pairs():
 @pytest.mark.parametrize("name", ["xvector_ahc", "nmesc"])
 def test_a_long_recording_takes_its_path_by_its_length_and_says_so(monkeypatch, name):
     vectors, truth = speakers(3, 300, spread=0.3)
-    whole = cluster_recording(Recording("reco", vectors), read_system(SYSTEMS / f"{name}.yaml"))
+    whole = cluster_recording(RecordingVectors("reco", vectors), read_system(SYSTEMS / f"{name}.yaml"))
     assert whole.history["finch_first"] == []
-    monkeypatch.setattr("ssdiar.clustering.nmesc.MOST_NODES", 100)
+    monkeypatch.setattr("ssdiar.clustering.nmesc.MAX_NODES", 100)
     config = read_system(SYSTEMS / f"{name}.yaml", ["labels.ahc_most=150"])
-    long = cluster_recording(Recording("reco", vectors), config)
+    long = cluster_recording(RecordingVectors("reco", vectors), config)
     steps = {"xvector_ahc": "ahc (more than 150 sub-segments)", "nmesc": "nmesc (more than 100 sub-segments)"}
     assert long.history["finch_first"] == ["num_spk (more than 100 sub-segments)", steps[name]]
     assert whole.history["num_spk"] == long.history["num_spk"] == 3

@@ -1,69 +1,68 @@
-"""YAML into dataclasses: what is not exactly what the dataclass says is refused, with its place."""
+"""YAML into structs: anything that is not exactly as the struct defines it is refused, with its place."""
 
 import math
-import types
 import typing
-from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+import msgspec
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ssdiar.speech.config import PyannoteConfig, SileroConfig, WebRtcConfig, read_sad
+from msgspec import Meta
 
 from ssdiar.clustering.config import SystemConfig, read_system
-from ssdiar.config import Matching, Range, read_config
+from ssdiar.config import AtLeastOne, Config, config_files, config_name, read_config
 from ssdiar.errors import InputError
+from ssdiar.speech.pyannote import Pyannote
+from ssdiar.speech.sad import read_sad
+from ssdiar.speech.silero import Silero
+from ssdiar.speech.webrtc import WebRtc
 from ssdiar.xvectors.models import ModelConfig, read_model_config
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
-@dataclass(frozen=True)
-class Inner:
-    rate: float = 0.5
+class Inner(Config, frozen=True):
+    rate: Annotated[float, Meta(ge=-100, le=100)] = 0.5
     kind: Literal["a", "b"] = "a"
-    share: Annotated[float, Range(0, 1, above=True)] = 1.0
-    odd: Annotated[int, Range(1, step=2)] | Annotated[str, Matching("c[0-9]", "c and a digit")] = 1
-    widths: tuple[Annotated[int, Range(2)], ...] = ()
+    share: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    widths: tuple[Annotated[int, Meta(ge=2, le=100)], ...] = ()
 
 
-@dataclass(frozen=True)
-class Outer:
+class Outer(Config, frozen=True):
     name: str
-    count: int = 1
+    count: AtLeastOne = 1
     flag: bool = False
-    limit: float | None = None
-    inner: Inner = field(default_factory=Inner)
+    limit: Annotated[float, Meta(ge=-1000, le=1000)] | None = None
+    inner: Inner = Inner()
 
 
 @pytest.fixture
 def config(tmp_path):
-    def read(text):
+    def read(text, *changes):
         path = tmp_path / "système un.yaml"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return read_config(Outer, path)
+        return read_config(Outer, path, "systems", changes)
 
     return read
 
 
-def test_what_is_not_said_has_its_default(config):
+def test_absent_keys_have_their_defaults(config):
     assert config("name: x") == Outer("x")
     assert config("# comment\nname: 'été'\ninner: {}\n") == Outer("été")
 
 
 def test_all_types(config):
-    inner = "inner:\n  rate: 1.5\n  kind: b\n  odd: c3\n  widths: [2, 9]\n"
-    read = config("name: x\ncount: 3\nflag: true\nlimit: 2\n" + inner)
-    assert read == Outer("x", 3, True, 2.0, Inner(1.5, "b", odd="c3", widths=(2, 9)))
+    read = config("name: x\ncount: 3\nflag: true\nlimit: 2\ninner:\n  rate: 1.5\n  kind: b\n  widths: [2, 9]\n")
+    assert read == Outer("x", 3, True, 2.0, Inner(1.5, "b", widths=(2, 9)))
     assert type(read.limit) is float, "a whole number is a number"
     assert config("name: x\nlimit: null").limit is None
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("1e-3", 0.001), ("1E3", 1000.0), ("-2.5e+1", -25.0), (".5", 0.5), ("3", 3.0)]
+    ("text", "value"), [("1e-3", 0.001), ("1E2", 100.0), ("-2.5e+1", -25.0), (".5", 0.5), ("3", 3.0)]
 )
 def test_numbers_as_people_write_them(config, text, value):
     assert config(f"name: x\nlimit: {text}").limit == value
@@ -72,36 +71,29 @@ def test_numbers_as_people_write_them(config, text, value):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("nmae: x", "unknown key nmae; expected one of: name count flag limit inner"),
-        ("name: x\ninner:\n  rat: 1", "unknown key inner.rat; expected one of: rate kind share odd widths"),
-        ("count: 2", "no name"),
-        ("", "bad content; expected name count flag limit inner, got null"),
-        ("- name", r"bad content; .*got \[name\]"),
-        ("name", "bad content; .*got name"),
-        ("name: x\ninner: 3", "bad inner; expected rate kind share odd widths, got 3"),
-        ("name: x\ninner:", "bad inner; expected rate kind share odd widths, got null"),
-        ("name: 3", "bad name; expected text, got 3"),
-        ("name:", "bad name; expected text, got null"),
-        ("name: x\ncount: 1.0", "bad count; expected a whole number, got 1.0"),
-        ("name: x\ncount: true", "bad count; expected a whole number, got true"),
-        ("name: x\ncount: '1'", "bad count; expected a whole number, got '1'"),
-        ("name: x\nflag: 1", "bad flag; expected true or false, got 1"),
-        ("name: x\nflag: 'true'", "bad flag; expected true or false, got 'true'"),
-        ("name: x\nlimit: many", "bad limit; expected a number or null, got many"),
-        ("name: x\nlimit: 1e3x", "bad limit; expected a number or null, got 1e3x"),
-        ("name: x\nlimit: .nan", "bad limit; expected a number or null, got .nan"),
-        ("name: x\nlimit: .inf", "bad limit; expected a number or null, got .inf"),
-        ("name: x\nlimit: [1]", r"bad limit; expected a number or null, got \[1\]"),
-        ("name: x\ninner: {rate: null}", "bad inner.rate; expected a number, got null"),
-        ("name: x\ninner: {kind: c}", "bad inner.kind; expected a, b, got c"),
-        ("name: x\ninner: {share: 0}", "bad inner.share; expected a number above 0, at most 1, got 0"),
-        ("name: x\ninner: {share: 1.5}", "bad inner.share; expected a number above 0, at most 1, got 1.5"),
-        (
-            "name: x\ninner: {odd: 2}",
-            "bad inner.odd; .*whole number from 1 in steps of 2 or c and a digit, got 2",
-        ),
-        ("name: x\ninner: {odd: c12}", "bad inner.odd; .*got c12"),
-        ("name: x\ninner: {widths: [3, 1]}", "bad inner.widths; expected a whole number from 2, got 1"),
+        ("name: x\nnmae: x", "unknown field `nmae`"),
+        ("name: x\ninner:\n  rat: 1", "inner: .*unknown field `rat`"),
+        ("count: 2", "missing required field `name`"),
+        ("", "got `null`"),
+        ("- name", "got `array`"),
+        ("name: x\ninner: 3", "inner: .*got `int`"),
+        ("name: x\ninner:", "inner: .*got `null`"),
+        ("name: 3", "name: .*got `int`"),
+        ("name: x\ncount: 1.5", "count: .*got `float`"),
+        ("name: x\ncount: true", "count: .*got `bool`"),
+        ("name: x\ncount: '1'", "count: .*got `str`"),
+        ("name: x\ncount: 0", "count: .*>= 1"),
+        ("name: x\nflag: 1", "flag: .*got `int`"),
+        ("name: x\nflag: 'true'", "flag: .*got `str`"),
+        ("name: x\nlimit: many", "limit: .*got `str`"),
+        ("name: x\nlimit: 1e3x", "limit: .*got `str`"),
+        ("name: x\nlimit: .inf", "limit: .*<= 1000"),
+        ("name: x\nlimit: [1]", "limit: .*got `array`"),
+        ("name: x\ninner: {rate: null}", "inner.rate: .*got `null`"),
+        ("name: x\ninner: {kind: c}", "inner.kind: .*'c'"),
+        ("name: x\ninner: {share: 0}", "inner.share: .*> 0"),
+        ("name: x\ninner: {share: 1.5}", "inner.share: .*<= 1"),
+        ("name: x\ninner: {widths: [3, 1]}", r"inner.widths\[.*\]: .*>= 2"),
         ("name: x\ncount: 2\nname: y", "yaml:3: not YAML; got name twice"),
         ("name: x\ninner: {rate: 1,\n  rate: 2}", "yaml:3: not YAML; got rate twice"),
         ("name: x\ncount: [1", "yaml:2: not YAML"),
@@ -116,11 +108,28 @@ def test_anything_else_is_refused_with_its_place(config, text, message):
     assert "\n" not in str(error.value)
 
 
-def test_no_such_file_names_those_that_there_are(tmp_path):
+def test_a_missing_file_lists_the_others_of_its_folder(tmp_path):
     with pytest.raises(InputError, match=r"no such file; expected one of that folder \(nothing\)"):
-        read_config(Outer, tmp_path / "x.yaml")
+        read_config(Outer, tmp_path / "x.yaml", "systems")
     with pytest.raises(InputError, match=r"no such file; expected one of that folder \(.*xvector_ahc.*\)"):
-        read_system(CONF / "systems" / "xvector.yaml")
+        read_system("xvector")
+
+
+def test_a_choice_names_files_and_changes(tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("description: x\nmethod: ssl\nstop: {threshold: 0.25}\n")
+    choice = f"{mine}+literal+train.patience=3"
+    read = read_system(choice, ["stop.max_iterations=2"])
+    assert (read.stop.threshold, read.stop.loss, read.train.patience) == (0.25, "new_labels", 3)
+    assert read.stop.max_iterations == 2
+    assert config_files(choice, "systems") == [mine, CONF / "readings/literal.yaml"]
+    assert config_name(choice) == "mine_literal"
+
+
+@pytest.mark.parametrize("change", ["stop", "=1", "stop..threshold=1", "stop.threshold=[", ".stop=1"])
+def test_bad_changes_are_refused(change):
+    with pytest.raises(InputError, match=r"bad (change|value) of"):
+        read_system("best", [change])
 
 
 @pytest.mark.parametrize("path", sorted((CONF / "systems").glob("*.yaml")), ids=lambda path: path.stem)
@@ -130,7 +139,7 @@ def test_shipped_systems(path):
 
 @pytest.mark.parametrize("path", sorted((CONF / "sad").glob("*.yaml")), ids=lambda path: path.stem)
 def test_shipped_detectors(path):
-    assert read_sad(path).detector == path.stem
+    assert type(read_sad(path)).__name__.lower() == path.stem
 
 
 @pytest.mark.parametrize("path", sorted((CONF / "xvector").glob("*.yaml")), ids=lambda path: path.stem)
@@ -139,45 +148,29 @@ def test_shipped_models(path):
 
 
 def fields_of(cls, place=""):
-    """Yield (name, type) of every field of a dataclass and of those in it."""
+    """Yield (name, type) of every field of a struct and of the structs in it."""
     for name, hint in typing.get_type_hints(cls, include_extras=True).items():
-        if is_dataclass(hint):
+        if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
             yield from fields_of(hint, f"{place}{name}.")
-        else:
+        elif not name.startswith("__"):
             yield f"{place}{name}", hint
 
 
-def kinds_of(hint):
-    """Return the types that a field may have, annotations on."""
-    options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
-    return [typing.get_args(option)[0] if typing.get_origin(option) is tuple else option for option in options]
-
-
-def is_allowed(hint, value):
-    """Tell whether a field may hold a value, by what its type says."""
-    if isinstance(value, list):
-        return typing.get_origin(hint) is tuple and all(is_allowed(typing.get_args(hint)[0], item) for item in value)
-    for kind in kinds_of(hint) if typing.get_origin(hint) is not tuple else ():
-        if typing.get_origin(kind) is Literal:
-            if any(value == choice and type(value) is type(choice) for choice in typing.get_args(kind)):
-                return True
-            continue
-        base, limits = (kind.__origin__, kind.__metadata__) if typing.get_origin(kind) is Annotated else (kind, ())
-        if type(value) is not base and not (base is float and type(value) is int):
-            continue
-        if isinstance(value, float) and not math.isfinite(value):
-            continue
-        if all(limit.allows(value) for limit in limits):
-            return True
-    return False
+def leaves_of(hint):
+    """Yield the types in a type that are not made of others, annotations on."""
+    if typing.get_origin(hint) in (None, Annotated, Literal):
+        yield hint
+    else:
+        for part in typing.get_args(hint):
+            yield from leaves_of(part)
 
 
 CONFIGS = {
     SystemConfig: "{description: x, method: ssl}",
     ModelConfig: (CONF / "xvector/campplus.yaml").read_text(),
-    WebRtcConfig: (CONF / "sad/webrtc.yaml").read_text(),
-    SileroConfig: (CONF / "sad/silero.yaml").read_text(),
-    PyannoteConfig: (CONF / "sad/pyannote.yaml").read_text(),
+    WebRtc: (CONF / "sad/webrtc.yaml").read_text(),
+    Silero: (CONF / "sad/silero.yaml").read_text(),
+    Pyannote: (CONF / "sad/pyannote.yaml").read_text(),
 }
 FIELDS = [(cls, name, hint) for cls in CONFIGS for name, hint in fields_of(cls)]
 ANYTHING = (
@@ -187,39 +180,47 @@ ANYTHING = (
     | st.floats()
     | st.booleans()
     | st.none()
-    | st.sampled_from(["", "foo", "last", "closest:3", "closest:0", "none", "recording", "1e-3", "0x1"])
+    | st.sampled_from(["", "foo", "none", "recording", "1e-3", "0x1"])
     | st.text(max_size=5)
 )
 
 
 @pytest.mark.parametrize(("cls", "name", "hint"), FIELDS, ids=[f"{cls.__name__}-{name}" for cls, name, _ in FIELDS])
 def test_every_number_has_a_range(cls, name, hint):
-    assert not {int, float} & set(kinds_of(hint)), f"{name} takes any number"
+    assert not {int, float} & set(leaves_of(hint)), f"{name} takes any number"
 
 
 @pytest.fixture(scope="module")
 def shortest(tmp_path_factory):
-    """Return a file of each config that says no more than it must."""
+    """Return a file of each config with only what is required."""
     paths = {cls: tmp_path_factory.mktemp("config") / "système.yaml" for cls in CONFIGS}
     for cls, path in paths.items():
         path.write_text(CONFIGS[cls])
     return paths
 
 
+def is_allowed(hint, value):
+    try:
+        msgspec.convert(value, hint)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
 @settings(max_examples=15, deadline=None)
 @pytest.mark.parametrize(("cls", "name", "hint"), FIELDS, ids=[f"{cls.__name__}-{name}" for cls, name, _ in FIELDS])
 @given(value=ANYTHING | st.lists(ANYTHING, max_size=3))
-def test_every_field_takes_what_its_type_says_and_names_the_place_of_anything_else(cls, name, hint, value, shortest):
+def test_every_field_takes_what_its_type_allows_and_names_the_place_of_anything_else(cls, name, hint, value, shortest):
     path = shortest[cls]
     text = yaml.safe_dump(value, default_style='"') if isinstance(value, str) else yaml.safe_dump(value)
-    if is_allowed(hint, value):
-        read = read_config(cls, path, [f"{name}={text}"])
-        for part in name.split("."):
-            read = getattr(read, part)
-        assert read == (tuple(value) if isinstance(value, list) else value)
+    try:
+        read = read_config(cls, path, "systems", [f"{name}={text}"])
+    except InputError as error:
+        message = str(error)
+        assert "\n" not in message and message.startswith(f"{path}: {name.split('.')[0]}")
         return
-    with pytest.raises(InputError) as error:
-        read_config(cls, path, [f"{name}={text}"])
-    message = str(error.value)
-    assert "\n" not in message
-    assert message.startswith(f"{path}: bad {name}; expected ") and ", got " in message
+    assert is_allowed(hint, value)
+    for part in name.split("."):
+        read = getattr(read, part)
+    assert read == (tuple(value) if isinstance(value, list) else value)
+    assert not isinstance(read, float) or math.isfinite(read)

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import astuple
 
 from ssdiar.clustering.config import read_system
-from ssdiar.clustering.recording import Recording
+from ssdiar.clustering.recording import RecordingVectors
 from ssdiar.clustering.sure import EVIDENCE, label_evidence, label_probabilities, margins
 from ssdiar.clustering.systems import cluster_recording
 from ssdiar.errors import InputError
@@ -56,7 +57,7 @@ def test_stints_are_seconds_of_one_speaker():
 
 
 def test_probabilities_rise_with_all_evidence_of_best():
-    weights = np.asarray(read_system(BEST).sure.weights)
+    weights = np.array(astuple(read_system(BEST).sure.weights))
     doubtful, sure = [0.5, 0.0, np.log(0.5), 0.5], [1.0, 1.0, np.log(8), 1.0]
     assert (weights[1:] > 0).all()
     low, high = label_probabilities(np.array([doubtful, sure]), weights)
@@ -68,7 +69,7 @@ def test_best_is_less_sure_of_what_is_between_two_voices():
     vectors, times = spoken(np.repeat([0, 1, 0, 1, 0, 1, 0, 1], 10), rng)
     between = [5, 25, 52]
     vectors[between] = vectors[:20].mean(axis=0) + rng.normal(size=(3, 20)) * 0.15
-    result = cluster_recording(Recording("a", vectors, times, 2), read_system(BEST))
+    result = cluster_recording(RecordingVectors("a", vectors, times, 2), read_system(BEST))
     assert result.sure.shape == (80,)
     assert ((result.sure > 0) & (result.sure < 1)).all()
     assert result.sure[between].mean() < np.delete(result.sure, between).mean()
@@ -78,7 +79,7 @@ def test_best_is_less_sure_of_what_is_between_two_voices():
 def test_best_is_less_sure_of_a_number_that_it_has_to_find():
     vectors, times = spoken(np.repeat([0, 1, 0, 1], 8), np.random.default_rng(2), noise=0.3)
     given, found = (
-        cluster_recording(Recording("a", vectors, times, number), read_system(BEST)) for number in (2, None)
+        cluster_recording(RecordingVectors("a", vectors, times, number), read_system(BEST)) for number in (2, None)
     )
     assert found.history["num_spk"] == 2
     assert (given.labels == found.labels).all()
@@ -87,16 +88,19 @@ def test_best_is_less_sure_of_a_number_that_it_has_to_find():
 
 def test_one_speaker_and_systems_that_do_not_know():
     vectors, times = spoken([0] * 6, np.random.default_rng(3))
-    assert (cluster_recording(Recording("a", vectors, times, 1), read_system(BEST)).sure > 0.9).all()
+    assert (cluster_recording(RecordingVectors("a", vectors, times, 1), read_system(BEST)).sure > 0.9).all()
     other = read_system(BEST.with_name("nmesc.yaml"))
-    assert cluster_recording(Recording("a", vectors, times, 1), other).sure is None
-    assert cluster_recording(Recording("a", vectors, times, 2), read_system(BEST, ["method=ahc"])).sure is None
+    assert cluster_recording(RecordingVectors("a", vectors, times, 1), other).sure is None
+    assert cluster_recording(RecordingVectors("a", vectors, times, 2), read_system(BEST, ["method=ahc"])).sure is None
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ("sure.weights=[1,2]", "sure.weights"),
+        ("sure.weights.margins=1", "sure.weights: .*margins"),
+        ("sure.weights.margin=9999", "sure.weights.margin"),
+        ("sure={second: [0.5, 0.5]}", "sure"),
         ("sure.second=[0.5]", "sure.second"),
         ("sure.second=[0.5,2]", "sure.second"),
         ("sure.weights=[]", "sure.weights"),

@@ -236,11 +236,12 @@ def labels_of(
         seed: Source of randomness.
         threads: Threads that may work on it at once.
     """
-    from ssdiar.clustering.recording import Recording as Vectors
+    from ssdiar.clustering.recording import RecordingVectors
     from ssdiar.clustering.systems import cluster_recording
 
     uses_segmentation = system.count.method == "evidence" and number.given is None
-    own = Vectors(
+    regions = [segment.region for segment in segments]
+    own = RecordingVectors(
         segments[0].reco,
         vectors,
         times_of(segments),
@@ -248,6 +249,7 @@ def labels_of(
         segmentation if uses_segmentation else None,
         background,
         is_side,
+        None if None in regions else np.array(regions),
     )
     return cluster_recording(own, system, seed, threshold, number, threads)
 

@@ -1,11 +1,12 @@
-"""Agglomerative hierarchical clustering (AHC) by cosine, cut at a number or at a similarity.
+"""Agglomerative hierarchical clustering (AHC) by cosine, cut at a number of clusters or at a similarity.
 
-All merges of a recording's sub-segments need the distances of all pairs, which a day of audio has too many of. AHC can
-start from clusters instead: those that are given, or FINCH's. The average linkage of two clusters of unit vectors is
-the product of their mean vectors, so that means and sizes are all that is needed then.
+AHC compares all pairs, which is too much for hours of speech. A long recording therefore starts from FINCH's clusters:
+the mean cosine of two clusters is the product of their mean unit vectors, so that means and sizes are enough.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 
@@ -13,53 +14,41 @@ from ssdiar.clustering.finch import at_most
 from ssdiar.clustering.vectors import cluster_means, length_normalise, relabel_by_time
 
 _CELLS = 1 << 22  # distances computed at once
-_TIE = 1e-12  # rounding must not choose between similarities this close
+_TIE = 1e-12  # similarities this close are equal, so that rounding does not choose between them
+
+Linkage = Literal["average", "ward"]
 
 
 class Dendrogram:
-    """All merges of one set of vectors, to be cut as often as needed.
+    """All merges of vectors (S, D), to be cut as often as needed.
 
     Args:
-        vectors: (S, D), S at least 1.
-        linkage: ``average``: the mean of 1 - cosine over all pairs (the paper's); ``ward`` as in the library, which
-            compares the clusters' mean vectors where it starts from clusters.
-        start: (S,) labels from 0, every number in use, of clusters that nothing takes apart; by default every vector is
-            alone.
-        most: With more clusters (or vectors) than this to start from, FINCH merges them first: its finest partition of
-            at most this many clusters is the start. By default there is no such bound; memory grows by its square.
+        linkage: ``average``: the mean of 1 - cosine over all pairs (the paper's); ``ward``: Ward's criterion on unit
+            vectors, and on the means of FINCH's clusters if it starts from those.
+        max_leaves: AHC of more vectors starts from FINCH's finest partition of at most this many clusters. Memory
+            grows with its square.
 
     Attributes:
-        leaves: Number of clusters that AHC started from.
+        leaves: Number of vectors or clusters that AHC started from.
     """
 
-    def __init__(
-        self,
-        vectors: np.ndarray,
-        linkage: str = "average",
-        start: np.ndarray | None = None,
-        most: int | None = None,
-    ) -> None:
+    def __init__(self, vectors: np.ndarray, linkage: Linkage = "average", max_leaves: int | None = None) -> None:
         unit = length_normalise(np.asarray(vectors, np.float64))
-        start = np.arange(len(unit)) if start is None else np.asarray(start)
-        if most is not None and start.max() >= most:
-            start = at_most(cluster_means(unit, start), most)[start]
-        self._start, self.leaves = start, int(start.max()) + 1
-        sizes = np.bincount(start)
-        if self.leaves < 2:
-            self._merges, self._heights = np.zeros((0, 2), np.int64), np.zeros(0)
-        elif self.leaves == len(unit):
-            self._merges, self._heights = _merges_of_vectors(unit, linkage)
+        self._start = at_most(unit, max_leaves or len(unit))
+        self.leaves = int(self._start.max()) + 1
+        if self.leaves == len(unit):
+            self._merges, self._heights = merges_of_vectors(unit, linkage)
         elif linkage == "average":
-            self._merges, self._heights = _merges_of_means(cluster_means(unit, start), sizes)
+            self._merges, self._heights = merges_of_means(cluster_means(unit, self._start), np.bincount(self._start))
         else:
-            self._merges, self._heights = _merges_of_vectors(length_normalise(cluster_means(unit, start)), linkage)
+            self._merges, self._heights = merges_of_vectors(length_normalise(cluster_means(unit, self._start)), linkage)
 
     def cut(self, clusters: int) -> np.ndarray:
         """Return labels (S,) from 0, numbered by first occurrence, of exactly min(clusters, leaves) clusters."""
         parent = np.arange(2 * self.leaves)
         for step, (left, right) in enumerate(self._merges[: max(0, self.leaves - clusters)]):
             parent[left] = parent[right] = self.leaves + step
-        # Every node's parent has a higher number, so one pass from the top finds all roots.
+        # Every parent has a higher number than its children, so one pass from the top finds all roots.
         for node in range(len(parent) - 1, -1, -1):
             parent[node] = parent[parent[node]]
         return relabel_by_time(parent[self._start])
@@ -69,11 +58,13 @@ class Dendrogram:
         return self.leaves - int(np.count_nonzero(self._heights < 1 - similarity))
 
 
-def _merges_of_vectors(unit: np.ndarray, linkage: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return a library's merges (S - 1, 2) of unit vectors (S, D), numbered as SciPy does, and their heights."""
-    import fastcluster
-
+def merges_of_vectors(unit: np.ndarray, linkage: Linkage) -> tuple[np.ndarray, np.ndarray]:
+    """Return SciPy's merges (S - 1, 2) of unit vectors (S, D), in order of height, and their heights (S - 1,)."""
     size = len(unit)
+    if size < 2:
+        return np.zeros((0, 2), np.int64), np.zeros(0)
+    from scipy.cluster import hierarchy
+
     distances = np.empty(size * (size - 1) // 2)
     rows, filled = max(1, _CELLS // size), 0
     for first in range(0, size, rows):
@@ -84,20 +75,20 @@ def _merges_of_vectors(unit: np.ndarray, linkage: str) -> tuple[np.ndarray, np.n
     np.maximum(distances, 0, out=distances)
     if linkage == "ward":
         distances = np.sqrt(2 * distances)  # Euclidean, between unit vectors
-    tree = fastcluster.linkage(distances, linkage, preserve_input=False)
+    tree = hierarchy.linkage(distances, linkage)
     return tree[:, :2].astype(np.int64), tree[:, 2]
 
 
-def _merges_of_means(means: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def merges_of_means(means: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the merges of average linkage of clusters with these means (K, D) and sizes (K,), as above.
 
     The nearest-neighbour chain (Murtagh, "A survey of recent advances in hierarchical clustering algorithms", The
-    Computer Journal 26, 1983): from a cluster to its nearest and on, until two are each other's nearest and merge.
-    Distances come from the means when they are asked for, so that memory is what the means take.
+    Computer Journal 26, 1983) steps from a cluster to its nearest one until two are each other's nearest; these merge.
+    Distances are computed from the means when needed, so memory does not grow with the number of pairs.
     """
     count = len(sizes)
     means, sizes, names = means.copy(), sizes.astype(np.float64), np.arange(count)
-    gone = np.zeros(count)  # added to similarities: -inf for clusters that are no more
+    gone = np.zeros(count)  # added to similarities: -inf for clusters that were merged into another
     pairs, heights = np.empty((count - 1, 2), np.int64), np.empty(count - 1)
     chain: list[int] = []
     for step in range(count - 1):
@@ -122,7 +113,7 @@ def _merges_of_means(means: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, 
 
 
 def _in_order(pairs: np.ndarray, heights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sort merges by height; number the clusters that they make from K on, where ``pairs`` names one by a member."""
+    """Sort merges by height and number the clusters that they make from K on; ``pairs`` names each by a member."""
     order = np.argsort(heights, kind="stable")
     count = len(pairs) + 1
     parent = np.arange(2 * count - 1)

@@ -1,8 +1,8 @@
-"""Labels by consensus: many random parts of a recording are clustered, each labels everything, and they vote.
+"""Labels by consensus: random subsets of a recording are clustered, each labels everything, and they vote.
 
-A part is a random share of the recording's blocks of time. Its x-vectors are averaged over chunks of a stretch, the
-chunks are merged by Ward's criterion, and k-means of its pieces goes on from there. What splits a recording into true
-speakers is found again in any part of it; what a cough or a change of noise splits is not, and is outvoted.
+A subset is a random share of the recording's blocks of time. Its x-vectors are averaged over chunks of a stretch,
+Ward's criterion merges the chunks, and k-means of its sub-segments refines the clusters. Any subset finds a split into
+true speakers. A split caused by a cough or a change of noise is rare, and is outvoted.
 """
 
 from __future__ import annotations
@@ -16,58 +16,52 @@ import numpy as np
 from ssdiar.clustering.ahc import Dendrogram
 from ssdiar.clustering.config import Consensus
 from ssdiar.clustering.neighbours import chunks
-from ssdiar.clustering.vectors import fill_empty, length_normalise
+from ssdiar.clustering.recording import Prepared
+from ssdiar.clustering.vectors import fill_empty, length_normalise, seconds_of, sums_by
 
-_ITERATIONS = 50  # of k-means at most; it ends when no label changes
-_MOST_CHUNKS = 1000  # in longer recordings chunks are longer; merging takes the square of their number
-_MOST_LEAVES = 4000  # of short stretches there may be more chunks; FINCH then merges the most alike first
-_FEWEST_BLOCKS = 20  # in shorter recordings blocks are shorter
+_ITERATIONS = 50  # at most, of k-means; it ends when no label changes
+_MAX_CHUNKS = 1000  # in longer recordings chunks are longer, since merging takes the square of their number
+_MAX_LEAVES = 4000  # short stretches may make more chunks; FINCH then merges similar ones first
+_MIN_BLOCKS = 20  # in shorter recordings blocks are shorter
 
 
 class Vote(NamedTuple):
-    """What the parts say together.
+    """The result of a vote."""
 
-    Attributes:
-        labels: (S,) from 0, every number up to the number of clusters in use as far as there are vectors.
-        support: (S,) the share of the votes that each label got, 0 to 1.
-    """
+    labels: np.ndarray  # (S,) from 0, every number in use
+    support: np.ndarray  # (S,) share of the votes for each label, 0 to 1
 
-    labels: np.ndarray
-    support: np.ndarray
+
+class _Part(NamedTuple):
+    """One subset of a recording."""
+
+    known: np.ndarray  # (S,) mask of its sub-segments
+    tree: Dendrogram  # merges of its chunks
+    means: np.ndarray  # (C, D) of the chunks
+    seconds: np.ndarray  # (C,)
 
 
 class Parts:
-    """The random parts of one recording, merged once and cut for any number of clusters.
+    """A recording with vectors of length 1 and random subsets of it, merged once, cut for any number of clusters."""
 
-    Args:
-        vectors: (S, D) of length 1, S at least 1.
-        times: (S, 2) seconds; longer sub-segments count for more.
-        config: How many parts, how large, of what blocks and chunks.
-        rng: Which blocks are in a part.
-        threads: How many parts are worked on at once.
-    """
-
-    def __init__(
-        self, vectors: np.ndarray, times: np.ndarray, config: Consensus, rng: np.random.Generator, threads: int = 1
-    ) -> None:
-        self._vectors = vectors
-        self._threads = threads
-        self._weights = np.maximum(times[:, 1] - times[:, 0], 1e-3)
-        self._chunks = chunks(times, max(config.chunk, self._weights.sum() / _MOST_CHUNKS))
-        self._known = [np.ones(len(times), bool), *_random_parts(times, config, rng)]
-        self._merged = self._each(self._merge, self._known)
+    def __init__(self, prepared: Prepared, config: Consensus, rng: np.random.Generator) -> None:
+        times = prepared.times
+        self._vectors, self._threads = prepared.vectors, prepared.threads
+        self._seconds = seconds_of(times)
+        self._chunks = chunks(times, prepared.stretch, max(config.chunk, self._seconds.sum() / _MAX_CHUNKS))
+        self._parts = self._each(self._merge, [np.ones(len(times), bool), *_random_subsets(times, config, rng)])
 
     def vote(self, clusters: int) -> Vote:
-        """Return labels of min(clusters, S) clusters, and how far the parts agree on them."""
-        vectors, weights = self._vectors, self._weights
+        """Return labels of min(clusters, S) clusters, and how far the subsets agree on them."""
+        vectors = self._vectors
         if len(vectors) <= clusters:
             return Vote(np.arange(len(vectors)), np.ones(len(vectors)))
-        merged = zip(self._known, self._merged, strict=True)
-        able = [(known, *part) for known, part in merged if part[0].leaves >= clusters]
-        opinions = self._each(lambda part: self._opinion(*part, clusters), able)
+        able = [part for part in self._parts if part.tree.leaves >= clusters]
+        opinions = self._each(lambda part: self._opinion(part, clusters), able)
         if not opinions:  # fewer chunks than clusters
             opinions = [Dendrogram(vectors, "ward").cut(clusters)]
-        tables = [[_table(a, b, weights, clusters) for b in opinions] for a in opinions]
+        tables = [[_table(a, b, self._seconds, clusters) for b in opinions] for a in opinions]
+        # The opinion that agrees best with the others gives the clusters their numbers.
         leader = int(np.argmax([np.mean([_matched(table)[1] for table in row]) for row in tables]))
         votes = np.zeros((len(vectors), clusters))
         for number, opinion in enumerate(opinions):
@@ -77,33 +71,29 @@ class Parts:
         return Vote(labels, votes[np.arange(len(vectors)), labels] / votes.sum(axis=1))
 
     def _each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-        """Return what a function makes of each item, in order."""
-        if self._threads == 1:
-            return [function(item) for item in items]
+        """Return the results of a function for each item, in order."""
         with ThreadPoolExecutor(self._threads) as pool:
             return list(pool.map(function, items))
 
-    def _merge(self, known: np.ndarray) -> tuple[Dendrogram, np.ndarray, np.ndarray]:
-        """Return the merges of a part's chunks, their means (C, D) and their seconds (C,)."""
+    def _merge(self, known: np.ndarray) -> _Part:
+        """Merge the chunks of the sub-segments that a mask (S,) selects."""
         _, own = np.unique(self._chunks[known], return_inverse=True)
-        seconds = np.bincount(own, self._weights[known])
-        sums = np.zeros((len(seconds), self._vectors.shape[1]))
-        np.add.at(sums, own, self._vectors[known] * self._weights[known, None])
-        return Dendrogram(sums, "ward", most=_MOST_LEAVES), length_normalise(sums), seconds
+        sums = sums_by(own, self._vectors[known], self._seconds[known])
+        tree = Dendrogram(sums, "ward", _MAX_LEAVES)
+        return _Part(known, tree, length_normalise(sums), np.bincount(own, self._seconds[known]))
 
-    def _opinion(
-        self, known: np.ndarray, tree: Dendrogram, means: np.ndarray, seconds: np.ndarray, clusters: int
-    ) -> np.ndarray:
-        """Return what one part labels the whole recording, (S,)."""
-        centres = length_normalise(np.eye(clusters)[tree.cut(clusters)].T @ (means * seconds[:, None]))
-        centres = _kmeans(self._vectors[known], self._weights[known], centres)
+    def _opinion(self, part: _Part, clusters: int) -> np.ndarray:
+        """Return labels (S,) of the whole recording by one subset."""
+        member = np.eye(clusters)[part.tree.cut(clusters)]
+        centres = length_normalise(member.T @ (part.means * part.seconds[:, None]))
+        centres = _kmeans(self._vectors[part.known], self._seconds[part.known], centres)
         return (self._vectors @ centres.T).argmax(axis=1)
 
 
-def _random_parts(times: np.ndarray, config: Consensus, rng: np.random.Generator) -> list[np.ndarray]:
-    """Return masks (S,) of random parts, each ``share`` of the blocks that have speech and at least one of them."""
+def _random_subsets(times: np.ndarray, config: Consensus, rng: np.random.Generator) -> list[np.ndarray]:
+    """Return masks (S,) of random subsets, each with ``share`` of the blocks that contain speech, at least one."""
     speech = float((times[:, 1] - times[:, 0]).sum())
-    block = min(config.block, max(speech / _FEWEST_BLOCKS, 1e-3))
+    block = min(config.block, max(speech / _MIN_BLOCKS, 1e-3))
     _, blocks = np.unique((times.mean(axis=1) // block).astype(int), return_inverse=True)
     number = int(blocks.max()) + 1
     if number == 1:
@@ -113,7 +103,7 @@ def _random_parts(times: np.ndarray, config: Consensus, rng: np.random.Generator
 
 
 def _kmeans(vectors: np.ndarray, weights: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Return centres (K, D) of length 1 after k-means on the sphere from given ones; one that loses all stays."""
+    """Refine centres (K, D) of length 1 by k-means on the sphere; a centre that loses all its vectors stays."""
     labels, weighted = np.full(len(vectors), -1), vectors * weights[:, None]
     for _ in range(_ITERATIONS):
         before, labels = labels, (vectors @ centres.T).argmax(axis=1)
@@ -130,7 +120,7 @@ def _table(first: np.ndarray, second: np.ndarray, weights: np.ndarray, clusters:
 
 
 def _matched(table: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return the second label for each first one that makes them agree most, (K,), and the share they then agree on."""
+    """Return the best match (K,) of second labels to first labels, and the share of weight on which they agree."""
     from scipy.optimize import linear_sum_assignment
 
     rows, columns = linear_sum_assignment(-table)

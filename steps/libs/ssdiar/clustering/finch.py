@@ -1,8 +1,8 @@
-"""FINCH: clusters as the connected components of the graph of first neighbours.
+"""FINCH: clusters are the connected components of the graph of first neighbours.
 
 Written from equation 1 of the paper and Sarfraz et al., "Efficient Parameter-free Clustering Using First Neighbor
-Relations", CVPR 2019. Links between points that share a first neighbour never change the components, so the graph of
-i and its first neighbour is enough.
+Relations", CVPR 2019. Points that share a first neighbour are connected through it, so the graph of each i and its
+first neighbour has the same components.
 """
 
 from __future__ import annotations
@@ -12,18 +12,14 @@ import numpy as np
 from ssdiar.clustering.vectors import cluster_means, length_normalise
 
 _CELLS = 1 << 21  # similarities held at once
-_TIE = 1e-12  # rounding must not choose between similarities this close
+_TIE = 1e-12  # similarities this close are equal, so that rounding does not choose between them
 
 
 def finch(vectors: np.ndarray) -> list[np.ndarray]:
     """Return FINCH's partitions, finest first: each (S,) labels from 0, numbered by first occurrence.
 
-    Every further partition comes from the means of the clusters before it, and the last one has more than one cluster
-    unless the first has not. Neighbours are by cosine; ties go to the smaller index. One or two vectors, or vectors
-    that are all alike, are one cluster.
-
-    Args:
-        vectors: (S, D), S at least 1.
+    Every further partition comes from the means of the clusters before it. The last one has more than one cluster,
+    unless the first has only one. Neighbours of vectors (S, D) are by cosine; ties go to the smaller index.
     """
     partitions: list[np.ndarray] = []
     labels = np.arange(len(vectors))
@@ -39,9 +35,9 @@ def finch(vectors: np.ndarray) -> list[np.ndarray]:
 
 
 def at_most(vectors: np.ndarray, clusters: int) -> np.ndarray:
-    """Return labels (S,) of at most ``clusters`` clusters: each vector alone if that will do, else FINCH's.
+    """Return labels (S,) of at most ``clusters`` clusters: one per vector if these are few enough, else FINCH's.
 
-    Of FINCH's partitions it is the finest that is small enough; where none is, the last.
+    They are FINCH's finest partition that is small enough, or its last one.
     """
     if len(vectors) <= clusters:
         return np.arange(len(vectors))
@@ -50,7 +46,7 @@ def at_most(vectors: np.ndarray, clusters: int) -> np.ndarray:
 
 
 def first_neighbours(vectors: np.ndarray) -> np.ndarray:
-    """Return for each row the index of the most similar other row by cosine, (S,) int64; S at least 2."""
+    """Return for each row the index of its nearest other row by cosine, (S,) int64; S at least 2."""
     unit = length_normalise(np.asarray(vectors, np.float64))
     neighbours = np.empty(len(unit), np.int64)
     rows = max(1, _CELLS // len(unit))
@@ -64,7 +60,7 @@ def first_neighbours(vectors: np.ndarray) -> np.ndarray:
 
 
 def _components(neighbours: np.ndarray) -> np.ndarray:
-    """Return the connected component of each node, numbered by first occurrence, of the graph i - neighbours[i]."""
+    """Return the component of each node, numbered by first occurrence, in the graph of edges i - neighbours[i]."""
     from scipy.sparse import csr_matrix
     from scipy.sparse.csgraph import connected_components
 

@@ -1,7 +1,8 @@
-"""What the segmentation network says about labels: within a window, who is the same and who is another.
+"""Evidence of the segmentation network about labels: who is the same and who another within a window.
 
-Its local speakers mean nothing outside their window, and on the telephone it often takes two voices for one. Where it
-hears two, though, there are two: 96 to 99 % of its "another" are right on simulated calls, 84 to 94 % of its "same".
+The network's local speakers mean nothing outside their window, and on telephone speech it often takes two voices for
+one. When it finds two, there are two: on simulated calls 96 to 99 % of its "another" are right, 84 to 94 % of its
+"same".
 """
 
 from __future__ import annotations
@@ -13,33 +14,22 @@ import numpy as np
 from ssdiar.timeline.segmentation import Segmentation
 
 # Set by hand with the rest of `best`, on the development calls of RESULTS.md; no finer search of them is recorded.
-_INSIDE = 0.9  # share of a sub-segment that must lie in a window
-_ACTIVE = 0.5  # mean number of talkers that the network must hear in it
+_INSIDE = 0.9  # minimum share of a sub-segment inside the window
+_ACTIVE = 0.5  # minimum number of talkers in it, by the network, on average
 
 
 class Links(NamedTuple):
-    """Links between clusters, (K, K) and symmetric, in square seconds: products of durations, summed over windows.
+    """Links between clusters, (K, K) and symmetric, in square seconds: products of durations, summed over windows."""
 
-    Attributes:
-        same: How much of cluster i and cluster j the network takes for one speaker.
-        another: How much of them it takes for two.
-    """
-
-    same: np.ndarray
-    another: np.ndarray
+    same: np.ndarray  # as one speaker
+    another: np.ndarray  # as two speakers
 
 
 def links_of_clusters(labels: np.ndarray, times: np.ndarray, segmentation: Segmentation, clusters: int) -> Links:
-    """Compare labels with the network's local speakers, window by window.
+    """Compare labels (S,), from 0 and below ``clusters``, with the network's local speakers, window by window.
 
-    A pair of sub-segments of a window is linked by the cosine c of their mean local activities: "same" by 2 c - 1 where
-    that is positive, "another" by 1 - 2 c.
-
-    Args:
-        labels: (S,) from 0.
-        times: (S, 2) seconds.
-        segmentation: The recording's.
-        clusters: K, above all labels.
+    The cosine c of the mean local activities of two sub-segments of a window links them: as "same" with 2 c - 1 if
+    that is positive, as "another" with 1 - 2 c otherwise.
     """
     activities = segmentation.activities()
     frames = activities.shape[1]
@@ -58,7 +48,7 @@ def links_of_clusters(labels: np.ndarray, times: np.ndarray, segmentation: Segme
         near, mean = near[good], mean[good]
         unit = mean / np.linalg.norm(mean, axis=1, keepdims=True)
         link = (2 * (unit @ unit.T) - 1) * np.outer(durations[near], durations[near])
-        np.fill_diagonal(link, 0)  # a sub-segment says nothing of itself
+        np.fill_diagonal(link, 0)  # a sub-segment is no evidence about itself
         member = np.eye(clusters)[labels[near]]
         same += member.T @ np.maximum(link, 0) @ member
         another += member.T @ np.maximum(-link, 0) @ member

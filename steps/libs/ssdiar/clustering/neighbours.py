@@ -1,38 +1,46 @@
-"""Neighbours in time: what lies side by side in a stretch of speech is nearly always one speaker.
+"""Neighbours in time: adjacent sub-segments of a stretch of speech nearly always have the same speaker.
 
-So the differences of neighbours show how a speaker's x-vectors vary, with no label at all: their covariance is a
-within-speaker covariance whose teacher is time (the idea of slow feature analysis and of WCCN). Whitening by it makes
-small what changes from piece to piece, words and noise, and leaves large what stays for a turn, the voice.
+The covariance of their differences is therefore a within-speaker covariance, without labels (the idea of slow feature
+analysis and of WCCN). Whitening by it shrinks words and noise, which change from one sub-segment to the next, and keeps
+the voice, which lasts for a turn.
 
-Times are (S, 2) starts and ends in seconds, in any order. A stretch is a chain of sub-segments with no gap between.
+``times`` are (S, 2) starts and ends in seconds, in any order; ``stretch`` is (S,) the stretch of each sub-segment.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-_TOUCH = 0.008  # seconds; a gap below it is none (where a detector cuts at a change of speaker it leaves 0.01)
-_LEAST = 0.5  # seconds; the x-vectors of shorter sub-segments say little of how a speaker varies
-_FEWEST_PAIRS = 4  # set by hand: fewer differences are no covariance; from there on their number sets the shrinkage
+from ssdiar.clustering.vectors import relabel_by_time
+
+_TOUCH = 0.008  # seconds; a shorter gap does not end a stretch
+_MIN_DURATION = 0.5  # seconds; x-vectors of shorter sub-segments do not show how a speaker varies
+_MIN_PAIRS = 4  # set by hand: fewer differences have no covariance; above that their number sets the shrinkage
 _APART = 0.75  # seconds between the centres of neighbours in the paper's sub-segments
-_REACH = 4.0  # times the decay of the neighbours' weight; what is further away has under 2 % of it
+_REACH = 4.0  # in units of the decay; neighbours further away would have less than 2 % of the weight
 
 
-def stretches(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the order of the sub-segments in time (S,), and the number of the stretch of each in that order (S,)."""
-    order = np.lexsort((times[:, 1], times[:, 0]))
+def stretches(times: np.ndarray, regions: np.ndarray | None = None) -> np.ndarray:
+    """Return the number of the stretch that each sub-segment belongs to, (S,), from 0 in order of time.
+
+    With ``regions`` (S,), names or numbers of speech regions, a region is a stretch. Without them, a stretch is a chain
+    of sub-segments with no gap between.
+    """
+    order = _in_time(times)
+    result = np.empty(len(times), np.int64)
+    if regions is not None:
+        result[order] = relabel_by_time(np.asarray(regions)[order])
+        return result
     ordered = times[order]
     latest = np.maximum.accumulate(ordered[:, 1])
-    starts_new = ordered[1:, 0] - latest[:-1] >= _TOUCH
-    return order, np.concatenate([[0], np.cumsum(starts_new)])
+    result[order] = np.concatenate([[0], np.cumsum(ordered[1:, 0] - latest[:-1] >= _TOUCH)])
+    return result
 
 
 def without_overlap(times: np.ndarray) -> np.ndarray:
-    """Return the time that each sub-segment stands for, (S, 2): windows that overlap are cut between their centres.
+    """Return the seconds that each sub-segment stands for, (S, 2): overlapping windows are cut between their centres.
 
-    So a second of speech counts once, however many windows hear it, and every window keeps its centre.
+    Every second of speech then counts once, and every window keeps its centre.
     """
     order = np.argsort(times.mean(axis=1), kind="stable")
     starts, ends = times[order].T.copy()
@@ -46,108 +54,82 @@ def without_overlap(times: np.ndarray) -> np.ndarray:
     return result
 
 
-def mean_overlap(times: np.ndarray) -> float:
-    """Return the seconds that a sub-segment shares with the next of its stretch, mean of the sub-segments."""
-    order, stretch = stretches(times)
-    ordered = times[order]
-    inside = stretch[1:] == stretch[:-1]
+def mean_overlap(times: np.ndarray, stretch: np.ndarray) -> float:
+    """Return the mean over sub-segments of the seconds that each shares with the next one of its stretch."""
+    order = _in_time(times)
+    ordered, own = times[order], stretch[order]
+    inside = own[1:] == own[:-1]
     return float(np.maximum(ordered[:-1, 1] - ordered[1:, 0], 0)[inside].mean()) if inside.any() else 0.0
 
 
-def chunks(times: np.ndarray, span: float) -> np.ndarray:
-    """Return the number of each sub-segment's chunk, (S,) from 0: stretches cut into parts of at most ``span`` seconds.
+def chunks(times: np.ndarray, stretch: np.ndarray, span: float) -> np.ndarray:
+    """Cut stretches into chunks of at most ``span`` seconds; return the chunk of each sub-segment, (S,) from 0.
 
-    A sub-segment that is longer than ``span`` is a chunk of its own.
+    A sub-segment longer than ``span`` is a chunk of its own.
     """
-    order, stretch = stretches(times)
     result = np.empty(len(times), np.int64)
     number, begin, last = -1, 0.0, -1
-    for piece, own in zip(order.tolist(), stretch.tolist(), strict=True):
-        if own != last or times[piece, 1] - begin > span + 1e-6:
-            number, begin, last = number + 1, times[piece, 0], own
-        result[piece] = number
+    for index in _in_time(times).tolist():
+        if stretch[index] != last or times[index, 1] - begin > span + 1e-6:
+            number, begin, last = number + 1, times[index, 0], stretch[index]
+        result[index] = number
     return result
 
 
-def neighbour_pairs(times: np.ndarray) -> np.ndarray:
-    """Return (P, 2) indices of neighbours: each sub-segment, and the next of its stretch that shares no audio with it.
+def neighbour_pairs(times: np.ndarray, stretch: np.ndarray) -> np.ndarray:
+    """Return (P, 2) indices of neighbours: a sub-segment and the next one of its stretch that shares no audio with it.
 
-    Windows that overlap share audio: their difference would say what half a second changes, not what a speaker does.
+    The difference of windows that share audio would show less than a speaker's variability.
     """
-    order, stretch = stretches(times)
-    ordered = times[order]
+    order = _in_time(times)
+    ordered, own = times[order], stretch[order]
     after = np.searchsorted(ordered[:, 0], ordered[:, 1] - 1e-6)
     first = np.arange(len(times))
     inside = after < len(times)
     first, after = first[inside], after[inside]
-    long = ordered[:, 1] - ordered[:, 0] >= _LEAST - 1e-6
-    good = (stretch[first] == stretch[after]) & long[first] & long[after] & (after > first)
+    long = ordered[:, 1] - ordered[:, 0] >= _MIN_DURATION - 1e-6
+    good = (own[first] == own[after]) & long[first] & long[after] & (after > first)
     return np.column_stack([order[first[good]], order[after[good]]])
 
 
-def neighbour_whitening(vectors: np.ndarray, times: np.ndarray, shrinkage: float) -> np.ndarray:
-    """Return the symmetric transform (D, D) that whitens by the covariance of neighbours' differences.
+def neighbour_whitening(vectors: np.ndarray, times: np.ndarray, stretch: np.ndarray, shrinkage: float) -> np.ndarray:
+    """Return the symmetric transform (D, D) that whitens by the covariance of differences of neighbours.
 
-    Args:
-        vectors: (S, D) x-vectors, of length 1.
-        times: (S, 2).
-        shrinkage: Of the covariance towards a multiple of the identity, 0 to 1, where there are at least as many pairs
-            as dimensions and neighbours are 0.75 s apart. Some pairs are two speakers, so much is needed. What is not
-            shrunk falls with fewer pairs in proportion, and with the square of the distance of neighbours, which
-            grows where windows share audio: the further apart, the more pairs are two speakers.
-
-    Returns:
-        The identity where there are hardly any neighbours to learn from.
+    It is the identity if there are hardly any neighbours. ``vectors`` (S, D) have length 1. ``shrinkage`` is the weight
+    of the identity, given at least D pairs 0.75 s apart; it is high, since some pairs are two speakers. The weight of
+    the covariance falls in proportion with fewer pairs, and with the square of the distance of neighbours (which grows
+    if windows overlap), since more pairs are then two speakers.
     """
-    return common_whitening([(vectors, times)], shrinkage)
-
-
-def common_whitening(recordings: Sequence[tuple[np.ndarray, np.ndarray]], shrinkage: float) -> np.ndarray:
-    """Return :func:`neighbour_whitening` by the neighbours of several recordings together.
-
-    Args:
-        recordings: (S, D) x-vectors of length 1 and (S, 2) times of each, at least one recording.
-        shrinkage: As there.
-    """
-    dimension = recordings[0][0].shape[1]
-    covariance, apart = np.zeros((dimension, dimension)), []
-    for vectors, times in recordings:
-        pairs = neighbour_pairs(times)
-        differences = vectors[pairs[:, 0]] - vectors[pairs[:, 1]]
-        covariance += differences.T @ differences / 2
-        centres = times.mean(axis=1)
-        apart.append(centres[pairs[:, 1]] - centres[pairs[:, 0]])
-    distances = np.concatenate(apart)
-    number = len(distances)
-    covariance /= max(number, 1)
+    dimension = vectors.shape[1]
+    first, second = neighbour_pairs(times, stretch).T
+    number = len(first)
+    differences = vectors[first] - vectors[second]
+    covariance = differences.T @ differences / 2 / max(number, 1)
     scale = np.trace(covariance) / dimension
-    if number < _FEWEST_PAIRS or scale <= 0:
+    if number < _MIN_PAIRS or scale <= 0:
         return np.eye(dimension)
-    shrinkage = 1 - (1 - shrinkage) * min(1.0, number / dimension) * min(1.0, _APART / np.median(distances)) ** 2
+    centres = times.mean(axis=1)
+    distance = np.median(centres[second] - centres[first])
+    shrinkage = 1 - (1 - shrinkage) * min(1.0, number / dimension) * min(1.0, _APART / distance) ** 2
     values, axes = np.linalg.eigh((1 - shrinkage) * covariance + shrinkage * scale * np.eye(dimension))
-    # A shrinkage of 0 leaves directions that no difference has; they are as quiet as the quietest that one has.
+    # With a shrinkage of 0, directions without any difference get the smallest variance.
     values = np.maximum(values, scale * 1e-6)
     return (axes / np.sqrt(values)) @ axes.T
 
 
-def neighbour_average(vectors: np.ndarray, times: np.ndarray, decay: float) -> np.ndarray:
-    """Return every vector averaged with those of its stretch, (S, D).
+def neighbour_average(vectors: np.ndarray, times: np.ndarray, stretch: np.ndarray, decay: float) -> np.ndarray:
+    """Return the weighted average of every vector and the others of its stretch, (S, D).
 
-    A sub-segment's weight is its duration, falling by exp(-distance / decay) with the distance of the centres.
-
-    Args:
-        vectors: (S, D).
-        times: (S, 2).
-        decay: Seconds, above 0.
+    The weight of a sub-segment is its duration times exp(-distance / decay), with the distance of centres in seconds.
     """
-    order, stretch = stretches(times)
-    ordered = vectors[order]
+    order = _in_time(times)
+    ordered, own = vectors[order], stretch[order]
     centre, duration = times[order].mean(axis=1), times[order, 1] - times[order, 0]
     total = duration.copy()
     summed = ordered * duration[:, None]
     for step in range(1, len(vectors)):
         distance = np.abs(centre[step:] - centre[:-step])
-        near = (stretch[step:] == stretch[:-step]) & (distance <= _REACH * decay)
+        near = (own[step:] == own[:-step]) & (distance <= _REACH * decay)
         if not near.any():
             break
         left, right = np.flatnonzero(near), np.flatnonzero(near) + step
@@ -158,3 +140,8 @@ def neighbour_average(vectors: np.ndarray, times: np.ndarray, decay: float) -> n
     result = np.empty_like(summed)
     result[order] = summed / total[:, None]
     return result
+
+
+def _in_time(times: np.ndarray) -> np.ndarray:
+    """Return the indices that sort sub-segments by start, then end."""
+    return np.lexsort((times[:, 1], times[:, 0]))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -11,36 +10,23 @@ if TYPE_CHECKING:
     from ssdiar.clustering.config import Loss
 
 
-@dataclass(frozen=True)
-class Draw:
-    """What one step of training compares; all arrays are (P,), indices int32, weights float32 and summing to 1.
+class Draw(NamedTuple):
+    """The comparisons of one training step; all arrays are (P,), indices int32, weights float32 and summing to 1."""
 
-    Attributes:
-        anchor: Sub-segments.
-        other: For a pair, the other sub-segment; for a triplet, one of the anchor's cluster.
-        third: For a pair, y of equation 2 (0 similar, 1 dissimilar); for a triplet, a sub-segment of another cluster.
-        weight: Share of each in the loss.
-    """
-
-    anchor: np.ndarray
-    other: np.ndarray
-    third: np.ndarray
-    weight: np.ndarray
+    anchor: np.ndarray  # sub-segments
+    other: np.ndarray  # for a pair, the other sub-segment; for a triplet, one of the anchor's cluster
+    third: np.ndarray  # for a pair, y of equation 2 (0 similar, 1 dissimilar); for a triplet, one of another cluster
+    weight: np.ndarray  # share in the loss
 
 
 class Sampler:
     """Draws pairs (contrastive loss) or triplets from one labelling of a recording.
 
-    Similar pairs: a cluster of two or more, each as likely as another, then two of its members. Dissimilar pairs: two
-    clusters, then a member of each. So a speaker's many sub-segments do not drown another's few, and the share of each
-    kind in the loss does not depend on how many clusters there are. With ``anchors: pairs`` all pairs of a kind are
-    equally likely instead. Where a recording has few enough pairs they are all taken, weighted by how likely each is
-    to be drawn. A triplet is a similar pair and a sub-segment of another cluster.
-
-    Args:
-        labels: (S,) pseudo-labels from 0, every number in use.
-        loss: What the draws are for.
-        rng: Where they come from.
+    Similar pairs: a cluster of two or more, each equally likely, then two of its members. Dissimilar pairs: two
+    clusters, then a member of each. So large clusters do not dominate, and similar pairs are half of the loss for any
+    number of clusters. With ``anchors: pairs`` all pairs of a kind are equally likely instead. If a recording has few
+    enough pairs, all are taken, weighted by their probability. A triplet is a similar pair and a sub-segment of another
+    cluster. Labels (S,) are pseudo-labels from 0, every number in use.
     """
 
     def __init__(self, labels: np.ndarray, loss: Loss, rng: np.random.Generator) -> None:
@@ -55,11 +41,11 @@ class Sampler:
 
     @property
     def has_both_kinds(self) -> bool:
-        """Whether there is at least one similar and one dissimilar pair, without which nothing can be learnt."""
+        """Whether there is at least one similar and one dissimilar pair; otherwise there is nothing to learn."""
         return len(self._sizes) > 1 and bool((self._sizes > 1).any())
 
     def draw(self) -> Draw:
-        """Return what the next step compares; requires :attr:`has_both_kinds`."""
+        """Return the comparisons of the next step; requires :attr:`has_both_kinds`."""
         if self._kept is not None:
             return self._kept
         draw = self._pairs() if self._loss.type == "contrastive" else self._triplets()
@@ -75,30 +61,25 @@ class Sampler:
             sizes_left, sizes_right = self._sizes[self._labels[left]], self._sizes[self._labels[right]]
             within = np.maximum(sizes_left * (sizes_left - 1) / 2, 1)
             chance /= np.where(different, sizes_left * sizes_right, within)
-        share = self._loss.positive_share
-        for kind, part in ((~different, share), (different, 1 - share)):
-            chance[kind] *= part / chance[kind].sum()
+        for kind in (~different, different):
+            chance[kind] *= 0.5 / chance[kind].sum()
         return _draw(left, right, different, chance)
 
     def _pairs(self) -> Draw:
         half = max(1, self._loss.pairs // 2)
         similar, dissimilar = self._similar(half), self._dissimilar(half)
-        share = self._loss.positive_share
         return _draw(
             np.concatenate([similar[0], dissimilar[0]]),
             np.concatenate([similar[1], dissimilar[1]]),
             np.repeat([0, 1], half),
-            np.repeat([share / half, (1 - share) / half], half),
+            np.full(2 * half, 0.5 / half),
         )
 
     def _triplets(self) -> Draw:
         count = self._loss.pairs
         anchor, positive = self._similar(count)
-        # Uniform over everything that is not of the anchor's cluster: a position in the order, past that cluster.
-        cluster = self._labels[anchor]
-        position = self._rng.integers(0, len(self._labels) - self._sizes[cluster])
-        position += np.where(position >= self._starts[cluster], self._sizes[cluster], 0)
-        return _draw(anchor, positive, self._order[position], np.full(count, 1 / count))
+        negative = self._outside(self._labels[anchor])
+        return _draw(anchor, positive, negative, np.full(count, 1 / count))
 
     def _similar(self, count: int) -> tuple[np.ndarray, np.ndarray]:
         candidates = np.flatnonzero(self._sizes > 1)
@@ -115,14 +96,19 @@ class Sampler:
         if self._loss.anchors == "pairs":
             chance = self._sizes * (len(self._labels) - self._sizes.astype(np.float64))
             first = self._rng.choice(number, count, p=chance / chance.sum())
-            position = self._rng.integers(0, len(self._labels) - self._sizes[first])
-            position += np.where(position >= self._starts[first], self._sizes[first], 0)
-            return self._member(first), self._order[position]
+            other = self._outside(first)
+            return self._member(first), other
         first = self._rng.integers(0, number, count)
         return self._member(first), self._member((first + self._rng.integers(1, number, count)) % number)
 
     def _member(self, clusters: np.ndarray) -> np.ndarray:
         return self._order[self._starts[clusters] + self._rng.integers(0, self._sizes[clusters])]
+
+    def _outside(self, clusters: np.ndarray) -> np.ndarray:
+        """Draw uniformly from everything outside of each cluster: a position in the order that skips the cluster."""
+        position = self._rng.integers(0, len(self._labels) - self._sizes[clusters])
+        position += np.where(position >= self._starts[clusters], self._sizes[clusters], 0)
+        return self._order[position]
 
 
 def _draw(anchor: np.ndarray, other: np.ndarray, third: np.ndarray, weight: np.ndarray) -> Draw:

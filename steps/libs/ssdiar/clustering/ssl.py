@@ -16,7 +16,6 @@ from ssdiar.clustering.finch import finch
 from ssdiar.clustering.losses import loss_of_labels
 from ssdiar.clustering.pairs import Sampler
 from ssdiar.clustering.recording import Clustering, Prepared
-from ssdiar.clustering.vectors import relabel_by_time
 
 if TYPE_CHECKING:
     from ssdiar.clustering.config import Encoder, Labels, Loss, Stop, SystemConfig, Training
@@ -25,14 +24,14 @@ if TYPE_CHECKING:
 
 @functools.cache
 def _trainer(dimension: int, encoder: Encoder, loss: Loss, train: Training) -> Trainer:
-    """Return the process's trainer for such vectors: TensorFlow is loaded and traces once, not once per recording."""
+    """Return the process's trainer for such vectors: TensorFlow loads and traces once, not for every recording."""
     from ssdiar.clustering.networks import Trainer
 
     return Trainer(dimension, encoder, loss, train)
 
 
 def warm_up(dimension: int, config: SystemConfig) -> None:
-    """Load TensorFlow and trace what :func:`cluster_ssl` runs for such vectors, so that no recording's time has it."""
+    """Load TensorFlow and trace the functions of :func:`cluster_ssl`, so that no recording's time includes it."""
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((4, dimension)).astype(np.float32)
     trainer = _trainer(dimension, config.encoder, config.loss, config.train)
@@ -45,93 +44,69 @@ def warm_up(dimension: int, config: SystemConfig) -> None:
 def cluster_ssl(prepared: Prepared, num_spk: int, config: SystemConfig, rng: np.random.Generator) -> Clustering:
     """Cluster a prepared recording into at most ``num_spk`` speakers by Algorithm 1.
 
-    The comments are the lines of Algorithm 1, as the paper numbers them. There is at least one pass, also where C^0 has
-    N_c* clusters already. Where there is nothing to learn from (hardly any sub-segments, or first labels with no two
-    clusters or no two sub-segments in one), AHC of Y^0 is the result and ``history["fallback"]`` says why.
+    Comments refer to its lines, as the paper numbers them. There is at least one pass, even if C^0 has N_c* clusters.
+    If C^0 has no similar or no dissimilar pair, there is nothing to learn: the result is AHC of Y^0, and
+    ``history["fallback"]`` has the reason.
     """
     vectors = prepared.vectors.astype(np.float32)  # 1: X
     trainer = _trainer(vectors.shape[1], config.encoder, config.loss, config.train)
     trainer.start(vectors, prepared.whiten, rng)  # 10: theta^0
-    first_latent = latent = trainer.encode(vectors)  # 11: Y^0
+    latent = trainer.encode(vectors)  # 11: Y^0
     labels, history = _first_labels(latent, num_spk, config.labels)  # 12: C^0 <- FINCH(Y^0)
     sampler = Sampler(labels, config.loss, rng)
     if not sampler.has_both_kinds:
         history["fallback"] = f"first labels have {labels.max() + 1} clusters, nothing to learn; AHC of Y^0 instead"
         history["stop_reason"] = "fallback"
-        return Clustering(_ahc(latent, config.labels).cut(num_spk), history, (first_latent, latent))
-    first_weights, first_loss = trainer.weights(), loss_of_labels(latent, labels, config.loss)  # 13: L^0
+        return Clustering(_ahc(latent, config.labels).cut(num_spk), history)
+    first_loss = loss_of_labels(latent, labels, config.loss)  # 13: L^0
     history |= {"first_loss": round(first_loss, 6), "iterations": []}
     for number in range(1, config.stop.max_iterations + 1):  # 1) Repeat, a) i <- i + 1
         started = time.monotonic()
-        if config.train.carry == "none":
-            trainer.set_weights(first_weights)
         losses = _train(trainer, vectors, sampler, config)  # b) theta^i from theta^(i-1) by L^(i-1)
         latent = trainer.encode(vectors)  # c) Y^i <- theta^i(X)
-        tree = _ahc(latent, config.labels, labels)
-        prev_loss = loss_of_labels(latent, labels, config.loss)  # e) L^i where it is read as the loss of C^(i-1)
+        tree = _ahc(latent, config.labels)
         labels = tree.cut(_next_number(tree, int(labels.max()) + 1, num_spk, config.labels))  # d) C^i <- AHC(Y^i)
         sampler = Sampler(labels, config.loss, rng)
         new_loss = loss_of_labels(latent, labels, config.loss) if sampler.has_both_kinds else 0.0  # e) L^i
-        ratios = {
-            "iteration": _ratio(losses[-1], losses[0]),
-            "new_labels": _ratio(new_loss, first_loss),
-            "prev_labels": _ratio(prev_loss, first_loss),
-        }
-        told = _iteration(number, labels, losses, new_loss, ratios, config.stop)
-        history["iterations"].append(told | {"seconds": round(time.monotonic() - started, 3)})
-        reason = _stop_reason(labels.max() + 1 <= num_spk, ratios[config.stop.loss], sampler, config.stop)
+        ratio = _ratio(new_loss, first_loss) if config.stop.loss == "new_labels" else _ratio(losses[-1], losses[0])
+        history["iterations"].append(
+            {
+                "iteration": number,
+                "clusters": int(labels.max()) + 1,
+                "epochs": len(losses) - 1,
+                "losses": [round(loss, 6) for loss in losses],
+                "loss_of_new_labels": round(new_loss, 6),
+                "loss_ratio": round(ratio, 6),
+                "seconds": round(time.monotonic() - started, 3),
+            }
+        )
+        reason = _stop_reason(labels.max() + 1 <= num_spk, ratio, sampler, config.stop)
         if reason is not None:  # 2) Until: C^i has N_c* clusters and the loss ratio is at most the threshold
             break
     history["stop_reason"] = reason or "max_iterations"
     if labels.max() + 1 > num_spk:
         labels = tree.cut(num_spk)
-    return Clustering(relabel_by_time(labels), history, (first_latent, latent))  # 5: C^i
+    return Clustering(labels, history)  # 5: C^i
 
 
-def _iteration(
-    number: int, labels: np.ndarray, losses: list[float], new_loss: float, ratios: dict[str, float], config: Stop
-) -> dict[str, Any]:
-    """Return what the history keeps of one outer iteration."""
-    return {
-        "iteration": number,
-        "clusters": int(labels.max()) + 1,
-        "epochs": len(losses) - 1,
-        "losses": [round(loss, 6) for loss in losses],
-        "loss_of_new_labels": round(new_loss, 6),
-        "loss_ratio": round(ratios[config.loss], 6),
-        "loss_ratios": {kind: round(ratio, 6) for kind, ratio in ratios.items()},
-    }
-
-
-def _ahc(latent: np.ndarray, config: Labels, labels: np.ndarray | None = None) -> Dendrogram:
-    """Return AHC of latent vectors (S, d), from ``labels`` on if the system starts from the previous clusters."""
-    return Dendrogram(latent, config.linkage, labels if config.start == "previous" else None, config.ahc_most)
+def _ahc(latent: np.ndarray, config: Labels) -> Dendrogram:
+    return Dendrogram(latent, max_leaves=config.ahc_most)
 
 
 def _first_labels(latent: np.ndarray, num_spk: int, config: Labels) -> tuple[np.ndarray, dict[str, Any]]:
-    """Return C^0 and what to remember of it."""
+    """Return C^0 and its entries of the history."""
     if config.first == "finch":
         partitions = finch(latent)
-        sizes = [int(partition.max()) + 1 for partition in partitions]
-        labels = partitions[_partition(config.finch_partition, sizes)]
-        return labels, {"first_clusters": int(labels.max()) + 1, "finch_partitions": sizes}
-    tree = _ahc(latent, config)
-    labels = tree.cut(max(num_spk, tree.clusters_at(config.first_similarity)))
-    return labels, {"first_clusters": int(labels.max()) + 1}
-
-
-def _partition(choice: int | str, sizes: list[int]) -> int:
-    """Return the index of the partition that ``finch_partition`` means, of partitions with ``sizes`` clusters."""
-    if choice == "last":
-        return len(sizes) - 1
-    if isinstance(choice, str):
-        wanted = int(choice.removeprefix("closest:"))
-        return min(range(len(sizes)), key=lambda index: abs(sizes[index] - wanted))
-    return min(choice, len(sizes) - 1)
+        labels = partitions[min(config.finch_partition, len(partitions) - 1)]
+        history = {"finch_partitions": [int(partition.max()) + 1 for partition in partitions]}
+    else:
+        tree, history = _ahc(latent, config), {}
+        labels = tree.cut(max(num_spk, tree.clusters_at(config.first_similarity)))
+    return labels, {"first_clusters": int(labels.max()) + 1} | history
 
 
 def _next_number(tree: Dendrogram, clusters: int, num_spk: int, config: Labels) -> int:
-    """Return how many clusters the next labels have, of ``clusters`` before; never below ``num_spk``."""
+    """Return the number of clusters of the next labels, after ``clusters``; never below ``num_spk``."""
     number = tree.leaves
     if config.decay is not None:
         number = min(int(np.ceil(config.decay * clusters)), clusters - 1)
@@ -141,9 +116,8 @@ def _next_number(tree: Dendrogram, clusters: int, num_spk: int, config: Labels) 
 
 
 def _train(trainer: Trainer, vectors: np.ndarray, sampler: Sampler, config: SystemConfig) -> list[float]:
-    """Train on one set of labels, back to the best weights; return the loss before each epoch and after the last."""
-    if config.train.carry != "all":
-        trainer.reset_optimiser()
+    """Train on one labelling and restore the best weights; return the loss before each epoch and after the last."""
+    trainer.optimiser.reset()
     losses: list[float] = []
     best, best_weights, waited = np.inf, trainer.weights(), 0
     for _ in range(config.train.max_epochs + 1):
@@ -160,9 +134,9 @@ def _train(trainer: Trainer, vectors: np.ndarray, sampler: Sampler, config: Syst
 
 
 def _ratio(loss: float, first: float) -> float:
-    """Return loss / first, or 1 + their relative change where ``first`` is not positive (as a triplet loss may be).
+    """Return loss / first, or 1 + their relative change if ``first`` is not positive (a triplet loss may be negative).
 
-    Either way it is 1 for no change and falls as the loss does.
+    Both are 1 for no change and fall with the loss.
     """
     scale = max(abs(first), 1e-12)
     return loss / scale if first > 0 else 1 + (loss - first) / scale
@@ -170,11 +144,8 @@ def _ratio(loss: float, first: float) -> float:
 
 def _stop_reason(has_number: bool, ratio: float, sampler: Sampler, config: Stop) -> str | None:
     """Return why iterating ends here, or None."""
-    reached = ratio <= config.threshold
-    if config.rule == "and" and has_number and reached:
-        return "number of clusters and loss ratio reached"
-    if config.rule != "and" and has_number:
+    if has_number and config.rule == "clusters":
         return "number of clusters reached"
-    if config.rule == "or" and reached:
-        return "loss ratio reached"
+    if has_number and ratio <= config.threshold:
+        return "number of clusters and loss ratio reached"
     return None if sampler.has_both_kinds else "nothing left to learn from"

@@ -1,48 +1,44 @@
-"""How sure every label is: the probability that its speaker talks there, from what clustering knows already.
+"""Probability that each label is right, from evidence that clustering has anyway.
 
-Labels that are wrong lie between two clusters, got few of the votes, stand alone between those of others, or there are
-too many or too few clusters. A logistic model makes a probability of these four. It says who talks where somebody
-does: whether a noise is speech is the detector's matter. Its weights are fitted to whole turns of simulated recordings
-(bench/sure.py): a turn is as sure as its sub-segments on average, and of turns that are 90 % sure 90 % are right.
+Wrong labels lie between two clusters, have few of the votes, interrupt another speaker, or the number of
+clusters is wrong. A logistic model turns these four into a probability of the speaker given speech; whether a noise is
+speech is the detector's matter. Its weights are fitted to whole turns of simulated recordings (bench/sure.py): the
+probability of a turn is the mean of its sub-segments, and 90 % of the turns with a probability of 0.9 are right.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ssdiar.clustering.vectors import length_normalise
+from ssdiar.clustering.config import LabelWeights
+from ssdiar.clustering.vectors import length_normalise, seconds_of
 
-# These say what is measured. The weights of the model are fitted to what they give.
-_FARTHEST, _NEAREST = -0.5, 1.0  # margins outside of which a label is no more wrong, and no more right
-_SHORTEST_STINT, _LONGEST_STINT = 0.3, 8.0  # seconds between which the length of a stint says something
+# These define the features. The weights of the model are fitted to the features: a change needs a new fit.
+_MIN_MARGIN, _MAX_MARGIN = -0.5, 1.0
+_MIN_STINT, _MAX_STINT = 0.3, 8.0  # seconds
 
-#: What :func:`label_evidence` measures, in order.
-EVIDENCE = ("support", "margin", "log_stint", "number")
+#: Columns of :func:`label_evidence`.
+EVIDENCE = LabelWeights.__struct_fields__[1:]
 
 
 def label_probabilities(evidence: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the probability that each label is right, (S,).
-
-    Args:
-        evidence: (S, features) of :func:`label_evidence`.
-        weights: (1 + features,) of the logistic model, the constant first.
-    """
+    """Return the probability that each label is right, (S,), by a logistic model's weights, the constant first."""
     return 1 / (1 + np.exp(-(weights[0] + evidence @ weights[1:])))
 
 
 def label_evidence(
     labels: np.ndarray, support: np.ndarray, vectors: np.ndarray, times: np.ndarray, number: float
 ) -> np.ndarray:
-    """Return what tells whether labels are right, (S, features), columns as in :data:`EVIDENCE`.
+    """Return features that separate right from wrong labels, (S, features), columns as in :data:`EVIDENCE`.
 
     Args:
         labels: (S,) from 0, every number in use.
-        support: (S,) share of the votes that each label got, 0 to 1.
+        support: (S,) share of the votes for each label, 0 to 1.
         vectors: (S, D) prepared.
-        times: (S, 2) seconds, in order; no second is in two.
-        number: The probability of the number of clusters; 1 where it is given.
+        times: (S, 2) seconds, in order, without overlap.
+        number: Probability of the number of clusters; 1 if it is given.
     """
-    seconds = np.maximum(times[:, 1] - times[:, 0], 1e-3)
+    seconds = seconds_of(times)
     columns = [
         support,
         margins(labels, vectors, seconds),
@@ -53,32 +49,30 @@ def label_evidence(
 
 
 def margins(labels: np.ndarray, vectors: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-    """Return where each vector lies between its cluster and the nearest other one, (S,).
+    """Return the position of each vector between its cluster and the nearest other one, (S,).
 
-    On the line from the middle between the two clusters' means to that of its own, which is the unit: 0 in the middle,
-    1 at its own cluster's mean, below 0 on the other's side; it depends on no scale. A vector has no part in its own
-    cluster's mean; one that is alone in its cluster has 0. Of a single cluster every vector has the largest margin.
-
-    Arguments are those of :func:`label_evidence`; ``seconds`` (S,) are what vectors count for in a mean.
+    Positions are on the line through the means of the two clusters, weighted by seconds (S,): 0 halfway, 1 at its own
+    cluster's mean, negative on the other's side. The own cluster's mean leaves out the vector itself; a vector that has
+    a cluster to itself gets 0. In a single cluster every vector has the maximum.
     """
     clusters, rows = int(labels.max()) + 1, np.arange(len(labels))
     if clusters == 1:
-        return np.full(len(labels), _NEAREST)
+        return np.full(len(labels), _MAX_MARGIN)
     member = np.eye(clusters)[labels] * seconds[:, None]
     total = member.sum(axis=0)
     means = member.T @ vectors / total[:, None]
     cosines = vectors @ length_normalise(means).T
     cosines[rows, labels] = -np.inf
     other = means[cosines.argmax(axis=1)]
-    rest, alone = total[labels] - seconds, np.bincount(labels)[labels] == 1
-    own = (means[labels] * total[labels, None] - vectors * seconds[:, None]) / np.where(alone, 1.0, rest)[:, None]
+    rest, single = total[labels] - seconds, np.bincount(labels)[labels] == 1
+    own = (means[labels] * total[labels, None] - vectors * seconds[:, None]) / np.where(single, 1.0, rest)[:, None]
     axis = own - other
     along = ((vectors - (own + other) / 2) * axis).sum(axis=1)
-    margin = np.clip(2 * along / np.maximum((axis**2).sum(axis=1), 1e-12), _FARTHEST, _NEAREST)
-    return np.where(alone, 0.0, margin)
+    margin = np.clip(2 * along / np.maximum((axis**2).sum(axis=1), 1e-12), _MIN_MARGIN, _MAX_MARGIN)
+    return np.where(single, 0.0, margin)
 
 
 def _stints(labels: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-    """Return how long the speaker of each vector talks before and after it with nobody else in between, (S,)."""
+    """Return the seconds of each vector's speaker around it without another speaker in between, (S,)."""
     stint = np.cumsum(np.diff(labels, prepend=labels[0]) != 0)
-    return np.clip(np.bincount(stint, seconds)[stint], _SHORTEST_STINT, _LONGEST_STINT)
+    return np.clip(np.bincount(stint, seconds)[stint], _MIN_STINT, _MAX_STINT)

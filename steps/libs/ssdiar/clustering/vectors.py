@@ -1,4 +1,4 @@
-"""Small things done to vectors, (S, D) arrays with one row per sub-segment, before and between clusterings."""
+"""Operations on vectors, (S, D) arrays with one row per sub-segment, and on their labels."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ def length_normalise(vectors: np.ndarray) -> np.ndarray:
 
 
 def principal_axes(vectors: np.ndarray, dimension: int) -> np.ndarray:
-    """Return the first principal axes as columns, (D, dimension), largest variance first.
+    """Return the first principal axes as columns, (D, dimension), largest variance first; ``dimension`` at most D.
 
-    Where the rows span fewer dimensions (few sub-segments) the rest are axes of no variance, so that the shape is what
-    was asked for; ``dimension`` may be at most D. Signs are fixed by the largest component of each axis.
+    If the rows span fewer dimensions, the remaining axes have no variance. Each axis has a positive largest component.
     """
     centred = vectors - vectors.mean(axis=0)
     _, _, axes = np.linalg.svd(centred, full_matrices=len(centred) < dimension)
@@ -25,17 +24,26 @@ def principal_axes(vectors: np.ndarray, dimension: int) -> np.ndarray:
     return (axes * signs[:, None]).T
 
 
+def sums_by(labels: np.ndarray, vectors: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Return the sum of the vectors of each label, (K, D), weighted by (S,) ``weights``; labels (S,) from 0."""
+    sums = np.zeros((int(labels.max()) + 1, vectors.shape[1]))
+    np.add.at(sums, labels, vectors if weights is None else vectors * weights[:, None])
+    return sums
+
+
 def cluster_means(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return the mean vector of each cluster, (K, D); labels (S,) from 0, every number in use."""
-    sizes = np.bincount(labels)
-    means = np.zeros((len(sizes), vectors.shape[1]))
-    np.add.at(means, labels, vectors)
-    return means / sizes[:, None]
+    return sums_by(labels, vectors) / np.bincount(labels)[:, None]
+
+
+def seconds_of(times: np.ndarray) -> np.ndarray:
+    """Return durations (S,) of times (S, 2), as weights: at least a millisecond."""
+    return np.maximum(times[:, 1] - times[:, 0], 1e-3)
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean (D,) and covariance (D, D) of vectors; of other recordings they are a background to see one against."""
+    """Mean (D,) and covariance (D, D) of vectors."""
 
     mean: np.ndarray
     covariance: np.ndarray
@@ -50,8 +58,8 @@ class Moments:
         """Return the map (D, D) to the covariance's principal axes, largest first, scaled to about equal variance.
 
         Args:
-            shrinkage: Share of the covariance that is replaced by a multiple of the identity of the same trace; above
-                0 where there are not more vectors than dimensions.
+            shrinkage: Share of the covariance that a multiple of the identity of the same trace replaces; above 0
+                unless there are more vectors than dimensions.
         """
         variances, axes = np.linalg.eigh(self.covariance)
         variances, axes = np.maximum(variances[::-1], 0), axes[:, ::-1]
@@ -69,15 +77,10 @@ def relabel_by_time(labels: np.ndarray) -> np.ndarray:
 
 
 def fill_empty(labels: np.ndarray, scores: np.ndarray, clusters: int) -> np.ndarray:
-    """Give every empty cluster the vector that loses least by going there, of a cluster that keeps another.
+    """Return labels (S,) in which every number below ``clusters`` is used, at most S.
 
-    Args:
-        labels: (S,) from 0.
-        scores: (S, K) how well each vector fits each cluster; higher is better.
-        clusters: K, at most S.
-
-    Returns:
-        Labels (S,) in which all numbers below ``clusters`` are in use.
+    Every empty cluster gets the vector that loses the smallest score (S, K) by moving there, from a cluster that keeps
+    another.
     """
     labels = labels.copy()
     for empty in range(clusters):
