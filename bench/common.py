@@ -72,13 +72,7 @@ class Source:
     def turns(
         self, labels: np.ndarray, sure: np.ndarray | None = None, second: tuple[float, float] | None = None
     ) -> list[Turn]:
-        """Return the turns that stage 6 makes.
-
-        Args:
-            labels: (S,) from 0.
-            sure: (S,) probabilities of the labels.
-            second: Probability of a second speaker in recordings of two speakers, and of more.
-        """
+        """Return the turns that stage 6 makes of labels (S,) from 0, their probabilities, those of second speakers."""
         ids = [piece.id for piece in self.subsegments]
         numbers = dict(zip(ids, (labels + 1).tolist(), strict=True))
         known = None if sure is None else dict(zip(ids, sure.tolist(), strict=True))
@@ -97,19 +91,11 @@ def add_places(parser: argparse.ArgumentParser) -> None:
     add("--data-root", type=Path, default=Path("data"), help="as in run.sh (data)")
     add("--exp-root", type=Path, default=Path("exp"), help="as in run.sh (exp)")
     add("--xvector", default="campplus", help="x-vector model (campplus)")
-    add("--suffix", default="", help="of the directories of speech, sub-segments and x-vectors, such as _cut")
+    add("--suffix", default="", help="suffix of the directories of stages 2 to 4, such as _cut")
 
 
 def load(name: str, options: argparse.Namespace) -> list[Source]:
-    """Return the recordings of a set, ordered by id.
-
-    Args:
-        name: Name of the set.
-        options: Of :func:`add_places`.
-
-    Raises:
-        InputError: A file is malformed, or a recording has no reference.
-    """
+    """Return the recordings of a set, ordered by id; ``options`` are those of :func:`add_places`."""
     data, folder = options.data_root / name, options.exp_root / name / f"subsegments{options.suffix}"
     segmentation = options.data_root / f"{name}_speech{options.suffix}" / "segmentation"
     xvectors = XVectors(options.exp_root / name / f"xvectors_{options.xvector}{options.suffix}" / "xvector.scp")

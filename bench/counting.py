@@ -2,8 +2,8 @@
 """Measure how well systems count speakers, on sets after stages 1 to 4.
 
 Every recording is clustered with its number of speakers estimated and given (from the reference). Prints a Markdown
-table per system, over all recordings, by number of speakers and by length: the share of right numbers, their mean
-absolute error and bias, DER and confusion (forgiving), and confusion with the number given.
+table per system, over all recordings and by number of speakers: the share of right numbers, their mean absolute error
+and bias, DER and confusion (forgiving), and confusion with the number given.
 
 e.g.: bench/counting.py --systems "best nmesc" mini callhome_sim
 """
@@ -11,7 +11,6 @@ e.g.: bench/counting.py --systems "best nmesc" mini callhome_sim
 from __future__ import annotations
 
 import argparse
-import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -23,17 +22,14 @@ from ssdiar.arguments import Parser, run, whole_number
 from ssdiar.clustering.config import SystemConfig, read_system
 from ssdiar.scoring.der import PROTOCOLS, DiarizationError
 
-_LENGTHS = (0, 60, 180, 600, np.inf)  # seconds between which rows are made
-_COLUMNS = ("recordings", "right", "mean absolute error", "bias", "DER %", "confusion %", "with number given")
+_COLUMNS = ("runs", "right", "mean absolute error", "bias", "DER %", "confusion %", "with number given")
 
 
 class Row(NamedTuple):
-    """One recording and seed: true and estimated number, seconds, errors with the number estimated and given."""
+    """One recording and seed: true and estimated number of speakers, errors with the number estimated and given."""
 
-    reco: str
     number: int
     found: int
-    seconds: float
     error: DiarizationError
     given: DiarizationError
 
@@ -63,8 +59,7 @@ def count(sources: Sequence[Source], config: SystemConfig, seed: int) -> list[Ro
     rows = []
     for one, *results in zip(sources, *both, strict=True):
         errors = [one.error(one.turns(result.labels), PROTOCOLS["forgiving"]) for result in results]
-        seconds = sum(end - start for start, end in one.regions)
-        rows.append(Row(one.recording.reco, one.num_spk, results[0].history["clusters"], seconds, *errors))
+        rows.append(Row(one.num_spk, results[0].history["clusters"], *errors))
     return rows
 
 
@@ -73,11 +68,8 @@ def format_table(system: str, rows: Sequence[Row]) -> str:
     groups = [("all", list(rows))]
     for number in sorted({row.number for row in rows}):
         groups.append((f"{number} speaker{'s' * (number > 1)}", [row for row in rows if row.number == number]))
-    for low, high in itertools.pairwise(_LENGTHS):
-        name = f"{low:g} to {high:g} s" if high < np.inf else f"from {low:g} s"
-        groups.append((name, [row for row in rows if low <= row.seconds < high]))
     lines = [f"| {system} | {' | '.join(_COLUMNS)} |", "| --- |" + " ---: |" * len(_COLUMNS)]
-    lines += [f"| {name} | {' | '.join(_cells(group))} |" for name, group in groups if group]
+    lines += [f"| {name} | {' | '.join(_cells(group))} |" for name, group in groups]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -85,7 +77,7 @@ def _cells(rows: Sequence[Row]) -> list[str]:
     off = np.array([row.found - row.number for row in rows])
     found, given = (sum((getattr(row, name) for row in rows), DiarizationError()) for name in ("error", "given"))
     rates = (found.der, found.rate(found.confusion), given.rate(given.confusion))
-    cells = [f"{len({row.reco for row in rows})}", f"{100 * np.mean(off == 0):.0f} %"]
+    cells = [f"{len(rows)}", f"{100 * np.mean(off == 0):.0f} %"]
     cells += [f"{np.mean(np.abs(off)):.2f}", f"{np.mean(off):+.2f}"]
     return cells + ["-" if rate is None else f"{100 * rate:.1f}" for rate in rates]
 

@@ -125,12 +125,7 @@ def _call(program: str, *arguments: object) -> None:
 
 
 def fit_logistic(
-    rows: np.ndarray,
-    truth: np.ndarray,
-    importance: np.ndarray,
-    penalty: float,
-    start: np.ndarray | None = None,
-    mixture: Any = None,
+    rows: np.ndarray, truth: np.ndarray, importance: np.ndarray, penalty: float, mixture: Any = None
 ) -> np.ndarray:
     """Return the weights (F,) of a logistic model, by maximum likelihood with a penalty of squared weights.
 
@@ -139,7 +134,6 @@ def fit_logistic(
         truth: (N,) observed frequencies, 0 to 1.
         importance: (N,) weights of the observations, of sum 1.
         penalty: Weight of the squared weights.
-        start: (F,) weights at the start.
         mixture: (N, R) sparse shares: the probability of an observation is this mean over rows. None: N = R.
     """
     from scipy.optimize import minimize
@@ -154,7 +148,7 @@ def fit_logistic(
         size = np.concatenate([[0.0], weights[1:]])
         return -likelihood + penalty * size @ size, rows.T @ slope + 2 * penalty * size
 
-    return minimize(loss, np.zeros(rows.shape[1]) if start is None else start, jac=True, method="L-BFGS-B").x
+    return minimize(loss, np.zeros(rows.shape[1]), jac=True, method="L-BFGS-B").x
 
 
 class Scale:
@@ -256,7 +250,7 @@ def fit_count(recordings: Sequence[Counted], size: int, penalty: float) -> np.nd
     for _ in range(_ROUNDS):
         rows = np.array([pairs[(pairs @ weights).argmin()] for pairs in evidence])
         truth = (numbers >= clusters).astype(float)
-        weights = fit_logistic(rows, truth, importance / importance.sum(), penalty, weights)
+        weights = fit_logistic(rows, truth, importance / importance.sum(), penalty)
     return scale.weights(weights)
 
 
@@ -325,11 +319,11 @@ def truths(reference: Sequence[Turn], turns: Sequence[Turn]) -> np.ndarray:
     spans = _by_speaker(reference)
     speech = [span for own in spans.values() for span in own]
     found = np.full((len(turns), 2), np.nan)
-    for number, turn in enumerate(turns):
+    for row, turn in zip(found, turns, strict=True):
         talk = (spans.get(matches.get(turn.speaker, ""), []), speech)
         right, spoken = (total(intersect([(turn.start, turn.end)], own)) for own in talk)
         if 2 * spoken > turn.end - turn.start:
-            found[number] = right / spoken, 2 * right > turn.end - turn.start
+            row[:] = right / spoken, 2 * right > turn.end - turn.start
     return found
 
 
@@ -365,7 +359,7 @@ def fit_sure(recordings: Sequence[Labelled]) -> tuple[np.ndarray, tuple[float, f
     by_time, by_turn = np.array(seconds) / sum(seconds) / 2, 1 / len(seconds) / 2
     share, whole = np.array(right).T
     truth = (by_time * share + by_turn * whole) / (by_time + by_turn)
-    weights = fit_logistic(rows, truth, by_time + by_turn, _SURE_PENALTY, mixture=mixture)
+    weights = fit_logistic(rows, truth, by_time + by_turn, _SURE_PENALTY, mixture)
     return scale.weights(weights[:-2]), tuple(expit(weights[-2:]).tolist())
 
 

@@ -159,12 +159,11 @@ def _stages(part: str, name: str, audio: Path, work: Path, system: str, options:
             own.append(measure(_run_sh(audio, work / f"{repetition}", system, stage, stage, options.nj[0])))
     for stage, title in _STAGES.items():
         report(part, f"{name}, {title}", used[stage])
-    for title, last in (("audio to RTTM", 6), ("all", 8)):
-        runs = list(zip(*(own for stage, own in used.items() if stage <= last), strict=True))
-        wall, cpu = ([sum(usage[kind] for usage in one) for one in runs] for kind in (0, 1))
-        row(part, f"{name}, {title}", wall, "s")
-        row(part, f"{name}, {title}, processor", cpu, "s")
-        row(part, f"{name}, {title}, clock to processor", [a / b for a, b in zip(wall, cpu, strict=True)], "")
+    runs = zip(*(own for stage, own in used.items() if stage < 8), strict=True)
+    sums = [
+        Usage(sum(one.wall for one in run), sum(one.cpu for one in run), max(one.peak for one in run)) for run in runs
+    ]
+    report(part, f"{name}, audio to RTTM", sums)
 
 
 def rtf(options: argparse.Namespace, work: Path) -> None:
