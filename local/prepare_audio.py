@@ -1,5 +1,14 @@
 #!/usr/bin/env python3
-"""Make a data directory of a folder of audio, or of one file; the Python side of prepare_audio.sh."""
+"""Stage 1 for any folder of audio, or one file: make its data directory.
+
+Reads each audio file in the folder and below it (wav, flac, mp3, ogg, sph ...; docs/audio.md) to its end. Writes
+<data-root>/<set>/{wav.scp,utt2spk,spk2utt,reco2dur}, recordings.tsv (file, length, channels and remarks of each
+recording), and if they apply reco2channel and reco2parties (which channels are used), left_out.tsv (files that cannot
+be used, and why), ref.rttm, reco2num_spk and all.uem. A recording is named after its folders below <audio> and its
+file, transliterated; reference, UEM and counts may use that name or the file's. Exit code 0 if the data directory is
+made, even without files that cannot be used; 1 if none can be used.
+e.g.: prepare_audio.sh --set calls --rttm calls.rttm ~/calls
+"""
 
 from __future__ import annotations
 
@@ -87,15 +96,24 @@ def main() -> None:
 
 def _parse() -> argparse.Namespace:
     parser = stage.Parser(__doc__)
-    parser.add_argument("--set", required=True)
-    parser.add_argument("--data-root", type=Path, default=Path("data"))
-    parser.add_argument("--rttm", type=Path)
-    parser.add_argument("--uem", type=Path)
-    parser.add_argument("--num-spk-file", type=Path)
-    parser.add_argument("--channels", type=_channels, default="auto")
-    parser.add_argument("--bad-files", choices=("skip", "stop"), default="skip")
-    parser.add_argument("--nj", type=stage.whole_number(1), default=1)
-    parser.add_argument("audio", type=Path, help="a folder, or a file")
+    add = parser.add_argument
+    add("audio", type=Path)
+    add("--set", required=True, metavar="name", help="name the data directory")
+    add("--data-root", type=Path, default=Path("data"), metavar="dir", help="make it in this folder")
+    help_text = "write this reference as ref.rttm, and count its speakers into reco2num_spk"
+    add("--rttm", type=Path, metavar="file", help=help_text)
+    help_text = "write these scored regions as all.uem (whole recordings, with a reference)"
+    add("--uem", type=Path, metavar="file", help=help_text)
+    help_text = "read lines <recording> <number of speakers> for reco2num_spk, instead of the reference"
+    add("--num-spk-file", type=Path, metavar="file", help=help_text)
+    help_text = (
+        "use one party per channel if channels hardly share speech, else their mix (auto); always the mix; always"
+    )
+    help_text += " one party per channel; or only channel n, from 1. auto leaves out channels without a party (auto)"
+    add("--channels", type=_channels, default="auto", metavar="auto|mix|parties|n", help=help_text)
+    help_text = "skip files that cannot be used and list them, or stop before anything is written"
+    add("--bad-files", choices=("skip", "stop"), default="skip", help=help_text)
+    add("--nj", type=stage.whole_number(1), default=1, help="read this many files at a time")
     return parser.parse_args()
 
 
@@ -189,7 +207,7 @@ def _write_channels(data_dir: Path, audio: Mapping[str, Listened]) -> None:
     write_or_remove(data_dir / "reco2parties", parties)
     rows = []
     for reco, found in audio.items():
-        info, remarks = found.info, [*found.info.remarks, *([found.use.told] if found.use.told else [])]
+        info, remarks = found.info, [*found.info.remarks, *([found.use.remark] if found.use.remark else [])]
         numbers = (f"{info.duration:.2f}", str(info.rate), str(info.channels))
         rows.append(
             (reco, str(found.path), *numbers, info.coding, found.use.in_words(found.info.channels), "; ".join(remarks))
@@ -201,7 +219,7 @@ def _write_channels(data_dir: Path, audio: Mapping[str, Listened]) -> None:
 def _tell(data_dir: Path, audio: Mapping[str, Listened]) -> None:
     """Log what there is, how its channels are used, and what is odd about each recording."""
     for found in audio.values():
-        odd = [found.use.told] if found.use.odd else []
+        odd = [found.use.remark] if found.use.odd else []
         for remark in [*found.info.remarks, *odd]:
             _LOG.warning("WARNING: %s: %s", found.path, remark)
     hours = sum(found.info.duration for found in audio.values()) / 3600

@@ -31,21 +31,21 @@ was made with the same --num-calls and --seed.
   --config <file>            # options as name=value lines, read before the others"
 
 # shellcheck source=steps/diar/begin.sh
-. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../steps/diar/begin.sh" || exit 1
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../steps/diar/begin.sh"
 
+[ $# = 0 ] || die "expected options only, got $1 (see $script --help)"
 [ "$set" = mini ] || die "--set: unknown corpus; expected mini, got $set (another folder of audio: see run.sh --audio)"
 [[ $num_calls =~ ^[0-9]{1,4}$ ]] || die "--num-calls: expected a whole number up to 9999, got '$num_calls'"
 [[ $seed =~ ^[0-9]{1,9}$ ]] || die "--seed: expected a whole number, got '$seed'"
 [[ $verbose =~ ^[012]$ ]] || die "--verbose: expected 0, 1 or 2, got '$verbose'"
-command -v "$python" >/dev/null || die "$python: no such Python (--python)"
 
 dir=$data_root/mini
 cache=$data_root/local
 num_calls=$((10#$num_calls))
 seed=$((10#$seed))
-mini() { "$python" "$here/make_mini.py" --verbose="$verbose" "$1" --num-calls="$num_calls" --seed="$seed" "${@:2}"; }
+mini() { "$python" "$here/make_mini.py" --verbose "$verbose" "$1" --num-calls "$num_calls" --seed "$seed" "${@:2}"; }
 # is_there <n>: whether $dir was made with n simulated calls, is whole, and is where it was made.
-is_there() { [ "$(mini ask --simulated="$1" -- "$dir")" = there ]; }
+is_there() { [ "$(mini ask --simulated "$1" "$dir")" = there ]; }
 
 if is_there "$num_calls"; then
   say "$dir is there already, made with the same options"
@@ -71,8 +71,8 @@ if [ "$simulated" != 0 ]; then
   trap 'rm -rf "$tmpdir"' EXIT
   "$python" "$here/simulate_calls.py" --verbose "$verbose" --num-calls "$num_calls" --duration 120 --seed "$seed" \
     --max-speech 150 --repeat true --pairs "$here/mini_pairs.txt" "$cache/prompts" "$tmpdir/calls"
-  calls=(--calls="$tmpdir/calls")
+  calls=(--calls "$tmpdir/calls")
 fi
-mini make ${calls[@]+"${calls[@]}"} -- "$cache/phone_sample" "$dir"
+mini make ${calls[@]+"${calls[@]}"} "$cache/phone_sample" "$dir"
 checked=$(PYTHON=$python "$utils/validate_data_dir.sh" --no-feats --no-text "$dir") || exit 1
 if [ "$verbose" != 0 ]; then echo "$checked" >&2; fi

@@ -47,14 +47,15 @@ help_message="Usage: $0 [options] --set <name>
   --config <file>              # options as name=value lines, read before the others"
 
 # shellcheck source=steps/diar/begin.sh
-. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../steps/diar/begin.sh" || exit 1
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../steps/diar/begin.sh"
 
+[ -n "$set" ] || die "expected --set <name>"
 # shellcheck source=local/paper/loop.sh
 . "$here/loop.sh"
 
 figures() {
-  "$python" "$here/run_figures.py" --verbose="$verbose" "$1" --figures="$figures" --num-spk="$num_spk" \
-    --seeds="$seeds" --protocol="$protocol" --overwrite="$overwrite" -- "${inputs[@]}" "$out"
+  "$python" "$here/run_figures.py" --verbose "$verbose" "$1" --figures "$figures" --num-spk "$num_spk" \
+    --seeds "$seeds" --protocol "$protocol" --overwrite "$overwrite" "${inputs[@]}" "$out"
 }
 plan() { figures plan; }
 

@@ -55,15 +55,16 @@ help_message="Usage: $0 [options] --set <name>
   --config <file>              # options as name=value lines, read before the others"
 
 # shellcheck source=steps/diar/begin.sh
-. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../steps/diar/begin.sh" || exit 1
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../steps/diar/begin.sh"
 
+[ -n "$set" ] || die "expected --set <name>"
 # shellcheck source=local/paper/loop.sh
 . "$here/loop.sh"
 
 paper() {
-  "$python" "$here/run_paper.py" --verbose="$verbose" "$1" --systems="$systems" --reading="$reading" \
-    --system-options="$system_options" --num-spk="$num_spk" --seeds="$seeds" --protocols="$protocols" \
-    --overwrite="$overwrite" -- "${inputs[@]}" "$out"
+  "$python" "$here/run_paper.py" --verbose "$verbose" "$1" --systems "$systems" --reading "$reading" \
+    --system-options "$system_options" --num-spk "$num_spk" --seeds "$seeds" --protocols "$protocols" \
+    --overwrite "$overwrite" "${inputs[@]}" "$out"
 }
 plan() { paper plan; }
 tables_so_far() { verbose=0 overwrite=false paper tables; }

@@ -40,7 +40,7 @@ help_message="Usage: $0 [options] --system <name> <data-dir> <subsegments-dir> <
   --config <file>              # options as name=value lines, read before the others"
 
 # shellcheck source=steps/diar/begin.sh
-. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../steps/diar/begin.sh" || exit 1
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../steps/diar/begin.sh"
 
 data=$1
 subsegments=$2
@@ -54,10 +54,10 @@ if [ "$num_spk" = oracle ]; then options+=(--reco2num-spk "$data/reco2num_spk");
 mkdir -p "$out"
 SECONDS=0
 if ! {
-  "$steps/cluster_ssl.sh" "${common[@]}" "${options[@]}" --nj "$nj" --cmd "$cmd" --overwrite "$overwrite" \
+  "$here/../../steps/diar/cluster_ssl.sh" "${common[@]}" "${options[@]}" --nj "$nj" --cmd "$cmd" --overwrite "$overwrite" \
     "$xvectors" "$out" &&
-    "$steps/make_rttm.sh" "${common[@]}" "$subsegments" "$out" &&
-    "$steps/score_der.sh" "${common[@]}" --protocols "$protocols" "$data" "$out"
+    "$here/../../steps/diar/make_rttm.sh" "${common[@]}" "$subsegments" "$out" &&
+    "$here/../../steps/diar/score_der.sh" "${common[@]}" --protocols "$protocols" "$data" "$out"
 } >"$out/run.log" 2>&1 </dev/null; then
   cat "$out/run.log" >&2
   exit 1

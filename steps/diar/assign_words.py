@@ -1,4 +1,13 @@
-"""Give the words of a transcript the speakers of an RTTM; the Python side of assign_words.sh."""
+"""Give each word of a transcript the speaker who says it.
+
+Reads a transcript (CTM, the JSON of Whisper or WhisperX, SubRip, WebVTT), or a folder with one per recording, named
+<recording>.json, .srt, .vtt or .ctm; and the RTTM of make_rttm.sh or any other. Writes into <out-dir>, by default the
+folder words beside the RTTM: words.ctm (8 columns, the last is the speaker), words.stm, and <recording>.json, .srt,
+.vtt. A word gets the speaker whose turns overlap it most; in a gap, that of the nearest turn. If it ties in
+overlapped speech, it goes to the speaker who is not saying another word then, else to the speaker of the word before
+(ssdiar/words.py has all rules). Words of captions share the time of their phrase in proportion to their letters.
+e.g.: assign_words.sh whisper/call1.json exp/calls/best
+"""
 
 from __future__ import annotations
 
@@ -17,12 +26,15 @@ _LOG = logging.getLogger(__name__)
 def main() -> None:
     """Read the transcript and the RTTM, and write the words with their speakers."""
     parser = stage.Parser(__doc__)
-    parser.add_argument("--formats", default=" ".join(FILE_NAMES))
-    parser.add_argument("--recording")
-    parser.add_argument("--farthest", type=stage.number(0), default=FARTHEST)
-    parser.add_argument("transcript", type=Path, help="a file, or a folder with one per recording")
-    parser.add_argument("source", type=Path, help="an RTTM file, or the folder of a system")
-    parser.add_argument("out_dir", type=Path, nargs="?")
+    add = parser.add_argument
+    add("transcript", type=Path)
+    add("source", metavar="rttm-or-system-dir", type=Path)
+    add("out_dir", type=Path, nargs="?")
+    add("--formats", default=" ".join(FILE_NAMES), metavar='"a b"', help="write these formats")
+    help_text = "name the recording of a single JSON, SRT or WebVTT file (its name without the ending)"
+    add("--recording", metavar="id", help=help_text)
+    help_text = "leave a word that is farther from any turn without a speaker"
+    add("--farthest", type=stage.number(0), default=FARTHEST, metavar="seconds", help=help_text)
     options = parser.parse_args()
     words = read_words(options.transcript, options.recording)
     rttm = options.source / "rttm" if options.source.is_dir() else options.source
@@ -37,12 +49,12 @@ def main() -> None:
             hint="Name each transcript after its recording, or give --recording.",
         )
     for reco in sorted(named - known):
-        _LOG.warning("WARNING: %s: nobody talks in %s, so its words have no speaker", rttm, reco)
+        _LOG.warning("WARNING: %s: no turn of %s, so its words have no speaker", rttm, reco)
     out_dir = options.out_dir or rttm.parent / "words"
     assigned = assign_words(words, turns, options.farthest)
     files = write_words(assigned, out_dir, options.formats.split())
-    nobody = sum(word.speaker is None for word in assigned)
-    _LOG.info("%s: %d words (%d without a speaker), %d files", out_dir, len(assigned), nobody, len(files))
+    unassigned = sum(word.speaker is None for word in assigned)
+    _LOG.info("%s: %d words (%d without a speaker), %d files", out_dir, len(assigned), unassigned, len(files))
 
 
 def read_words(path: Path, reco: str | None) -> list[Word]:

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Cluster the x-vectors of a set, recording by recording; the Python side of cluster_ssl.sh.
+"""Stage 5: cluster the x-vectors of each recording by a system of conf/systems.
 
-plan    checks options and every x-vector, decides what is to be done, prints the number of jobs
-run     does one job: labels, history and latent vectors of each of its recordings
-gather  merges the labels, writes meta.json
+Reads a directory with xvector.scp, segments and utt2spk ("spk" files name recordings), made by extract_xvectors.sh,
+Kaldi, VBx or another toolkit. Writes labels (<sub-segment> <number from 1>), history/<recording>.json, meta.json, and
+for systems that estimate it the probability of each label, sure (<sub-segment> <0 to 1>).
+A rerun does the recordings that are missing or out of date.
+e.g.: cluster_ssl.sh --system xvector_ahc --num-spk 2 exp/mini/xvectors_campplus exp/mini/xvector_ahc
 """
 
 from __future__ import annotations
@@ -13,67 +15,69 @@ import json
 import logging
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import to_builtins
 
+import jobs
 import stage
 from ssdiar.clustering.config import read_system
-from ssdiar.clustering.recording import Recording, fold_backgrounds
 from ssdiar.clustering.sides import share_out
 from ssdiar.config import config_files, config_name
 from ssdiar.errors import InputError
-from ssdiar.io.ark import XVectors, read_xvector_dir
+from ssdiar.io.ark import read_xvector_dir
 from ssdiar.io.meta import read_meta, write_meta
 from ssdiar.io.publish import publish_text
-from ssdiar.io.tables import SIDE2RECO, read_counts, read_sides
+from ssdiar.io.tables import SIDE2RECO, UTT2REGION, read_counts, read_sides
+from ssdiar.pipeline import ESTIMATE, SpeakerNumber, labels_by_id, labels_of, parse_num_spk
 from ssdiar.results import number_found
 from ssdiar.timeline.segmentation import read_segmentation
-from ssdiar.timeline.spans import Segment
 from ssdiar.work import Manifest, check, digest, file_digest
 
 if TYPE_CHECKING:
     from ssdiar.clustering.config import SystemConfig
+    from ssdiar.clustering.vectors import Moments
 
 _LOG = logging.getLogger(__name__)
-_NUM_SPK = "oracle, estimate, a whole number from 1, or a file of recordings and numbers"
-_FORMAT = 3  # of what a job leaves behind; part of every digest
-_TABLES = ("xvector.scp", "segments", "utt2spk", "meta.json", SIDE2RECO)  # of an x-vector directory
+_FORMAT = 4  # of the files of a job; part of every digest
+_TABLES = ("xvector.scp", "segments", "utt2spk", "meta.json", SIDE2RECO, UTT2REGION)  # of an x-vector directory
 
 
 def main() -> None:
-    """Run one of the three sub-commands."""
-    options = _parse()
-    {"plan": _plan, "run": _run, "gather": _gather}[options.action](options)
+    """Run the stage, or one of its jobs."""
+    parser = jobs.parser(__doc__, "xvector_dir", out="out-dir")
+    add = parser.add_argument
+    help_text = "cluster by a system of conf/systems or a .yaml file; changes may follow, as in best+count.most=4"
+    add("--system", default="conformer_finch_ahc_contrastive", metavar="choice", help=help_text)
+    help_text = "set the speakers per recording: a number; limits to estimate within, or estimate; a file of lines "
+    help_text += "<recording> <number> (others are estimated); or those of --reco2num-spk (oracle) (the system's)"
+    add("--num-spk", metavar="n|a-b|estimate|file|oracle", help=help_text)
+    help_text = "read the reference's <recording> <number>, for --num-spk oracle only"
+    add("--reco2num-spk", type=Path, metavar="file", help=help_text)
+    help_text = "take the number of speakers from AHC that stops when no two clusters have a higher mean cosine"
+    add("--threshold", type=stage.number(-1, 1), metavar="cosine", help=help_text)
+    help_text = "read segmentation/ of the speech directory, from which the system best counts speakers, too"
+    add("--segmentation", type=Path, metavar="dir", help=help_text)
+    add("--seed", type=stage.whole_number(0), default=0, help="seed all randomness")
+    jobs.main(parser, _plan, _run, _gather)
 
 
-def _parse() -> argparse.Namespace:
-    parser = stage.Parser(__doc__)
-    plan = parser.add_jobs("xvector_dir")
-    plan.add_argument("--system", required=True, help="a file of conf/systems, and changes")
-    plan.add_argument("--num-spk", default="2", help="a number, estimate, a file of numbers, or oracle")
-    plan.add_argument("--min-spk", type=stage.whole_number(1), help="least number, where it is estimated")
-    plan.add_argument("--max-spk", type=stage.whole_number(1), help="largest number, where it is estimated")
-    plan.add_argument("--threshold", type=stage.number(-1, 1), help="AHC similarity that gives the number of speakers")
-    plan.add_argument("--reco2num-spk", type=Path, help="reference counts, for --num-spk oracle")
-    plan.add_argument("--segmentation", type=Path, help="folder with <recording>.npz of detect_speech.sh")
-    plan.add_argument("--seed", type=stage.whole_number(0), default=0)
-    return parser.parse_args()
-
-
-def _plan(options: argparse.Namespace) -> None:
-    config = read_system(options.system)
+def _plan(options: argparse.Namespace) -> jobs.Plan:
+    system = read_system(options.system)
+    asked = str(system.num_spk) if options.num_spk is None else options.num_spk
+    counts = _counts_file(asked, options.reco2num_spk)
     tables = [options.xvector_dir / name for name in _TABLES]
-    given = _counts_file(options)
-    inputs = check(*tables, *config_files(options.system, "systems"), *filter(None, [given]))
-    pieces, xvectors = read_xvector_dir(options.xvector_dir)
+    inputs = check(*tables, *config_files(options.system, "systems"), *filter(None, [counts]))
+    segments, xvectors = read_xvector_dir(options.xvector_dir)
     inputs |= check(*xvectors.archives())
-    read_meta(options.xvector_dir)  # needed at the end: a damaged one is told of before there is any work
-    limits = _limits(options)
-    counts = _speaker_counts(options, given, pieces, xvectors)
-    segmentations = _segmentation_files(options.segmentation, counts, config)
+    read_meta(options.xvector_dir)  # gather needs it: a damaged one is reported before any work
+    vectors = {reco: xvectors.load([segment.id for segment in own]) for reco, own in segments.items()}
+    _check_dimensions(vectors, xvectors.path)
+    sides = read_sides(options.xvector_dir)
+    numbers = _numbers(asked, counts, vectors, sides)
+    segmentations = _segmentation_files(options.segmentation, numbers, system)
     inputs |= check(*segmentations.values())
     for path in segmentations.values():
         if not path.is_file():
@@ -82,226 +86,181 @@ def _plan(options: argparse.Namespace) -> None:
         "xvector_dir": str(options.xvector_dir.absolute()),
         "choice": options.system,
         "system": config_name(options.system),
-        "config": to_builtins(config),
-        "counts": options.num_spk,
-        "num_spk": counts,
-        "limits": limits,
+        "config": to_builtins(system),
+        "numbers": numbers,
         "threshold": options.threshold,
-        "num_spk_source": _count_source(options, limits),
+        "num_spk_source": _count_source(asked, options.threshold),
         "segmentations": {reco: str(path.absolute()) for reco, path in segmentations.items()},
         "seed": options.seed,
     }
-    backgrounds, sides = _backgrounds(pieces, xvectors, config), read_sides(options.xvector_dir)
-    digests, dimensions = {}, {}
-    for reco in pieces:
-        vectors, background = xvectors.load([piece.id for piece in pieces[reco]]), backgrounds.get(reco)
-        dimensions[reco] = vectors.shape[1]
+    backgrounds = _backgrounds(vectors, system)
+    digests = {}
+    for reco, own in segments.items():
+        background = backgrounds.get(reco)
         digests[reco] = digest(
             _FORMAT,
             [settings["config"], settings["system"]],
-            [counts[reco], limits if counts[reco] is None else None, options.threshold, options.seed, reco in sides],
-            [(piece.id, piece.start, piece.end) for piece in pieces[reco]],
-            vectors.tobytes(),
+            [numbers[reco], options.threshold, options.seed, reco in sides],
+            [(segment.id, segment.start, segment.end, segment.region) for segment in own],
+            vectors[reco].tobytes(),
             b"" if background is None else background.mean.tobytes() + background.covariance.tobytes(),
             file_digest(segmentations[reco]) if reco in segmentations else "",
         )
-    _check_dimensions(dimensions, xvectors.path)
     # Making the linkage of S sub-segments takes S^2 operations.
-    costs = {reco: float(len(pieces[reco])) ** 2 for reco in pieces}
-    work = Manifest(options.out_dir, "cluster_ssl")
-    print(work.plan(inputs, settings, digests, costs, options.nj, options.overwrite))
+    return jobs.Plan(inputs, settings, digests, {reco: float(len(own)) ** 2 for reco, own in segments.items()})
 
 
-def _backgrounds(pieces: Mapping[str, list[Segment]], xvectors: XVectors, config: SystemConfig) -> dict[str, Any]:
-    """Return what each recording's preparation takes from the other half of the set, where it takes anything."""
-    if not config.prepare.needs_fold:
+def _backgrounds(vectors: Mapping[str, Any], system: SystemConfig) -> dict[str, Moments]:
+    """Return the moments of the other half of the set for each recording, if the system's preparation needs them."""
+    from ssdiar.clustering.recording import fold_backgrounds
+
+    return fold_backgrounds(vectors) if system.prepare.needs_fold else {}
+
+
+def _check_dimensions(vectors: Mapping[str, Any], path: Path) -> None:
+    first = next(iter(vectors.values()), None)
+    for reco, own in vectors.items():
+        if own.shape[1] != first.shape[1]:
+            problem = f"x-vectors of recording {reco} have another dimension than those before"
+            raise InputError(problem, path=path, expected=f"{first.shape[1]}", got=own.shape[1])
+
+
+def _segmentation_files(
+    folder: Path | None, numbers: Mapping[str, SpeakerNumber], system: SystemConfig
+) -> dict[str, Path]:
+    """Return the network's output for each recording whose speakers are to be counted, if the system uses it."""
+    if folder is None or system.count.method != "evidence":
         return {}
-    return fold_backgrounds({reco: xvectors.load([piece.id for piece in pieces[reco]]) for reco in pieces})
+    return {reco: folder / f"{reco}.npz" for reco, number in numbers.items() if number.given is None}
 
 
-def _check_dimensions(dimensions: Mapping[str, int], path: Path) -> None:
-    first = next(iter(dimensions.values()), None)
-    for reco, dimension in dimensions.items():
-        if dimension != first:
-            what = f"x-vectors of recording {reco} have another dimension than those before"
-            raise InputError(what, path=path, expected=f"{first}", got=dimension)
-
-
-def _segmentation_files(folder: Path | None, counts: Mapping[str, int | None], config: SystemConfig) -> dict[str, Path]:
-    """Return what the network said of each recording whose speakers are yet to be counted, if the system asks it."""
-    if folder is None or config.count.method != "evidence":
-        return {}
-    return {reco: folder / f"{reco}.npz" for reco, count in counts.items() if count is None}
-
-
-def _counts_file(options: argparse.Namespace) -> Path | None:
-    """Return the file that says how many speakers each recording has, if there is one."""
-    if options.num_spk == "oracle":
-        if options.reco2num_spk is None:
+def _counts_file(asked: str, reference: Path | None) -> Path | None:
+    """Return the file with the number of speakers of each recording, if there is one."""
+    if asked == "oracle":
+        if reference is None:
             raise InputError("--num-spk oracle needs --reco2num-spk", expected="the file of reference counts")
-        return options.reco2num_spk
-    if options.num_spk == "estimate" or (options.num_spk.isascii() and options.num_spk.isdigit()):
-        if options.num_spk != "estimate" and int(options.num_spk) < 1:
-            raise InputError("bad --num-spk", expected=_NUM_SPK, got=options.num_spk)
+        return reference
+    if parse_num_spk(asked) is not None:
         return None
-    if not Path(options.num_spk).is_file():
-        raise InputError("bad --num-spk", expected=_NUM_SPK, got=options.num_spk)
-    return Path(options.num_spk)
+    if not Path(asked).is_file():
+        expected = "a number from 1, limits such as 2-8, estimate, oracle, or a file of recordings and numbers"
+        raise InputError("bad --num-spk", expected=expected, got=asked)
+    return Path(asked)
 
 
-def _limits(options: argparse.Namespace) -> tuple[int, int | None]:
-    """Return the least and the largest number of speakers where it is estimated; None: the system's own largest."""
-    least, most = options.min_spk or 1, options.max_spk
-    if (options.min_spk or options.max_spk) and (options.num_spk.isdigit() or options.num_spk == "oracle"):
-        raise InputError("--min-spk and --max-spk go with --num-spk estimate", got=f"--num-spk {options.num_spk}")
-    if most is not None and most < least:
-        raise InputError("--max-spk is less than --min-spk", expected=f"at least {least}", got=most)
-    return least, most
-
-
-def _count_source(options: argparse.Namespace, limits: tuple[int, int | None]) -> str:
-    """Return what a result says about where its number of speakers comes from."""
-    if options.threshold is not None:
-        return f"threshold {options.threshold:g}"
-    if options.num_spk == "oracle":
+def _count_source(asked: str, threshold: float | None) -> str:
+    """Return the source of the number of speakers, for results."""
+    if threshold is not None:
+        return f"threshold {threshold:g}"
+    number = ESTIMATE if asked == "oracle" else parse_num_spk(asked)
+    if asked == "oracle":
         return "oracle"
-    if options.num_spk != "estimate":
-        return f"{Path(options.num_spk).name} (given)"
-    if limits == (1, None):
-        return "estimated"
-    return f"estimated, {limits[0]} or more" if limits[1] is None else f"estimated, {limits[0]} to {limits[1]}"
+    if number is None or number.given:
+        return f"{Path(asked).name} (given)"
+    return "estimated" if number == ESTIMATE else f"estimated, {number.low} to {number.high}"
 
 
-def _speaker_counts(
-    options: argparse.Namespace, file: Path | None, pieces: Mapping[str, list[Segment]], xvectors: XVectors
-) -> dict[str, int | None]:
-    """Return the number of speakers that clustering is given per recording, or side; None: it is to be estimated."""
-    whose = read_sides(options.xvector_dir)
-    sides: dict[str, list[str]] = {}
-    for side in pieces:
-        sides.setdefault(whose.get(side, side), []).append(side)
-    given: dict[str, int | None] = {}
-    for reco, number in _counts_of_recordings(options, file, sides).items():
-        if reco in pieces:
-            given[reco] = number
-            continue
-        if number is None:
-            given |= dict.fromkeys(sides[reco])
+def _numbers(
+    asked: str, file: Path | None, vectors: Mapping[str, Any], sides: Mapping[str, str]
+) -> dict[str, SpeakerNumber]:
+    """Return the requested number of speakers of each recording or side."""
+    members: dict[str, list[str]] = {}
+    for side in vectors:
+        members.setdefault(sides.get(side, side), []).append(side)
+    numbers: dict[str, SpeakerNumber] = {}
+    for reco, number in _numbers_of_recordings(asked, file, members).items():
+        if reco in vectors or number.given is None:
+            numbers |= dict.fromkeys(members[reco], number)
         else:
-            vectors = {side: xvectors.load([piece.id for piece in pieces[side]]) for side in sides[reco]}
-            given |= share_out(number, vectors)
-    return given
+            shares = share_out(number.given, {side: vectors[side] for side in members[reco]})
+            numbers |= {side: SpeakerNumber(share, share) for side, share in shares.items()}
+    return numbers
 
 
-def _counts_of_recordings(
-    options: argparse.Namespace, file: Path | None, recordings: Mapping[str, Any]
-) -> dict[str, int | None]:
-    """Return the number of speakers that is given per recording; None where it is to be estimated."""
+def _numbers_of_recordings(asked: str, file: Path | None, recordings: Iterable[str]) -> dict[str, SpeakerNumber]:
+    """Return the requested number of speakers per recording; those that a file does not name are estimated."""
     if file is None:
-        return dict.fromkeys(recordings, None if options.num_spk == "estimate" else int(options.num_spk))
+        return dict.fromkeys(recordings, parse_num_spk(asked))
     counts = read_counts(file, "recording number")
-    missing = sorted(recordings.keys() - counts.keys())
-    if missing:
-        _LOG.warning(
-            "WARNING: %s: no number for %d of %d recordings, the first is %s; theirs is estimated",
-            file,
-            len(missing),
-            len(recordings),
-            missing[0],
-        )
-    return {reco: counts.get(reco) for reco in recordings}
+    numbers = {reco: SpeakerNumber(counts[reco], counts[reco]) if reco in counts else ESTIMATE for reco in recordings}
+    if missing := sorted(numbers.keys() - counts.keys()):
+        problem = "WARNING: %s: no number for %d of %d recordings, the first is %s; it is estimated"
+        _LOG.warning(problem, file, len(missing), len(numbers), missing[0])
+    return numbers
 
 
-def _run(options: argparse.Namespace) -> None:
-    import numpy as np
-
-    from ssdiar.clustering.systems import cluster_recording
-
-    work = Manifest(options.out_dir, "cluster_ssl")
+def _run(work: Manifest, todo: list[str], _: int) -> None:
     settings = work.settings
-    config = _config(settings)
-    pieces, xvectors = read_xvector_dir(Path(settings["xvector_dir"]))
-    backgrounds = _backgrounds(pieces, xvectors, config)
-    todo, sides = work.job(options.job), read_sides(settings["xvector_dir"])
-    counts, segmentations = settings["num_spk"], settings["segmentations"]
-    if config.method == "ssl" and todo:
-        _warm_up(xvectors, pieces[todo[0]], config)
+    system = read_system(settings["choice"])
+    segments, xvectors = read_xvector_dir(Path(settings["xvector_dir"]))
+    everything = segments if system.prepare.needs_fold else todo
+    vectors = {reco: xvectors.load([segment.id for segment in segments[reco]]) for reco in everything}
+    backgrounds, sides = _backgrounds(vectors, system), read_sides(settings["xvector_dir"])
+    segmentations = settings["segmentations"]
+    if system.method == "ssl" and todo:
+        _warm_up(vectors[todo[0]].shape[1], system)
     for reco in todo:
-        ids = [piece.id for piece in pieces[reco]]
-        times = np.array([(piece.start, piece.end) for piece in pieces[reco]])
-        heard = read_segmentation(segmentations[reco]) if reco in segmentations else None
-        vectors, background = xvectors.load(ids), backgrounds.get(reco)
-        recording = Recording(reco, vectors, times, counts[reco], heard, background, reco in sides)
-        result = cluster_recording(
-            recording, config, settings["seed"], settings["threshold"], settings["limits"], work.threads
+        result = labels_of(
+            *(system, segments[reco], vectors[reco], SpeakerNumber(*settings["numbers"][reco])),
+            segmentation=read_segmentation(segmentations[reco]) if reco in segmentations else None,
+            background=backgrounds.get(reco),
+            is_side=reco in sides,
+            threshold=settings["threshold"],
+            seed=settings["seed"],
+            threads=work.threads,
         )
-        history = {
-            "recording": reco,
-            "system": settings["system"],
-            "seed": settings["seed"],
-            "sub_segments": len(ids),
-            **result.history,
-            "options": to_builtins(config),
-        }
+        about = {"recording": reco, "system": settings["system"], "seed": settings["seed"]}
+        history = {**about, "sub_segments": len(segments[reco]), **result.history, "options": settings["config"]}
+        labels, sure = labels_by_id({reco: segments[reco]}, {reco: result})
         with work.done(reco) as folder:
             (folder / "history").mkdir()
             (folder / "history" / f"{reco}.json").write_text(json.dumps(history, indent=1) + "\n")
             (folder / "parts").mkdir()
-            _write_part(folder / "parts" / f"{reco}.labels", ids, [label + 1 for label in result.labels])
-            if result.sure is not None:
-                _write_part(folder / "parts" / f"{reco}.sure", ids, [f"{share:.4f}" for share in result.sure])
-            if result.latent is not None:
-                before, after = (latent.astype(np.float32) for latent in result.latent)
-                (folder / "latent").mkdir()
-                np.savez(folder / "latent" / f"{reco}.npz", before=before, after=after)
+            _write_part(folder / "parts" / f"{reco}.labels", labels)
+            if sure is not None:
+                _write_part(folder / "parts" / f"{reco}.sure", {key: f"{share:.4f}" for key, share in sure.items()})
         _LOG.info("%s", _summary(reco, history))
         if "fallback" in history:
             _LOG.warning("WARNING: %s: %s", reco, history["fallback"])
 
 
-def _write_part(path: Path, ids: list[str], values: list[Any]) -> None:
+def _write_part(path: Path, values: Mapping[str, Any]) -> None:
     """Write one recording's part of a table of sub-segments."""
-    path.write_text("".join(sorted(f"{key} {value}\n" for key, value in zip(ids, values, strict=True))))
+    path.write_text("".join(sorted(f"{key} {value}\n" for key, value in values.items())))
 
 
-def _config(settings: dict[str, Any]) -> SystemConfig:
-    return read_system(settings["choice"])
-
-
-def _warm_up(xvectors: XVectors, pieces: list[Segment], config: SystemConfig) -> None:
-    """Have TensorFlow ready before the first recording."""
+def _warm_up(dimension: int, system: SystemConfig) -> None:
+    """Load TensorFlow before the first recording."""
     from ssdiar.clustering.ssl import warm_up
 
     started = time.monotonic()
-    warm_up(xvectors.load([pieces[0].id]).shape[1], config)
+    warm_up(dimension, system)
     _LOG.debug("TensorFlow is ready after %.1f s", time.monotonic() - started)
 
 
-def _summary(reco: str, history: dict[str, Any]) -> str:
+def _summary(reco: str, history: Mapping[str, Any]) -> str:
     chain = [history["first_clusters"]] if "first_clusters" in history else [history["sub_segments"]]
     chain += [iteration["clusters"] for iteration in history.get("iterations", [])] or [history["clusters"]]
     epochs = sum(iteration["epochs"] for iteration in history.get("iterations", []))
     numbers = " > ".join(map(str, chain))
-    path = "".join(f", FINCH first for {what}" for what in history["finch_first"])
+    path = "".join(f", FINCH first for {step}" for step in history["finch_first"])
     return (
         f"{reco}: {history['sub_segments']} sub-segments, clusters {numbers}, {epochs} epochs, {history['seconds']} s"
         f"{path}"
     )
 
 
-def _gather(options: argparse.Namespace) -> None:
-    out_dir, work = options.out_dir, Manifest(options.out_dir, "cluster_ssl")
-    settings = work.settings
+def _gather(work: Manifest) -> None:
+    out_dir, settings = work.out_dir, work.settings
     meta = read_meta(settings["xvector_dir"])
     meta.setdefault("xvector_model", f"unknown ({settings['xvector_dir']})")
     meta.setdefault("speech_source", "as given")
-    meta["system"] = settings["system"]
-    meta |= {name: settings[name] for name in ("num_spk_source", "seed")}
+    meta |= {name: settings[name] for name in ("system", "num_spk_source", "seed")}
     meta["system_options"] = settings["config"]
-    config = _config(settings)
-    if config.says_how_sure:
-        meta["second_sure"] = config.sure.second
-    tables = ["labels", "sure"] if config.says_how_sure else ["labels"]
+    system = read_system(settings["choice"])
+    if system.says_how_sure:
+        meta["second_sure"] = system.sure.second
+    tables = ["labels", "sure"] if system.says_how_sure else ["labels"]
     with work.finish("meta.json", *tables) as recordings:
         histories = [json.loads((out_dir / "history" / f"{reco}.json").read_text()) for reco in recordings]
         meta["num_spk"] = {history["recording"]: number_found(history) for history in histories}
@@ -312,21 +271,13 @@ def _gather(options: argparse.Namespace) -> None:
             publish_text(out_dir / table, "".join(sorted(line for part in parts for line in part.splitlines(True))))
     fewer = [history["recording"] for history in histories if history["clusters"] < history["num_spk"]]
     if fewer:
-        _LOG.warning(
-            "WARNING: %d recordings have fewer sub-segments than speakers, the first is %s; meta.json has their number",
-            len(fewer),
-            fewer[0],
-        )
-    seconds = [history["seconds"] for history in histories] or [0.0]
+        problem = "WARNING: %d recordings have fewer sub-segments than speakers, the first is %s (see meta.json)"
+        _LOG.warning(problem, len(fewer), fewer[0])
+    median = statistics.median([history["seconds"] for history in histories] or [0.0])
     fallbacks = sum("fallback" in history for history in histories)
-    _LOG.info(
-        "%s: %d recordings, %d sub-segments, %.2f s per recording (median)%s",
-        out_dir / "labels",
-        len(recordings),
-        sum(history["sub_segments"] for history in histories),
-        statistics.median(seconds),
-        f", {fallbacks} without training" if fallbacks else "",
-    )
+    counts = (len(recordings), sum(history["sub_segments"] for history in histories), median)
+    more = f", {fallbacks} without training" if fallbacks else ""
+    _LOG.info("%s: %d recordings, %d sub-segments, %.2f s per recording (median)%s", out_dir / "labels", *counts, more)
 
 
 if __name__ == "__main__":

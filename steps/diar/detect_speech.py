@@ -1,32 +1,34 @@
 #!/usr/bin/env python3
-"""Find the speech regions of a data directory, recording by recording; the Python side of detect_speech.sh.
+"""Stage 2: find speech regions, overlapped speech and changes of speaker.
 
-plan    checks options and inputs, decides what is to be done, prints the number of jobs
-run     does one job: one file of regions per recording, and one of its segmentation where that network is used. Long
-        recordings are done in parts, whose files are in parts/; the job that finds all of one done joins them
-gather  merges the regions into the speech directory: segments, utt2spk, spk2utt, overlap.segments, wav.scp, reco2dur,
-        meta.json (and reco2channel if the data directory has it). A recording with one party per channel goes on as its
-        sides, a recording each; side2reco says whose
+Reads a data directory: wav.scp, and reco2dur, reco2channel, reco2parties if they exist. Writes a speech directory:
+segments, utt2spk, spk2utt (speech regions; "spk" files name recordings, as in Kaldi's diarization), overlap.segments
+(overlapped speech, kept out of segments), tight.segments (all speech, its pauses not closed), wav.scp, reco2dur and
+meta.json, which also has the decisions that make_rttm.sh carries out. segmentation/<recording>.npz is the output of the
+segmentation network, if it runs. A recording with one party per channel becomes a recording per party ("side"), and
+side2reco maps sides to recordings. Long recordings are processed in parts (parts/<recording>@<part>.npz). A rerun does
+what is missing or out of date.
+e.g.: detect_speech.sh --sad pyannote --overlap label data/mini data/mini_speech
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import logging
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import jobs
 import stage
-from ssdiar.config import conf_dir
+from ssdiar.config import config_files, config_name
 from ssdiar.data import Recording, audio_files, load_recordings, read_channels, read_parties
 from ssdiar.errors import InputError
-from ssdiar.graph import DEVICES, device_of_job
-from ssdiar.io.audio import AudioInfo, is_quick_to_probe, probe
+from ssdiar.io.audio import is_quick_to_probe, probe
 from ssdiar.io.meta import read_meta, write_meta
 from ssdiar.io.names import Names
 from ssdiar.io.tables import (
@@ -38,201 +40,163 @@ from ssdiar.io.tables import (
     write_segments_file,
     write_table,
 )
-from ssdiar.speech.config import SileroConfig
-from ssdiar.speech.finder import Found, SpeechFinder
-from ssdiar.speech.given import read_turns
-from ssdiar.speech.plan import Request, SpeechPlan, detector_file, plan_speech
-from ssdiar.speech.pyannote import Windows, long_samples
+from ssdiar.pipeline import speech_of
+from ssdiar.speech.pyannote import Pyannote, Windows
+from ssdiar.speech.silero import Silero
+from ssdiar.speech.source import Speech, SpeechSource, is_detector, read_turns
 from ssdiar.speech.weights import find_segmentation_weights, find_silero_weights
 from ssdiar.timeline.segmentation import Segmentation, read_segmentation, write_segmentation
 from ssdiar.timeline.sides import side_id
-from ssdiar.timeline.spans import Turn
+from ssdiar.timeline.spans import Segment, Turn
 from ssdiar.timeline.subsegments import segments_of
 from ssdiar.work import Manifest, check, digest, file_digest
 
 _LOG = logging.getLogger(__name__)
-_FORMAT = 4  # of the files of regions; part of every digest
-_TABLES = ("segments", "utt2spk", "spk2utt", "overlap.segments", "wav.scp", "reco2dur", "reco2channel", SIDE2RECO)
+_FORMAT = 5  # of the files of regions; part of every digest
+_TABLES = (
+    *("segments", "utt2spk", "spk2utt", "overlap.segments", "tight.segments", "wav.scp", "reco2dur", "reco2channel"),
+    SIDE2RECO,
+)
 _DATA_TABLES = ("wav.scp", "reco2dur", "reco2channel", "reco2parties")
-_CONF = conf_dir() / "sad"
 
 
 def main() -> None:
-    """Run one of the three sub-commands."""
-    options = _parse()
-    {"plan": _plan, "run": _run, "gather": _gather}[options.action](options)
+    """Run the stage, or one of its jobs."""
+    parser = jobs.parser(__doc__, "data_dir", out="speech-dir")
+    add = parser.add_argument
+    help_text = "find speech by a detector of conf/sad (changes may follow, as in pyannote+gap=0.5), take it from "
+    help_text += "ref.rttm or segments of <data-dir> (oracle), or from a file, segments or RTTM"
+    add("--sad", default="pyannote", metavar="choice|oracle|file", help=help_text)
+    help_text = "overlapped speech: discard it before x-vectors, keep it, or discard it and label it in the RTTM"
+    add("--overlap", choices=("drop", "keep", "label"), default="drop", help=help_text)
+    help_text = "cut speech regions at changes of speaker that the segmentation network finds"
+    add("--changes", choices=("ignore", "cut"), default="ignore", help=help_text)
+    help_text = "take the output of the same network from there, if it is of the same data directory"
+    add("--segmentation-from", type=Path, metavar="speech-dir", help=help_text)
+    add("--allow-commands", type=stage.boolean, default=False, help="run commands of wav.scp, entries that end in |")
+    jobs.main(parser, _plan, _run, _gather)
 
 
-def _parse() -> argparse.Namespace:
-    parser = stage.Parser(__doc__)
-    plan = parser.add_jobs("data_dir")
-    plan.add_argument("--sad", default="webrtc", help=f"{', '.join(_detectors())}, oracle, or a file")
-    plan.add_argument(
-        "--sad-options", type=str.split, default=(), help="name=value ..., put over what the detector's file says"
-    )
-    plan.add_argument("--sad-source", help="weights of the segmentation network")
-    plan.add_argument("--device", choices=DEVICES, default="cpu", help="what the segmentation network runs on")
-    plan.add_argument("--overlap", choices=("drop", "keep", "label"), default="drop")
-    plan.add_argument("--overlap-detector", choices=("sad", "none", "pyannote"), default="sad")
-    plan.add_argument("--changes", choices=("ignore", "cut"), default="ignore")
-    plan.add_argument("--segmentation", type=stage.boolean, default=False)
-    plan.add_argument("--segmentation-from", type=Path, help="another speech directory")
-    plan.add_argument("--allow-commands", type=stage.boolean, default=False, help="run commands of wav.scp")
-    return parser.parse_args()
-
-
-def _detectors() -> list[str]:
-    return sorted(path.stem for path in _CONF.glob("*.yaml"))
-
-
-def _plan(options: argparse.Namespace) -> None:
-    source, speech_file = _speech_source(options.sad, options.data_dir)
-    request = {field.name: getattr(options, field.name) for field in dataclasses.fields(Request)}
-    plan = plan_speech(Request(**request), _CONF)
-    weights = _weights(plan, options.sad_source)
-    inputs = check(*(options.data_dir / name for name in _DATA_TABLES))
+def _plan(options: argparse.Namespace) -> jobs.Plan:
+    source = SpeechSource.of(options.sad, options.overlap, options.changes)
+    name, speech_file = _given_file(options.sad, options.data_dir)
+    weights = _weights(source)
+    inputs = check(*(options.data_dir / table for table in _DATA_TABLES))
     recordings = load_recordings(options.data_dir, options.allow_commands)
-    described = [detector_file(options.sad, _CONF), None if plan.network is None else _CONF / "pyannote.yaml"]
-    inputs |= check(*filter(None, [speech_file, *described]), *audio_files(recordings))
-    given = {} if speech_file is None else _given(speech_file, recordings)
-    infos = {reco: _checked_audio(reco, recording, options.data_dir) for reco, recording in recordings.items()}
-    if options.overlap == "drop" and options.overlap_detector == "sad" and plan.overlap is None:
-        what = "WARNING: %s hears no overlap, so none is discarded; --overlap-detector pyannote finds it"
-        _LOG.warning(what, options.sad)
-    for reco, recording in recordings.items():
-        for side in {side_id(reco, channel) for channel in recording.parties} & recordings.keys():
-            what = f"recording {side} has the name of a party of {reco}"
-            raise InputError(what, path=options.data_dir / "wav.scp")
-    heard = _segmentation_from(options, plan, weights)
-    whole = {reco for reco, recording in recordings.items() if recording.parties or plan.network is None or heard}
-    long = _long_recordings(infos, whole, plan)
+    described = [speech_file] if speech_file else config_files(options.sad, "sad")
+    inputs |= check(*described, *audio_files(recordings))
+    given = _given(speech_file, recordings)
+    _check_audio(recordings, options.data_dir)
+    if source.sad is not None and source.network is None and options.overlap == "drop":
+        hint = "WARNING: --sad %s finds no overlap, so none is discarded; %s+network=pyannote finds it"
+        _LOG.warning(hint, options.sad, options.sad)
+    earlier = _earlier_segmentation(options, source, weights)
     settings = {
         "data_dir": str(options.data_dir.absolute()),
-        "segmentation_from": heard,
-        "request": request,
-        "sad_source": options.sad_source,
-        "device": options.device,
-        "long": long,
-        "speech_source": source,
+        "segmentation_from": earlier,
+        "sad": options.sad,
+        "overlap": options.overlap,
+        "changes": options.changes,
+        "speech_source": name,
         "speech_file": None if speech_file is None else str(speech_file.absolute()),
         "weights": weights,
         "allow_commands": options.allow_commands,
     }
-    network = None if plan.network is None else [plan.network.network.step, weights, options.device]
-    digests = {
-        reco: digest(
-            _FORMAT,
-            source,
-            plan.options(),
-            network or weights,
-            recording.content(),
-            recording.duration,
-            [[turn.speaker, turn.start, turn.end] for turn in given.get(reco, [])],
-        )
-        for reco, recording in recordings.items()
-    }
-    costs = _costs(recordings)
-    for reco, samples in long.items():
-        windows = _windows(samples, plan)
-        for number in range(windows.parts()):
-            first_frames = windows.part(number).first_frames
-            digests[f"{reco}@{number}"] = digest(_FORMAT, network, recordings[reco].content(), first_frames.tobytes())
-            costs[f"{reco}@{number}"] = infos[reco].duration * len(first_frames) / len(windows.first_frames)
-        costs[reco] = 0.0
-    work = Manifest(options.out_dir, "detect_speech")
-    print(work.plan(inputs, settings, digests, costs, options.nj, options.overwrite, "s of audio"))
+    network = None if source.network is None else [source.network.step, weights, source.network.device]
+    digests, costs = {}, _costs(recordings)
+    for reco, recording in recordings.items():
+        turns = [[turn.speaker, turn.start, turn.end] for turn in given.get(reco, [])]
+        content = recording.content()
+        digests[reco] = digest(_FORMAT, name, source.options(), network or weights, content, recording.duration, turns)
+        windows = _windows(source, recording, earlier)
+        for number, part in enumerate([] if windows is None else windows.parts()):
+            key, share = f"{reco}@{number}", len(part.first_frames) / len(windows.first_frames)
+            digests[key] = digest(_FORMAT, network, content, part.first_frames.tobytes())
+            costs |= {key: costs[reco] * share}
+        if windows is not None:
+            costs[reco] = 0.0
+    return jobs.Plan(inputs, settings, digests, costs, "s of audio")
 
 
-def _costs(recordings: dict[str, Recording]) -> dict[str, float]:
-    """Return the seconds of recordings; one whose length is not known counts as an average one."""
+def _costs(recordings: Mapping[str, Recording]) -> dict[str, float]:
+    """Return the seconds of recordings; one of unknown length counts as an average one."""
     known = [recording.duration for recording in recordings.values() if recording.duration is not None]
     average = sum(known) / len(known) if known else 1.0
-    return {
-        reco: average if recording.duration is None else recording.duration for reco, recording in recordings.items()
-    }
+    return {reco: average if r.duration is None else r.duration for reco, r in recordings.items()}
 
 
-def _long_recordings(infos: dict[str, AudioInfo | None], whole: set[str], plan: SpeechPlan) -> dict[str, int]:
-    """Return those recordings, not in ``whole``, that are done in parts, with their samples at the network's rate."""
-    found = {reco: long_samples(info, plan.network.network.step) for reco, info in infos.items() if reco not in whole}
-    return {reco: samples for reco, samples in found.items() if samples is not None}
+def _windows(source: SpeechSource, recording: Recording, earlier: str | None) -> Windows | None:
+    """Return the network's windows of a recording that is done in parts."""
+    in_parts = source.network is not None and earlier is None and not recording.parties
+    return source.network.windows_of(recording) if in_parts else None
 
 
-def _windows(samples: int, plan: SpeechPlan) -> Windows:
-    return Windows.of(samples, plan.network.network.step)
-
-
-def _weights(plan: SpeechPlan, source: str | None) -> list[str]:
-    """Return the digests of the weights that will be used; of what is still on the hub, its name."""
+def _weights(source: SpeechSource) -> list[str]:
+    """Return the digests of the weights that will be used; the name of weights that are still on the hub."""
     digests = []
-    if isinstance(plan.detector, SileroConfig):
+    if isinstance(source.sad, Silero):
         digests.append(file_digest(find_silero_weights()))
-    if plan.network is not None:
-        path = find_segmentation_weights(source)
-        digests.append(str(source) if path is None else file_digest(path))
+    if source.network is not None:
+        path = find_segmentation_weights(source.network.source)
+        digests.append(source.network.source if path is None else file_digest(path))
     return digests
 
 
-def _segmentation_from(options: argparse.Namespace, plan: SpeechPlan, weights: list[str]) -> str | None:
-    """Return the folder of what the network said of the same recordings before, if that can be used.
+def _earlier_segmentation(options: argparse.Namespace, source: SpeechSource, weights: list[str]) -> str | None:
+    """Return the folder with earlier output of the network for the same recordings, if it can be used.
 
     Raises:
         InputError: That speech directory is damaged or out of date.
     """
-    source = options.segmentation_from
-    if source is None or plan.network is None or not (source / "segmentation").is_dir():
+    folder = options.segmentation_from
+    if folder is None or source.network is None or not (folder / "segmentation").is_dir():
         return None
-    check(source / "meta.json", *sorted((source / "segmentation").glob("*.npz")))
-    meta = read_meta(source)
-    step = meta["options"]["network"]["step"]
-    same = step == plan.network.network.step and meta["sad_weights"][-1:] == weights[-1:]
-    if not same or Manifest(source, "detect_speech").settings["data_dir"] != str(options.data_dir.absolute()):
+    check(folder / "meta.json", *sorted((folder / "segmentation").glob("*.npz")))
+    same = read_meta(folder).get("segmentation") == [source.network.step, *weights[-1:]]
+    if not same or Manifest(folder, "detect_speech").settings["data_dir"] != str(options.data_dir.absolute()):
         return None
-    return str((source / "segmentation").absolute())
+    return str((folder / "segmentation").absolute())
 
 
-def _checked_audio(reco: str, recording: Recording, data_dir: Path) -> AudioInfo | None:
-    """Return an audio file's header, None for commands and formats slow to look into, which wait for their job.
+def _check_audio(recordings: Mapping[str, Recording], data_dir: Path) -> None:
+    """Check audio files against the tables before any job; commands and slow formats wait for their job.
 
     Raises:
-        InputError: The file is broken or not what the tables say.
+        InputError: A file is broken or does not match the tables, or a recording has the name of a side.
     """
-    if not is_quick_to_probe(recording.entry):
-        return None
-    info = probe(recording.entry)
-    for remark in info.remarks if not (data_dir / "recordings.tsv").exists() else ():  # stage 1 has said so
-        _LOG.warning("WARNING: %s: %s", recording.entry, remark)
-    for table, channel in (
-        ("reco2channel", recording.channel or 0),
-        ("reco2parties", max(recording.parties, default=0)),
-    ):
-        if channel > info.channels:
-            what, expected = f"no such channel of recording {reco}", f"1 to {info.channels}"
-            raise InputError(what, path=data_dir / table, expected=expected, got=channel)
-    recording.check_duration(info.duration)
-    return info
+    for reco, recording in recordings.items():
+        for side in {side_id(reco, channel) for channel in recording.parties} & recordings.keys():
+            raise InputError(f"recording {side} has the name of a party of {reco}", path=data_dir / "wav.scp")
+        if not is_quick_to_probe(recording.entry):
+            continue
+        info = probe(recording.entry)
+        for remark in info.remarks if not (data_dir / "recordings.tsv").exists() else ():  # else stage 1 reported it
+            _LOG.warning("WARNING: %s: %s", recording.entry, remark)
+        used = {"reco2channel": recording.channel or 0, "reco2parties": max(recording.parties, default=0)}
+        for table, channel in used.items():
+            if channel > info.channels:
+                problem, expected = f"no such channel of recording {reco}", f"1 to {info.channels}"
+                raise InputError(problem, path=data_dir / table, expected=expected, got=channel)
+        recording.check_duration(info.duration)
 
 
-def _speech_source(sad: str, data_dir: Path) -> tuple[str, Path | None]:
-    """Return the name of where speech comes from, and the file if it is given and not detected."""
-    detector = detector_file(sad, _CONF)
-    if detector is not None:
-        return detector.stem, None
+def _given_file(sad: str, data_dir: Path) -> tuple[str, Path | None]:
+    """Return the name of the speech source, and the file if speech is given."""
+    if is_detector(sad):
+        return config_name(sad), None
     if sad == "oracle":
         path = next((path for path in (data_dir / "ref.rttm", data_dir / "segments") if path.exists()), None)
         if path is None:
             raise InputError("neither ref.rttm nor segments", path=data_dir, expected="one of them for --sad oracle")
         return f"oracle ({path.name})", path
-    path = Path(sad)
-    if not path.is_file():
-        expected = f"{', '.join(_detectors())}, oracle, or a file (segments or RTTM)"
-        raise InputError("bad --sad, and no such file", expected=expected, got=sad)
-    return f"given ({path.name})", path
+    return f"given ({Path(sad).name})", Path(sad)
 
 
-def _given(path: Path, recordings: dict[str, Recording]) -> dict[str, list[Turn]]:
+def _given(path: Path | None, recordings: Mapping[str, Recording]) -> dict[str, list[Turn]]:
     """Return the turns of a file by recording."""
-    asks = any(text.split()[-1] == "-1" for _, text in read_lines(path))  # where a recording ends
+    if path is None:
+        return {}
+    asks = any(text.split()[-1] == "-1" for _, text in read_lines(path))  # for the ends of recordings
     durations = {reco: r.seconds() for reco, r in recordings.items() if asks or r.duration is not None}
     turns = read_turns(path, recordings, durations, Names({reco: r.entry for reco, r in recordings.items()}))
     if not turns.keys() & recordings.keys():
@@ -242,143 +206,126 @@ def _given(path: Path, recordings: dict[str, Recording]) -> dict[str, list[Turn]
     return turns
 
 
-def _run(options: argparse.Namespace) -> None:
-    work = Manifest(options.out_dir, "detect_speech")
+def _run(work: Manifest, todo: list[str], job: int) -> None:
     settings = work.settings
-    data_dir = Path(settings["data_dir"])
-    recordings = load_recordings(data_dir, settings["allow_commands"])
-    speech_file = settings["speech_file"]
-    given = {} if speech_file is None else _given(Path(speech_file), recordings)
-    plan = plan_speech(Request(**settings["request"]), _CONF)
-    finder = SpeechFinder.of(plan, settings["sad_source"], device_of_job(settings["device"], options.job))
-    heard = None if settings["segmentation_from"] is None else Path(settings["segmentation_from"])
-    long = {reco: _windows(samples, plan) for reco, samples in settings["long"].items()}
-    todo = work.job(options.job)
-    for key in sorted(todo, key=lambda key: (key in long, key)):  # what joins parts comes after the parts
+    recordings = load_recordings(settings["data_dir"], settings["allow_commands"])
+    given = _given(settings["speech_file"] and Path(settings["speech_file"]), recordings)
+    source = SpeechSource.of(settings["sad"], settings["overlap"], settings["changes"]).for_job(job)
+    earlier = settings["segmentation_from"]
+    names = dict.fromkeys(key.partition("@")[0] for key in todo)
+    windows = {reco: _windows(source, recordings[reco], earlier) for reco in names}
+    for key in sorted(todo, key=lambda key: ("@" not in key and windows[key] is not None, key)):  # parts come first
         reco, _, number = key.partition("@")
-        started = time.monotonic()
+        recording, started = recordings[reco], time.monotonic()
         if number:
-            probabilities = finder.network.segment_part(recordings[reco], long[reco].part(int(number)))
+            probabilities = source.network.segment_part(recording, windows[reco].parts()[int(number)])
             with work.done(key) as folder:
                 (folder / "parts").mkdir()
                 np.savez_compressed(folder / "parts" / f"{key}.npz", probabilities)
             _LOG.info("%s: part %s; took %.1f s", reco, number, time.monotonic() - started)
-        recording, turns = recordings[reco], given.get(reco, ())
-        if reco in long and (known := _joined(work, reco, long[reco], finder, recording)) is not None:
-            found = {reco: finder.find(recording, turns, known)}
-        elif reco in long:
-            continue
-        elif recording.parties:
-            found = {side_id(reco, number): part for number, part in finder.find_parties(recording, turns).items()}
-        else:
-            known = None if heard is None else read_segmentation(heard / f"{reco}.npz")
-            found = {reco: finder.find(recording, turns, known)}
+        segmentation = None
+        if windows[reco] is not None:
+            segmentation = _joined(work, reco, windows[reco], source.network, recording)
+            if segmentation is None:
+                continue
+        elif earlier is not None and not recording.parties:
+            segmentation = read_segmentation(Path(earlier, f"{reco}.npz"))
+        found = speech_of(source, reco, recording, given.get(reco, ()), segmentation)
         with work.done(reco) as folder:
             _write_recording(folder, reco, found)
-        for side, part in found.items():
-            _LOG.info(
-                "%s: %.2f s of speech in %d regions of %.2f s, %.2f s of overlap; took %.1f s",
-                side,
-                (part.speech[:, 1] - part.speech[:, 0]).sum() / 100,
-                len(part.speech),
-                part.duration,
-                (part.overlap[:, 1] - part.overlap[:, 0]).sum() / 100,
-                time.monotonic() - started,
-            )
+        for side, speech in found.items():
+            totals = [(regions[:, 1] - regions[:, 0]).sum() / 100 for regions in (speech.regions, speech.overlap)]
+            counts = (totals[0], len(speech.regions), speech.duration, totals[1], time.monotonic() - started)
+            _LOG.info("%s: %.2f s of speech in %d regions of %.2f s, %.2f s of overlap; took %.1f s", side, *counts)
 
 
 def _joined(
-    work: Manifest, reco: str, windows: Windows, finder: SpeechFinder, recording: Recording
+    work: Manifest, reco: str, windows: Windows, network: Pyannote, recording: Recording
 ) -> Segmentation | None:
     """Return the segmentation of a recording from its parts; None if some are still to come, or it is done."""
-    keys = [f"{reco}@{number}" for number in range(windows.parts())]
+    keys = [f"{reco}@{number}" for number in range(len(windows.parts()))]
     if work.is_done(reco) or not all(work.is_done(key) for key in keys):
         return None
     parts = []
     for key in keys:
         with np.load(work.out_dir / "parts" / f"{key}.npz", allow_pickle=False) as arrays:
             parts.append(arrays["arr_0"])
-    return finder.network.joined(parts, windows, probe(recording.entry).duration)
+    return network.joined(parts, windows, probe(recording.entry).duration)
 
 
-def _write_recording(folder: Path, reco: str, found: dict[str, Found]) -> None:
-    """Write what was found in a recording, by side; one that has none is its only side."""
+def _write_recording(folder: Path, reco: str, found: Mapping[str, Speech]) -> None:
+    """Write the speech of a recording by side; one without parties is its only side."""
     (folder / "regions").mkdir()
     regions = {
         side: {
-            "duration": part.duration,
-            "speech": part.speech.astype(int).tolist(),
-            "overlap": part.overlap.astype(int).tolist(),
+            "duration": speech.duration,
+            "regions": speech.regions.astype(int).tolist(),
+            "overlap": speech.overlap.astype(int).tolist(),
+            "tight": speech.tight.tolist(),
         }
-        for side, part in found.items()
+        for side, speech in found.items()
     }
     (folder / "regions" / f"{reco}.json").write_text(json.dumps(regions) + "\n")
-    for side, part in found.items():
-        if part.segmentation is not None:
+    for side, speech in found.items():
+        if speech.segmentation is not None:
             (folder / "segmentation").mkdir(exist_ok=True)
-            write_segmentation(folder / "segmentation" / f"{side}.npz", part.segmentation)
+            write_segmentation(folder / "segmentation" / f"{side}.npz", speech.segmentation)
 
 
-def _gather(options: argparse.Namespace) -> None:
-    work = Manifest(options.out_dir, "detect_speech")
+def _gather(work: Manifest) -> None:
     settings = work.settings
-    with work.finish("meta.json", editable=_TABLES) as recordings:
-        _merge(options.out_dir, recordings, settings)
+    with work.finish("meta.json", editable=_TABLES) as keys:
+        _merge(work.out_dir, [key for key in keys if "@" not in key], settings)
 
 
-def _merge(out_dir: Path, recordings: list[str], settings: dict[str, Any]) -> None:
+def _merge(out_dir: Path, recordings: list[str], settings: Mapping[str, Any]) -> None:
     """Write the tables of all recordings, and meta.json."""
-    recordings = [reco for reco in recordings if "@" not in reco]
-    data_dir = Path(settings["data_dir"])
-    results, whose = {}, {}
+    data_dir, found, owner = Path(settings["data_dir"]), {}, {}
     for reco in recordings:
-        for side, found in json.loads((out_dir / "regions" / f"{reco}.json").read_text()).items():
-            results[side], whose[side] = found, reco
-    speech = [segment for side in results for segment in segments_of(side, results[side]["speech"])]
-    overlap = [segment for side in results for segment in segments_of(side, results[side]["overlap"])]
+        sides = json.loads((out_dir / "regions" / f"{reco}.json").read_text())
+        found |= sides
+        owner |= dict.fromkeys(sides, reco)
+    speech, overlap = (
+        [segment for side in found for segment in segments_of(side, found[side][name])]
+        for name in ("regions", "overlap")
+    )
+    tight = [
+        Segment(f"{side}-{number:06d}", side, *times)
+        for side in found
+        for number, times in enumerate(found[side]["tight"])
+    ]
     entries = read_wav_scp(data_dir / "wav.scp")
-    write_table(out_dir / "wav.scp", {side: entries[reco] for side, reco in whose.items()})
-    write_table(out_dir / "reco2dur", {side: f"{found['duration']:.4f}" for side, found in results.items()})
-    _write_channels(data_dir, out_dir, whose)
+    write_table(out_dir / "wav.scp", {side: entries[reco] for side, reco in owner.items()})
+    write_table(out_dir / "reco2dur", {side: f"{one['duration']:.4f}" for side, one in found.items()})
+    _write_channels(data_dir, out_dir, owner)
     write_segments_file(out_dir / "overlap.segments", overlap)
+    write_segments_file(out_dir / "tight.segments", tight)
     write_segments(out_dir, speech)
-    plan = plan_speech(Request(**settings["request"]), _CONF)
-    write_meta(
-        out_dir,
-        {
-            "speech_source": settings["speech_source"],
-            "second_speaker": plan.second_speaker,
-            "close_pauses": plan.close_pauses,
-            "options": settings["request"] | {name: plan.options()[name] for name in ("detector", "network")},
-            "sad_weights": settings["weights"],
-        },
-    )
-    silent = [reco for reco in results if not results[reco]["speech"] and not results[reco]["overlap"]]
+    source = SpeechSource.of(settings["sad"], settings["overlap"], settings["changes"])
+    meta = {
+        "speech_source": settings["speech_source"],
+        "second_speaker": source.overlap == "label",
+        "close_pauses": source.close_pauses,
+        "segmentation": None if source.network is None else [source.network.step, *settings["weights"][-1:]],
+        "options": {name: settings[name] for name in ("sad", "overlap", "changes")} | source.options(),
+        "sad_weights": settings["weights"],
+    }
+    write_meta(out_dir, meta)
+    silent = [side for side, one in found.items() if not one["regions"] and not one["overlap"]]
     if silent:
-        _LOG.warning("WARNING: no speech in %d of %d recordings: %s", len(silent), len(results), " ".join(silent))
-    _LOG.info(
-        "%s: %d recordings, %d speech regions of %.0f s, %d overlaps of %.0f s (speech: %s)",
-        out_dir,
-        len(recordings),
-        len(speech),
-        sum(segment.duration for segment in speech),
-        len(overlap),
-        sum(segment.duration for segment in overlap),
-        settings["speech_source"],
-    )
+        _LOG.warning("WARNING: no speech in %d of %d recordings: %s", len(silent), len(found), " ".join(silent))
+    totals = [(len(some), sum(segment.duration for segment in some)) for some in (speech, overlap)]
+    counts = (out_dir, len(recordings), *totals[0], *totals[1], settings["speech_source"])
+    _LOG.info("%s: %d recordings, %d speech regions of %.0f s, %d overlaps of %.0f s (speech: %s)", *counts)
 
 
-def _write_channels(data_dir: Path, out_dir: Path, whose: dict[str, str]) -> None:
-    """Write reco2channel, and side2reco where recordings have sides."""
+def _write_channels(data_dir: Path, out_dir: Path, owner: Mapping[str, str]) -> None:
+    """Write reco2channel and side2reco, if there is anything to write."""
     channels = read_channels(data_dir / "reco2channel") if (data_dir / "reco2channel").exists() else {}
     parties = read_parties(data_dir / "reco2parties") if (data_dir / "reco2parties").exists() else {}
     channels |= {side_id(reco, number): number for reco in parties for number in parties[reco]}
-    tables = {
-        "reco2channel": {side: number for side, number in channels.items() if side in whose},
-        SIDE2RECO: {side: reco for side, reco in whose.items() if side != reco},
-    }
-    for name, table in tables.items():
-        write_or_remove(out_dir / name, table)
+    write_or_remove(out_dir / "reco2channel", {side: number for side, number in channels.items() if side in owner})
+    write_or_remove(out_dir / SIDE2RECO, {side: reco for side, reco in owner.items() if side != reco})
 
 
 if __name__ == "__main__":

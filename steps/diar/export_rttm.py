@@ -1,5 +1,11 @@
 #!/usr/bin/env python3
-"""Write an RTTM in the formats of other tools; the Python side of export_rttm.sh."""
+"""Write an RTTM in the formats of other tools.
+
+Reads an RTTM, or the folder of a system with one. Writes into <out-dir>, by default the folder export beside the
+RTTM: audacity (labels, <recording>.txt), textgrid (Praat and ELAN), srt and vtt (captions with speakers), json (turns
+and talk time), csv (turns.csv of all recordings) and rttm (one file per recording).
+e.g.: export_rttm.sh exp/mini/xvector_ahc
+"""
 
 from __future__ import annotations
 
@@ -19,10 +25,12 @@ _LOG = logging.getLogger(__name__)
 def main() -> None:
     """Read the RTTM and write the files."""
     parser = stage.Parser(__doc__)
-    parser.add_argument("--formats", default=" ".join(FILE_NAMES))
-    parser.add_argument("--reco2dur", type=Path)
-    parser.add_argument("source", type=Path, help="an RTTM file, or the folder of a system")
-    parser.add_argument("out_dir", type=Path, nargs="?")
+    add = parser.add_argument
+    add("source", metavar="rttm-or-system-dir", type=Path)
+    add("out_dir", type=Path, nargs="?")
+    add("--formats", default=" ".join(FILE_NAMES), metavar='"a b"', help="write these formats")
+    help_text = "end TextGrids at these lengths (those of result.json beside the RTTM, else the last turn)"
+    add("--reco2dur", type=Path, metavar="file", help=help_text)
     options = parser.parse_args()
     rttm = options.source / "rttm" if options.source.is_dir() else options.source
     turns = read_rttm(rttm)
@@ -35,7 +43,7 @@ def main() -> None:
 
 
 def _durations(reco2dur: Path | None, result: Path) -> dict[str, float]:
-    """Return the seconds of recordings: of reco2dur, else as result.json beside the RTTM says, where it does."""
+    """Return the lengths of recordings in seconds, from reco2dur or else from result.json beside the RTTM."""
     if reco2dur is not None:
         return read_durations(reco2dur)
     entries = read_result(result)["recordings"] if result.exists() else []

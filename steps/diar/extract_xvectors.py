@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Embed the sub-segments of a set, recording by recording; the Python side of extract_xvectors.sh.
+"""Stage 4: compute an x-vector for each sub-segment with a pretrained model.
 
-plan    checks options and inputs, decides what is to be done, prints the number of jobs
-run     does one job: one archive xvector.<reco>.ark per recording; per part of a long one, xvector.<reco>@<part>.ark
-gather  writes xvector.scp, segments, utt2spk, spk2utt, meta.json
+Reads the audio of a data (or speech) directory and the sub-segments of make_subsegments.sh. Writes xvector.scp with
+an archive xvector.<recording>.ark per recording (xvector.<recording>@<part>.ark per minute of a long one), segments,
+utt2spk, spk2utt ("spk" files name recordings), utt2region and meta.json: model, source and sha256 of its weights.
+A rerun does the recordings and parts that are missing or out of date.
+e.g.: extract_xvectors.sh --xvector campplus data/mini_speech exp/mini/subsegments exp/mini/xvectors_campplus
 """
 
 from __future__ import annotations
@@ -12,189 +14,150 @@ import argparse
 import json
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from msgspec import to_builtins
 
+import jobs
 import stage
+from ssdiar.config import config_files
 from ssdiar.data import Recording, audio_files, load_recordings
 from ssdiar.errors import InputError
-from ssdiar.graph import DEVICES, device_of_job
+from ssdiar.io.audio import is_quick_to_probe
 from ssdiar.io.meta import read_meta, write_meta
-from ssdiar.io.tables import SIDE2RECO, read_segments, read_sides, write_or_remove, write_segments
-from ssdiar.timeline.regions import covered
+from ssdiar.io.tables import (
+    SIDE2RECO,
+    UTT2REGION,
+    read_segments,
+    read_sides,
+    read_subsegments,
+    write_or_remove,
+    write_segments,
+)
+from ssdiar.pipeline import parts_of, vectors_of
 from ssdiar.timeline.spans import Segment, by_recording
 from ssdiar.work import Manifest, check, digest, file_digest
-from ssdiar.xvectors.embedding import embed, part_numbers
 from ssdiar.xvectors.models import load_model, local_files, read_model_config
 
 _LOG = logging.getLogger(__name__)
-_FORMAT = 3  # of what a job leaves behind; part of every digest
+_FORMAT = 3  # of the files of a job; part of every digest
 _DATA_TABLES = ("wav.scp", "reco2dur", "reco2channel")
-_PIECES_TABLES = ("segments", "overlap.segments", "meta.json", SIDE2RECO)
+_SUBSEGMENT_TABLES = ("segments", "overlap.segments", "meta.json", SIDE2RECO, UTT2REGION)
 
 
 def main() -> None:
-    """Run one of the three sub-commands."""
-    options = _parse()
-    {"plan": _plan, "run": _run, "gather": _gather}[options.action](options)
+    """Run the stage, or one of its jobs."""
+    parser = jobs.parser(__doc__, "data_dir", "subsegments_dir", out="xvector-dir")
+    add = parser.add_argument
+    help_text = (
+        "use a model of conf/xvector: campplus (192-d), or speechbrain (512-d, the paper's); changes may follow, "
+    )
+    help_text += "as in speechbrain+source=<folder with a copy> or campplus+device=cuda"
+    add("--xvector", default="campplus", metavar="choice", help=f"{help_text} (campplus)")
+    add("--allow-commands", type=stage.boolean, default=False, help="run commands of wav.scp, entries that end in |")
+    jobs.main(parser, _plan, _run, _gather)
 
 
-def _parse() -> argparse.Namespace:
-    parser = stage.Parser(__doc__)
-    plan = parser.add_jobs("data_dir", "subsegments_dir")
-    plan.add_argument("--xvector", type=Path, required=True, help="a file of conf/xvector")
-    plan.add_argument("--xvector-source", type=Path, help="a folder that holds the model")
-    plan.add_argument("--device", choices=DEVICES, default="cpu", help="what the model runs on")
-    plan.add_argument("--allow-commands", type=stage.boolean, default=False, help="run commands of wav.scp")
-    return parser.parse_args()
-
-
-def _plan(options: argparse.Namespace) -> None:
-    config = read_model_config(options.xvector)
-    if options.xvector_source is not None and not options.xvector_source.is_dir():
-        raise InputError("no such folder", path=options.xvector_source, expected=f"a copy of {config.source}")
+def _plan(options: argparse.Namespace) -> jobs.Plan:
+    model = read_model_config(options.xvector)
+    files = local_files(model)
     inputs = check(
         *(options.data_dir / name for name in _DATA_TABLES),
-        *(options.subsegments_dir / name for name in _PIECES_TABLES),
-        options.xvector,
+        *(options.subsegments_dir / name for name in _SUBSEGMENT_TABLES),
+        *config_files(options.xvector, "xvector"),
+        *files,
     )
     recordings = load_recordings(options.data_dir, options.allow_commands)
+    inputs |= check(*audio_files(recordings))
     durations = {reco: r.duration for reco, r in recordings.items() if r.duration is not None}
-    pieces = by_recording(read_segments(options.subsegments_dir / "segments", recordings, durations))
-    discarded = _discarded(options.subsegments_dir, pieces)
-    read_meta(options.subsegments_dir)  # needed at the end: a damaged one is told of before there is any work
-    source = None if options.xvector_source is None else str(options.xvector_source.absolute())
+    segments = by_recording(read_segments(options.subsegments_dir / "segments", recordings, durations))
+    overlap = _read_overlap(options.subsegments_dir)
+    read_meta(options.subsegments_dir)  # gather needs it: a damaged one is reported before any work
     settings = {
         "data_dir": str(options.data_dir.absolute()),
         "subsegments_dir": str(options.subsegments_dir.absolute()),
-        "model": str(options.xvector.absolute()),
-        "source": source,
-        "device": options.device,
+        "xvector": options.xvector,
         "allow_commands": options.allow_commands,
     }
-    model_files = local_files(config, source)
-    inputs |= check(*model_files, *audio_files(recordings))
-    model_digests = [file_digest(path) for path in model_files]
-    parts = _parts(pieces, recordings)
-    digests = {
-        key: digest(
-            _FORMAT,
-            to_builtins(config),
-            model_digests,
-            options.device,
-            recordings[key.partition("@")[0]].content(),
-            [(p.id, p.start, p.end) for p in part],
-            discarded[key.partition("@")[0]].tolist(),
-        )
-        for key, part in parts.items()
-    }
-    costs = {key: sum(piece.duration for piece in part) for key, part in parts.items()}
-    work = Manifest(options.out_dir, "extract_xvectors")
-    print(work.plan(inputs, settings, digests, costs, options.nj, options.overwrite, "s of speech"))
+    model_digest = digest(_FORMAT, to_builtins(model), [file_digest(path) for path in files])
+    digests, costs = {}, {}
+    for key, part in _parts(segments, recordings).items():
+        reco = key.partition("@")[0]
+        discarded = [(region.start, region.end) for region in overlap.get(reco, ())]
+        times = [(segment.id, segment.start, segment.end) for segment in part]
+        digests[key] = digest(model_digest, recordings[reco].content(), times, discarded)
+        costs[key] = sum(segment.duration for segment in part)
+    return jobs.Plan(inputs, settings, digests, costs, "s of speech")
 
 
-def _parts(pieces: dict[str, list[Segment]], recordings: dict[str, Recording]) -> dict[str, list[Segment]]:
-    """Return the pieces of each piece of work: a recording, or a part of a long one, named <reco>@<part>."""
-    parts = {}
-    for reco, group in pieces.items():
-        numbers = part_numbers(group, recordings[reco].entry)
-        for piece, number in zip(group, numbers, strict=True):
-            parts.setdefault(reco if number is None else f"{reco}@{number}", []).append(piece)
-    return parts
+def _parts(segments: Mapping[str, list[Segment]], recordings: Mapping[str, Recording]) -> dict[str, list[Segment]]:
+    """Return the sub-segments of each piece of work: a recording, or a part of a long one, named <reco>@<part>."""
+    found = {}
+    for reco, own in segments.items():
+        parts = parts_of(own, is_quick_to_probe(recordings[reco].entry))
+        found |= {f"{reco}@{number}": part for number, part in enumerate(parts) if part} if parts[1:] else {reco: own}
+    return found
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(work: Manifest, todo: list[str], job: int) -> None:
     from ssdiar.io.ark import write_xvectors
 
-    work = Manifest(options.out_dir, "extract_xvectors")
     settings = work.settings
-    todo = work.job(options.job)
     recordings = load_recordings(settings["data_dir"], settings["allow_commands"])
-    pieces = _read_pieces(settings)
-    parts = _parts(pieces, recordings)
-    discarded = _discarded(Path(settings["subsegments_dir"]), pieces)
-    device = device_of_job(settings["device"], options.job)
-    model = load_model(read_model_config(settings["model"]), settings["source"], device)
-    _LOG.info("model %s from %s, sha256 %s", model.config.name, model.source, model.weights_sha256)
+    folder = Path(settings["subsegments_dir"])
+    parts, overlap = _parts(by_recording(read_segments(folder / "segments")), recordings), _read_overlap(folder)
+    model = load_model(read_model_config(settings["xvector"]).for_job(job))
+    _LOG.info("model %s from %s, sha256 %s", model.config.name, model.config.source, model.weights_sha256)
     for key in sorted(todo):
-        started = time.monotonic()
-        reco, _, number = key.partition("@")
-        vectors = embed(model, recordings[reco], parts[key], discarded[reco], bool(number))
-        if not np.isfinite(vectors).all():
-            bad = parts[key][int(np.argmin(np.isfinite(vectors).all(axis=1)))]
-            raise InputError(f"the model gave a vector that is not finite for sub-segment {bad.id}")
+        started, (reco, _, number) = time.monotonic(), key.partition("@")
+        vectors = vectors_of(model, recordings[reco], parts[key], overlap.get(reco, ()), bool(number))
         with work.done(key) as folder:
-            ark = f"xvector.{key}.ark"
-            offsets = write_xvectors(
-                folder / ark, {p.id: vector for p, vector in zip(parts[key], vectors, strict=True)}
-            )
-            part = {
-                "offsets": offsets,
-                "model": to_builtins(model.config),
-                "sha256": model.weights_sha256,
-                "source": model.source,
-            }
+            rows = {segment.id: vector for segment, vector in zip(parts[key], vectors, strict=True)}
+            offsets = write_xvectors(folder / f"xvector.{key}.ark", rows)
             (folder / "parts").mkdir()
-            (folder / "parts" / f"{key}.json").write_text(json.dumps(part) + "\n")
+            part = json.dumps({"offsets": offsets, "sha256": model.weights_sha256})
+            (folder / "parts" / f"{key}.json").write_text(f"{part}\n")
         seconds = time.monotonic() - started
         _LOG.info("%s: %d vectors, %.0f per second", key, len(vectors), len(vectors) / seconds)
 
 
-def _gather(options: argparse.Namespace) -> None:
-    work = Manifest(options.out_dir, "extract_xvectors")
+def _gather(work: Manifest) -> None:
     settings = work.settings
     with work.finish("xvector.scp", "segments", "utt2spk", "spk2utt", "meta.json") as keys:
-        _merge(options.out_dir.absolute(), keys, settings)
+        _merge(work.out_dir.absolute(), keys, settings)
 
 
-def _merge(out_dir: Path, keys: list[str], settings: dict[str, str]) -> None:
+def _merge(out_dir: Path, keys: list[str], settings: Mapping[str, Any]) -> None:
     """Write the tables of all recordings, and meta.json."""
     from ssdiar.io.ark import write_xvector_scp
 
-    config = read_model_config(settings["model"])
+    model, folder = read_model_config(settings["xvector"]), Path(settings["subsegments_dir"])
     parts = {key: json.loads((out_dir / "parts" / f"{key}.json").read_text()) for key in keys}
-    weights = {(part["sha256"], part["source"]) for part in parts.values()}
+    weights = {part["sha256"] for part in parts.values()}
     if len(weights) > 1:
-        raise InputError(
-            "x-vectors of different weights in one directory",
-            path=out_dir,
-            hint="The model changed between runs; make them again with --overwrite true.",
-        )
+        hint = "The model changed between runs; make them again with --overwrite true."
+        raise InputError("x-vectors of different weights in one directory", path=out_dir, hint=hint)
     places = {
-        piece: (out_dir / f"xvector.{key}.ark", offset)
+        segment: (out_dir / f"xvector.{key}.ark", offset)
         for key in keys
-        for piece, offset in parts[key]["offsets"].items()
+        for segment, offset in parts[key]["offsets"].items()
     }
     write_xvector_scp(out_dir / "xvector.scp", places)
-    write_segments(out_dir, [piece for group in _read_pieces(settings).values() for piece in group])
-    sha256, source = weights.pop() if weights else (None, config.source)
-    meta = read_meta(settings["subsegments_dir"]) | {
-        "xvector_model": config.name,
-        "source": source,
-        "sha256": sha256,
-        "dimension": config.dimension,
-        "sample_rate": config.sample_rate,
-        "min_duration": config.min_duration,
-        "vectors": len(places),
-    }
-    write_meta(out_dir, meta)
-    write_or_remove(out_dir / SIDE2RECO, read_sides(settings["subsegments_dir"]))
+    write_segments(out_dir, read_subsegments(folder))
+    about = {"dimension": model.dimension, "sample_rate": model.sample_rate, "min_duration": model.min_duration}
+    origin = {"xvector_model": model.name, "source": model.source, "sha256": next(iter(weights), None)}
+    write_meta(out_dir, read_meta(folder) | origin | about | {"vectors": len(places)})
+    write_or_remove(out_dir / SIDE2RECO, read_sides(folder))
     recordings = len({key.partition("@")[0] for key in keys})
-    _LOG.info("%s: %d x-vectors of %d recordings (%s)", out_dir, len(places), recordings, config.name)
+    _LOG.info("%s: %d x-vectors of %d recordings (%s)", out_dir, len(places), recordings, model.name)
 
 
-def _discarded(subsegments_dir: Path, recordings: Iterable[str]) -> dict[str, np.ndarray]:
-    """Return the overlap (m, 2) that was discarded of each recording, seconds."""
-    path = subsegments_dir / "overlap.segments"
-    found = by_recording(read_segments(path)) if path.exists() else {}
-    return {reco: covered([(region.start, region.end) for region in found.get(reco, ())]) for reco in recordings}
-
-
-def _read_pieces(settings: dict[str, str]) -> dict[str, list[Segment]]:
-    return by_recording(read_segments(Path(settings["subsegments_dir"]) / "segments"))
+def _read_overlap(folder: Path) -> dict[str, list[Segment]]:
+    """Return the overlapped speech of each recording, which gets no x-vectors."""
+    path = folder / "overlap.segments"
+    return by_recording(read_segments(path)) if path.exists() else {}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,12 @@
-"""Collect what an experiment set scored and did into <out-dir>/{index.html,table.md}, and print the table.
+"""Stage 8: write the report of an experiment set: one page that needs no network, and a table.
 
-Without any score the table says who spoke for how long in each recording.
+Reads <exp-set-dir>/*/{rttm,result.json,labels,meta.json,score/*.json,history/*.json,latent/*.npz}. <out-
+dir>/index.html has the scores of all systems, recordings worst first, and for each recording a player, timelines with
+errors marked, talk time and the course of the clustering. <out-dir>/table.md, also printed, has a row per system for
+each protocol. Without a reference, page and table lead with the speakers of each recording, the least certain first.
+Speakers and turns can be corrected in the page and saved. Audio is copied as MP3 into <out-dir>/audio, so that <out-
+dir> can be moved.
+e.g.: make_report.sh --data-dir data/mini exp/mini exp/mini/report
 """
 
 from __future__ import annotations
@@ -23,10 +29,10 @@ from ssdiar.report.table import as_markdown, as_text, table_parts, who_as_markdo
 from ssdiar.work import Manifest, check
 
 _LOG = logging.getLogger(__name__)
-# What the page is made of, in a system's folder and in a data directory.
+# Inputs of the page in the folder of a system and in a data directory.
 _SYSTEM_FILES = ("rttm", "result.json", "labels", "meta.json", "score/*.json", "history/*.json", "latent/*.npz")
-_TOLD = ("recordings.tsv", "left_out.tsv")  # by prepare_audio.sh
-_DATA_FILES = ("wav.scp", "reco2dur", "reco2channel", "reco2parties", "ref.rttm", "all.uem", *_TOLD)
+_ORIGINS = ("recordings.tsv", "left_out.tsv")  # by prepare_audio.sh
+_DATA_FILES = ("wav.scp", "reco2dur", "reco2channel", "reco2parties", "ref.rttm", "all.uem", *_ORIGINS)
 _CODE = ("*.py", "templates/*")
 
 
@@ -56,9 +62,9 @@ def main() -> None:
         _LOG.info("%s is there and up to date", file)
     else:
         media = _media(options, recordings)
-        told = {table: read_tsv(options.data_dir / table) if options.data_dir else [] for table in _TOLD}
-        origins = {row["recording"]: row for row in told["recordings.tsv"]}
-        vectors, left_out = VectorReader(systems).read, told["left_out.tsv"]
+        listed = {table: read_tsv(options.data_dir / table) if options.data_dir else [] for table in _ORIGINS}
+        origins = {row["recording"]: row for row in listed["recordings.tsv"]}
+        vectors, left_out = VectorReader(systems).read, listed["left_out.tsv"]
         text = page.render(name, systems, recordings, media, vectors, options.pictures, origins, left_out)
         work.plan(inputs, settings)
         copies = [unquote(one.url) for one in media.values() if one.url.startswith("audio/")]
@@ -80,14 +86,18 @@ def _table(systems: list[System], recordings: list[Shown], title: str | None = N
 
 def _parse() -> argparse.Namespace:
     parser = stage.Parser(__doc__)
-    parser.add_argument("exp_set_dir", type=Path, help="folder of the systems, for example exp/mini")
-    parser.add_argument("out_dir", type=Path, help="where index.html and table.md go")
-    parser.add_argument("--systems", default="", help="which systems, in this order (default: all, by name)")
-    parser.add_argument("--data-dir", type=Path, help="wav.scp, and the reference where there is one")
-    parser.add_argument("--allow-commands", type=stage.boolean, default=False, help="run commands of wav.scp")
-    parser.add_argument("--audio", choices=WAYS, default="copy", help="how the page gets its audio")
-    parser.add_argument("--pictures", type=stage.whole_number(0), default=60, help="pictures of vectors")
-    parser.add_argument("--nj", type=stage.whole_number(1), default=1, help="recordings at a time")
+    add = parser.add_argument
+    add("exp_set_dir", type=Path)
+    add("out_dir", type=Path)
+    add("--systems", default="", metavar="names", help="show these systems, in this order (all with an rttm, by name)")
+    help_text = "read wav.scp, reco2dur, ref.rttm and all.uem there; without it, no player and no reference"
+    add("--data-dir", type=Path, metavar="dir", help=help_text)
+    help_text = "copy audio as MP3 beside the page, link the original files, or embed MP3 in the page"
+    add("--audio", choices=WAYS, default="copy", help=help_text)
+    add("--allow-commands", type=stage.boolean, default=False, help="run commands of wav.scp, entries that end in |")
+    help_text = "draw at most this many pictures of vectors, of the worst recordings"
+    add("--pictures", type=stage.whole_number(0), default=60, help=help_text)
+    add("--nj", type=stage.whole_number(1), default=1, help="copy the audio of this many recordings at a time")
     return parser.parse_args()
 
 
@@ -95,7 +105,7 @@ def _media(options: argparse.Namespace, recordings: list[Shown]) -> dict[str, pa
     """Return the sound of each recording that has any, and make the copies that the page plays."""
 
     def medium(reco: Shown) -> page.Media:
-        sound = reco.audio.read(tell=False)  # stages 1 and 2 have told what is odd about it
+        sound = reco.audio.read(tell=False)  # stages 1 and 2 have warned
         return page.Media(page_audio(reco.id, reco.audio, sound, options.out_dir, options.audio), peaks(*sound))
 
     heard = [reco for reco in recordings if reco.audio is not None]

@@ -1,15 +1,29 @@
 #!/usr/bin/env python3
-"""Write who speaks when, as RTTM, from labelled pieces, result.json and reco2file; the Python side of make_rttm.sh."""
+"""Stage 6: write who speaks when, as RTTM, from sub-segments and their labels.
+
+Reads the sub-segments of make_subsegments.sh and <labels-dir>/labels (<sub-segment> <number from 1>); label 1 becomes
+speaker1. Overlapping sub-segments are cut in the middle of the overlap, and touching turns of a speaker are joined.
+Short and overlapped speech, which was not clustered, gets the label of the nearest sub-segment. With <labels-dir>/sure
+(<sub-segment> <0 to 1>), field 9 of a turn is its probability, the mean over its sub-segments.
+Writes <labels-dir>/rttm, reco2file and result.json: speakers, talk time and probabilities per recording. An rttm that
+was edited stays as it is while its inputs do not change; remove it to have it written again.
+e.g.: make_rttm.sh exp/mini/subsegments exp/mini/xvector_ahc
+"""
 
 from __future__ import annotations
 
 import argparse
 import logging
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import stage
-from ssdiar.io.meta import read_decisions, read_meta, read_second_sure
+from ssdiar.errors import InputError
+from ssdiar.io.meta import read_meta
 from ssdiar.io.publish import publish_text
 from ssdiar.io.rttm import write_rttm
 from ssdiar.io.tables import (
@@ -23,77 +37,122 @@ from ssdiar.io.tables import (
     read_wav_scp,
     write_table,
 )
+from ssdiar.pipeline import Cut, turns_of
 from ssdiar.results import count_probabilities, recording_entry, result_content, result_text
-from ssdiar.timeline.sides import join_sides
 from ssdiar.timeline.spans import Segment, Turn, grouped
-from ssdiar.timeline.turns import close_pauses, turns_of_labels
 from ssdiar.work import Manifest, check
 
 _LOG = logging.getLogger(__name__)
-_FORMAT = 1  # of what this writes; a rerun writes anew what has another
-_PIECES = ("segments", "short.segments", "overlap.segments", "meta.json", "wav.scp", SIDE2RECO)
+_FORMAT = 1  # of the output; part of the settings
+_SUBSEGMENTS = (
+    *("segments", "short.segments", "overlap.segments", "tight.segments", "meta.json", "wav.scp"),
+    SIDE2RECO,
+)
 _LABELS = ("labels", "sure", "meta.json")
 
 
 def main() -> None:
-    """Read pieces and labels, write <labels-dir>/rttm."""
+    """Read sub-segments and labels, write <labels-dir>/rttm."""
     options = _parse()
-    tables = options.data_dir or options.subsegments_dir
+    folder, labels_dir, tables = (
+        options.subsegments_dir,
+        options.labels_dir,
+        options.data_dir or options.subsegments_dir,
+    )
     inputs = check(
-        *(options.subsegments_dir / name for name in _PIECES),
-        *(options.labels_dir / name for name in _LABELS),
+        *(folder / name for name in _SUBSEGMENTS),
+        *(labels_dir / name for name in _LABELS),
         *(tables / name for name in ("wav.scp", "reco2dur")),
     )
-    decided = read_decisions(options.subsegments_dir)
-    second_speaker = decided.second_speaker if options.second_speaker is None else options.second_speaker
-    gap = decided.close_pauses if options.gap is None else options.gap
-    work = Manifest(options.labels_dir, "make_rttm")
-    settings = {"format": _FORMAT, "second_speaker": second_speaker, "gap": gap}
+    decided = _decisions(folder)
+    second_speaker = decided["second_speaker"] if options.second_speaker is None else options.second_speaker
+    pauses = decided["close_pauses"] if options.gap is None else options.gap
+    work = Manifest(labels_dir, "make_rttm")
+    settings = {"format": _FORMAT, "second_speaker": second_speaker, "gap": pauses, "turns": options.turns}
     if work.is_current(inputs, settings):
-        _LOG.info("%s is up to date", options.labels_dir / "rttm")
+        _LOG.info("%s is up to date", labels_dir / "rttm")
         return
-    pieces = read_segments(options.subsegments_dir / "segments")
-    labels = read_counts(options.labels_dir / "labels", "sub-segment label")
-    check_same_ids(pieces, labels, options.labels_dir / "labels", "label")
+    cut = Cut(read_segments(folder / "segments"), _read(folder, "short.segments"), _read(folder, "overlap.segments"))
+    labels = read_counts(labels_dir / "labels", "sub-segment label")
+    check_same_ids(cut.segments, labels, labels_dir / "labels", "label")
     sure = None
-    if (sure_file := options.labels_dir / "sure").exists():
+    if (sure_file := labels_dir / "sure").exists():
         sure = read_shares(sure_file, "sub-segment probability")
-        check_same_ids(pieces, sure, sure_file, "probability")
-    turns = turns_of_labels(
-        pieces,
+        check_same_ids(cut.segments, sure, sure_file, "probability")
+    sides = read_sides(folder)
+    turns = turns_of(
+        cut,
         labels,
-        _read_if_there(options.subsegments_dir / "short.segments"),
-        _read_if_there(options.subsegments_dir / "overlap.segments"),
-        second_speaker,
-        sure,
-        read_second_sure(options.labels_dir),
+        sure=sure,
+        second_sure=_second_sure(labels_dir),
+        second_speaker=second_speaker,
+        pauses=pauses,
+        tight=_tight(folder, cut) if options.turns == "tight" else None,
+        sides=sides,
     )
-    sides = read_sides(options.subsegments_dir)
-    turns = close_pauses(join_sides(turns, sides), gap)
     work.plan(inputs, settings)
     files = read_wav_scp(tables / "wav.scp") if (tables / "wav.scp").exists() else {}
     files = {sides.get(side, side): entry for side, entry in files.items()}
     with work.finish("result.json", editable=["rttm", "reco2file"]):
-        write_rttm(options.labels_dir / "rttm", turns)
-        publish_text(options.labels_dir / "result.json", result_text(_result(options, turns, files, sides)))
-        if files:  # the way back from a name to the audio
-            write_table(options.labels_dir / "reco2file", files)
-    recordings = {turn.reco for turn in turns}
-    _LOG.info("%s: %d turns of %d recordings", options.labels_dir / "rttm", len(turns), len(recordings))
+        write_rttm(labels_dir / "rttm", turns)
+        publish_text(labels_dir / "result.json", result_text(_result(options, turns, files, sides)))
+        if files:
+            write_table(labels_dir / "reco2file", files)
+    _LOG.info("%s: %d turns of %d recordings", labels_dir / "rttm", len(turns), len({turn.reco for turn in turns}))
 
 
 def _parse() -> argparse.Namespace:
     parser = stage.Parser(__doc__)
-    parser.add_argument("--second-speaker", type=stage.boolean, help="default: what detect_speech.sh decided")
-    parser.add_argument("--gap", type=stage.number(0), help="seconds; default: what detect_speech.sh decided")
-    parser.add_argument("--data-dir", type=Path, help="wav.scp and reco2dur of all recordings")
-    parser.add_argument("subsegments_dir", type=Path)
-    parser.add_argument("labels_dir", type=Path)
+    add = parser.add_argument
+    add("subsegments_dir", type=Path)
+    add("labels_dir", type=Path)
+    help_text = "close short pauses within turns, as references of calls do, or end turns where detected speech ends"
+    add("--turns", choices=("closed", "tight"), default="closed", help=help_text)
+    help_text = "give overlapped speech the nearest other speaker, too (as detect_speech.sh decided)"
+    add("--second-speaker", type=stage.boolean, help=help_text)
+    help_text = "close pauses of a speaker that are shorter and silent (as detect_speech.sh decided)"
+    add("--gap", type=stage.number(0), metavar="seconds", help=help_text)
+    help_text = "read wav.scp and reco2dur of all recordings there, for result.json (<subsegments-dir>)"
+    add("--data-dir", type=Path, metavar="dir", help=help_text)
     return parser.parse_args()
 
 
+def _decisions(folder: Path) -> dict[str, Any]:
+    """Return the decisions of stage 2 in meta.json; none if speech was found by other means."""
+    meta, path = read_meta(folder), folder / "meta.json"
+    second, pauses = meta.get("second_speaker", False), meta.get("close_pauses", 0.0)
+    if not isinstance(second, bool):
+        raise InputError("bad second_speaker", path=path, expected="true or false", got=second)
+    if type(pauses) not in (int, float) or not 0 <= pauses < math.inf:
+        raise InputError("bad close_pauses", path=path, expected="a number of seconds from 0", got=pauses)
+    return {"second_speaker": second, "close_pauses": pauses}
+
+
+def _second_sure(labels_dir: Path) -> tuple[float, float] | None:
+    """Return the probability of the second speaker in overlap, with two speakers and with more, if stage 5 has it."""
+    value = read_meta(labels_dir).get("second_sure")
+    if value is None:
+        return None
+    good = isinstance(value, list) and len(value) == 2
+    if not good or not all(type(one) in (int, float) and 0 <= one <= 1 for one in value):
+        path = labels_dir / "meta.json"
+        raise InputError("bad second_sure", path=path, expected="two numbers from 0 to 1", got=repr(value))
+    return value[0], value[1]
+
+
+def _tight(folder: Path, cut: Cut) -> dict[str, np.ndarray]:
+    """Return the detected speech of each recording or side; all of it if its pauses were not recorded."""
+    path = folder / "tight.segments"
+    if not path.exists():
+        hint = "They are there if detect_speech.sh found the speech."
+        raise InputError("no such file, so there are no tight turns", path=path, hint=hint)
+    found = grouped(read_segments(path))
+    recordings = {segment.reco for part in cut for segment in part}
+    return {reco: np.array([(s.start, s.end) for s in found.get(reco, ())]).reshape(-1, 2) for reco in recordings}
+
+
 def _result(
-    options: argparse.Namespace, turns: list[Turn], files: dict[str, str], sides: dict[str, str]
+    options: argparse.Namespace, turns: list[Turn], files: Mapping[str, str], sides: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return the content of result.json: every recording that the turns or ``files`` name."""
     meta = read_meta(options.labels_dir)
@@ -108,8 +167,8 @@ def _result(
     return result_content(meta, entries)
 
 
-def _read_if_there(path: Path) -> list[Segment]:
-    return read_segments(path) if path.exists() else []
+def _read(folder: Path, name: str) -> list[Segment]:
+    return read_segments(folder / name) if (folder / name).exists() else []
 
 
 if __name__ == "__main__":

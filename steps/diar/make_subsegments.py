@@ -1,5 +1,13 @@
 #!/usr/bin/env python3
-"""Cut the speech regions of a directory into pieces; the Python side of make_subsegments.sh."""
+"""Stage 3: cut speech regions into the sub-segments that get an x-vector each.
+
+Reads the directory of detect_speech.sh, or any with Kaldi's segments. Writes segments, utt2spk, spk2utt ("spk" files
+name recordings, as in Kaldi's diarization), short.segments (speech too short for an x-vector), overlap.segments,
+wav.scp and meta.json. make_rttm.sh gives short and overlapped speech the label of the nearest sub-segment.
+Tail rule, as in Kaldi: a sub-segment starts every period while more than a window is left of the region; the rest is
+a sub-segment, or, if it is shorter than min-segment, the last sub-segment is the last window of the region.
+e.g.: make_subsegments.sh --config conf/subsegments.conf data/mini_speech exp/mini/subsegments
+"""
 
 from __future__ import annotations
 
@@ -15,6 +23,7 @@ from ssdiar.errors import InputError
 from ssdiar.io.publish import publish_text
 from ssdiar.io.tables import (
     SIDE2RECO,
+    UTT2REGION,
     read_durations,
     read_segments,
     read_sides,
@@ -24,55 +33,68 @@ from ssdiar.io.tables import (
     write_segments_file,
     write_table,
 )
+from ssdiar.pipeline import subsegments_of
 from ssdiar.timeline.spans import Segment
-from ssdiar.timeline.subsegments import make_subsegments, split_short
 from ssdiar.work import Manifest, check
 
 _LOG = logging.getLogger(__name__)
-_INPUTS = ("segments", "overlap.segments", "wav.scp", "reco2dur", "meta.json", SIDE2RECO)
-_TABLES = ("segments", "utt2spk", "spk2utt", "short.segments", "overlap.segments", "wav.scp", SIDE2RECO)
+_INPUTS = ("segments", "overlap.segments", "tight.segments", "wav.scp", "reco2dur", "meta.json", SIDE2RECO)
+_TABLES = (
+    "segments",
+    "utt2spk",
+    "spk2utt",
+    "short.segments",
+    "overlap.segments",
+    "tight.segments",
+    "wav.scp",
+    SIDE2RECO,
+    UTT2REGION,
+)
 
 
 def main() -> None:
-    """Read the speech regions, cut them, write the pieces."""
+    """Read the speech regions, cut them, write the sub-segments."""
     options = _parse()
     check_not_features_only(options.speech_dir)
     inputs = check(*(options.speech_dir / name for name in _INPUTS))
     regions = _read_regions(options.speech_dir, "segments")
     overlap = _read_regions(options.speech_dir, "overlap.segments") if _has(options, "overlap.segments") else []
     meta = _read_meta(options.speech_dir / "meta.json")
-    pieces = make_subsegments(regions, options.window, options.period, options.min_segment)
-    pieces, short = split_short(pieces, options.min_piece)
-    for name in ("window", "period", "min_segment", "min_piece"):
-        meta["options"][name] = getattr(options, name) / 100
+    lengths = {name: getattr(options, name) for name in ("window", "period", "min_segment", "min_piece")}
+    cut = subsegments_of(regions, overlap, **lengths)
+    meta["options"] |= {name: length / 100 for name, length in lengths.items()}
     work = Manifest(options.out_dir, "make_subsegments")
     work.plan(inputs, meta["options"])
     with work.finish("meta.json", editable=_TABLES):
-        write_segments_file(options.out_dir / "overlap.segments", overlap)
-        write_segments_file(options.out_dir / "short.segments", short)
-        write_segments(options.out_dir, pieces)
-        _write_wav_scp(options.speech_dir / "wav.scp", options.out_dir / "wav.scp", {piece.reco for piece in pieces})
+        write_segments_file(options.out_dir / "overlap.segments", cut.overlap)
+        write_segments_file(options.out_dir / "short.segments", cut.short)
+        if _has(options, "tight.segments"):
+            write_segments_file(options.out_dir / "tight.segments", _read_regions(options.speech_dir, "tight.segments"))
+        write_segments(options.out_dir, cut.segments)
+        recordings = {segment.reco for segment in cut.segments}
+        _write_wav_scp(options.speech_dir / "wav.scp", options.out_dir / "wav.scp", recordings)
         write_or_remove(options.out_dir / SIDE2RECO, read_sides(options.speech_dir))
         publish_text(options.out_dir / "meta.json", json.dumps(meta, indent=1) + "\n")
+    counts = (options.out_dir, len(cut.segments), len(regions), len(recordings), len(cut.short))
     _LOG.info(
-        "%s: %d pieces of %d speech regions of %d recordings; %d more are too short for an x-vector",
-        options.out_dir,
-        len(pieces),
-        len(regions),
-        len({piece.reco for piece in pieces}),
-        len(short),
+        "%s: %d sub-segments of %d speech regions of %d recordings; %d more are too short for an x-vector", *counts
     )
 
 
 def _parse() -> argparse.Namespace:
     parser = stage.Parser(__doc__)
-    parser.add_argument("--window", type=_hundredths, default=75, metavar="SECONDS")
-    parser.add_argument("--period", type=_hundredths, default=75, metavar="SECONDS")
-    parser.add_argument("--min-segment", type=_hundredths, default=50, metavar="SECONDS")
-    parser.add_argument("--min-piece", type=_hundredths, default=10, metavar="SECONDS")
-    parser.add_argument("speech_dir", type=Path)
-    parser.add_argument("out_dir", type=Path)
+    add = parser.add_argument
+    add("speech_dir", type=Path)
+    add("out_dir", metavar="subsegments-dir", type=Path)
+    add("--window", type=_hundredths, default="0.75", metavar="seconds", help="cut sub-segments of this length")
+    help_text = "start a sub-segment every so many seconds, at most the window"
+    add("--period", type=_hundredths, default="0.75", metavar="seconds", help=help_text)
+    help_text = "replace a last sub-segment that would be shorter by a whole window"
+    add("--min-segment", type=_hundredths, default="0.5", metavar="seconds", help=help_text)
+    help_text = "leave shorter speech regions without an x-vector; they only get a label"
+    add("--min-piece", type=_hundredths, default="0.1", metavar="seconds", help=help_text)
     options = parser.parse_args()
+    stage.apart(options.out_dir, options.speech_dir)
     if not 0 < options.period <= options.window:
         parser.error("--period must be above 0 and at most --window, or speech would be left out")
     if options.min_segment > options.window:

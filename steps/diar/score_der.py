@@ -1,4 +1,13 @@
-"""Score one RTTM against a reference under one or more protocols; the Python side of score_der.sh."""
+"""Stage 7: compute the diarization error rate of an RTTM against the reference, under one or more protocols.
+
+Reads <data-dir>/{ref.rttm,all.uem} and <exp-dir>/rttm; no other stage reads ref.rttm. Writes <exp-dir>/score/
+<protocol>.json and <protocol>.txt, a table of recordings with the worst first.
+Protocols: forgiving = collar of 0.25 s on each side of a reference boundary, overlapped speech ignored; fair = the
+same collar, overlapped speech scored; full = no collar, overlapped speech scored. The JER, the mean over speakers,
+has no collar and scores overlapped speech under every protocol. All scorers follow NIST's md-eval.pl; DERs are pooled
+over time.
+e.g.: score_der.sh data/mini exp/mini/xvector_ahc
+"""
 
 from __future__ import annotations
 
@@ -14,7 +23,7 @@ from ssdiar.scoring.official import score_dscore, score_md_eval
 from ssdiar.scoring.score_file import ORIGIN_KEYS, Rates, Score, percent, read_score, speaker_counts, write_score
 from ssdiar.work import Manifest, check
 
-_FORMAT = 1  # of the score files; a rerun scores anew where it is another
+_FORMAT = 1  # of the score files; part of the settings
 
 
 def score_ours(comparison: Comparison, protocol: Protocol) -> tuple[Rates, dict[str, Rates]]:
@@ -65,18 +74,26 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    """Return the command line's options."""
+    """Return the options of the command line."""
     parser = stage.Parser(__doc__)
-    parser.add_argument("data_dir", type=Path, help="ref.rttm, and all.uem where there is one")
-    parser.add_argument("exp_dir", type=Path, help="rttm; score/<protocol>.json and .txt go there")
-    parser.add_argument("--ref", type=Path, help="another reference")
-    parser.add_argument("--uem", help="other regions to score (without any: the extent of each recording's reference)")
-    parser.add_argument("--protocols", default=" ".join(PROTOCOLS), help="some of: %(default)s")
-    parser.add_argument("--collar", type=stage.number(0), help="score the protocol 'custom' with this collar instead")
-    parser.add_argument("--ignore-overlap", type=stage.boolean, help="score 'custom', overlapped speech out or not")
-    parser.add_argument("--scorer", choices=tuple(SCORERS), default="ssdiar", help="which program scores")
+    add = parser.add_argument
+    add("data_dir", type=Path)
+    add("exp_dir", type=Path)
+    add("--protocols", default=" ".join(PROTOCOLS), metavar="names", help="score under these protocols")
+    help_text = "score under one protocol 'custom' instead, with this collar on each side"
+    add("--collar", type=stage.number(0), metavar="seconds", help=f"{help_text} (0)")
+    help_text = "score under 'custom' instead, without overlapped speech or with it (false)"
+    add("--ignore-overlap", type=stage.boolean, help=help_text)
+    help_text = "score these regions (<data-dir>/all.uem, else the extent of each reference)"
+    add("--uem", metavar="file", help=help_text)
+    add("--ref", type=Path, metavar="file", help="compare with another reference (<data-dir>/ref.rttm)")
+    help_text = (
+        "score by our scorer, or by an official program: md-eval.pl on PATH, in MDEVAL or from sctk; nryant/dscore "
+    )
+    add("--scorer", choices=tuple(SCORERS), default="ssdiar", help=f"{help_text}in DSCORE_ROOT (ssdiar)")
     for key in ORIGIN_KEYS:
-        parser.add_argument(f"--{key.replace('_', '-')}", default="", help="noted in the score, as it is")
+        help_text = f"note in the score where its {key.removesuffix('_source').replace('_', ' ')} came from"
+        add(f"--{key.replace('_', '-')}", default="", metavar="text", help=help_text)
     return parser.parse_args()
 
 
@@ -94,13 +111,13 @@ def chosen_protocols(options: argparse.Namespace) -> list[Protocol]:
 
 
 def warn(comparison: Comparison) -> None:
-    """Log what about the input makes the figures mean something else than the reader may think."""
+    """Warn about input that changes the meaning of the figures."""
     if comparison.uem is None:
         logging.warning(
-            "WARNING: no UEM: only each reference's extent is scored, false alarms before and after it are not counted"
+            "WARNING: no UEM: only each reference's extent is scored, false alarms before and after it are ignored"
         )
     for recordings, what in (
-        (comparison.without_system, "have a reference and no system output: all their speech counts as missed"),
+        (comparison.without_system, "have a reference and no system output: all their speech is missed"),
         (comparison.outside_uem, "are not in the UEM: scored over the extent of their reference, as md-eval does"),
     ):
         if recordings:

@@ -1,16 +1,36 @@
-"""What every stage's Python file begins with: one thread per job, the way to the library, options, log and errors."""
+"""Start of every program beside the library: one thread per job, the path to the library, options, log and errors."""
 
 import os
 import sys
 from pathlib import Path
 
-# One thread per job: jobs run side by side. Stage files import this before anything that imports NumPy.
+# One thread per job, because jobs run side by side. Programs import this before anything that imports NumPy.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"
 
-# The library is found from this file's physical place, so that a link to this folder works from anywhere.
+# The library is found from the physical place of this file, so that a link to this folder works from anywhere.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "libs"))
 
-from ssdiar.arguments import Parser, boolean, number, run, whole_number
+from ssdiar.arguments import Parser, boolean, explain, number, program_name, run, whole_number
+from ssdiar.errors import InputError
 
-__all__ = ["Parser", "boolean", "number", "run", "whole_number"]
+__all__ = ["Parser", "apart", "boolean", "number", "run", "whole_number"]
+
+
+def apart(out_dir: Path, *inputs: Path) -> None:
+    """Raise InputError if an output directory is an input, too."""
+    for path in inputs:
+        if out_dir.exists() and path.exists() and out_dir.samefile(path):
+            raise InputError("is input and output at once", path=out_dir, expected="another output directory")
+
+
+def _missing_package(kind: type, error: BaseException, trace: object) -> None:
+    """Report a package that a program's imports lack in one line."""
+    line = explain(error) if isinstance(error, ModuleNotFoundError) else None
+    if line is None:
+        sys.__excepthook__(kind, error, trace)
+    else:
+        print(f"{program_name()}: error: {line}", file=sys.stderr)
+
+
+sys.excepthook = _missing_package

@@ -26,7 +26,6 @@ from ssdiar.report.recordings import _read_history, _read_latent
 from ssdiar.scoring.score_file import read_score
 from ssdiar.timeline.segmentation import Segmentation, read_segmentation, write_segmentation
 from ssdiar.work import Manifest, check
-from ssdiar.work.manifest import _sealed
 from ssdiar.xvectors.models import ModelConfig
 
 # The same examples in every run of continuous integration; elsewhere new ones each time.
@@ -70,7 +69,7 @@ JSON = st.recursive(
         st.lists(inner, max_size=3),
         st.dictionaries(
             st.sampled_from(["outputs", "inputs", "finished", "iterations", "clusters", "losses", "a.txt", "files"])
-            | st.sampled_from(["protocol", "collar", "uem", "recordings", "digest", "sealed", "settings", "jobs"]),
+            | st.sampled_from(["protocol", "collar", "uem", "recordings", "digest", "outputs", "settings", "jobs"]),
             inner,
             max_size=5,
         ),
@@ -263,7 +262,7 @@ def test_a_receipt_cannot_delete_what_is_outside(tmp_path):
     work.plan({}, {}, {})
     (tmp_path / "mine").write_text("here")
     for number, name in enumerate(["../mine", str(tmp_path / "mine"), "x/../../mine"]):
-        receipt = _sealed({"digest": "1", "files": {name: "0"}})
+        receipt = json.dumps({"digest": "1", "files": {name: "0"}})
         (tmp_path / f"out/.manifest/stage/{number}.json").write_text(receipt)
     with work.finish() as recordings:
         assert recordings == []

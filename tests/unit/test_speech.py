@@ -1,24 +1,17 @@
 """Speech detection: the detectors at every rate, smoothing, and speech that is given instead."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from ssdiar.errors import InputError
-from ssdiar.speech import Smoothing, make_detector
-from ssdiar.speech.config import read_sad
-from ssdiar.speech.detection import active_frames
-from ssdiar.speech.given import given_speech, read_turns
-from ssdiar.speech.plan import Request, plan_speech
+from ssdiar.speech.sad import active_frames, read_sad
+from ssdiar.speech.source import given_speech, read_turns
 from ssdiar.timeline.regions import intersect, total
 from ssdiar.timeline.spans import Turn
 
-CONF = Path(__file__).resolve().parents[2] / "conf/sad"
-
 
 def detector_of(name, *changes):
-    return make_detector(read_sad(CONF / f"{name}.yaml", changes))
+    return read_sad("+".join([name, *changes]))
 
 
 def voice_like(rate, seconds):
@@ -34,7 +27,7 @@ def voice_like(rate, seconds):
 
 @pytest.mark.parametrize("rate", [8000, 16000, 32000, 48000, 11025, 44100])
 def test_webrtc_finds_speech_at_any_rate(rate):
-    regions = detector_of("webrtc").detect(voice_like(rate, 6.0), rate).speech
+    regions = detector_of("webrtc").detect(voice_like(rate, 6.0), rate)
     assert total(intersect(regions, [(0, 2), (4, 6)])) > 3.2
     assert total(intersect(regions, [(2.5, 3.9)])) == 0
     assert regions[-1, 1] <= 6.0
@@ -42,14 +35,14 @@ def test_webrtc_finds_speech_at_any_rate(rate):
 
 def test_webrtc_on_silence_and_on_less_than_a_frame():
     detector = detector_of("webrtc", "aggressiveness=3")
-    assert detector.detect(np.zeros(8000, np.float32), 8000).speech.shape == (0, 2)
-    assert detector.detect(np.zeros(7, np.float32), 8000).speech.shape == (0, 2)
+    assert detector.detect(np.zeros(8000, np.float32), 8000).shape == (0, 2)
+    assert detector.detect(np.zeros(7, np.float32), 8000).shape == (0, 2)
 
 
 def test_webrtc_majority_takes_out_blips():
     samples = voice_like(8000, 6.0)
-    single = detector_of("webrtc", "majority=1", "frame=10").detect(samples, 8000).speech
-    voted = detector_of("webrtc", "majority=31", "frame=10").detect(samples, 8000).speech
+    single = detector_of("webrtc", "majority=1", "frame=10").detect(samples, 8000)
+    voted = detector_of("webrtc", "majority=31", "frame=10").detect(samples, 8000)
     assert len(voted) <= len(single)
     assert np.all(np.diff(voted, axis=1) >= 0.1)
 
@@ -57,18 +50,19 @@ def test_webrtc_majority_takes_out_blips():
 @pytest.mark.parametrize("rate", [8000, 16000, 22050])
 @pytest.mark.parametrize("name", ["silero", "pyannote"])
 def test_networks_find_speech_at_any_rate(name, rate):
-    found = detector_of(name).detect(voice_like(rate, 6.0), rate)
-    assert total(intersect(found.speech, [(0, 2.3), (3.7, 6)])) > 0.4
-    assert total(intersect(found.speech, [(2.4, 3.6)])) == 0
-    assert (found.segmentation is not None) == (name == "pyannote")
-    assert total(found.overlap) < 0.5
+    detector, samples = detector_of(name), voice_like(rate, 6.0)
+    speech = detector.detect(samples, rate)
+    assert total(intersect(speech, [(0, 2.3), (3.7, 6)])) > 0.4
+    assert total(intersect(speech, [(2.4, 3.6)])) == 0
+    if name == "pyannote":
+        assert total(detector.overlap(detector.segment(samples, rate))) < 0.5
 
 
 @pytest.mark.parametrize("name", ["silero", "pyannote"])
 def test_networks_on_silence_of_any_length(name):
     detector = detector_of(name)
     for length in (1, 500, 16001, 165000):
-        assert detector.detect(np.zeros(length, np.float32), 16000).speech.shape == (0, 2)
+        assert detector.detect(np.zeros(length, np.float32), 16000).shape == (0, 2)
 
 
 def test_active_frames_are_runs_above_the_offset_that_reach_the_onset():
@@ -80,73 +74,36 @@ def test_active_frames_are_runs_above_the_offset_that_reach_the_onset():
 
 
 @pytest.mark.parametrize("name", ["webrtc", "silero", "pyannote"])
-def test_cutting_changes_takes_the_place_of_the_files_gap_and_pad_but_not_of_the_users(name):
-    path = CONF / f"{name}.yaml"
-    plain, cut = read_sad(path), read_sad(path, cut=True)
-    assert (cut.gap, cut.pad) == (plain.cut.gap, plain.cut.pad) != (plain.gap, plain.pad)
-    assert read_sad(path, ["gap=0.45"], cut=True).smoothing == Smoothing(0.45, plain.min_speech, plain.cut.pad)
+def test_every_detector_closes_fewer_pauses_if_speech_is_cut_at_changes(name):
+    sad = detector_of(name)
+    assert sad.cut.gap < sad.gap
+    pause = [[1.0, 2.0], [2.0 + (sad.cut.gap + sad.gap) / 2, 4.0]]
+    assert len(sad.smooth(np.array(pause), 10.0)) == 1 and len(sad.smooth(np.array(pause), 10.0, cut=True)) == 2
 
 
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("webrtc", "majority=2", "webrtc.yaml: bad majority; expected a whole number from 1 in steps of 2, got 2"),
-        ("webrtc", "frame=25", "bad frame; expected 10, 20, 30, got 25"),
-        ("webrtc", "onset=0.3", "unknown key onset; expected one of: detector gap"),
+        ("webrtc", "majority=0", "webrtc.yaml: majority: .*>= 1"),
+        ("webrtc", "frame=25", "frame: .*25"),
+        ("webrtc", "onset=0.3", "webrtc.yaml: .*unknown field `onset`"),
         ("silero", "offset=0.4", r"silero.yaml: bad offset; expected at most 0.3 \(onset\), got 0.4"),
-        ("pyannote", "network.step=11", "bad network.step; expected a number from 0.1 to 10, got 11"),
-        ("pyannote", "detector=magic", "bad detector; expected webrtc, silero, pyannote, got magic"),
-        ("pyannote", "detector=[1]", "bad detector; expected webrtc, silero, pyannote"),
-        ("pyannote", "cut.pad=-1", "bad cut.pad; expected a number from 0, got -1"),
+        ("pyannote", "step=11", "step: .*<= 10"),
+        ("pyannote", "detector=magic", "detector: .*magic"),
+        ("pyannote", "cut.pad=-1", "cut.pad: .*>= 0"),
+        ("pyannote", "device=gpu", "device: .*cuda"),
     ],
 )
 def test_bad_options_of_a_detector(name, change, message):
     with pytest.raises(InputError, match=message):
-        read_sad(CONF / f"{name}.yaml", [change])
-
-
-def plan(sad, **options):
-    return plan_speech(Request(sad, **options), CONF)
-
-
-def test_the_network_runs_where_something_needs_it_and_only_there():
-    assert plan("webrtc").network is None and plan("oracle").network is None
-    alone = plan("pyannote")
-    assert alone.network is alone.detector and alone.overlap == "network"
-    beside = plan("webrtc", overlap_detector="pyannote", sad_options=["gap=0.5", "network.overlap_min=0.3"])
-    assert (beside.detector.gap, beside.network.network.overlap_min, beside.overlap) == (0.5, 0.3, "network")
-    assert plan("webrtc", segmentation=True).network is not None
-    assert plan("oracle", changes="cut").network is not None and plan("oracle").overlap == "given"
-    assert plan("pyannote", overlap="keep").overlap is None and plan("oracle", overlap_detector="none").overlap is None
-
-
-def test_what_stage_6_shall_do_is_decided_with_the_speech():
-    cut = plan("pyannote", changes="cut", overlap="label", sad_options=["cut.close_pauses=0.6"])
-    assert (cut.close_pauses, cut.second_speaker) == (0.6, True)
-    assert plan("pyannote").close_pauses == plan("oracle", changes="cut").close_pauses == 0
-    assert "close_pauses" not in str(cut.options()), "it does not change what is found"
-
-
-@pytest.mark.parametrize(
-    ("sad", "options", "message"),
-    [
-        ("webrtc", {"overlap": "label"}, "nothing finds the overlap that --overlap label is about"),
-        ("oracle", {"sad_options": ["gap=1"]}, "bad --sad-options; expected network.name=value only.* got gap=1"),
-        ("webrtc", {"sad_options": ["network.step=1"]}, "bad --sad-options: nothing here runs the network"),
-        ("none.yaml", {}, "none.yaml: no such file"),
-    ],
-)
-def test_requests_that_make_no_sense(sad, options, message):
-    with pytest.raises(InputError, match=message):
-        plan(sad, **options)
+        read_sad(f"{name}+{change}")
 
 
 def test_smoothing_closes_then_drops_then_pads():
     raw = [(1.0, 1.1), (1.3, 1.4), (3.0, 3.2), (9.8, 9.95), (5.0, 5.35)]
-    assert Smoothing(gap=0.3, min_speech=0.3, pad=0.1).apply(raw, 10.0).tolist() == pytest.approx(
-        np.array([[0.9, 1.5], [4.9, 5.45]])
-    )
-    assert Smoothing(0, 0, 0).apply(raw, 10.0).tolist() == sorted(map(list, raw))
+    smooth = read_sad("webrtc+gap=0.3+min_speech=0.3+pad=0.1").smooth(raw, 10.0)
+    assert smooth.tolist() == pytest.approx(np.array([[0.9, 1.5], [4.9, 5.45]]))
+    assert read_sad("webrtc+gap=0+min_speech=0+pad=0").smooth(raw, 10.0).tolist() == sorted(map(list, raw))
 
 
 def turns(*items):

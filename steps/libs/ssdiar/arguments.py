@@ -1,9 +1,12 @@
-"""What every command line of the project has in common: its options, its log, and how errors are told."""
+"""The command line of every program of the project: options in Kaldi's manner, the log, and errors in one line."""
 
 from __future__ import annotations
 
 import argparse
 import logging
+import os
+import re
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,130 +14,262 @@ from typing import Any, NoReturn
 
 from ssdiar.errors import InputError
 
+# A line of a config file: name=value, the value one word or quoted text in which a shell would expand nothing.
+_CONFIG_LINE = re.compile(
+    r"""\s*(?:--)?([^=\s]+)=(?:"([^"$`\\]*)"|'([^']*)'|([^\s"'$`\\]*))(?:\s+\#.*|\s*)""", re.VERBOSE | re.DOTALL
+)
+
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that takes no abbreviated options and reports in one line."""
+    """Parse options as Kaldi does: ``--name value``, in which ``_`` and ``-`` are alike.
+
+    ``--config FILE`` has name=value lines; the command line overrides them. An empty value stands for the default if
+    that is None. Wrong usage is one line on stderr and exit code 1.
+    """
 
     def __init__(self, description: str | None = None, **options: Any) -> None:
-        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
-        super().__init__(description=description, allow_abbrev=False, **options)
-        # Sub-commands have the option too; were it to have a default, theirs would hide what the main parser was given.
-        help_text = "0: warnings, 1: progress (default), 2: details"
-        self.add_argument("--verbose", type=int, choices=(0, 1, 2), default=argparse.SUPPRESS, help=help_text)
+        options = {"prog": program_name(), "formatter_class": _Formatter, "allow_abbrev": False, **options}
+        super().__init__(description=description, add_help=False, **options)
+        self.running = self.add_argument_group("Running")
+        add = self.running.add_argument
+        if is_script := self.prog.endswith(".sh"):
+            add("--python", help="Python that has the requirements ($PYTHON, else .venv, else python3)")
+        help_text = "0: warnings only, 1: progress, 2: details (1)"
+        # No default, because that of a sub-command would replace the value that was given before it.
+        add("--verbose", type=int, choices=(0, 1, 2), default=argparse.SUPPRESS, help=help_text)
+        add("--config", metavar="file", help="read options from name=value lines, before the others")
+        add("--help", action="help", help="show this text and exit")
+        self._is_script = is_script
 
     def add_actions(self) -> argparse._SubParsersAction:
-        """Return the place for sub-commands (plan, run, gather), one of which must be given."""
+        """Return the place for sub-commands, one of which must be given."""
         return self.add_subparsers(dest="action", required=True)
 
-    def add_jobs(self, *inputs: str) -> argparse.ArgumentParser:
-        """Add plan, run and gather, the sub-commands of a stage with jobs; return plan's parser, for its options.
-
-        Args:
-            inputs: Names of the directories that the stage reads.
-        """
-        actions = self.add_actions()
-        plan, run, gather = (actions.add_parser(name) for name in ("plan", "run", "gather"))
-        plan.add_argument("--nj", type=whole_number(1), default=2)
-        plan.add_argument("--overwrite", type=boolean, default=False)
-        run.add_argument("--job", type=whole_number(1), required=True)
-        for name in inputs:
-            plan.add_argument(name, type=Path)
-        for action in (plan, run, gather):
-            action.add_argument("out_dir", type=Path)
-        return plan
-
-    def parse_args(self, *args: Any, **options: Any) -> argparse.Namespace:
-        """Parse the command line and set the log's level to what ``--verbose`` says."""
-        parsed = super().parse_args(*args, **options)
-        level = (logging.WARNING, logging.INFO, logging.DEBUG)[getattr(parsed, "verbose", 1)]
-        logging.getLogger().setLevel(level)
+    def parse_args(self, *args: Any, **more: Any) -> argparse.Namespace:
+        """Parse the command line, set the level of the log, and show the command of a script."""
+        parsed = super().parse_args(*args, **more)
+        verbose = getattr(parsed, "verbose", 1)
+        logging.getLogger().setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[verbose])
+        if self._is_script and verbose:
+            path = Path(sys.argv[0]).with_suffix(".sh")
+            shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+            print(shlex.join([str(shown), *sys.argv[1:]]), file=sys.stderr)
         return parsed
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse, with ``--option=`` for an option that is not given, where not giving it means something of its own."""
-        args = sys.argv[1:] if args is None else list(args)
-        end = args.index("--") if "--" in args else len(args)
-        optional = [action for action in self._actions if action.default is None and not action.required]
-        unset = {f"{name}=" for action in optional for name in action.option_strings}
-        return super().parse_known_args([arg for arg in args[:end] if arg not in unset] + args[end:], namespace)
+        """Translate Kaldi's manner into that of argparse, and parse."""
+        words, given, config, rest = list(sys.argv[1:] if args is None else args), {}, {}, []
+        while words:
+            word = words.pop(0)
+            if word == "--" or (self._subparsers and not word.startswith("-")):
+                rest += [word, *words]
+                break
+            if not word.startswith("-") or word == "-":
+                rest.append(word)
+                continue
+            if word in ("--help", "-h"):
+                self.print_help()
+                self.exit()
+            name = self._known(word)
+            if self._option_string_actions[name].nargs == 0:
+                given[name] = None
+                continue
+            if not words or self._is_option(words[0]):
+                self.error(f"option {word} needs a value" + (f", got the option {words[0]}" if words else ""))
+            given[name] = words.pop(0)
+            if name == "--config":
+                config |= self._read_config(Path(given.pop(name)))
+        given = config | given
+        unset = {name for name in given if given[name] == "" and self._option_string_actions[name].default is None}
+        options = [name if value is None else f"{name}={value}" for name, value in given.items() if name not in unset]
+        self._check_count([word for word in rest if word != "--"])
+        return super().parse_known_args(options + rest, namespace)
 
     def error(self, message: str) -> NoReturn:
-        """Print one line and leave with 2, as argparse does."""
+        """Print one line and exit with 1."""
+        message = message.removeprefix("argument ")
         print(f"{self.prog}: error: {message} (see {self.prog} --help)", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(1)
+
+    def format_help(self) -> str:
+        """Return the help text: usage, what the program does, options with their defaults."""
+        needed = [action for action in self._actions if action.required and action.option_strings]
+        words = ["%(prog)s [options]", *(f"{action.option_strings[0]} {_value(action)}" for action in needed)]
+        self.usage = " ".join([*words, self._expected()]).strip()
+        for action in self._positionals._group_actions:
+            action.help = action.help or argparse.SUPPRESS  # the usage names it
+        return super().format_help()
+
+    def _known(self, word: str) -> str:
+        """Return the name of an option, with ``-`` for ``_``."""
+        if "=" in word:
+            self.error(f"options are given as --name value, got '{word}'")
+        if not self._is_option(word):
+            self.error(f"unknown option {word}")
+        return _dashed(word)
+
+    def _is_option(self, word: str) -> bool:
+        return word.startswith("--") and _dashed(word) in self._option_string_actions
+
+    def _read_config(self, path: Path) -> dict[str, str]:
+        """Return the options of a config file."""
+        if not path.is_file():
+            self.error(f"{path}: no such config file")
+        options = {}
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            place = f"{path}:{number}: "
+            if not line.strip() or line.lstrip().startswith("#"):
+                continue
+            match = _CONFIG_LINE.fullmatch(line)
+            if match is None:
+                self.error(f"{place}expected name=value, one word or quoted text without expansions, got '{line}'")
+            if not self._is_option(f"--{match[1]}"):
+                self.error(f"{place}unknown option --{match[1]}")
+            name, value = _dashed(f"--{match[1]}"), match[2] or match[3] or match[4] or ""
+            try:
+                action = self._option_string_actions[name]
+                if value or action.default is not None:
+                    self._check_value(action, self._get_value(action, value))
+            except argparse.ArgumentError as error:
+                self.error(f"{place}{name}: {error.message}")
+            options[name] = value
+        return options
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            choices = list(map(str, action.choices))
+            text = f"expected {', '.join(choices[:-1])} or {choices[-1]}, got {value}"
+            raise argparse.ArgumentError(action, text)
+
+    def _check_count(self, got: list[str]) -> None:
+        """Exit unless there are as many arguments as the usage names."""
+        numbers = [action.nargs for action in self._positionals._group_actions]
+        needed = sum(number in (None, "+") for number in numbers)
+        most = len(got) if {"+", "*"} & set(numbers) else len(numbers)
+        if not self._subparsers and not needed <= len(got) <= most:
+            found = f"got {got[0]}" if most == 0 else f"got {len(got)} arguments"
+            self.error(f"expected {self._expected() or 'options only'}, {found}")
+
+    def _expected(self) -> str:
+        return " ".join(_value(action) for action in self._positionals._group_actions)
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Help with a line per option: ``--name <value>``, what it does, and the default last, in parentheses."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=34, width=120)
+
+    def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
+        super().add_usage(usage, actions, groups, "Usage: ")
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not action.option_strings:
+            return _value(action)
+        return action.option_strings[0] + ("" if action.nargs == 0 else f" {_value(action)}")
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text, default = action.help or "", action.default
+        if default in (None, "", (), argparse.SUPPRESS) or action.nargs == 0 or text.endswith(")"):
+            return text
+        shown = str(default).lower() if isinstance(default, bool) else default
+        return f"{text} ({' '.join(map(str, shown)) if isinstance(shown, (list, tuple)) else shown})".strip()
+
+
+def _dashed(word: str) -> str:
+    return word.replace("_", "-")
+
+
+def _value(action: argparse.Action) -> str:
+    """Return the place holder of an argument, or of an option's value."""
+    name = action.metavar or getattr(action.type, "shown_as", None) or action.dest.replace("_", "-")
+    if action.choices is not None and action.metavar is None:
+        name = "|".join(map(str, action.choices))
+    name = name if name.startswith("<") else f"<{name}>"
+    return {"?": f"[{name}]", "+": f"{name} ...", "*": f"[{name} ...]"}.get(str(action.nargs), name)
 
 
 def boolean(text: str) -> bool:
     """Convert an option's ``true`` or ``false``."""
     if text not in ("true", "false"):
-        raise argparse.ArgumentTypeError(f"expected true or false, got {text}")
+        raise argparse.ArgumentTypeError(f"expected true or false, got '{text}'")
     return text == "true"
 
 
-def whole_number(least: int) -> Callable[[str], int]:
-    """Return a converter of an option's whole number of at least ``least``."""
+boolean.shown_as = "true|false"
+
+
+def whole_number(minimum: int) -> Callable[[str], int]:
+    """Return a converter of an option's whole number from ``minimum``."""
 
     def convert(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = least - 1
-        if value < least:
-            raise argparse.ArgumentTypeError(f"expected a whole number from {least}, got {text}")
-        return value
+        if not re.fullmatch(r"-?[0-9]{1,18}", text) or int(text) < minimum:
+            raise argparse.ArgumentTypeError(f"expected a whole number from {minimum}, got '{text}'")
+        return int(text)
 
+    convert.shown_as = "n"
     return convert
 
 
-def number(least: float, most: float = float("inf")) -> Callable[[str], float]:
-    """Return a converter of an option's number from ``least`` to ``most``."""
+def number(minimum: float, maximum: float = float("inf")) -> Callable[[str], float]:
+    """Return a converter of an option's number from ``minimum`` to ``maximum``."""
 
     def convert(text: str) -> float:
         try:
             value = float(text)
         except ValueError:
             value = float("nan")
-        if not least <= value <= most or value == float("inf"):
-            bounds = f"from {least:g}" if most == float("inf") else f"from {least:g} to {most:g}"
-            raise argparse.ArgumentTypeError(f"expected a number {bounds}, got {text}")
+        if not minimum <= value <= maximum or value == float("inf"):
+            bounds = f"from {minimum:g}" if maximum == float("inf") else f"from {minimum:g} to {maximum:g}"
+            raise argparse.ArgumentTypeError(f"expected a number {bounds}, got '{text}'")
         return value
 
+    convert.shown_as = "number"
     return convert
 
 
-def _is_out_of_memory(error: Exception) -> bool:
-    """Tell whether memory ran out; torch, TensorFlow and the loader of libraries each have their own way to say it."""
+def program_name() -> str:
+    """Return the name that users call the program by: that of the .sh beside the .py if there is one."""
+    path = Path(sys.argv[0])
+    script = path.with_suffix(".sh") if path.suffix == ".py" else path
+    return script.name if script.is_file() else path.name
+
+
+def explain(error: BaseException) -> str | None:
+    """Return the line that an error of the user's or of the machine's is reported by; None for an error of ours."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("ssdiar"):
+        return (
+            f"{sys.executable} has no package {error.name.partition('.')[0]}; run utils/setup_env.sh, which makes an "
+            "environment that has everything, or name one by --python"
+        )
+    # torch, TensorFlow and the loader of libraries each report a lack of memory in a way of their own.
     text = f"{type(error).__name__} {error}".lower()
-    return isinstance(error, MemoryError) or any(
-        known in text for known in ("allocate memory", "out of memory", "resourceexhausted", "bad_alloc", "oom when")
-    )
+    known = ("allocate memory", "out of memory", "resourceexhausted", "bad_alloc", "oom when", "memoryerror")
+    if any(part in text for part in known):
+        return "out of memory; fewer jobs at a time (--nj) leave more for each"
+    if isinstance(error, OSError):
+        return ("" if error.filename is None else f"{os.fsdecode(error.filename)}: ") + (error.strerror or str(error))
+    return None
 
 
 def run(main: Callable[[], None], program: str | None = None) -> NoReturn:
-    """Run a program's ``main``; bad input and failing files become one line on stderr and exit code 1.
+    """Run a program's ``main``; errors that :func:`explain` knows are one line on stderr and exit code 1.
 
     Args:
         main: The program.
-        program: What it calls itself; by default the name of its file.
+        program: Its name, if it is not that of its file.
     """
-    program = program or Path(sys.argv[0]).name
+    program = program or program_name()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format=f"{program}: %(message)s")
     try:
         main()
-    except InputError as error:
-        print(f"{program}: error: {error}", file=sys.stderr)
-        sys.exit(1)
-    except OSError as error:
-        place = "" if error.filename is None else f"{error.filename}: "
-        print(f"{program}: error: {place}{error.strerror or error}", file=sys.stderr)
-        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        if not _is_out_of_memory(error):
+        if (line := explain(error)) is None:
             raise
-        print(
-            f"{program}: error: out of memory; with fewer jobs at a time (--nj) there is more for each", file=sys.stderr
-        )
+        print(f"{program}: error: {line}", file=sys.stderr)
         sys.exit(1)
     sys.exit(0)

@@ -1,6 +1,6 @@
 """YAML files of conf/ read into frozen structs: every key known, of its type, in its range, present if required.
 
-A *choice* names what to read: a file, and after each ``+`` what is put over it, another file or ``name=value``.
+A *choice* is the name of a file, and after each ``+`` a change: another file, or ``name=value``, put over the first.
 Examples: ``best``, ``dnn_ahc_triplet+literal``, ``pyannote+onset=0.5``.
 """
 
@@ -24,6 +24,8 @@ AtLeastOne = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 NotNegative = Annotated[float, Meta(ge=0, le=1e9)]
 Positive = Annotated[float, Meta(gt=0, le=1e9)]
+#: Where a network runs; jobs share the GPUs that they see.
+Device = Annotated[str, Meta(pattern="^(cpu|cuda(:[0-9]+)?)$")]
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,12 +68,12 @@ def config_files(choice: str | Path, kind: str) -> list[Path]:
 
 
 def config_name(choice: str | Path) -> str:
-    """Return what results of a choice are called: the names of its files, joined by ``_``."""
+    """Return the name for results of a choice: the names of its files, joined by ``_``."""
     return "_".join(path.stem for path in config_files(choice, "."))
 
 
 def read_config(cls: type[T], choice: str | Path, kind: str, changes: Sequence[str] = ()) -> T:
-    """Read what a choice names into the struct ``cls`` (or one of a union of tagged structs).
+    """Read a choice into the struct ``cls`` (or one of a union of tagged structs).
 
     Args:
         cls: The struct; nested structs are nested mappings.
@@ -91,8 +93,8 @@ def read_config(cls: type[T], choice: str | Path, kind: str, changes: Sequence[s
     try:
         return msgspec.convert(values, cls)
     except msgspec.ValidationError as error:
-        what, _, place = str(error).partition(" - at `$.")
-        raise InputError(f"{place.rstrip('`')}: {what}" if place else what, path=path) from None
+        problem, _, place = str(error).partition(" - at `$.")
+        raise InputError(f"{place.rstrip('`')}: {problem}" if place else problem, path=path) from None
 
 
 def _parts(choice: str | Path) -> list[str]:

@@ -80,6 +80,10 @@ class Recording:
         """Return this recording with nothing but one of its channels."""
         return replace(self, channel=channel, parties=())
 
+    def of_side(self, side: str) -> Recording:
+        """Return the channel of a side (:func:`ssdiar.timeline.sides.side_id`); a recording without parties itself."""
+        return self.of_channel(int(side.rpartition(".channel")[2])) if self.parties else self
+
 
 def load_recordings(data_dir: str | Path, allow_commands: bool = False) -> dict[str, Recording]:
     """Read wav.scp, and reco2dur, reco2channel and reco2parties where they exist, of a data directory; ordered by id.

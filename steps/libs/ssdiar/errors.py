@@ -1,4 +1,4 @@
-"""The one exception that means "the input is bad", in the one form in which the recipe reports it."""
+"""The exception for bad input, with the form in which the recipe reports it."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from pathlib import Path
 
 
 class InputError(Exception):
-    """Something the user gave is wrong; the message alone must be enough to mend it.
+    """Bad input, reported so that its message is enough to mend it.
 
-    It reads ``file:line: what is wrong; expected x, got y``, followed by ``hint`` on a line of its own when there is
-    something to do that the first line does not already say.
+    The message reads ``file:line: what is wrong; expected x, got y``, and ``hint`` follows on a line of its own.
 
     Args:
-        what: What is wrong, without a final period.
-        path: The file (or folder) that it was found in.
+        what: The problem, without a final period.
+        path: The file or folder.
         line: Line number in that file, from 1.
-        expected: What would have been right.
-        got: What was found instead; shown as Python shows it when it is not a string.
-        hint: What to do about it.
+        expected: The right value.
+        got: The value found; its repr is shown unless it is a string.
+        hint: The way to mend it, if the first line does not show it.
     """
 
     def __init__(
@@ -36,6 +35,6 @@ class InputError(Exception):
         if got is not None:
             difference.append(f"got {got if isinstance(got, str) else repr(got)}")
         message = f"{place}{what}" + (f"; {', '.join(difference)}" if difference else "")
-        # One line on the terminal whatever bytes the bad file held.
+        # One line on the terminal, whatever bytes the file has.
         message = " ".join(message.splitlines())
         super().__init__(message if hint is None else f"{message}\n{hint}")

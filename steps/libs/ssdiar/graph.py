@@ -1,8 +1,8 @@
 """Published networks as ONNX graphs, built from their weights in memory and run by ONNX Runtime.
 
-No model file is made and PyTorch is not imported: loading a network takes a fraction of a second, and ONNX Runtime runs
-convolutions and matrix products of small batches faster on a CPU than PyTorch does (bench/networks.py). A network is
-computed by one thread, so that jobs can run side by side.
+PyTorch is not imported: loading a network takes a fraction of a second, and ONNX Runtime runs convolutions and matrix
+products of small batches faster on a CPU than PyTorch does (bench/speed.py). A network uses one thread; jobs run side
+by side.
 """
 
 from __future__ import annotations
@@ -16,14 +16,12 @@ import numpy as np
 
 from ssdiar.errors import InputError
 
-#: What ``--device`` may say.
-DEVICES = ("cpu", "cuda")
-#: What runs a graph on each device. CUDA must compute in float32 as the CPU does, not in TF32.
+# The execution provider of each device. CUDA must compute in float32 as the CPU does, not in TF32.
 _PROVIDERS: dict[str, tuple[str, dict[str, int]]] = {
     "cpu": ("CPUExecutionProvider", {}),
     "cuda": ("CUDAExecutionProvider", {"use_tf32": 0}),
 }
-_OPSET, _IR_VERSION = 18, 9  # what ONNX Runtime 1.18 and later read
+_OPSET, _IR_VERSION = 18, 9  # read by ONNX Runtime 1.18 and later
 
 
 class Graph:
@@ -67,8 +65,8 @@ class Graph:
         """Return the graph ready to run.
 
         Args:
-            outputs: Names of what it computes, all float32.
-            device: Where it runs: ``cpu``, ``cuda`` or ``cuda:N`` (:func:`device_of_job`).
+            outputs: Names of its outputs, all float32.
+            device: ``cpu``, ``cuda`` or ``cuda:N`` (:func:`device_of_job`).
 
         Raises:
             InputError: This onnxruntime has nothing for the device.
@@ -87,7 +85,7 @@ class Network:
     def __init__(self, model: bytes, device: str) -> None:
         import onnxruntime
 
-        onnxruntime.set_default_logger_severity(3)  # errors; warnings are about what it could not optimize
+        onnxruntime.set_default_logger_severity(3)  # errors only; warnings are about failed optimizations
         kind, _, number = device.partition(":")
         provider, settings = _PROVIDERS[kind]
         if kind == "cuda" and hasattr(onnxruntime, "preload_dlls"):
@@ -97,7 +95,7 @@ class Network:
                 "this onnxruntime cannot use a GPU",
                 expected=provider,
                 got=" ".join(onnxruntime.get_available_providers()),
-                hint="pip uninstall onnxruntime, then pip install 'onnxruntime-gpu[cuda,cudnn]'; or use --device cpu.",
+                hint="pip uninstall onnxruntime, then pip install 'onnxruntime-gpu[cuda,cudnn]'; or use device=cpu.",
             )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -111,9 +109,9 @@ class Network:
 
 
 def device_of_job(device: str, job: int) -> str:
-    """Return the device of a job, from 1: of several GPUs ``cuda`` gives each job the next, ``cuda:N``.
+    """Return the device of a job (from 1): with several GPUs, ``cuda`` becomes ``cuda:N``, one after the other.
 
-    A queue that gives a job a GPU of its own shows it no other.
+    A queue that gives a job a GPU of its own hides the others from it.
     """
     if device != "cuda":
         return device

@@ -1,8 +1,8 @@
-"""Kaldi's text tables: wav.scp, segments, utt2spk, spk2utt, reco2num_spk, reco2dur, labels, sure.
+"""Kaldi's text tables: wav.scp, segments, utt2spk, spk2utt, reco2num_spk, reco2dur, labels, sure; and utt2region.
 
-Every reader checks what it reads and raises :class:`InputError` with file and line; every writer sorts by key as Kaldi
-does (``LC_ALL=C``, that is by byte) and publishes by rename. In diarization directories a "speaker" of utt2spk and
-spk2utt is a recording, as in Kaldi.
+Readers check their input and raise :class:`InputError` with file and line. Writers sort by key in byte order, as Kaldi
+does (``LC_ALL=C``), and publish by rename. In diarization directories a "speaker" of utt2spk is a recording, as in
+Kaldi. ``utt2region`` (``<sub-segment> <speech region>``) is optional and ours.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ssdiar.errors import InputError
@@ -20,34 +21,22 @@ from ssdiar.timeline.spans import Segment, grouped
 
 _LOG = logging.getLogger(__name__)
 
-# Ids become file names and fields of text files. A leading '-' would be an option, a leading '.' a hidden file or '..'.
 SIDE2RECO = "side2reco"
-_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+UTT2REGION = "utt2region"
+# Ids become file names and fields of text files. A leading '-' would be an option, a leading '.' a hidden file or '..'.
+_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
 
 
 def check_id(text: str, path: str | Path, line: int | None = None) -> str:
-    """Return ``text`` if it may be an id (letters, digits, ``_ . -``, not starting with ``.`` or ``-``).
-
-    Raises:
-        InputError: It may not.
-    """
-    if not _ID.fullmatch(text) or len(text) > 200:
-        raise InputError(
-            "bad id",
-            path=path,
-            line=line,
-            expected="up to 200 letters, digits or '_.-', starting with a letter, a digit or '_'",
-            got=text,
-        )
+    """Return ``text`` if it is an id (letters, digits and ``_.-``, not starting with ``.`` or ``-``), or raise."""
+    if not _ID.fullmatch(text):
+        expected = "up to 200 letters, digits or '_.-', starting with a letter, a digit or '_'"
+        raise InputError("bad id", path=path, line=line, expected=expected, got=text)
     return text
 
 
 def check_reco(text: str, names: Names | None, path: str | Path, line: int | None = None) -> str:
-    """Return the id of the recording that ``text`` means, which without ``names`` is an id.
-
-    Raises:
-        InputError: It is no id, or may mean several recordings.
-    """
+    """Return the id of the recording that ``text`` names (by any of its ``names``, if given), or raise."""
     if names is None:
         return check_id(text, path, line)
     try:
@@ -59,19 +48,16 @@ def check_reco(text: str, names: Names | None, path: str | Path, line: int | Non
 def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     """Yield (line number from 1, text without its line end) for each non-empty line of a UTF-8 text file.
 
-    A byte order mark at its beginning is no part of the text.
-
     Raises:
         InputError: There is no such file, or it is not UTF-8 text.
     """
-    path = Path(path)
     try:
-        data = path.read_bytes()
+        data = Path(path).read_bytes()
     except FileNotFoundError:
         raise InputError("no such file", path=path) from None
     except IsADirectoryError:
         raise InputError("is a folder", path=path, expected="a text file") from None
-    # Text of ASCII letters in UTF-16 has a zero in every second byte.
+    # ASCII letters in UTF-16 have a zero in every second byte.
     begin = data[:64]
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or 3 * begin.count(b"\0") > len(begin):
         hint = "Save it as UTF-8, or: iconv -f UTF-16 -t UTF-8."
@@ -91,32 +77,27 @@ def read_rows(
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield (line number, fields) of a table with a unique id in its first column.
 
-    Lines that repeat an earlier one are counted once, and a warning is logged.
+    Repeated lines are read once, and a warning is logged.
 
     Args:
         path: The file.
-        columns: Names of the columns, for example ``"sub-segment recording start end"``; a row must have as many
-            fields. A last name that ends in ``...`` takes the rest of the line, which must not be empty.
-        names: If given, the first column names a recording by any of its names, and its id is yielded.
-        strict: Whether lines that repeat an earlier one are errors, as for Kaldi's programs.
+        columns: Names of the columns, for example ``"sub-segment recording start end"``. A last name that ends in
+            ``...`` takes the rest of the line, which must not be empty.
+        names: If given, the first column may have any name of a recording, and its id is yielded.
+        strict: Whether repeated lines are errors, as for Kaldi's programs.
 
     Raises:
-        InputError: A row has another number of fields, a bad id, or an id that an earlier, different row has.
+        InputError: A row has another number of fields, a bad id, or the id of an earlier, different row.
     """
     titles = columns.split()
-    takes_rest = titles[-1].endswith("...")
+    splits = len(titles) - 1 if columns.endswith("...") else -1
     seen: dict[str, tuple[int, list[str]]] = {}
     repeated = 0
     for line, text in read_lines(path):
-        fields = text.split(None, len(titles) - 1) if takes_rest else text.split()
+        fields = text.split(None, splits)
         if len(fields) != len(titles):
-            raise InputError(
-                "wrong number of fields",
-                path=path,
-                line=line,
-                expected=f"{len(titles)} ({columns})",
-                got=f"{len(fields)}",
-            )
+            expected = f"{len(titles)} ({columns})"
+            raise InputError("wrong number of fields", path=path, line=line, expected=expected, got=f"{len(fields)}")
         key = check_reco(fields[0], names, path, line)
         row = [key, *(field.strip() for field in fields[1:])]
         first_line, first = seen.setdefault(key, (line, row))
@@ -130,32 +111,24 @@ def read_rows(
 
 
 def tell_repeated(number: int, path: str | Path) -> None:
-    """Warn of lines that repeat earlier ones, if there are any."""
+    """Log a warning about repeated lines, if there are any."""
     if number:
         _LOG.warning("WARNING: %s: %d lines repeat earlier ones and are counted once", path, number)
 
 
 def parse_float(text: str, name: str, path: str | Path, line: int) -> float:
-    """Return ``text`` as a finite number of at least 0.
-
-    Raises:
-        InputError: It is not.
-    """
+    """Return ``text`` as a finite number of at least 0, or raise an :class:`InputError`."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value) or value < 0 or "_" in text:  # Python takes 1_0 for 10
+    if not 0 <= value < math.inf or "_" in text:  # Python takes 1_0 for 10
         raise InputError(f"bad {name}", path=path, line=line, expected="a finite number of at least 0", got=text)
     return value
 
 
 def parse_count(text: str, name: str, path: str | Path, line: int) -> int:
-    """Return ``text`` as a whole number of at least 1.
-
-    Raises:
-        InputError: It is not.
-    """
+    """Return ``text`` as a whole number of at least 1, or raise an :class:`InputError`."""
     if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
         raise InputError(f"bad {name}", path=path, line=line, expected="a whole number from 1", got=text)
     return int(text)
@@ -172,13 +145,13 @@ def read_map(path: str | Path, columns: str) -> dict[str, str]:
 
 
 def read_sides(folder: str | Path) -> dict[str, str]:
-    """Return the recordings by side (:mod:`ssdiar.timeline.sides`); nothing if no recording of the folder has sides."""
+    """Return the recordings by side (:mod:`ssdiar.timeline.sides`); empty if no recording of the folder has sides."""
     path = Path(folder) / SIDE2RECO
     return read_map(path, "side recording") if path.exists() else {}
 
 
 def read_counts(path: str | Path, columns: str, names: Names | None = None) -> dict[str, int]:
-    """Read a table of id and whole number from 1: reco2num_spk, labels; with ``names`` of recordings by any name."""
+    """Read a table of id and whole number from 1: reco2num_spk, labels; with ``names``, recordings have any name."""
     rows = read_rows(path, columns, names)
     return {key: parse_count(text, "number", path, line) for line, (key, text) in rows}
 
@@ -205,75 +178,78 @@ def read_segments(
     durations: Mapping[str, float] | None = None,
     names: Names | None = None,
 ) -> list[Segment]:
-    """Read ``<segment> <recording> <start> <end>`` in file order; an end of -1 is Kaldi's for that of the recording.
+    """Read ``<segment> <recording> <start> <end>`` in file order; an end of -1 (Kaldi) is the end of the recording.
 
     Args:
         path: The file.
         recordings: If given, every segment must belong to one of them.
-        durations: If given, seconds per recording; a segment may end at most 0.05 s after its recording does (sample
-            counts of compressed audio are seldom exact).
-        names: If given, the recording goes by any of its names.
+        durations: If given, seconds per recording; a segment may end at most 0.05 s after its recording (sample counts
+            of compressed audio are rarely exact).
+        names: If given, the recording may have any of its names.
 
     Raises:
         InputError: A row is malformed, ends before it starts, or names an unknown recording or time.
     """
-    known = None if recordings is None else set(recordings)
+    known, durations = None if recordings is None else set(recordings), durations or {}
     segments = []
     for line, (key, reco, start_text, end_text) in read_rows(path, "segment recording start end"):
         reco = check_reco(reco, names, path, line)
-        start = parse_float(start_text, "start", path, line)
-        if end_text in ("-1", "-1.0") and (durations is None or reco not in durations):
+        start, to_end = parse_float(start_text, "start", path, line), end_text in ("-1", "-1.0")
+        if to_end and reco not in durations:
             what = f"segment {key} ends where its recording does (-1), and its length is not known"
             raise InputError(what, path=path, line=line, expected=f"reco2dur with {reco}, or an end")
-        end = durations[reco] if end_text in ("-1", "-1.0") else parse_float(end_text, "end", path, line)
+        end = durations[reco] if to_end else parse_float(end_text, "end", path, line)
+        what, got = None, f"{end:g} s"
         if end <= start:
-            what, expected = f"segment {key} has no length", f"an end after {start:g} s"
-            raise InputError(what, path=path, line=line, expected=expected, got=f"{end:g} s")
-        if known is not None and reco not in known:
-            raise InputError(
-                f"segment {key} is of an unknown recording", path=path, line=line, expected="one of wav.scp", got=reco
-            )
-        if durations is not None and reco in durations and end > durations[reco] + 0.05:
-            what, expected = f"segment {key} ends after its recording", f"at most {durations[reco]:.3f} s"
-            raise InputError(what, path=path, line=line, expected=expected, got=f"{end:g} s")
+            what, expected = "has no length", f"an end after {start:g} s"
+        elif known is not None and reco not in known:
+            what, expected, got = "is of an unknown recording", "one of wav.scp", reco
+        elif end > durations.get(reco, math.inf) + 0.05:
+            what, expected = "ends after its recording", f"at most {durations[reco]:.3f} s"
+        if what:
+            raise InputError(f"segment {key} {what}", path=path, line=line, expected=expected, got=got)
         segments.append(Segment(key, reco, start, end))
     return segments
 
 
-def read_tsv(path: str | Path) -> list[dict[str, str]]:
-    """Read a table for people: cells between tabs, their names in the first line; no rows where there is no file.
+def read_subsegments(folder: str | Path) -> list[Segment]:
+    """Read the segments file of a folder; with utt2region in the folder, segments have their speech region."""
+    segments, path = read_segments(Path(folder) / "segments"), Path(folder) / UTT2REGION
+    if not path.exists():
+        return segments
+    regions = read_map(path, "sub-segment region")
+    check_same_ids(segments, regions, path, "region")
+    return [replace(segment, region=regions[segment.id]) for segment in segments]
 
-    Raises:
-        InputError: A row has another number of cells than the first line.
-    """
+
+def read_tsv(path: str | Path) -> list[dict[str, str]]:
+    """Read a table with tabs between cells and a head line; no rows if there is no file."""
     if not Path(path).exists():
         return []
     rows = [(line, text.split("\t")) for line, text in read_lines(path)]
     names = rows[0][1] if rows else []
     for line, cells in rows[1:]:
         if len(cells) != len(names):
-            raise InputError(
-                "wrong number of cells", path=path, line=line, expected=f"{len(names)}", got=f"{len(cells)}"
-            )
+            what, expected = "wrong number of cells", f"{len(names)}"
+            raise InputError(what, path=path, line=line, expected=expected, got=f"{len(cells)}")
     return [dict(zip(names, cells, strict=True)) for _, cells in rows[1:]]
 
 
 def write_tsv(path: str | Path, names: Sequence[str], rows: Iterable[Sequence[str]]) -> bool:
-    """Write a table that :func:`read_tsv` reads, blanks for tabs and line ends in cells; return whether it changed."""
+    """Write a table for :func:`read_tsv`, white space in cells as blanks; return whether the file changed."""
     lines = ["\t".join(re.sub(r"\s", " ", cell) for cell in row) for row in (names, *rows)]
     return publish_text(path, "".join(f"{line}\n" for line in lines))
 
 
-def check_same_ids(pieces: Sequence[Segment], rows: Mapping[str, float], path: str | Path, name: str) -> None:
-    """Refuse a table of pieces with a row too many or too few; ``name`` is what a row says."""
-    hint = f"Are they of these pieces ({len(pieces)})? If the pieces were made anew, run the stages in between again."
-    missing = [piece.id for piece in pieces if piece.id not in rows]
-    if missing:
-        what = f"no {name} of piece {missing[0]} ({len(missing)} of {len(pieces)} pieces have none)"
+def check_same_ids(subsegments: Sequence[Segment], rows: Mapping[str, object], path: str | Path, name: str) -> None:
+    """Raise an InputError if a table of sub-segments has a row too many or too few; ``name`` is its value's name."""
+    number = len(subsegments)
+    hint = f"Are they of these sub-segments ({number})? If those have changed, run the stages in between again."
+    if missing := [one.id for one in subsegments if one.id not in rows]:
+        what = f"no {name} of sub-segment {missing[0]} ({len(missing)} of {number} sub-segments have none)"
         raise InputError(what, path=path, hint=hint)
-    unknown = sorted(rows.keys() - {piece.id for piece in pieces})
-    if unknown:
-        what = f"{name} of a piece that is not there ({len(unknown)} of {len(rows)})"
+    if unknown := sorted(rows.keys() - {one.id for one in subsegments}):
+        what = f"{name} of an unknown sub-segment ({len(unknown)} of {len(rows)})"
         raise InputError(what, path=path, expected="one of the sub-segments", got=unknown[0], hint=hint)
 
 
@@ -291,13 +267,14 @@ def write_or_remove(path: str | Path, rows: Mapping[str, object]) -> None:
 
 
 def write_segments(folder: str | Path, segments: Iterable[Segment]) -> None:
-    """Write segments, utt2spk and spk2utt of ``segments`` into ``folder``, each sorted by id, times with 3 decimals."""
-    folder = Path(folder)
-    ordered = sorted(segments, key=lambda segment: segment.id)
-    write_segments_file(folder / "segments", ordered)
-    write_table(folder / "utt2spk", {segment.id: segment.reco for segment in ordered})
-    pieces = grouped(ordered)
-    write_table(folder / "spk2utt", {reco: " ".join(piece.id for piece in pieces[reco]) for reco in pieces})
+    """Write segments, utt2spk and spk2utt, and utt2region if all segments have a region, into ``folder``."""
+    folder, segments = Path(folder), sorted(segments, key=lambda segment: segment.id)
+    write_segments_file(folder / "segments", segments)
+    write_table(folder / "utt2spk", {segment.id: segment.reco for segment in segments})
+    groups = grouped(segments).items()
+    write_table(folder / "spk2utt", {reco: " ".join(segment.id for segment in group) for reco, group in groups})
+    regions = {segment.id: segment.region for segment in segments}
+    write_or_remove(folder / UTT2REGION, {} if None in regions.values() else regions)
 
 
 def write_segments_file(path: str | Path, segments: Iterable[Segment]) -> bool:

@@ -1,8 +1,8 @@
-"""What the channels of a recording hold, and what is best done with them: mix them, take one, or one party per channel.
+"""The use of a recording's channels: mix them, take one, or one party per channel.
 
-Everything is decided on levels: the power of each channel in frames of 20 ms. Where parties of a call have a channel
-each, as call centres record, hardly any frame has both at the same distance from their usual levels, even if some of
-one leaks into the other. The two channels of a room hear everybody.
+Levels decide: the power of each channel in frames of 20 ms. If the parties of a call have a channel each, as in call
+centres, hardly any frame has both at the same distance from their usual levels, even with leakage. In a room both
+channels record all speakers.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _CANCELS = -0.5  # correlation from which on the mix is 6 dB and more below its 
 _ACTIVE = 25.0  # dB below its usual level down to which a channel counts as active
 _APART = 6.0  # dB between the loudest channel and the next where only one party talks
 _PARTIES = 0.7  # share of the active frames that must be so
-_LEAST_PARTY = 0.02  # share of them that each party must have
-_SHORTEST = 5.0  # seconds of activity that it takes to tell
+_PARTY_SHARE = 0.02  # share of them that each party must have
+_SHORTEST = 5.0  # seconds of activity, the minimum to recognise parties
 _FAINT = 20.0  # dB between the levels of two channels that is worth a warning
 _MOST = 8  # channels that can be parties
 
 
 class Levels:
-    """Power of the channels by frame, and how channels go together; made from blocks of samples."""
+    """Power of the channels by frame, and their correlation; accumulated from blocks of samples."""
 
     def __init__(self) -> None:
         self._rest: np.ndarray | None = None
@@ -37,7 +37,7 @@ class Levels:
         self._count = 0
 
     def add(self, block: np.ndarray, rate: int) -> None:
-        """Take in a block of (n, channels) samples."""
+        """Add a block of (n, channels) samples."""
         block = np.nan_to_num(block.astype(np.float64))
         self._count += len(block)
         self._products = self._products + block.T @ block
@@ -65,22 +65,22 @@ class Levels:
 
 @dataclass(frozen=True)
 class Use:
-    """What is done with the channels of a recording.
+    """The use of the channels of a recording.
 
     Attributes:
         channel: The only one that is used, from 1; None: more than one.
         parties: Channels, from 1, that hold a party each; empty: they are mixed (or ``channel`` is used).
-        told: Why; empty where there is nothing to say.
-        odd: Whether that is a warning.
+        remark: The reason, if there is one to report.
+        odd: Whether the remark is a warning.
     """
 
     channel: int | None = None
     parties: tuple[int, ...] = ()
-    told: str = ""
+    remark: str = ""
     odd: bool = False
 
     def in_words(self, channels: int) -> str:
-        """Return what is done with the channels, of which there are so many."""
+        """Return the use of this many channels in words."""
         if channels == 1:
             return "mono"
         if self.parties:
@@ -89,12 +89,12 @@ class Use:
 
 
 def use_of_channels(levels: Levels, asked: str | int = "auto") -> Use:
-    """Return what is done with the channels of a recording; what is odd about them is told whatever is asked for.
+    """Return the use of a recording's channels; oddities are reported whatever is asked for.
 
     Args:
-        levels: Of the recording.
-        asked: ``auto``: what :func:`judge` finds best; ``parties``: one party per channel; ``mix``; or the number of
-            the only channel that counts, from 1.
+        levels: The recording's levels.
+        asked: ``auto``: see :func:`judge`; ``parties``: one party per channel; ``mix``; or the number of the only
+            channel to use, from 1.
     """
     channels = levels.decibels().shape[1]
     if channels == 1:
@@ -103,27 +103,27 @@ def use_of_channels(levels: Levels, asked: str | int = "auto") -> Use:
     if asked == "auto":
         return best
     if asked == "parties":
-        return Use(None, tuple(range(1, channels + 1)), best.told if best.odd else "", best.odd)
+        return Use(None, tuple(range(1, channels + 1)), best.remark if best.odd else "", best.odd)
     if asked == "mix":
         odd = best.odd or bool(best.parties)
-        told = best.told or ("it seems to have one party per channel" if best.parties else "")
-        return Use(None, (), told.replace("is used alone", "is the best"), odd)
+        remark = best.remark or ("it seems to have one party per channel" if best.parties else "")
+        return Use(None, (), remark.replace("is the only one used", "is the best"), odd)
     return Use(int(asked))
 
 
 def judge(levels: Levels) -> Use:
-    """Return what is best done with the channels of a recording."""
+    """Return the best use of a recording's channels."""
     decibels = levels.decibels()
     if decibels.shape[1] == 1 or not len(decibels):
         return Use()
     loud, quiet = np.percentile(decibels, 99.5, axis=0), np.percentile(decibels, 10, axis=0)
-    dead = {number: what for number in range(len(loud)) if (what := _holds_nothing(loud, quiet, number))}
+    dead = {number: why for number in range(len(loud)) if (why := _holds_nothing(loud, quiet, number))}
     live = [number for number in range(len(loud)) if number not in dead]
-    names = " and ".join(f"channel {number + 1} {what}" for number, what in dead.items())
+    names = " and ".join(f"channel {number + 1} {why}" for number, why in dead.items())
     if not live:
-        return Use(told=f"{names}: no channel seems to hold speech; they are mixed", odd=True)
+        return Use(remark=f"{names}: no channel seems to hold speech; they are mixed", odd=True)
     if len(live) == 1:
-        return Use(live[0] + 1, told=f"{names}; channel {live[0] + 1} is used alone", odd=True)
+        return Use(live[0] + 1, remark=f"{names}; channel {live[0] + 1} is the only one used", odd=True)
     if parties := _parties(decibels[:, live], loud[live]):
         found = tuple(live[number] + 1 for number in parties)
         return Use(None, found, _faint(loud, live), bool(dead))
@@ -140,7 +140,7 @@ def _holds_nothing(loud: np.ndarray, quiet: np.ndarray, number: int) -> str:
 
 
 def _parties(decibels: np.ndarray, loud: np.ndarray) -> list[int]:
-    """Return the channels that hold a party each, if the recording is such; else nothing."""
+    """Return the channels if each holds a party; else none."""
     if decibels.shape[1] > _MOST:
         return []
     near = decibels - loud  # 0 is as loud as this channel gets
@@ -149,24 +149,24 @@ def _parties(decibels: np.ndarray, loud: np.ndarray) -> list[int]:
         return []
     near = np.maximum(near[active], -2 * _ACTIVE)
     ordered = np.sort(near, axis=1)
-    alone = ordered[:, -1] - ordered[:, -2] > _APART
-    shares = np.array([(alone & (near.argmax(axis=1) == number)).mean() for number in range(near.shape[1])])
-    return list(range(near.shape[1])) if shares.sum() > _PARTIES and shares.min() > _LEAST_PARTY else []
+    single = ordered[:, -1] - ordered[:, -2] > _APART
+    shares = np.array([(single & (near.argmax(axis=1) == number)).mean() for number in range(near.shape[1])])
+    return list(range(near.shape[1])) if shares.sum() > _PARTIES and shares.min() > _PARTY_SHARE else []
 
 
 def _mix(correlation: np.ndarray, loud: np.ndarray, live: list[int], names: str) -> Use:
     among = correlation[np.ix_(live, live)]
     loudest = int(live[int(np.argmax(loud[live]))])
     if among.min() < _CANCELS:
-        told = f"the mix of its channels cancels (correlation {among.min():.2f}); channel {loudest + 1} is used alone"
-        return Use(loudest + 1, told=told, odd=True)
+        why = f"the mix of its channels cancels (correlation {among.min():.2f})"
+        return Use(loudest + 1, remark=f"{why}; channel {loudest + 1} is the only one used", odd=True)
     if names:
-        # A mix of all would bring in what a channel without speech holds.
-        return Use(loudest + 1, told=f"{names}; channel {loudest + 1} is used alone", odd=True)
+        # A mix of all would add the noise of a channel without speech.
+        return Use(loudest + 1, remark=f"{names}; channel {loudest + 1} is the only one used", odd=True)
     if among.min() > _SAME:
-        return Use(told="its channels are the same")
+        return Use(remark="its channels are the same")
     faint = _faint(loud, live)
-    return Use(told=faint, odd=bool(faint))
+    return Use(remark=faint, odd=bool(faint))
 
 
 def _faint(loud: np.ndarray, live: list[int]) -> str:

@@ -1,11 +1,10 @@
-"""Calls with one party per channel: whose speech a channel holds, and what of it is the other party's leaking in.
+"""Calls with one party per channel: the speech of each party, without cross-talk from the others.
 
-Cross-talk is first subtracted, as far as it is a filtered copy of the other channel (least squares where only the other
-party talks). What is left of it is told from the party's own speech by its level: where the other channel is active and
-this one no more above it than it is when the other party talks alone.
+Cross-talk is first subtracted, as far as it is a filtered copy of the other channel (least squares over frames in which
+only the other party talks). The residual is recognised by its level: the other channel is active, and this one exceeds
+it by no more than it does while only the other party talks.
 
-Downstream of speech detection each party is a recording of its own, a *side*; ``side2reco`` says whose. Stage 6 puts
-the sides of a recording together.
+After speech detection each party is a recording of its own, a *side* (:mod:`ssdiar.timeline.sides`).
 """
 
 from __future__ import annotations
@@ -19,18 +18,18 @@ from ssdiar.timeline.regions import drop_short, merge, pad
 
 _TAPS = 0.012  # seconds that the filter of cross-talk is long; a third of it may come before the other channel's sound
 _LEAD = 0.004
-_ENOUGH = 0.5  # seconds of one party alone that it takes to learn the filter from
-_MOST = 60.0  # seconds that are enough
-_ACTIVE = 30.0  # dB below a channel's loud frames down to which somebody talks in it
-_ALONE = 6.0  # dB that a channel is above the other where its party talks alone
-_ABOVE = 5.0  # dB above what is left of the cross-talk from which on speech is the party's own
-_LEAST = -3.0  # dB above the other channel from which on it always is
+_ENOUGH = 0.5  # seconds with one party only, the minimum to learn the filter from
+_MOST = 60.0  # seconds, the maximum
+_ACTIVE = 30.0  # dB below a channel's loud frames: frames above this have speech
+_SINGLE = 6.0  # dB by which a channel exceeds the other while only its party talks
+_ABOVE = 5.0  # dB above the residual cross-talk: speech above this is the party's own
+_OWN = -3.0  # dB relative to the other channel: speech above this always is
 _ECHO = 0.26  # seconds that cross-talk may come late
 _GAP, _SHORT, _PAD = 0.4, 0.1, 0.06  # seconds: pauses closed, regions dropped, regions widened
 
 
 def without_crosstalk(channels: Sequence[np.ndarray], rate: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Return each party's channel without the others' speech, as far as it can be subtracted, and where it is active.
+    """Return each party's channel without the others' speech, as far as it can be subtracted, and its active regions.
 
     Args:
         channels: (n,) float32 each, of one recording.
@@ -38,7 +37,7 @@ def without_crosstalk(channels: Sequence[np.ndarray], rate: int) -> tuple[list[n
 
     Returns:
         cleaned: The channels, each without the cross-talk of the others.
-        own: Regions (m, 2) in seconds outside of which what is heard in a channel is not its party.
+        own: Regions (m, 2) in seconds that contain all speech of the channel's party.
     """
     before = np.stack([_decibels(channel, rate) for channel in channels])
     loud = np.percentile(before, 99.5, axis=1)
@@ -48,8 +47,8 @@ def without_crosstalk(channels: Sequence[np.ndarray], rate: int) -> tuple[list[n
         rest = channel.copy()
         for other in range(len(channels)):
             if other != number:
-                alone = active[other] & (before[other] > before[number] + _ALONE)
-                if (taps := _filter(channel, channels[other], alone, rate)) is not None:
+                single = active[other] & (before[other] > before[number] + _SINGLE)
+                if (taps := _filter(channel, channels[other], single, rate)) is not None:
                     _subtract(rest, channels[other], taps, rate)
         cleaned.append(rest)
     after = np.stack([_decibels(channel, rate) for channel in cleaned])
@@ -67,10 +66,10 @@ def _decibels(samples: np.ndarray, rate: int) -> np.ndarray:
     return 10 * np.log10(power + 1e-12)
 
 
-def _filter(channel: np.ndarray, other: np.ndarray, alone: np.ndarray, rate: int) -> np.ndarray | None:
-    """Return how ``other`` leaks into ``channel``, as taps that begin :data:`_LEAD` early; None: that is not known."""
+def _filter(channel: np.ndarray, other: np.ndarray, single: np.ndarray, rate: int) -> np.ndarray | None:
+    """Return the filter from ``other`` to ``channel``, as taps that begin :data:`_LEAD` early; None if unknown."""
     length, size, lead = max(1, round(FRAME * rate)), round(_TAPS * rate), round(_LEAD * rate)
-    frames = np.flatnonzero(alone)
+    frames = np.flatnonzero(single)
     frames = frames[(frames * length > size) & ((frames + 1) * length + size < len(other))]
     if len(frames) * FRAME < _ENOUGH:
         return None
@@ -88,7 +87,7 @@ def _filter(channel: np.ndarray, other: np.ndarray, alone: np.ndarray, rate: int
 
 
 def _subtract(rest: np.ndarray, other: np.ndarray, taps: np.ndarray, rate: int) -> None:
-    """Take ``other``, filtered, out of ``rest``, in place and in blocks."""
+    """Subtract ``other``, filtered, from ``rest``, in place and in blocks."""
     from scipy.signal import oaconvolve
 
     lead, block = round(_LEAD * rate), 1 << 18
@@ -102,22 +101,22 @@ def _subtract(rest: np.ndarray, other: np.ndarray, taps: np.ndarray, rate: int) 
 
 
 def _own_frames(number: int, after: np.ndarray, before: np.ndarray, active: np.ndarray) -> np.ndarray:
-    """Return the frames in which what is left of a channel is its party and not cross-talk."""
+    """Return the frames in which the rest of a channel is its party and not cross-talk."""
     own = np.ones(after.shape[1], bool)
     late = round(_ECHO / FRAME)
     for other in range(len(after)):
         if other == number:
             continue
         level = _held(before[other], late)
-        alone = active[other] & (before[other] > before[number] + _ALONE)
-        if alone.any():
-            left = float(np.median(after[number, alone] - before[other, alone]))
-            own &= after[number] > level + min(left + _ABOVE, _LEAST)
+        single = active[other] & (before[other] > before[number] + _SINGLE)
+        if single.any():
+            residual = float(np.median(after[number, single] - before[other, single]))
+            own &= after[number] > level + min(residual + _ABOVE, _OWN)
     return own
 
 
 def _held(levels: np.ndarray, frames: int) -> np.ndarray:
-    """Return the highest of every level and those just before it."""
+    """Return the maximum of every level and the ones just before it."""
     padded = np.concatenate([np.full(frames, -200.0), levels])
     return np.lib.stride_tricks.sliding_window_view(padded, frames + 1).max(axis=1)
 

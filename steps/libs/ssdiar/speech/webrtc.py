@@ -2,57 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
+from msgspec import Meta
 
 from ssdiar.errors import InputError
 from ssdiar.io.audio import resample
-from ssdiar.speech.config import WebRtcConfig
-from ssdiar.speech.detection import Detection
+from ssdiar.speech.sad import Sad
 
-# What the detector takes as it comes. Inside, it works at 8000: a higher rate adds nothing but is no error.
+# The rates that the detector takes. It works at 8000 inside: a higher rate adds nothing but is no error.
 _RATES = (8000, 16000, 32000, 48000)
 
 
-@dataclass(frozen=True)
-class WebRtc:
-    """WebRTC's detector, its decisions per frame replaced by those of the majority around them.
+class WebRtc(Sad, frozen=True, kw_only=True, tag="webrtc"):
+    """WebRTC's detector, its decision per frame replaced by the majority of the frames around it.
 
-    Args:
-        config: The detector's options.
+    Attributes:
+        aggressiveness: A higher number accepts less as speech.
+        frame: Milliseconds per decision.
+        majority: Frames that vote on the middle one (odd); 1: no vote.
     """
 
-    config: WebRtcConfig
+    aggressiveness: Literal[0, 1, 2, 3]
+    frame: Literal[10, 20, 30]
+    majority: Annotated[int, Meta(ge=1, le=1001)]
 
-    def detect(self, samples: np.ndarray, rate: int) -> Detection:
-        """Return the speech in (n,) float32 samples at any rate.
-
-        Raises:
-            InputError: Package webrtcvad is not installed.
-        """
+    def detect(self, samples: np.ndarray, rate: int) -> np.ndarray:
+        """See :meth:`Sad.detect`."""
         if rate not in _RATES:
             new_rate = 8000 if rate < 16000 else 16000
             samples, rate = resample(samples, rate, new_rate), new_rate
-        duration = len(samples) / rate
-        votes = np.convolve(self._frames(samples, rate), np.ones(self.config.majority, np.int64))
-        margin = self.config.majority // 2
+        votes = np.convolve(self._frames(samples, rate), np.ones(self.majority, np.int64))
+        margin = self.majority // 2
         speech = votes[margin : len(votes) - margin] > margin
         edges = np.flatnonzero(np.diff(speech, prepend=False, append=False))
-        return Detection(np.minimum(edges.reshape(-1, 2) * (self.config.frame / 1000), duration))
+        return np.minimum(edges.reshape(-1, 2) * (self.frame / 1000), len(samples) / rate)
 
     def _frames(self, samples: np.ndarray, rate: int) -> np.ndarray:
         """Return 0 or 1 for every frame, the last one filled up with silence: (ceil(n / frame),) int64."""
         try:
             import webrtcvad
         except ImportError:
-            raise InputError(
-                "package webrtcvad is not installed", hint="pip install webrtcvad-wheels, or use another --sad."
-            ) from None
-        length = rate * self.config.frame // 1000
+            hint = "pip install webrtcvad-wheels, or use another --sad."
+            raise InputError("package webrtcvad is not installed", hint=hint) from None
+        length = rate * self.frame // 1000
         count = -(-len(samples) // length)
         whole = np.zeros(count * length, "<i2")
         whole[: len(samples)] = np.clip(np.rint(samples * 32768.0), -32768, 32767)
         data, step = whole.tobytes(), 2 * length
-        is_speech = webrtcvad.Vad(self.config.aggressiveness).is_speech
+        is_speech = webrtcvad.Vad(self.aggressiveness).is_speech
         return np.array([is_speech(data[at : at + step], rate) for at in range(0, len(data), step)], np.int64)

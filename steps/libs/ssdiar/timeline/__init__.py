@@ -1,1 +1,1 @@
-"""Data that has times: sub-segments, turns, and what the segmentation network heard, frame by frame."""
+"""Data with times: regions, segments, turns, sides of a call, and the output of the segmentation network."""

@@ -27,14 +27,14 @@ def as_array(regions: Regions) -> np.ndarray:
 
 
 def covered(regions: Regions, times: int = 1) -> np.ndarray:
-    """Return where at least ``times`` of the regions are at once: with 1 their union, with 2 where any two overlap."""
+    """Return the times that at least ``times`` of the regions cover: 1: their union; 2: the overlap of any two."""
     array = as_array(regions)
     points, place = np.unique(array, return_inverse=True)
     place = place.reshape(array.shape)
     change = np.zeros(len(points) + 1, np.int64)
     np.add.at(change, place[:, 0] + 1, 1)
     np.add.at(change, place[:, 1] + 1, -1)
-    # depth[i]: how many regions cover the stretch before point i; none before the first point and after the last.
+    # The number of regions that cover the stretch before each point; 0 before the first point and after the last.
     edges = np.flatnonzero(np.diff(np.cumsum(change) >= times))
     return points[edges].reshape(-1, 2)
 
@@ -49,12 +49,12 @@ def merge(regions: Regions, gap: float = 0.0) -> np.ndarray:
 
 
 def intersect(first: Regions, second: Regions) -> np.ndarray:
-    """Return where both are."""
+    """Return the times in both sets."""
     return covered(np.concatenate([covered(first), covered(second)]), 2)
 
 
 def subtract(first: Regions, second: Regions) -> np.ndarray:
-    """Return where ``first`` is and ``second`` is not."""
+    """Return the times in ``first`` and not in ``second``."""
     base = covered(first)
     if not len(base):
         return base
@@ -64,15 +64,15 @@ def subtract(first: Regions, second: Regions) -> np.ndarray:
 
 
 def pad(regions: Regions, amount: float, end: float = np.inf) -> np.ndarray:
-    """Return the regions made longer by ``amount`` on both sides, within 0 and ``end``; what then overlaps is one."""
+    """Return the regions made longer by ``amount`` on both sides, within 0 and ``end``; overlapping ones are merged."""
     array = covered(regions)
     return covered(np.clip(array + np.array([-amount, amount]), 0.0, end))
 
 
-def drop_short(regions: Regions, least: float) -> np.ndarray:
-    """Return those regions of the union that are at least ``least`` long."""
+def drop_short(regions: Regions, shortest: float) -> np.ndarray:
+    """Return the regions of the union that are at least ``shortest`` long."""
     union = covered(regions)
-    return union[union[:, 1] - union[:, 0] >= least]
+    return union[union[:, 1] - union[:, 0] >= shortest]
 
 
 def total(regions: Regions) -> float:

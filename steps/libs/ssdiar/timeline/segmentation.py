@@ -1,9 +1,8 @@
-"""Who of a few local speakers talks, window by window: the output of the segmentation network, kept for later stages.
+"""The output of the segmentation network: the activity of up to three local speakers, window by window.
 
-The network hears windows of ten seconds and names the speakers of each anew: its speaker 0 of one window is not that of
-the next. Inside a window its classes say which stretches are one speaker's, which are different speakers', and where
-speakers change. Averaged over windows, only what does not depend on these names has a meaning: whether anybody speaks,
-and whether more than one does.
+The network sees windows of ten seconds and numbers the speakers of each one independently: speaker 0 of one window is
+not speaker 0 of the next. Inside a window its classes show which stretches share a speaker and when speakers change.
+Averaged over windows, only quantities that do not depend on these numbers have a meaning: speech and overlap.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ import numpy as np
 from ssdiar.errors import InputError
 from ssdiar.timeline.regions import covered
 
-#: Which local speakers each class of the network stands for, in its order: nobody, one of three, two of three.
+#: The local speakers of each class of the network, in its order: none, one of three, two of three.
 SPEAKER_SETS: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (2,), (0, 1), (0, 2), (1, 2))
 _LOCAL_SPEAKERS = 3  # of segmentation-3.0: at most three in ten seconds, at most two at once (Plaquet & Bredin, 2023)
 # Set by hand with the rest of `best`, on the development calls of RESULTS.md; no finer search of them is recorded.
-_QUIET = 0.3  # mean number of talkers at or below which a frame belongs to nobody
-_SHORTEST_STINT = 0.25  # seconds; a shorter lead is no change of speaker
+_QUIET = 0.3  # mean number of talkers at or below which a frame has no leading speaker
+_SHORTEST_STINT = 0.25  # seconds; a speaker who leads for less does not make a change
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Segmentation:
         first_frames: (W,) whole numbers, the frame of the recording that each window begins with; increasing.
         frame_start: Seconds at which frame 0 of the recording begins.
         frame_step: Seconds from a frame to the next.
-        duration: Seconds of the recording. Its first and last frame stand for what no frame covers at its ends.
+        duration: Seconds of the recording. The first and last frame extend to its ends.
     """
 
     probabilities: np.ndarray
@@ -52,19 +51,19 @@ class Segmentation:
         return self.probabilities.astype(np.float32) @ members.astype(np.float32)
 
     def speech(self) -> np.ndarray:
-        """Return the probability that anybody talks in each frame of the recording, mean of its windows, (T,)."""
+        """Return the probability of speech in each frame of the recording, mean of its windows, (T,)."""
         return self._averaged(1 - self.probabilities[:, :, 0].astype(np.float32))
 
     def overlap(self) -> np.ndarray:
-        """Return the probability that two talk in each frame of the recording, mean of its windows, (T,)."""
+        """Return the probability of overlap in each frame of the recording, mean of its windows, (T,)."""
         two = [index for index, group in enumerate(SPEAKER_SETS) if len(group) > 1]
         return self._averaged(self.probabilities[:, :, two].astype(np.float32).sum(axis=2))
 
     def changes(self) -> np.ndarray:
-        """Return when the speaker changes, in seconds, in order, (C,): in the middle of the pause, if there is one.
+        """Return the times of changes of speaker, in seconds, in order, (C,): in the middle of the pause, if any.
 
-        The windows' local speakers are brought into one order, each window's by who talks at the same time as in those
-        before it; a change is where another of the three leads. That order lasts for some windows, no more.
+        Each window's local speakers are matched to the windows before it by simultaneous activity; a change is the time
+        at which another of the three becomes the most active. The matching holds over a few windows only.
         """
         together = self._aligned()
         leader = np.where(together.sum(axis=1) > _QUIET, together.argmax(axis=1), -1)
@@ -76,7 +75,7 @@ class Segmentation:
         return self.times((last[:-1][change] + first[1:][change]) / 2)
 
     def regions(self, chosen: np.ndarray) -> np.ndarray:
-        """Return chosen frames of the recording, (T,) bool, as (m, 2) regions in seconds."""
+        """Return the chosen frames of the recording, (T,) bool, as (m, 2) regions in seconds."""
         edges = np.flatnonzero(np.diff(chosen, prepend=False, append=False)).reshape(-1, 2)
         times = self.times(edges)
         times[edges == 0] = 0.0
@@ -84,7 +83,7 @@ class Segmentation:
         return covered(np.clip(times, 0.0, self.duration))
 
     def _aligned(self) -> np.ndarray:
-        """Return the local speakers' activities for each frame of the recording, mean of its windows, (T, 3)."""
+        """Return the matched local speakers' activities in each frame of the recording, mean of its windows, (T, 3)."""
         from scipy.optimize import linear_sum_assignment
 
         activities = self.activities()
@@ -107,12 +106,12 @@ class Segmentation:
 
 
 def write_segmentation(path: str | Path, segmentation: Segmentation) -> None:
-    """Write a segmentation as ``.npz``, compressed, one array per attribute; the same input gives the same bytes."""
+    """Write a segmentation as compressed ``.npz``, one array per attribute; the same input gives the same bytes."""
     np.savez_compressed(path, allow_pickle=False, **vars(segmentation))
 
 
 def read_segmentation(path: str | Path) -> Segmentation:
-    """Read what :func:`write_segmentation` wrote.
+    """Read a segmentation.
 
     Raises:
         InputError: There is no such file, or it is damaged.

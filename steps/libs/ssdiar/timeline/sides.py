@@ -1,6 +1,6 @@
 """Sides of a recording with one party per channel: each is a recording of its own from stage 2 to stage 5.
 
-The table ``side2reco`` says whose side it is; stage 6 puts the sides of a recording together.
+The table ``side2reco`` has the recording of each side; stage 6 joins the sides of a recording.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from ssdiar.timeline.spans import Turn
 
-#: What the name of every speaker begins with; the label's number follows.
+#: Prefix of every speaker's name; the label's number follows.
 SPEAKER = "speaker"
 
 
@@ -21,12 +21,12 @@ def side_id(reco: str, channel: int) -> str:
 
 
 def speaker_name(label: int) -> str:
-    """Return what the RTTM calls the speaker of a label."""
+    """Return the speaker's name for a label."""
     return f"{SPEAKER}{label}"
 
 
 def join_sides(turns: Iterable[Turn], sides: Mapping[str, str]) -> list[Turn]:
-    """Return the turns with those of a recording's sides together.
+    """Return the turns with the sides of each recording joined.
 
     A speaker of a side is named after its channel; if the side has several, also by the speaker's number there.
 

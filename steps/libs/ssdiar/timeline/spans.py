@@ -30,7 +30,7 @@ class Segment:
 class Turn:
     """``speaker`` talks in recording ``reco`` from ``start`` to ``end`` seconds.
 
-    ``confidence`` is the probability that it is this speaker if anybody talks, from 0 to 1; None if it is not known.
+    ``confidence`` is the probability that it is this speaker if anyone talks, from 0 to 1; None if it is not known.
     """
 
     reco: str
@@ -41,7 +41,7 @@ class Turn:
 
 
 class OfRecording(Protocol):
-    """What belongs to a recording: a segment, a turn, a word."""
+    """Anything that belongs to a recording: a segment, a turn, a word."""
 
     @property
     def reco(self) -> str:

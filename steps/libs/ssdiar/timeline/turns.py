@@ -1,4 +1,4 @@
-"""From labelled pieces to turns: who speaks when, with no speech left out and nothing said twice."""
+"""From labelled sub-segments to turns that cover all speech, each second once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Stretch(NamedTuple):
         start: Seconds.
         end: Seconds.
         label: The speaker's number.
-        sure: The probability that it is this speaker; None where it is not known.
+        sure: The probability that it is this speaker; None if it is not known.
     """
 
     start: float
@@ -32,7 +32,7 @@ class Stretch(NamedTuple):
     sure: float | None = None
 
 
-# Turns are written in milliseconds: what is nearer than half of one touches.
+# Turns are written in milliseconds: a gap below half of one is none.
 _TOUCH = 0.0005
 
 
@@ -45,29 +45,29 @@ def turns_of_labels(
     sure: Mapping[str, float] | None = None,
     second_sure: tuple[float, float] | None = None,
 ) -> list[Turn]:
-    """Return the turns of all recordings: the speaker of label 1 is ``speaker1`` (:func:`speaker_name`).
+    """Return the turns of all recordings; the speaker of label 1 is ``speaker1`` (:func:`speaker_name`).
 
-    All time of the given segments is labelled once, and no other time; with ``second_speaker``, that of ``overlap``
-    twice. Where pieces overlap, they are cut (:func:`cut_overlaps`). Turns of one speaker that touch are one turn.
-    Where no pieces overlap and nothing but pieces is given, the result is that of Kaldi's
-    ``diarization/make_rttm.py``. A turn's confidence is the mean of the probabilities of what it is made of, weighted
-    by time: the expected share of its time in which it is this speaker.
+    Exactly the time of the given segments is labelled, once; with ``second_speaker``, overlap twice. Sub-segments that
+    overlap are cut (:func:`cut_overlaps`). Turns of one speaker that touch are one turn. Without overlapping
+    sub-segments and with sub-segments only, the result is that of Kaldi's ``diarization/make_rttm.py``. A turn's
+    confidence is the mean probability of its parts, weighted by time: the expected share of its time in which it is
+    this speaker.
 
     Args:
         pieces: Sub-segments with a label each.
         labels: Label by sub-segment id.
-        unlabelled: Speech that is too short for a label of its own; it takes that of the nearest piece in time, of two
-            equally near ones the earlier. In a recording without pieces it is speaker 1. Where it lies in a piece, the
-            piece's label stays.
-        overlap: Overlapped speech, which took no part in the clustering; the same goes for it.
+        unlabelled: Speech that is too short for a label of its own; it takes the label of the nearest sub-segment in
+            time (of two equally near ones the earlier), in a recording without sub-segments label 1. Inside a
+            sub-segment, that label stays.
+        overlap: Overlapped speech, which took no part in the clustering; it is labelled in the same way.
         second_speaker: Whether overlapped speech also takes the nearest other label of its recording, if there is one.
-        sure: The probability that the label is right by sub-segment id, if it is known. What has no label of its own is
-            as sure as the piece that gives it one.
+        sure: The probability that the label is right by sub-segment id, if it is known. Speech that takes its label
+            from a sub-segment takes the probability, too.
         second_sure: The probability that the second speaker of overlapped speech is right, in recordings of two
-            speakers and in those of more, if it is known.
+            speakers and in others, if it is known.
 
     Raises:
-        KeyError: A piece has no label, or no probability though they are given; the key is its id.
+        KeyError: A sub-segment has no label, or no probability although they are given; the key is its id.
     """
     piece_groups, short_groups, overlap_groups = by_recording(pieces), by_recording(unlabelled), by_recording(overlap)
     turns = []
@@ -94,10 +94,10 @@ def turns_of_labels(
 
 
 def close_pauses(turns: Iterable[Turn], gap: float) -> list[Turn]:
-    """Return the turns with every speaker's pauses shorter than ``gap`` closed, unless somebody else talks in them.
+    """Return the turns with every speaker's pauses shorter than ``gap`` closed, unless someone else talks in them.
 
-    References mark a turn as speech through its short pauses. A silence between two speakers stays one. The confidence
-    of a turn is the mean of those of the turns that it is made of, weighted by time; closed pauses do not count.
+    References mark a turn as speech through its short pauses. A silence between two speakers stays open. The confidence
+    of a turn is the mean of its parts' confidences, weighted by time without the pauses.
 
     Args:
         turns: Turns of any recordings.
@@ -108,14 +108,14 @@ def close_pauses(turns: Iterable[Turn], gap: float) -> list[Turn]:
         groups.setdefault(turn.reco, {}).setdefault(turn.speaker, []).append(turn)
     closed = []
     for reco, speakers in groups.items():
-        anybody = merge([(turn.start, turn.end) for before in speakers.values() for turn in before])
+        speech = merge([(turn.start, turn.end) for before in speakers.values() for turn in before])
         for speaker, before in speakers.items():
             own = merge([(turn.start, turn.end) for turn in before])
             pauses = np.column_stack([own[:-1, 1], own[1:, 0]])
-            # Nobody talks in a pause if all of it lies in one silence of everybody.
-            left = np.searchsorted(anybody[:, 0], pauses[:, 0], side="right") - 1
-            right = np.minimum(left + 1, len(anybody) - 1)
-            silent = (anybody[left, 1] <= pauses[:, 0]) & (anybody[right, 0] >= pauses[:, 1])
+            # A pause is silent if all of it lies between two regions of speech.
+            left = np.searchsorted(speech[:, 0], pauses[:, 0], side="right") - 1
+            right = np.minimum(left + 1, len(speech) - 1)
+            silent = (speech[left, 1] <= pauses[:, 0]) & (speech[right, 0] >= pauses[:, 1])
             short = pauses[:, 1] - pauses[:, 0] < gap
             spans = merge(np.concatenate([own, pauses[silent & short]]))
             closed += _turns(reco, speaker, spans, [(turn.start, turn.end, turn.confidence) for turn in before])
@@ -123,11 +123,11 @@ def close_pauses(turns: Iterable[Turn], gap: float) -> list[Turn]:
 
 
 def cut_overlaps(pieces: Iterable[Stretch]) -> list[Stretch]:
-    """Return the pieces of one recording in time order, cut so that no two overlap and all of their time is kept.
+    """Return the stretches of one recording in time order, cut so that no two overlap and all their time is kept.
 
-    Two pieces that overlap are cut in the middle of their overlap, as Kaldi's ``make_rttm.py`` does with successive
-    pieces of a sliding window. A piece that lies inside another one is kept whole, between the two parts of the other
-    (where Kaldi writes a negative duration).
+    Two stretches that overlap are cut in the middle of their overlap, as Kaldi's ``make_rttm.py`` does with successive
+    windows. A stretch inside another one is kept whole, between two parts of the other (for which Kaldi writes a
+    negative duration).
     """
     queue = sorted(pieces)
     result: list[Stretch] = []
@@ -138,7 +138,7 @@ def cut_overlaps(pieces: Iterable[Stretch]) -> list[Stretch]:
             current = piece
             continue
         if piece.end <= current.start:
-            continue  # all of it lies in what is cut already
+            continue  # it lies in stretches that are cut already
         if piece.start >= current.end:
             cut = piece.start
         elif piece.end < current.end:
@@ -161,7 +161,7 @@ def _parts(regions: Sequence[Segment], stretches: Sequence[Stretch]) -> list[tup
         stretches: Disjoint and in order.
 
     Returns:
-        (start, end, label of the stretch there; None where there is none), in order.
+        (start, end, label of the stretch there or None), in order.
     """
     ends = [stretch.end for stretch in stretches]
     parts: list[tuple[float, float, int | None]] = []
@@ -181,10 +181,10 @@ def _parts(regions: Sequence[Segment], stretches: Sequence[Stretch]) -> list[tup
 
 
 class _Nearest:
-    """Finds the labels that are nearest in time to a region; stretches are disjoint and in order."""
+    """Finds the labels nearest in time to a region; stretches are disjoint and in order."""
 
     def __init__(self, stretches: Sequence[Stretch]) -> None:
-        # Neighbours with the same label are one run: the nearest other label is then always in one of the next runs.
+        # Adjacent stretches of one label are one run, so that the nearest other label is in one of the next runs.
         runs = [list(group) for _, group in groupby(stretches, key=lambda stretch: stretch.label)]
         self._starts = [stretch.start for stretch in stretches]
         self._stretches = stretches
@@ -192,7 +192,7 @@ class _Nearest:
         self._run_starts = [run.start for run in self._runs]
 
     def labelled(self, start: float, end: float) -> Stretch:
-        """Return the region with the nearest label, of two equally near ones the earlier; 1 if there is none."""
+        """Return the region with the nearest label, the earlier of two equally near ones; 1 if there is none."""
         before = bisect_right(self._starts, start) - 1
         near = self._stretches[max(before, 0) : before + 2]
         if not near:
@@ -208,12 +208,12 @@ class _Nearest:
 
 
 def _distance(stretch: Stretch, start: float, end: float) -> tuple[float, float]:
-    """Return the seconds between a stretch and a region, to the microsecond, 0 if they touch; then what is earlier."""
+    """Return the seconds between a stretch and a region, to the microsecond, 0 if they touch; then the start."""
     return max(0.0, round(max(stretch.start - end, start - stretch.end), 6)), stretch.start
 
 
 def _joined(reco: str, stretches: Iterable[Stretch]) -> list[Turn]:
-    """Return the stretches of one recording as turns, those of a speaker that touch as one, in time order."""
+    """Return the stretches of one recording as turns in time order, a speaker's touching stretches as one."""
     by_label: dict[int, list[tuple[float, float, float | None]]] = {}
     for start, end, label, sure in stretches:
         by_label.setdefault(label, []).append((start, end, sure))
@@ -228,9 +228,9 @@ def _joined(reco: str, stretches: Iterable[Stretch]) -> list[Turn]:
 def _turns(
     reco: str, speaker: str, spans: np.ndarray, parts: Sequence[tuple[float, float, float | None]]
 ) -> list[Turn]:
-    """Return a turn for each of a speaker's spans (n, 2), as sure as its parts (start, end, sure) are on average.
+    """Return a turn for each of a speaker's spans (n, 2), with the mean probability of its parts (start, end, sure).
 
-    Of parts that do not know how sure they are nothing is taken; a turn of such parts alone does not know it, either.
+    Parts without a probability are ignored; a turn with only such parts has no confidence.
     """
     known = np.array([part for part in parts if part[2] is not None and part[1] > part[0]], np.float64).reshape(-1, 3)
     start, seconds, sure = known[:, 0], known[:, 1] - known[:, 0], known[:, 2]

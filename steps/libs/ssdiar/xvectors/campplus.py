@@ -17,64 +17,53 @@ from ssdiar.errors import InputError
 from ssdiar.io.checkpoint import read_checkpoint
 from ssdiar.work import file_digest
 from ssdiar.xvectors.campplus_network import BANDS, build, run
-from ssdiar.xvectors.models import ModelConfig, XVectorModel, batch_size, equal_length_batches, window_in_frames
+from ssdiar.xvectors.models import Grid, ModelConfig, XVectorModel, equal_length_batches
 
 _WEIGHTS_FILE = "models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt"
 _FRAMES_PER_SECOND = 100
 # A 25 ms frame every 10 ms: 0.75 s hold 73 whole frames, two less than their length in steps.
 _EDGE_FRAMES = 2
-# Lengths are rounded to 50 ms; pieces of 0.75 s keep their exact length, odd tails share batches.
+# Lengths are rounded to 50 ms: sub-segments of 0.75 s keep their exact length, odd tails share batches.
 _LENGTH_STEP = 5
-_BLOCK = 1 << 20  # samples that the filter banks take at once, so that a long recording is not copied as a whole
+_BLOCK = 1 << 20  # samples per call of the filter banks, so that a long recording is not copied as a whole
 _FEWEST_FRAMES = 3  # of a recording: a standard deviation needs two after the network has halved them
 
 
 class CampPlus(XVectorModel):
-    """CAM++ on filter banks that are computed once per recording and cut per sub-segment."""
+    """CAM++ on filter banks computed once per recording and cut per sub-segment."""
 
-    def __init__(self, config: ModelConfig, folder: Path, device: str) -> None:
+    def __init__(self, config: ModelConfig, weights: Path) -> None:
         self.config = config
-        self.source = config.source
-        weights = folder / _WEIGHTS_FILE
         self.weights_sha256 = file_digest(weights)
-        self._network = build(read_checkpoint(weights), device)
-        self._batch_size = batch_size(config, device)
+        self._network = build(read_checkpoint(weights), config.device)
 
     def embed(
-        self,
-        samples: np.ndarray,
-        starts: np.ndarray,
-        ends: np.ndarray,
-        bounds: np.ndarray | None = None,
-        origin: int = 0,
+        self, samples: np.ndarray, times: np.ndarray, bounds: np.ndarray | None = None, origin: int = 0
     ) -> np.ndarray:
         """See :meth:`XVectorModel.embed`."""
         features = _filter_banks(samples, self.config.sample_rate)
         shortest = int(self.config.min_duration * _FRAMES_PER_SECOND)
-        first, lengths = window_in_frames(
-            starts, ends, _FRAMES_PER_SECOND, len(features) + _EDGE_FRAMES, shortest, _LENGTH_STEP, bounds, origin
-        )
+        grid = Grid(_FRAMES_PER_SECOND, len(features) + _EDGE_FRAMES, shortest, _LENGTH_STEP, origin)
+        first, lengths = grid.place(times, bounds)
         lengths = np.maximum(lengths - _EDGE_FRAMES, _FEWEST_FRAMES)
         first = np.minimum(first, len(features) - lengths)
-        vectors = np.empty((len(starts), self.config.dimension), np.float32)
-        for batch in equal_length_batches(lengths, self._batch_size):
-            pieces = features[first[batch, None] + np.arange(lengths[batch[0]])]
-            pieces -= pieces.mean(axis=1, keepdims=True)
-            vectors[batch] = run(self._network, pieces)
+        vectors = np.empty((len(times), self.config.dimension), np.float32)
+        for batch in equal_length_batches(lengths, self.config.together):
+            frames = features[first[batch, None] + np.arange(lengths[batch[0]])]
+            frames -= frames.mean(axis=1, keepdims=True)
+            vectors[batch] = run(self._network, frames)
         return vectors
 
 
-def load(config: ModelConfig, source: str | None, device: str) -> CampPlus:
-    """Load CAM++ from the installed package, or from ``source``, a folder laid out as the package is.
+def load(config: ModelConfig) -> CampPlus:
+    """Load CAM++ from the installed package, or from a folder with the package's layout.
 
     Raises:
-        InputError: The package is not installed, its layout is not the one that is known here, or the device cannot be
-            used.
+        InputError: The package is not installed, its layout is another one, or the device cannot be used.
     """
-    if source is not None:
-        folder = Path(source)
-    else:
-        spec = importlib.util.find_spec(config.source)
+    folder = config.folder
+    if folder is None:
+        spec = importlib.util.find_spec(config.source) if config.source.isidentifier() else None
         if spec is None or not spec.submodule_search_locations:
             raise InputError(
                 f"the package {config.source}, which holds the weights of {config.name}, is not installed",
@@ -83,7 +72,7 @@ def load(config: ModelConfig, source: str | None, device: str) -> CampPlus:
         folder = Path(spec.submodule_search_locations[0])
     if not (folder / _WEIGHTS_FILE).is_file():
         raise InputError(f"no {_WEIGHTS_FILE} in the source of {config.name}", path=folder)
-    return CampPlus(config, folder, device)
+    return CampPlus(config, folder / _WEIGHTS_FILE)
 
 
 def _filter_banks(samples: np.ndarray, sample_rate: int) -> np.ndarray:
@@ -94,7 +83,7 @@ def _filter_banks(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     options.mel_opts.num_bins = BANDS
     bank = kaldi_native_fbank.OnlineFbank(options)
     shortest = sample_rate // 40 + (_FEWEST_FRAMES - 1) * sample_rate // _FRAMES_PER_SECOND
-    if len(samples) < shortest:  # padding by nothing would copy a long recording
+    if len(samples) < shortest:  # padding by 0 would copy a long recording
         samples = np.pad(samples, (0, shortest - len(samples)))
     for first in range(0, len(samples), _BLOCK):
         bank.accept_waveform(sample_rate, samples[first : first + _BLOCK])

@@ -1,11 +1,11 @@
-"""The network of CAM++ as a graph: filter banks of pieces in, vectors out.
+"""The network of CAM++ as a graph: filter banks of sub-segments in, vectors out.
 
 Written here from the paper, Wang et al., "CAM++: A Fast and Efficient Network for Speaker Verification Using
-Context-Aware Masking", Interspeech 2023; names of weights are those of the published model (3D-Speaker).
+Context-Aware Masking", Interspeech 2023; weights have the names of the published model (3D-Speaker).
 
-The graph computes what the published network does, arranged for speed. Normalisation after a convolution is folded into
-it. In the densely connected layers, which are most of the work, the frames of all pieces are the rows of one matrix, so
-that a layer is a product of two matrices. Normalisation before a layer, relu(s x + b) W, is max(x, -b / s) (s W) + b W.
+The graph computes the published network, arranged for speed. Normalisation after a convolution is folded into it. In
+the densely connected layers, the bulk of the work, the frames of all sub-segments are the rows of one matrix, so that a
+layer is a product of two matrices. Normalisation before a layer, relu(s x + b) W, is max(x, -b / s) (s W) + b W.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ssdiar.graph import Graph, Network
 
 BANDS = 80
 _EPSILON = 1e-5  # of batch normalisation
-_SEGMENT = 100  # frames that a layer's context is averaged over, beside the whole piece
+_SEGMENT = 100  # frames that a layer's context is averaged over, beside the whole sub-segment
 _DILATIONS = {1: 1, 2: 2, 3: 2}  # of the blocks of densely connected layers
 _CHANNELS, _GROWTH = 128, 32
 
@@ -31,10 +31,10 @@ def build(weights: Weights, device: str = "cpu") -> Network:
 
     Args:
         weights: The published model's, by name.
-        device: Where it runs.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
-        KeyError, ValueError: The weights are those of another network.
+        KeyError, ValueError: The weights belong to another network.
     """
     graph = Graph({"features": ("B", "T", BANDS), "pool": ("S", "F")}, {"segment": ("F",)})
     frames = _front_end(graph, weights)
@@ -51,14 +51,14 @@ def build(weights: Weights, device: str = "cpu") -> Network:
     return graph.load(_pooled(graph, frames, weights), device=device)
 
 
-def run(network: Network, pieces: np.ndarray) -> np.ndarray:
+def run(network: Network, banks: np.ndarray) -> np.ndarray:
     """Return the vectors (B, 192) of filter banks (B, T, 80) float32, T at least 3."""
-    frames = (pieces.shape[1] + 1) // 2
+    frames = (banks.shape[1] + 1) // 2
     segment = np.arange(frames) // _SEGMENT
-    # What a layer's context is the average of: the whole piece plus the segment.
+    # A layer's context is the average over the whole sub-segment plus that over the segment.
     pool = (segment == np.arange(segment[-1] + 1)[:, None]).astype(np.float32)
     pool = pool / pool.sum(axis=1, keepdims=True) + np.float32(1 / frames)
-    return network(features=pieces, pool=pool, segment=segment)[0]
+    return network(features=banks, pool=pool, segment=segment)[0]
 
 
 def _scale_and_shift(weights: Weights, name: str) -> tuple[np.ndarray, np.ndarray]:

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+import msgspec
 import numpy as np
 from msgspec import Meta
 
-from ssdiar.config import AtLeastOne, Config, read_config
+from ssdiar.config import AtLeastOne, Config, Device, read_config
 from ssdiar.errors import InputError
+from ssdiar.graph import device_of_job
 
-_GPU_BATCHES = 16  # batches of a CPU in one of a GPU
+_GPU_BATCHES = 16  # batches of a CPU in one of a GPU, which takes many more than a CPU's cache holds
 
 
 class ModelConfig(Config, frozen=True):
     """One file of conf/xvector.
 
     Attributes:
-        name: Name of the model, as it stands in every result.
+        name: Name of the model in every result.
         loader: Module of this package that loads it.
-        source: Where its weights are: a package (campplus) or a hub repository (speechbrain).
-        sample_rate: What its audio is resampled to, in Hz.
+        source: The package, folder or (speechbrain) hub repository with its weights.
+        sample_rate: Hz; audio is resampled to it.
         dimension: Length of a vector.
         min_duration: Seconds; shorter sub-segments are widened to it, around their centre if nothing is in the way.
         batch_size: Sub-segments per call of the network on a CPU.
+        device: ``cpu`` or ``cuda``.
     """
 
     name: str
@@ -37,6 +42,21 @@ class ModelConfig(Config, frozen=True):
     dimension: AtLeastOne
     min_duration: Annotated[float, Meta(ge=0.1)]
     batch_size: AtLeastOne
+    device: Device = "cpu"
+
+    @property
+    def folder(self) -> Path | None:
+        """``source`` if it is a folder; a name without a slash is a package's."""
+        return Path(self.source).absolute() if "/" in self.source and Path(self.source).is_dir() else None
+
+    def for_job(self, job: int) -> ModelConfig:
+        """Return this description with the device of a job."""
+        return msgspec.structs.replace(self, device=device_of_job(self.device, job))
+
+    @property
+    def together(self) -> int:
+        """Sub-segments per call of the network on its device."""
+        return self.batch_size * (1 if self.device == "cpu" else _GPU_BATCHES)
 
 
 class XVectorModel(ABC):
@@ -45,35 +65,23 @@ class XVectorModel(ABC):
     Attributes:
         config: The description that it was loaded from.
         weights_sha256: Digest of its weights, so that a result names exactly the model that made it.
-        source: Where the weights were found.
     """
 
     config: ModelConfig
     weights_sha256: str
-    source: str
 
     @abstractmethod
     def embed(
-        self,
-        samples: np.ndarray,
-        starts: np.ndarray,
-        ends: np.ndarray,
-        bounds: np.ndarray | None = None,
-        origin: int = 0,
+        self, samples: np.ndarray, times: np.ndarray, bounds: np.ndarray | None = None, origin: int = 0
     ) -> np.ndarray:
-        """Return one vector per stretch of a recording.
+        """Return one vector (D,) per stretch of a recording, (S, D) float32.
 
         Args:
             samples: (N,) float32 in [-1, 1] at the model's sample rate, one channel: the recording from ``origin`` on,
                 as far as it is needed.
-            starts: (S,) start times in seconds.
-            ends: (S,) end times in seconds.
-            bounds: (S, 2) seconds that a stretch which is widened stays within (:func:`free_of`); by default the
-                recording.
-            origin: Second of the recording with which samples begin.
-
-        Returns:
-            (S, D) float32.
+            times: (S, 2) start and end in seconds.
+            bounds: (S, 2) seconds that a widened stretch stays within (:func:`free_of`); by default the recording.
+            origin: Second of the recording at which samples begin.
         """
 
 
@@ -82,51 +90,33 @@ def read_model_config(choice: str | Path) -> ModelConfig:
     return read_config(ModelConfig, choice, "xvector")
 
 
-def local_files(config: ModelConfig, source: str | None = None) -> list[Path]:
-    """Return the files on this machine that a model is made of; nothing for a model of the hub.
-
-    Args:
-        config: The model's description.
-        source: A folder that holds the model, instead of the description's own source.
-    """
-    if source is not None:
-        shown = (path for path in Path(source).rglob("[!.]*") if not path.relative_to(source).parts[0].startswith("."))
+def local_files(config: ModelConfig) -> list[Path]:
+    """Return the files on this machine that a model is made of; none for a model of the hub."""
+    if (folder := config.folder) is not None:
+        shown = (path for path in folder.rglob("[!.]*") if not path.relative_to(folder).parts[0].startswith("."))
         return sorted(path for path in shown if path.is_file())
     spec = importlib.util.find_spec(config.source) if config.source.isidentifier() else None
-    folders = [] if spec is None else spec.submodule_search_locations or []
-    return sorted(path for folder in folders for path in Path(folder).rglob("*.p[yt]") if path.is_file())
+    folders = (spec and spec.submodule_search_locations) or ()
+    return sorted(path for inside in folders for path in Path(inside).rglob("*.p[yt]") if path.is_file())
 
 
-def load_model(config: ModelConfig, source: str | None = None, device: str = "cpu") -> XVectorModel:
-    """Load a model.
-
-    Args:
-        config: The model's description.
-        source: A folder that holds the model, instead of the description's own source.
-        device: Where it runs: ``cpu``, ``cuda`` or ``cuda:N``.
+@functools.lru_cache(maxsize=2)
+def load_model(config: ModelConfig) -> XVectorModel:
+    """Load a model; it stays loaded.
 
     Raises:
-        InputError: The model or what it needs is not there, is damaged, or is not what the description says; the
-            message says what to install or to give.
+        InputError: The model or a package that it needs is missing, is damaged, or does not match the description.
     """
-    loader = importlib.import_module(f"ssdiar.xvectors.{config.loader}")
     try:
-        return loader.load(config, source, device)
+        return importlib.import_module(f"ssdiar.xvectors.{config.loader}").load(config)
     except InputError:
         raise
     except Exception as error:  # torch, yaml and speechbrain raise whatever damaged or foreign files provoke
-        raise InputError(
-            f"cannot load the model {config.name}", path=source or config.source, got=reason(error)
-        ) from error
-
-
-def batch_size(config: ModelConfig, device: str) -> int:
-    """Return how many sub-segments a model embeds at once on a device: a GPU takes many more than a CPU's cache."""
-    return config.batch_size * (1 if device == "cpu" else _GPU_BATCHES)
+        raise InputError(f"cannot load the model {config.name}", path=config.source, got=reason(error)) from error
 
 
 def reason(error: Exception) -> str:
-    """Return an exception's kind and the first line of what it says."""
+    """Return an exception's kind and the first line of its message."""
     if isinstance(error, FileNotFoundError) and error.filename:  # often below a temporary folder
         return f"no file {Path(error.filename).name}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -134,14 +124,10 @@ def reason(error: Exception) -> str:
 
 
 def equal_length_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    """Group items of equal length into batches, so that no network ever sees padding.
-
-    Args:
-        lengths: (S,) lengths in frames or samples.
-        batch_size: The largest number of items in a batch.
+    """Group items of equal length into batches of at most ``batch_size``, so that no network ever sees padding.
 
     Returns:
-        Index arrays that partition 0..S-1, in an order that depends on ``lengths`` alone.
+        Index arrays that partition 0..S-1, in an order that depends on ``lengths`` (S,) only.
     """
     order = np.argsort(lengths, kind="stable")
     changes = np.flatnonzero(np.diff(lengths[order])) + 1
@@ -149,57 +135,58 @@ def equal_length_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarra
     return [group[i : i + batch_size] for group in groups for i in range(0, len(group), batch_size)]
 
 
-def window_in_frames(
-    starts: np.ndarray,
-    ends: np.ndarray,
-    rate: float,
-    total: int,
-    shortest: int,
-    step: int = 1,
-    bounds: np.ndarray | None = None,
-    origin: int = 0,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Convert times to whole frames (or samples) that lie inside a recording or a part of it.
+@dataclass(frozen=True)
+class Grid:
+    """The frames (or samples) of a recording, or of a part of it.
 
-    Times are rounded before what lies ahead of the part is taken off: a part's frames are those of the whole.
-
-    Args:
-        starts: (S,) seconds.
-        ends: (S,) seconds.
+    Attributes:
         rate: Frames per second.
-        total: Number of frames of the recording, or of its part.
-        shortest: Frames; shorter stretches are widened to it around their centre.
+        total: Number of frames.
+        shortest: Frames; shorter stretches are widened to it.
         step: Lengths are rounded to multiples of this, so that more stretches share a batch.
-        bounds: (S, 2) seconds that stretches which are widened stay within, off their centre if need be.
-        origin: Second with which the part begins.
-
-    Returns:
-        (S,) first frames, counted in the part, and (S,) lengths, both int64; shorter than ``shortest`` only if the
-        recording itself is, or what is within bounds.
+        origin: Second of the recording at which the frames begin.
     """
-    centres = (starts + ends) / 2 * rate
-    own = np.rint((ends - starts) * rate / step).astype(np.int64) * step
-    low, high = np.zeros(len(own), np.int64), np.full(len(own), total, np.int64)
-    if bounds is not None:
-        within = np.clip((bounds - origin) * rate, 0, total)
-        low = np.where(own < shortest, np.ceil(within[:, 0] - 1e-6), low).astype(np.int64)
-        high = np.where(own < shortest, np.floor(within[:, 1] + 1e-6), high).astype(np.int64)
-    room = np.where(high - low < total, np.maximum((high - low) // step * step, 1), total)
-    lengths = np.minimum(np.maximum(own, shortest), np.minimum(room, total))
-    first = np.rint(centres - lengths / 2).astype(np.int64) - round(origin * rate)
-    first = np.clip(first, low, np.maximum(high - lengths, low))
-    return np.clip(first, 0, total - lengths), lengths
+
+    rate: float
+    total: int
+    shortest: int
+    step: int = 1
+    origin: int = 0
+
+    def place(self, times: np.ndarray, bounds: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Convert times to whole frames.
+
+        Times are rounded before the origin is subtracted, so that a part has the same frames as the whole.
+
+        Args:
+            times: (S, 2) start and end in seconds.
+            bounds: (S, 2) seconds that widened stretches stay within, off their centre if need be.
+
+        Returns:
+            (S,) first frames and (S,) lengths, int64; shorter than ``shortest`` only if the recording, or the space
+            within the bounds, is.
+        """
+        centres = times.sum(axis=1) / 2 * self.rate
+        own = np.rint((times[:, 1] - times[:, 0]) * self.rate / self.step).astype(np.int64) * self.step
+        low, high = np.zeros(len(own), np.int64), np.full(len(own), self.total, np.int64)
+        if bounds is not None:
+            within = np.clip((bounds - self.origin) * self.rate, 0, self.total)
+            low = np.where(own < self.shortest, np.ceil(within[:, 0] - 1e-6), low).astype(np.int64)
+            high = np.where(own < self.shortest, np.floor(within[:, 1] + 1e-6), high).astype(np.int64)
+        room = np.where(high - low < self.total, np.maximum((high - low) // self.step * self.step, 1), self.total)
+        lengths = np.minimum(np.maximum(own, self.shortest), np.minimum(room, self.total))
+        first = np.rint(centres - lengths / 2).astype(np.int64) - round(self.origin * self.rate)
+        first = np.clip(first, low, np.maximum(high - lengths, low))
+        return np.clip(first, 0, self.total - lengths), lengths
 
 
-def free_of(starts: np.ndarray, ends: np.ndarray, taken: np.ndarray) -> np.ndarray:
-    """Return (S, 2) how far each stretch may be widened without reaching into what is taken, seconds.
+def free_of(times: np.ndarray, taken: np.ndarray) -> np.ndarray:
+    """Return (S, 2) how far each stretch may be widened without reaching into taken regions, seconds.
 
     Args:
-        starts: (S,) seconds.
-        ends: (S,) seconds.
+        times: (S, 2) start and end in seconds.
         taken: (m, 2) regions in seconds, disjoint and in order, such as discarded overlap.
     """
     edges = np.concatenate([[[-np.inf, -np.inf]], np.asarray(taken, np.float64).reshape(-1, 2), [[np.inf, np.inf]]])
-    middles = (starts + ends) / 2
-    after = np.searchsorted(edges[:, 0], middles, side="right")
-    return np.column_stack([np.minimum(edges[after - 1, 1], starts), np.maximum(edges[after, 0], ends)])
+    after = np.searchsorted(edges[:, 0], times.sum(axis=1) / 2, side="right")
+    return np.column_stack([np.minimum(edges[after - 1, 1], times[:, 0]), np.maximum(edges[after, 0], times[:, 1])])

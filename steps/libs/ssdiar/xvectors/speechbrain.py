@@ -17,7 +17,7 @@ import torch
 
 from ssdiar.errors import InputError
 from ssdiar.work import file_digest
-from ssdiar.xvectors.models import ModelConfig, XVectorModel, batch_size, equal_length_batches, reason, window_in_frames
+from ssdiar.xvectors.models import Grid, ModelConfig, XVectorModel, equal_length_batches, reason
 
 _WEIGHTS_FILE = "embedding_model.ckpt"
 _GIT_LFS = b"version https://git-lfs"
@@ -33,10 +33,8 @@ _LENGTH_STEP = 800  # samples: lengths are rounded to 50 ms, so that odd tails s
 class SpeechBrainXVector(XVectorModel):
     """SpeechBrain's EncoderClassifier, fed with batches of equal length so that nothing is padded."""
 
-    def __init__(self, config: ModelConfig, folder: Path | None, device: str) -> None:
+    def __init__(self, config: ModelConfig, folder: Path | None) -> None:
         self.config = config
-        self.source = config.source if folder is None else str(folder)
-        self._batch_size = batch_size(config, device)
         _make_torchaudio_importable()
         from speechbrain.inference.classifiers import EncoderClassifier
         from speechbrain.utils.fetching import FetchConfig
@@ -55,7 +53,7 @@ class SpeechBrainXVector(XVectorModel):
                 overrides=overrides,
                 overrides_must_match=False,
                 fetch_config=FetchConfig(allow_network=folder is None),
-                run_opts={"device": device},
+                run_opts={"device": config.device},
             )
             self.weights_sha256 = file_digest(Path(temporary) / "model" / _WEIGHTS_FILE)
         with torch.inference_mode():
@@ -63,18 +61,13 @@ class SpeechBrainXVector(XVectorModel):
         if dimension != config.dimension:
             raise InputError(
                 f"vectors of another dimension than {config.name} has",
-                path=self.source,
+                path=config.source,
                 expected=f"{config.dimension}",
                 got=dimension,
             )
 
     def embed(
-        self,
-        samples: np.ndarray,
-        starts: np.ndarray,
-        ends: np.ndarray,
-        bounds: np.ndarray | None = None,
-        origin: int = 0,
+        self, samples: np.ndarray, times: np.ndarray, bounds: np.ndarray | None = None, origin: int = 0
     ) -> np.ndarray:
         """See :meth:`XVectorModel.embed`.
 
@@ -84,46 +77,46 @@ class SpeechBrainXVector(XVectorModel):
         samples = np.pad(samples, (0, max(0, _SHORTEST - len(samples))))
         rate = self.config.sample_rate
         shortest = max(_SHORTEST, int(self.config.min_duration * rate))
-        first, lengths = window_in_frames(starts, ends, rate, len(samples), shortest, _LENGTH_STEP, bounds, origin)
-        vectors = np.empty((len(starts), self.config.dimension), np.float32)
+        first, lengths = Grid(rate, len(samples), shortest, _LENGTH_STEP, origin).place(times, bounds)
+        vectors = np.empty((len(times), self.config.dimension), np.float32)
         with torch.inference_mode(), torch.random.fork_rng():
             torch.manual_seed(0)
-            for batch in equal_length_batches(lengths, self._batch_size):
-                pieces = samples[first[batch, None] + np.arange(lengths[batch[0]])]
-                vectors[batch] = self._encoder.encode_batch(torch.from_numpy(pieces)).squeeze(1).cpu().numpy()
+            for batch in equal_length_batches(lengths, self.config.together):
+                windows = samples[first[batch, None] + np.arange(lengths[batch[0]])]
+                vectors[batch] = self._encoder.encode_batch(torch.from_numpy(windows)).squeeze(1).cpu().numpy()
         return vectors
 
 
-def load(config: ModelConfig, source: str | None, device: str) -> SpeechBrainXVector:
-    """Load the model from the hub, or from ``source``, a folder with the files of its hub repository.
+def load(config: ModelConfig) -> SpeechBrainXVector:
+    """Load the model from the hub, or from a folder with the files of its hub repository.
 
     Raises:
         InputError: The hub cannot be reached, the folder does not hold the model, or the device cannot be used.
     """
-    if source is not None:
-        folder = Path(source).absolute()
+    folder = config.folder
+    if folder is not None:
         for name in ("hyperparams.yaml", _WEIGHTS_FILE):
             if not (folder / name).is_file():
-                raise InputError(f"no {name}", path=folder, expected=f"the files of {config.source}")
+                raise InputError(f"no {name}", path=folder, expected="a copy of the model's hub repository")
         _check_hyperparams(folder / "hyperparams.yaml")
         with open(folder / _WEIGHTS_FILE, "rb") as stream:
             if stream.read(len(_GIT_LFS)) == _GIT_LFS:
                 raise InputError(
-                    "holds no weights, only the place where git keeps them",
+                    "is a pointer of git-lfs, not the weights",
                     path=folder / _WEIGHTS_FILE,
                     hint="Get the files themselves: git lfs pull, in that folder.",
                 )
-        return SpeechBrainXVector(config, folder, device)
+        return SpeechBrainXVector(config, folder)
     try:
-        return SpeechBrainXVector(config, None, device)
+        return SpeechBrainXVector(config, None)
     except InputError:
         raise
     except Exception as error:  # requests, httpx, huggingface_hub and speechbrain each have errors of their own
         raise InputError(
             f"cannot get the model {config.source} from the Hugging Face hub",
             got=reason(error),
-            hint="Either make the hub reachable once (it is cached), or give a local copy of the repository with "
-            "--xvector-source DIR; --xvector campplus is another model that needs no hub.",
+            hint="Either make the hub reachable once (it is cached), or give a local copy of the repository: --xvector "
+            "speechbrain+source=DIR; --xvector campplus is another model that needs no hub.",
         ) from error
 
 
