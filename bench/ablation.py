@@ -6,7 +6,7 @@ seeds, and the difference to the baseline with the 95 % interval of the paired b
 recordings with the right number of speakers; seconds of clustering per recording.
 
 e.g.: bench/ablation.py mini
-      bench/ablation.py --of readings --seeds 3 mini
+      bench/ablation.py --of readings --seeds 3 --suffix "" mini
       bench/ablation.py --choices "best best+consensus.parts=8" mini
 """
 
@@ -111,10 +111,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--choices", help="these systems instead, as run.sh --systems takes them; the first is baseline"
     )
-    parser.add_argument(
-        "--num-spk", choices=("oracle", "estimate"), default="oracle", help="number of speakers (oracle)"
-    )
-    parser.add_argument("--seeds", type=whole_number(1), default=5, help="number of seeds (5)")
+    parser.add_argument("--num-spk", choices=("oracle", "estimate"), default="oracle", help="number of speakers")
+    parser.add_argument("--seeds", type=whole_number(1), default=5, help="number of seeds")
     parser.add_argument("set", help="name of the set, as in run.sh")
     return parser.parse_args()
 
@@ -122,7 +120,7 @@ def _parse() -> argparse.Namespace:
 def measure(sources: Sequence[Source], choice: str, given: bool, seed: int) -> tuple[np.ndarray, float, float]:
     """Return (protocols, recordings, [seconds in error, scored]), share of right numbers, seconds per recording."""
     results = common.cluster_all(sources, read_system(choice), given, seed)
-    turns = [one.turns(result.labels) for one, result in zip(sources, results, strict=True)]
+    turns = [one.turns(result) for one, result in zip(sources, results, strict=True)]
     errors = [
         [(error.error, error.scored) for error in map(lambda one, own: one.error(own, protocol), sources, turns)]
         for protocol in PROTOCOLS.values()

@@ -9,7 +9,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
@@ -18,43 +18,33 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "libs"
 import numpy as np
 
 from ssdiar.clustering.config import SystemConfig
-from ssdiar.clustering.recording import Clustering, Recording, fold_backgrounds
-from ssdiar.clustering.systems import cluster_recording
+from ssdiar.clustering.recording import Clustering, fold_backgrounds
 from ssdiar.clustering.vectors import Moments
 from ssdiar.errors import InputError
 from ssdiar.io.ark import XVectors
-from ssdiar.io.meta import Decisions, read_decisions
+from ssdiar.io.meta import read_meta
 from ssdiar.io.rttm import read_rttm, read_uem
 from ssdiar.io.tables import read_segments
+from ssdiar.pipeline import ESTIMATE, Cut, SpeakerNumber, labels_by_id, labels_of, turns_of
 from ssdiar.scoring.der import Comparison, DiarizationError, Protocol, count_speakers, score_recording
-from ssdiar.timeline.segmentation import read_segmentation
-from ssdiar.timeline.spans import Segment, Turn, by_recording, grouped
-from ssdiar.timeline.turns import close_pauses, turns_of_labels
+from ssdiar.timeline.segmentation import Segmentation, read_segmentation
+from ssdiar.timeline.spans import Turn, by_recording, grouped
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
 class Source:
-    """A recording after stages 1 to 4, and its reference.
+    """A recording after stages 1 to 4, and its reference."""
 
-    Attributes:
-        recording: X-vectors, times and segmentation; no number of speakers.
-        subsegments: Its sub-segments.
-        short: Speech that is too short for an x-vector.
-        overlap: Overlapped speech.
-        decisions: The decisions of stage 2 about turns.
-        reference: Its reference turns.
-        regions: Its scored regions, in seconds.
-    """
-
-    recording: Recording
-    subsegments: list[Segment]
-    short: list[Segment]
-    overlap: list[Segment]
-    decisions: Decisions
+    reco: str
+    cut: Cut
+    vectors: np.ndarray  # (S, D) x-vectors
+    segmentation: Segmentation | None
+    second_speaker: bool  # decision of stage 2: overlap gets a second speaker
+    close_pauses: float  # decision of stage 2, seconds
     reference: list[Turn]
-    regions: list[tuple[float, float]]
+    regions: list[tuple[float, float]]  # scored regions, seconds
 
     @property
     def num_spk(self) -> int:
@@ -62,23 +52,20 @@ class Source:
         return count_speakers(self.reference)
 
     def cluster(
-        self, config: SystemConfig, num_spk: int | None, seed: int = 0, background: Moments | None = None
+        self, system: SystemConfig, given: bool, seed: int = 0, background: Moments | None = None
     ) -> Clustering:
-        """Cluster the recording as stage 5 does; ``num_spk`` None estimates the number of speakers."""
-        if not self.subsegments:
+        """Cluster the recording as stage 5 does, its number of speakers ``given`` or estimated."""
+        if not self.cut.segments:
             return Clustering(np.zeros(0, np.int64), {"num_spk": 0, "clusters": 0, "seconds": 0.0})
-        return cluster_recording(replace(self.recording, num_spk=num_spk, background=background), config, seed)
+        number = SpeakerNumber(self.num_spk, self.num_spk) if given else ESTIMATE
+        more = {"segmentation": self.segmentation, "background": background, "seed": seed}
+        return labels_of(system, self.cut.segments, self.vectors, number, **more)
 
-    def turns(
-        self, labels: np.ndarray, sure: np.ndarray | None = None, second: tuple[float, float] | None = None
-    ) -> list[Turn]:
-        """Return the turns that stage 6 makes of labels (S,) from 0, their probabilities, those of second speakers."""
-        ids = [piece.id for piece in self.subsegments]
-        numbers = dict(zip(ids, (labels + 1).tolist(), strict=True))
-        known = None if sure is None else dict(zip(ids, sure.tolist(), strict=True))
-        both, gap = self.decisions.second_speaker, self.decisions.close_pauses
-        made = turns_of_labels(self.subsegments, numbers, self.short, self.overlap, both, known, second)
-        return close_pauses(made, gap)
+    def turns(self, result: Clustering, second_sure: tuple[float, float] | None = None) -> list[Turn]:
+        """Return the turns that stage 6 makes of a clustering."""
+        labels, sure = labels_by_id({self.reco: self.cut.segments}, {self.reco: result})
+        stage_2 = {"second_speaker": self.second_speaker, "pauses": self.close_pauses}
+        return turns_of(self.cut, labels, sure=sure, second_sure=second_sure, **stage_2)
 
     def error(self, turns: Sequence[Turn], protocol: Protocol) -> DiarizationError:
         """Score turns of the recording."""
@@ -86,12 +73,12 @@ class Source:
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say where the stages of run.sh have put their output."""
+    """Add the options that locate the output of run.sh."""
     add = parser.add_argument
-    add("--data-root", type=Path, default=Path("data"), help="as in run.sh (data)")
-    add("--exp-root", type=Path, default=Path("exp"), help="as in run.sh (exp)")
-    add("--xvector", default="campplus", help="x-vector model (campplus)")
-    add("--suffix", default="", help="suffix of the directories of stages 2 to 4, such as _cut")
+    add("--data-root", type=Path, default=Path("data"), help="as in run.sh")
+    add("--exp-root", type=Path, default=Path("exp"), help="as in run.sh")
+    add("--xvector", default="campplus", help="x-vector model")
+    add("--suffix", default="_cut", help='suffix of the directories of stages 2 to 4, "" for the input of the paper')
 
 
 def load(name: str, options: argparse.Namespace) -> list[Source]:
@@ -99,32 +86,28 @@ def load(name: str, options: argparse.Namespace) -> list[Source]:
     data, folder = options.data_root / name, options.exp_root / name / f"subsegments{options.suffix}"
     segmentation = options.data_root / f"{name}_speech{options.suffix}" / "segmentation"
     xvectors = XVectors(options.exp_root / name / f"xvectors_{options.xvector}{options.suffix}" / "xvector.scp")
-    segments, short, overlap = (
+    parts = [
         by_recording(read_segments(folder / file)) if (folder / file).exists() else {}
         for file in ("segments", "short.segments", "overlap.segments")
-    )
+    ]
     uem = read_uem(data / "all.uem") if (data / "all.uem").exists() else None
     reference = Comparison(grouped(read_rttm(data / "ref.rttm")), {}, uem)
-    if unknown := sorted(segments.keys() - set(reference.recordings)):
+    if unknown := sorted(parts[0].keys() - set(reference.recordings)):
         raise InputError(f"no reference of recording {unknown[0]}", path=data / "ref.rttm")
-    decisions, sources = read_decisions(folder), []
+    meta, sources = read_meta(folder), []
+    stage_2 = (meta.get("second_speaker", False), meta.get("close_pauses", 0.0))
     for reco in reference.recordings:
-        own, file = segments.get(reco, []), segmentation / f"{reco}.npz"
-        vectors = xvectors.load([piece.id for piece in own]) if own else np.zeros((0, 1))
-        times = np.array([(piece.start, piece.end) for piece in own]).reshape(-1, 2)
-        recording = Recording(reco, vectors, times, heard=read_segmentation(file) if file.exists() else None)
+        cut, file = Cut(*(part.get(reco, []) for part in parts)), segmentation / f"{reco}.npz"
+        vectors = xvectors.load([segment.id for segment in cut.segments]) if cut.segments else np.zeros((0, 1))
+        heard = read_segmentation(file) if file.exists() else None
         turns = reference.reference.get(reco, [])
-        rest = (short.get(reco, []), overlap.get(reco, []), decisions, turns, reference.regions(reco))
-        sources.append(Source(recording, own, *rest))
+        sources.append(Source(reco, cut, vectors, heard, *stage_2, turns, reference.regions(reco)))
     return sources
 
 
-def cluster_all(sources: Sequence[Source], config: SystemConfig, given: bool, seed: int) -> list[Clustering]:
-    """Cluster the recordings of a set, with the number of speakers ``given`` or estimated."""
+def cluster_all(sources: Sequence[Source], system: SystemConfig, given: bool, seed: int) -> list[Clustering]:
+    """Cluster the recordings of a set, their numbers of speakers ``given`` or estimated."""
     backgrounds = {}
-    if config.prepare.needs_fold:
-        backgrounds = fold_backgrounds({one.recording.reco: one.recording.vectors for one in sources})
-    return [
-        one.cluster(config, one.num_spk if given else None, seed, backgrounds.get(one.recording.reco))
-        for one in sources
-    ]
+    if system.prepare.needs_fold:
+        backgrounds = fold_backgrounds({one.reco: one.vectors for one in sources if one.cut.segments})
+    return [one.cluster(system, given, seed, backgrounds.get(one.reco)) for one in sources]

@@ -47,8 +47,8 @@ def main() -> None:
 def _parse() -> argparse.Namespace:
     parser = Parser(__doc__)
     common.add_places(parser)
-    parser.add_argument("--systems", default="best", help="as in run.sh (best)")
-    parser.add_argument("--seeds", type=whole_number(1), default=1, help="number of seeds (1)")
+    parser.add_argument("--systems", default="best", help="as in run.sh")
+    parser.add_argument("--seeds", type=whole_number(1), default=1, help="number of seeds")
     parser.add_argument("sets", nargs="+", metavar="set", help="names of sets, as in run.sh")
     return parser.parse_args()
 
@@ -58,7 +58,7 @@ def count(sources: Sequence[Source], config: SystemConfig, seed: int) -> list[Ro
     both = [common.cluster_all(sources, config, given, seed) for given in (False, True)]
     rows = []
     for one, *results in zip(sources, *both, strict=True):
-        errors = [one.error(one.turns(result.labels), PROTOCOLS["forgiving"]) for result in results]
+        errors = [one.error(one.turns(result), PROTOCOLS["forgiving"]) for result in results]
         rows.append(Row(one.num_spk, results[0].history["clusters"], *errors))
     return rows
 

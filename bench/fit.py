@@ -16,12 +16,13 @@ import itertools
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
-from msgspec.structs import replace
+from msgspec import structs
 
 import common
 from common import ROOT, Source
@@ -29,9 +30,10 @@ from ssdiar.arguments import Parser, number, run, whole_number
 from ssdiar.clustering import sure
 from ssdiar.clustering.config import Count, SystemConfig, read_system
 from ssdiar.clustering.counting import EVIDENCE, LINKS, Estimate, estimate_from_evidence, evidence_by_number
-from ssdiar.clustering.recording import prepare
+from ssdiar.clustering.recording import Clustering, Prepared, Recording, prepare
 from ssdiar.clustering.systems import random_generator
 from ssdiar.errors import InputError
+from ssdiar.pipeline import times_of
 from ssdiar.scoring.der import PROTOCOLS, cut_cells
 from ssdiar.timeline.regions import intersect, merge, subtract, total
 from ssdiar.timeline.sides import speaker_name
@@ -62,16 +64,16 @@ def main() -> None:
 
 def _parse() -> argparse.Namespace:
     parser = Parser(__doc__)
-    steps = parser.add_subparsers(dest="step", required=True)
+    steps = parser.add_subparsers(dest="step", required=True, prog=parser.prog)
     add = steps.add_parser("simulate", help="make recordings and run stages 1 to 4 on them").add_argument
     add("--voices", type=Path, help="a sub-folder of audio per voice (default: made by local/fetch_prompts.py)")
     add("--grid", default=_GRID, help=f"sets, as name:RECORDINGSxSPEAKERSxSECONDS ({_GRID})")
-    add("--nj", type=whole_number(1), default=2, help="jobs (2)")
+    add("--nj", type=whole_number(1), default=2, help="jobs")
     add("out_dir", type=Path)
     for step, text in (("count", "fit the model of the number of speakers"), ("sure", "fit the model of certainty")):
         fit = steps.add_parser(step, help=text)
         common.add_places(fit)
-        fit.add_argument("--system", default="best", help="the system whose evidence is computed (best)")
+        fit.add_argument("--system", default="best", help="the system whose evidence is computed")
         fit.add_argument("--test", default="", help="names of further sets, for the report")
         fit.add_argument("sets", nargs="*", metavar="set", help="names of sets to fit to, as in run.sh")
         if step == "count":
@@ -95,7 +97,7 @@ def simulate(options: argparse.Namespace) -> None:
     common_options = ["--max-speech", 900]
     if (voices / "allison_en").exists():
         common_options += ["--same-person", "allison_en,allison_es"]
-    places = ["--data-root", out / "data", "--exp-root", out / "exp"]
+    places = ["--data-root", out / "data", "--exp-root", out / "exp"]  # of run.sh and of the other two commands
     names: dict[str, list[str]] = {prefix: [] for prefix in _SEEDS}
     for (prefix, seed), (index, item) in itertools.product(_SEEDS.items(), enumerate(options.grid.split())):
         name, _, shape = item.partition(":")
@@ -197,7 +199,7 @@ def _count(config: SystemConfig, sources: Mapping[str, Sequence[Source]], option
             penalty, temperature = choose(training, len(features))
             models[name] = fit_count(training, len(features), penalty)
             print(f"# {name}: {len(training)} recordings, penalty {penalty}")
-        count = replace(count, temperature=round(temperature, 1))  # of the model with links
+        count = structs.replace(count, temperature=round(temperature, 1))  # of the model with links
         found = {name: _mapping(models[name], features, 3) for name, features in _MODELS.items()}
         print(yaml.safe_dump({"count": found | {"temperature": count.temperature}}, sort_keys=False))
     for (name, own), model in itertools.product(evidence.items(), models):
@@ -208,13 +210,18 @@ def count_evidence(sources: Sequence[Source], config: SystemConfig, min_speech: 
     """Return the evidence of the recordings in which every speaker talks alone for ``min_speech`` seconds."""
     found = []
     for one in sources:
-        if one.recording.heard is None:
-            raise InputError(f"no segmentation of {one.recording.reco}", hint="Run stage 2 with --sad pyannote.")
-        if one.subsegments and _talks_alone(one.reference) >= min_speech:
-            prepared, rng = prepare(one.recording, config.prepare), random_generator(0, len(one.subsegments))
-            evidence = evidence_by_number(prepared, config.consensus, config.count.most + 1, rng)
+        if one.segmentation is None:
+            raise InputError(f"no segmentation of {one.reco}", hint="Run stage 2 with --sad pyannote.")
+        if one.cut.segments and _talks_alone(one.reference) >= min_speech:
+            rng = random_generator(0, len(one.cut.segments))
+            evidence = evidence_by_number(_prepared(one, config), config.consensus, config.count.most + 1, rng)
             found.append(Counted(one.num_spk, dict(evidence)))
     return found
+
+
+def _prepared(one: Source, config: SystemConfig) -> Prepared:
+    times = times_of(one.cut.segments)
+    return prepare(Recording(one.reco, one.vectors, times, heard=one.segmentation), config.prepare)
 
 
 def _talks_alone(turns: Sequence[Turn]) -> float:
@@ -269,12 +276,16 @@ def _count_report(recordings: Sequence[Counted], weights: np.ndarray, count: Cou
 
 
 class Labelled(NamedTuple):
-    """A clustered recording: whether its number of speakers was given, labels (S,) from 0, evidence (S, features)."""
+    """A clustered recording, whether its number of speakers was given, and the evidence (S, features) of its labels."""
 
     source: Source
     given: bool
-    labels: np.ndarray
+    result: Clustering
     evidence: np.ndarray
+
+    def turns(self, certainty: np.ndarray, second: tuple[float, float]) -> list[Turn]:
+        """Return the turns under a certainty (S,) of the labels and those of second speakers."""
+        return self.source.turns(replace(self.result, sure=certainty), second)
 
 
 def _sure(config: SystemConfig, sources: Mapping[str, Sequence[Source]], options: argparse.Namespace) -> None:
@@ -298,13 +309,12 @@ def label(sources: Sequence[Source], config: SystemConfig) -> list[Labelled]:
     """Return the recordings of a set, each clustered with its number of speakers given and estimated."""
     found = []
     for one, given in itertools.product(sources, (True, False)):
-        if one.subsegments:
-            result = one.cluster(config, one.num_spk if given else None)
-            prepared = prepare(one.recording, config.prepare)
+        if one.cut.segments:
+            result, prepared = one.cluster(config, given), _prepared(one, config)
             chance = result.history.get("num_spk_probabilities", {}).get(result.history["num_spk"], 1.0)
             support = np.ones(len(result.labels)) if result.support is None else result.support
             evidence = sure.label_evidence(result.labels, support, prepared.vectors, prepared.times, chance)
-            found.append(Labelled(one, given, result.labels, evidence))
+            found.append(Labelled(one, given, result, evidence))
     return found
 
 
@@ -351,10 +361,10 @@ def fit_sure(recordings: Sequence[Labelled]) -> tuple[np.ndarray, tuple[float, f
     for one in recordings:
         for turn, truth, own, parts, second in _composition(one):
             shares += [*parts, second]
-            places += [(len(right), column) for column in (*(first + own), size + (one.labels.max() > 1))]
+            places += [(len(right), column) for column in (*(first + own), size + (one.result.labels.max() > 1))]
             seconds.append(turn.end - turn.start)
             right.append(truth)
-        first += len(one.labels)
+        first += len(one.evidence)
     mixture = csr_array((shares, tuple(np.array(places).T)), shape=(len(right), size + 2))
     by_time, by_turn = np.array(seconds) / sum(seconds) / 2, 1 / len(seconds) / 2
     share, whole = np.array(right).T
@@ -365,10 +375,10 @@ def fit_sure(recordings: Sequence[Labelled]) -> tuple[np.ndarray, tuple[float, f
 
 def _composition(one: Labelled) -> Iterator[tuple[Turn, np.ndarray, np.ndarray, np.ndarray, float]]:
     """Yield every turn, its truth, its sub-segments, their shares of its time, and the share of second speakers."""
-    turns = one.source.turns(one.labels, np.zeros(len(one.labels)), (1.0, 1.0))  # confidence: share of second speakers
-    spans = np.array([(piece.start, piece.end) for piece in one.source.subsegments])
-    middles, lengths = spans.mean(axis=1), spans[:, 1] - spans[:, 0]
-    names = np.array([speaker_name(number + 1) for number in one.labels])
+    turns = one.turns(np.zeros(len(one.evidence)), (1.0, 1.0))  # their confidence is the share of second speakers
+    times = times_of(one.source.cut.segments)
+    middles, lengths = times.mean(axis=1), times[:, 1] - times[:, 0]
+    names = np.array([speaker_name(label + 1) for label in one.result.labels])
     for turn, truth in zip(turns, truths(one.source.reference, turns), strict=True):
         own = np.flatnonzero((names == turn.speaker) & (middles >= turn.start) & (middles < turn.end))
         second = turn.confidence or 0.0
@@ -378,7 +388,7 @@ def _composition(one: Labelled) -> Iterator[tuple[Turn, np.ndarray, np.ndarray, 
 
 def judge(one: Labelled, weights: np.ndarray, second: tuple[float, float]) -> np.ndarray:
     """Return certainty, truth (:func:`truths`) and seconds of the turns that have a certainty, (T, 4)."""
-    turns = one.source.turns(one.labels, sure.label_probabilities(one.evidence, weights), second)
+    turns = one.turns(sure.label_probabilities(one.evidence, weights), second)
     known = [(np.nan if turn.confidence is None else turn.confidence, turn.end - turn.start) for turn in turns]
     certainty, seconds = np.array(known).reshape(-1, 2).T
     found = np.column_stack([certainty, truths(one.source.reference, turns), seconds])
