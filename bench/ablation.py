@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measure what each part of the system best, or each reading of the paper, is worth on a set after stages 1 to 4.
+"""Measure the worth of each part of the system best, or of each reading of the paper, on a set after stages 1 to 4.
 
 Prints a row per variant, mean of the seeds: DER in % by protocol; of the first protocol the standard deviation over
 seeds, and the difference to the baseline with the 95 % interval of the paired bootstrap over recordings; the share of
@@ -51,7 +51,6 @@ _OF_BEST = {
     "conformer, as the paper": _MODEL_2,
     "NME-SC": "nmesc",
     "AHC": "xvector_ahc",
-    "AHC, mean removed": "xvector_ahc+prepare.centre=recording",
 }
 #: Other readings of the paper. The baseline of each is the system that it changes.
 _READINGS = {

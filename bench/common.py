@@ -44,12 +44,8 @@ class Source:
     second_speaker: bool  # decision of stage 2: overlap gets a second speaker
     close_pauses: float  # decision of stage 2, seconds
     reference: list[Turn]
+    num_spk: int  # in the reference
     regions: list[tuple[float, float]]  # scored regions, seconds
-
-    @property
-    def num_spk(self) -> int:
-        """Number of speakers in the reference."""
-        return count_speakers(self.reference)
 
     def cluster(
         self, system: SystemConfig, given: bool, seed: int = 0, background: Moments | None = None
@@ -82,7 +78,7 @@ def add_places(parser: argparse.ArgumentParser) -> None:
 
 
 def load(name: str, options: argparse.Namespace) -> list[Source]:
-    """Return the recordings of a set, ordered by id; ``options`` are those of :func:`add_places`."""
+    """Return the recordings of a set, ordered by id; see :func:`add_places` for the options."""
     data, folder = options.data_root / name, options.exp_root / name / f"subsegments{options.suffix}"
     segmentation = options.data_root / f"{name}_speech{options.suffix}" / "segmentation"
     xvectors = XVectors(options.exp_root / name / f"xvectors_{options.xvector}{options.suffix}" / "xvector.scp")
@@ -99,9 +95,9 @@ def load(name: str, options: argparse.Namespace) -> list[Source]:
     for reco in reference.recordings:
         cut, file = Cut(*(part.get(reco, []) for part in parts)), segmentation / f"{reco}.npz"
         vectors = xvectors.load([segment.id for segment in cut.segments]) if cut.segments else np.zeros((0, 1))
-        heard = read_segmentation(file) if file.exists() else None
-        turns = reference.reference.get(reco, [])
-        sources.append(Source(reco, cut, vectors, heard, *stage_2, turns, reference.regions(reco)))
+        windows, turns = read_segmentation(file) if file.exists() else None, reference.reference.get(reco, [])
+        truth = (turns, count_speakers(turns), reference.regions(reco))
+        sources.append(Source(reco, cut, vectors, windows, *stage_2, *truth))
     return sources
 
 

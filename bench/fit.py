@@ -45,10 +45,9 @@ _PENALTIES = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3)  # of the model of the number
 _SURE_PENALTY = 1e-5  # of the model of certainty; 1e-3 does as well in cross-validation
 _TEMPERATURES = np.arange(1.0, 3.01, 0.1)
 _FOLDS = 5
-_ROUNDS = 8  # which pair of clusters is least certain depends on the weights
+_ROUNDS = 8  # the least certain pair of clusters depends on the weights
 _FOCUS = 0.3  # how fast the importance of a number of clusters falls with its distance from the true number
-_COUNT_EDGES = (0.0, 0.5, 0.7, 0.9, 1.0)
-_TURN_EDGES = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
+_EDGES = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
 _RESAMPLINGS = 500
 
 
@@ -77,15 +76,12 @@ def _parse() -> argparse.Namespace:
         fit.add_argument("--test", default="", help="names of further sets, for the report")
         fit.add_argument("sets", nargs="*", metavar="set", help="names of sets to fit to, as in run.sh")
         if step == "count":
-            text = "leave out recordings in which a speaker talks alone for fewer seconds (4)"
+            text = "leave out recordings with less speech of a speaker outside overlap, seconds"
             fit.add_argument("--min-speech", type=number(0), default=4.0, help=text)
     options = parser.parse_args()
     if options.step != "simulate" and not options.sets and not options.test:
         parser.error("nothing to fit to; expected names of sets, or --test")
     return options
-
-
-# Recordings, and stages 1 to 4.
 
 
 def simulate(options: argparse.Namespace) -> None:
@@ -123,9 +119,6 @@ def _call(program: str, *arguments: object) -> None:
         raise InputError(f"{program} failed, see above")
 
 
-# The logistic model of both fits.
-
-
 def fit_logistic(
     rows: np.ndarray, truth: np.ndarray, importance: np.ndarray, penalty: float, mixture: Any = None
 ) -> np.ndarray:
@@ -153,27 +146,19 @@ def fit_logistic(
     return minimize(loss, np.zeros(rows.shape[1]), jac=True, method="L-BFGS-B").x
 
 
-class Scale:
-    """The mean and spread of features (N, F), by which they are standardised."""
-
-    def __init__(self, features: np.ndarray) -> None:
-        self._mean, self._spread = features.mean(axis=0), features.std(axis=0) + 1e-9
-
-    def rows(self, features: np.ndarray) -> np.ndarray:
-        """Return standardised features after a constant, (N, 1 + F)."""
-        return np.column_stack([np.ones(len(features)), (features - self._mean) / self._spread])
-
-    def weights(self, weights: np.ndarray) -> np.ndarray:
-        """Return the weights (1 + F,) of the features as they are."""
-        own = weights[1:] / self._spread
-        return np.concatenate([[weights[0] - own @ self._mean], own])
+def _scale(features: np.ndarray) -> np.ndarray:
+    """Return the map (1 + F, 1 + F) that standardises features (N, 1 + F) with a leading 1: ``features @ map``."""
+    mean, spread = features[:, 1:].mean(axis=0), features[:, 1:].std(axis=0) + 1e-9
+    scale = np.diag([1.0, *(1 / spread)])
+    scale[0, 1:] = -mean / spread
+    return scale
 
 
 def _mapping(weights: np.ndarray, names: Sequence[str], decimals: int) -> dict[str, float]:
     return {name: round(float(value), decimals) for name, value in zip(("constant", *names), weights, strict=True)}
 
 
-# The number of speakers: the least certain pair of K clusters is two speakers if there are at least K.
+# The number of speakers: the weakest pair of K clusters is two speakers if the recording has K or more.
 
 _MODELS = {"weights": EVIDENCE, "weights_with_links": EVIDENCE + LINKS}
 
@@ -207,12 +192,12 @@ def _count(config: SystemConfig, sources: Mapping[str, Sequence[Source]], option
 
 
 def count_evidence(sources: Sequence[Source], config: SystemConfig, min_speech: float) -> list[Counted]:
-    """Return the evidence of the recordings in which every speaker talks alone for ``min_speech`` seconds."""
+    """Return the evidence of the recordings in which every speaker has ``min_speech`` seconds outside overlap."""
     found = []
     for one in sources:
         if one.segmentation is None:
             raise InputError(f"no segmentation of {one.reco}", hint="Run stage 2 with --sad pyannote.")
-        if one.cut.segments and _talks_alone(one.reference) >= min_speech:
+        if one.cut.segments and _min_speech(one.reference) >= min_speech:
             rng = random_generator(0, len(one.cut.segments))
             evidence = evidence_by_number(_prepared(one, config), config.consensus, config.count.most + 1, rng)
             found.append(Counted(one.num_spk, dict(evidence)))
@@ -224,8 +209,8 @@ def _prepared(one: Source, config: SystemConfig) -> Prepared:
     return prepare(Recording(one.reco, one.vectors, times, heard=one.segmentation), config.prepare)
 
 
-def _talks_alone(turns: Sequence[Turn]) -> float:
-    """Return the minimum over speakers of the seconds in which only that one talks."""
+def _min_speech(turns: Sequence[Turn]) -> float:
+    """Return the minimum over speakers of their seconds of speech outside overlap."""
     spans = _by_speaker(turns)
     others = {name: [span for other in spans if other != name for span in spans[other]] for name in spans}
     return min((total(subtract(merge(own), merge(others[name]))) for name, own in spans.items()), default=0.0)
@@ -248,17 +233,16 @@ def choose(recordings: Sequence[Counted], size: int) -> tuple[float, float]:
 
 def fit_count(recordings: Sequence[Counted], size: int, penalty: float) -> np.ndarray:
     """Return the constant and the weights of a model of the first features, (1 + size,)."""
-    cases = [(one.number, k, pairs[:, :size]) for one in recordings for k, pairs in one.evidence.items()]
-    numbers, clusters = (np.array([case[place] for case in cases]) for place in (0, 1))
-    scale = Scale(np.concatenate([pairs for _, _, pairs in cases]))
-    evidence = [scale.rows(pairs) for _, _, pairs in cases]
+    numbers, clusters = np.array([(one.number, k) for one in recordings for k in one.evidence]).T
+    evidence = [np.insert(pairs[:, :size], 0, 1.0, axis=1) for one in recordings for pairs in one.evidence.values()]
+    scale = _scale(np.concatenate(evidence))
     importance = 1 / (1 + _FOCUS * abs(numbers + 0.5 - clusters))
-    weights = np.eye(1 + size)[1]  # at first, the pair with the smallest separation is the least certain one
+    weights = np.eye(1 + size)[1]  # the first weakest pair is the one with the smallest separation
     for _ in range(_ROUNDS):
         rows = np.array([pairs[(pairs @ weights).argmin()] for pairs in evidence])
         truth = (numbers >= clusters).astype(float)
-        weights = fit_logistic(rows, truth, importance / importance.sum(), penalty)
-    return scale.weights(weights)
+        weights = scale @ fit_logistic(rows @ scale, truth, importance / importance.sum(), penalty)
+    return weights
 
 
 def _count_report(recordings: Sequence[Counted], weights: np.ndarray, count: Count) -> str:
@@ -267,7 +251,7 @@ def _count_report(recordings: Sequence[Counted], weights: np.ndarray, count: Cou
     predicted = np.array([estimate.probabilities[estimate.number] for estimate in estimates])
     bins = [
         f"predicted {predicted[mask].mean():.2f} right {(off[mask] == 0).mean():.2f} ({mask.sum()})"
-        for _, _, mask in _bins(predicted, _COUNT_EDGES)
+        for _, _, mask in _bins(predicted)
     ]
     return f"{(off == 0).sum()} of {len(off)} right, mean absolute error {abs(off).mean():.2f}; {', '.join(bins)}"
 
@@ -284,7 +268,7 @@ class Labelled(NamedTuple):
     evidence: np.ndarray
 
     def turns(self, certainty: np.ndarray, second: tuple[float, float]) -> list[Turn]:
-        """Return the turns under a certainty (S,) of the labels and those of second speakers."""
+        """Return the turns, given the certainty (S,) of the labels and of second speakers."""
         return self.source.turns(replace(self.result, sure=certainty), second)
 
 
@@ -297,12 +281,9 @@ def _sure(config: SystemConfig, sources: Mapping[str, Sequence[Source]], options
         print(yaml.safe_dump({"sure": found}, sort_keys=False))
     tests = options.test.split()
     for given in (True, False) if tests else ():
-        way = f"number of speakers {'given' if given else 'estimated'}"
-        judged = {name: [judge(one, weights, second) for one in labelled[name] if one.given == given] for name in tests}
-        for name, turns in judged.items():
-            print(f"# {name}, {way}: {_sure_report(np.concatenate(turns))}")
-        turns = list(itertools.chain.from_iterable(judged.values()))
-        print(f"\nAll, {way}: {_sure_report(np.concatenate(turns))}\n\n{_table(turns)}")
+        way = f"Number of speakers {'given' if given else 'estimated'}"
+        turns = [judge(one, weights, second) for name in tests for one in labelled[name] if one.given == given]
+        print(f"{way}: {_sure_report(np.concatenate(turns))}\n\n{_table(turns)}")
 
 
 def label(sources: Sequence[Source], config: SystemConfig) -> list[Labelled]:
@@ -347,16 +328,16 @@ def _by_speaker(turns: Sequence[Turn]) -> dict[str, list[tuple[float, float]]]:
 def fit_sure(recordings: Sequence[Labelled]) -> tuple[np.ndarray, tuple[float, float]]:
     """Return the weights, constant first, and the probability of second speakers among two speakers and among more.
 
-    Under them the truth of the recordings' turns is most likely: half by time, half by turn.
+    They maximise the likelihood of the truth of the recordings' turns, half of it by time and half by turn.
     """
     from scipy.sparse import csr_array
     from scipy.special import expit
 
-    evidence = np.concatenate([one.evidence for one in recordings])
-    scale, size = Scale(evidence), len(evidence)
+    evidence = np.insert(np.concatenate([one.evidence for one in recordings]), 0, 1.0, axis=1)
+    scale, size = _scale(evidence), len(evidence)
     # The last two rows stand for second speakers, among two speakers and among more, each with a weight of its own.
-    rows = np.zeros((size + 2, 3 + evidence.shape[1]))
-    rows[:size, :-2], rows[size:, -2:] = scale.rows(evidence), np.eye(2)
+    rows = np.zeros((size + 2, evidence.shape[1] + 2))
+    rows[:size, :-2], rows[size:, -2:] = evidence @ scale, np.eye(2)
     shares, places, seconds, right, first = [], [], [], [], 0
     for one in recordings:
         for turn, truth, own, parts, second in _composition(one):
@@ -370,7 +351,7 @@ def fit_sure(recordings: Sequence[Labelled]) -> tuple[np.ndarray, tuple[float, f
     share, whole = np.array(right).T
     truth = (by_time * share + by_turn * whole) / (by_time + by_turn)
     weights = fit_logistic(rows, truth, by_time + by_turn, _SURE_PENALTY, mixture)
-    return scale.weights(weights[:-2]), tuple(expit(weights[-2:]).tolist())
+    return scale @ weights[:-2], tuple(expit(weights[-2:]).tolist())
 
 
 def _composition(one: Labelled) -> Iterator[tuple[Turn, np.ndarray, np.ndarray, np.ndarray, float]]:
@@ -395,10 +376,10 @@ def judge(one: Labelled, weights: np.ndarray, second: tuple[float, float]) -> np
     return found[~np.isnan(certainty)]
 
 
-def _bins(predicted: np.ndarray, edges: Sequence[float] = _TURN_EDGES) -> list[tuple[float, float, np.ndarray]]:
+def _bins(predicted: np.ndarray) -> list[tuple[float, float, np.ndarray]]:
     """Return the low edge, the high edge and the mask (N,) of every bin that is not empty."""
-    pairs = itertools.pairwise(edges)
-    masks = [(low, high, (predicted >= low) & ((predicted < high) | (high == edges[-1]))) for low, high in pairs]
+    pairs = itertools.pairwise(_EDGES)
+    masks = [(low, high, (predicted >= low) & ((predicted < high) | (high == 1))) for low, high in pairs]
     return [(low, high, mask) for low, high, mask in masks if mask.any()]
 
 

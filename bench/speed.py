@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Measure speed and growth; print tab-separated rows: part, figure, median, min, max, runs, unit.
 
-startup     each stage of run.sh on a recording of 12 s, for best and for the paper's best system
-stages      each stage of run.sh, for --system, on --audio and on a call of an hour made of it
+stages      each stage of run.sh, for --system, on 12 s of audio (start-up), on --audio and on an hour made of it
 rtf         audio to RTTM as a share of real time, by number of jobs; in turns with the peer senko (--peer-python)
 networks    CAM++ beside its published PyTorch code, a training step of the conformer beside Keras' own layers
 lengths     stage 5 by the number of sub-segments of one recording
@@ -18,7 +17,7 @@ e.g.: bench/speed.py --parts "rtf stages" --audio ~/calls --nj "1 2 4" --peer-py
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import itertools
 import json
 import os
 import statistics
@@ -48,7 +47,7 @@ _STEPS = ROOT / "steps" / "diar"
 _STAGES = {1: "data", 2: "speech", 3: "sub-segments", 4: "x-vectors", 5: "clustering", 6: "RTTM", 8: "report"}
 _PAPER = "conformer_finch_ahc_contrastive"
 _RATE = 16000
-# A process of its own, because a child's peak memory starts at that of its parent.
+# A process of its own, because the peak memory of a child starts at its parent's.
 _LAUNCHER = """
 import resource, subprocess, sys, time
 started = time.monotonic()
@@ -81,19 +80,18 @@ def _parse() -> argparse.Namespace:
 
     parser = Parser(__doc__)
     add = parser.add_argument
-    add("--parts", default=" ".join(PARTS), help="what to measure (all)")
-    add("--repetitions", type=whole_number(1), default=5, help="runs of everything (5)")
+    add("--parts", default=" ".join(PARTS), help="parts to measure (all)")
+    add("--repetitions", type=whole_number(1), default=5, help="runs of everything")
     add("--audio", type=Path, default=ROOT / "data/mini", help="folder of audio, or a data directory (data/mini)")
-    add("--system", default="best", help="system of stages and rtf (best)")
-    add("--nj", type=numbers, default="2", metavar='"N .."', help="jobs: rtf takes each, other parts the first (2)")
+    add("--system", default="best", help="system of stages and rtf")
+    add("--nj", type=numbers, default="2", help="numbers of jobs: rtf takes each, other parts the first")
     add("--peer-python", type=Path, help="Python of an environment with senko")
-    add("--sizes", type=numbers, default="230 2400 8000 40000", metavar='"N .."', help="sub-segments of lengths")
-    add("--compare", type=int, default=8000, help="size at which lengths also takes the path of long recordings (8000)")
-    add("--recordings", type=numbers, default="300 1000 10000", metavar='"N .."', help="numbers of recordings")
+    add("--sizes", type=numbers, default="230 2400 8000 40000", help="sub-segments of lengths")
+    add("--recordings", type=numbers, default="300 1000 10000", help="numbers of recordings")
     options = parser.parse_args()
     if unknown := [part for part in options.parts.split() if part not in PARTS]:
         parser.error(f"--parts: expected some of {' '.join(PARTS)}, got {unknown[0]}")
-    if {"startup", "stages", "rtf"} & set(options.parts.split()) and not options.audio.is_dir():
+    if {"stages", "rtf"} & set(options.parts.split()) and not options.audio.is_dir():
         raise InputError("no such folder (--audio)", path=options.audio)
     return options
 
@@ -107,11 +105,7 @@ class Usage(NamedTuple):
 
 
 def measure(command: Sequence[object]) -> Usage:
-    """Run a command; the kernel accounts for it and for the processes that it waits for.
-
-    Raises:
-        InputError: It fails.
-    """
+    """Run a command, which includes the processes that it waits for; InputError if it fails."""
     words, environment = [str(word) for word in command], os.environ | {"PYTHON": sys.executable}
     launcher = [sys.executable, "-c", _LAUNCHER, *words]
     done = subprocess.run(launcher, capture_output=True, text=True, errors="replace", env=environment, cwd=ROOT)
@@ -135,35 +129,20 @@ def report(part: str, figure: str, used: Sequence[Usage]) -> None:
         row(part, figure + suffix, values, unit)
 
 
-# Stages, and audio to RTTM.
-
-
-def startup(options: argparse.Namespace, work: Path) -> None:
-    """Measure every stage on 12 s of audio."""
-    call = _write_call(work / "short", _audio(options, work)[1], 12)
-    for system in ("best", _PAPER):
-        _stages("startup", system, call, work / system, system, options)
-
-
 def stages(options: argparse.Namespace, work: Path) -> None:
-    """Measure every stage on the audio, and on an hour made of it."""
+    """Measure every stage on a short recording, on the audio, and on an hour made of it."""
     folder, samples = _audio(options, work)
-    _stages("stages", f"{len(samples)} recordings", folder, work / "all", options.system, options)
-    _stages("stages", "an hour", _write_call(work / "long", samples, 3600), work / "hour", options.system, options)
-
-
-def _stages(part: str, name: str, audio: Path, work: Path, system: str, options: argparse.Namespace) -> None:
-    used: dict[int, list[Usage]] = {stage: [] for stage in _STAGES}
-    for repetition in range(options.repetitions):
-        for stage, own in used.items():
-            own.append(measure(_run_sh(audio, work / f"{repetition}", system, stage, stage, options.nj[0])))
-    for stage, title in _STAGES.items():
-        report(part, f"{name}, {title}", used[stage])
-    runs = zip(*(own for stage, own in used.items() if stage < 8), strict=True)
-    sums = [
-        Usage(sum(one.wall for one in run), sum(one.cpu for one in run), max(one.peak for one in run)) for run in runs
-    ]
-    report(part, f"{name}, audio to RTTM", sums)
+    folders = {name: _write_call(work / name, samples, seconds) for name, seconds in (("12 s", 12), ("hour", 3600))}
+    for name, audio in (folders | {f"{len(samples)} recordings": folder}).items():
+        used: dict[int, list[Usage]] = {stage: [] for stage in _STAGES}
+        for repetition, (stage, own) in itertools.product(range(options.repetitions), used.items()):
+            place = work / f"{name} {repetition}"
+            own.append(measure(_run_sh(audio, place, options.system, stage, stage, options.nj[0])))
+        for stage, title in _STAGES.items():
+            report("stages", f"{name}, {title}", used[stage])
+        runs = zip(*(own for stage, own in used.items() if stage < 8), strict=True)
+        sums = [(sum(one.wall for one in r), sum(one.cpu for one in r), max(one.peak for one in r)) for r in runs]
+        report("stages", f"{name}, audio to RTTM", [Usage(*values) for values in sums])
 
 
 def rtf(options: argparse.Namespace, work: Path) -> None:
@@ -220,9 +199,6 @@ def _write_call(folder: Path, samples: Sequence[np.ndarray], seconds: int) -> Pa
     return folder
 
 
-# Networks, in this process.
-
-
 def networks(options: argparse.Namespace, work: Path) -> None:
     """Measure the networks beside the same ones in PyTorch and Keras, on one thread."""
     _campplus(options.repetitions)
@@ -255,10 +231,10 @@ def _campplus(repetitions: int) -> None:
     torch.set_num_threads(1)
     config = read_model_config(ROOT / "conf" / "xvector" / "campplus.yaml")
     files = {path.name: path for path in local_files(config)}
-    spec = importlib.util.spec_from_file_location("published", files["camplusplus.py"])
-    published = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(published)
-    peer = published.CAMPPlus(feat_dim=80, embedding_size=config.dimension)
+    sys.path.append(str(files["camplusplus.py"].parent))
+    from camplusplus import CAMPPlus
+
+    peer = CAMPPlus(feat_dim=80, embedding_size=config.dimension)
     peer.load_state_dict(torch.load(files["campplus_cn_en_common.pt"], weights_only=True))
     peer.eval()
     network = build(read_checkpoint(files["campplus_cn_en_common.pt"]))
@@ -278,7 +254,7 @@ def _campplus(repetitions: int) -> None:
 
 
 def _conformer(repetitions: int, size: int) -> None:
-    """Compare ten training steps with those of Table I's layers as Keras has them, same weights and draws."""
+    """Compare ten training steps with those of Table I in Keras' own layers, same weights and draws."""
     from ssdiar.clustering import networks as library
     from ssdiar.clustering.pairs import Sampler
 
@@ -323,16 +299,13 @@ def _keras_conformer(config: Any, dimension: int) -> Any:
     return Network()
 
 
-# Growth, on simulated x-vectors.
-
-
 def lengths(options: argparse.Namespace, work: Path) -> None:
-    """Measure stage 5 by length; at one size also on the path "FINCH first" of recordings above labels.ahc_most."""
+    """Measure stage 5 by length; shorter recordings also on the path of those above labels.ahc_most, FINCH first."""
     for size in options.sizes:
         vectors, truth = simulate(size, 2)
         write_xvector_dir(work / f"{size}", {"call": vectors})
         paths, found = {f"{size} sub-segments": _PAPER}, []
-        if size == options.compare:
+        if size <= read_system(_PAPER).labels.ahc_most:
             paths[f"{size} sub-segments, FINCH first"] = f"{_PAPER}+labels.ahc_most={size // 2}"
         for name, system in paths.items():
             command = [_STEPS / "cluster_ssl.sh", "--system", system, "--nj", 1, "--num-spk", 2, "--overwrite", "true"]
@@ -386,8 +359,8 @@ def simulate(size: int, speakers: int, seed: int = 0, dimension: int = 192) -> t
     """Return x-vectors (size, dimension) float32 of speakers in turns of 2 to 12 sub-segments, and their speakers.
 
     Speakers, turns and sub-segments are normal with standard deviations 1, 1 and 2, times a spread that decays over
-    the dimensions. Cosines within and between speakers, and the purity of FINCH's first partition, are then about
-    those of CAM++ on telephone calls.
+    the dimensions. Cosines within and between speakers, and the purity of FINCH's first partition, are then
+    close to CAM++ on telephone calls.
     """
     rng = np.random.default_rng(seed)
     turns = np.repeat(np.arange(size), rng.integers(2, 13, size))[:size]
@@ -411,7 +384,7 @@ def write_xvector_dir(folder: Path, vectors: Mapping[str, np.ndarray]) -> None:
     write_xvector_scp(folder / "xvector.scp", places)
 
 
-PARTS = {part.__name__: part for part in (startup, stages, rtf, networks, lengths, recordings)}
+PARTS = {part.__name__: part for part in (stages, rtf, networks, lengths, recordings)}
 
 
 if __name__ == "__main__":
