@@ -16,6 +16,7 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "libs"))
 
 import numpy as np
+from msgspec import structs
 
 from ssdiar.clustering.config import SystemConfig
 from ssdiar.clustering.recording import Clustering, fold_backgrounds
@@ -24,8 +25,8 @@ from ssdiar.errors import InputError
 from ssdiar.io.ark import XVectors
 from ssdiar.io.meta import read_meta
 from ssdiar.io.rttm import read_rttm, read_uem
-from ssdiar.io.tables import read_segments
-from ssdiar.pipeline import ESTIMATE, Cut, SpeakerNumber, labels_by_id, labels_of, turns_of
+from ssdiar.io.tables import read_segments, read_subsegments
+from ssdiar.pipeline import ESTIMATE, Cut, SpeakerNumber, TurnRules, labels_by_id, labels_of, turns_of
 from ssdiar.scoring.der import Comparison, DiarizationError, Protocol, count_speakers, score_recording
 from ssdiar.timeline.segmentation import Segmentation, read_segmentation
 from ssdiar.timeline.spans import Turn, by_recording, grouped
@@ -41,8 +42,7 @@ class Source:
     cut: Cut
     vectors: np.ndarray  # (S, D) x-vectors
     segmentation: Segmentation | None
-    second_speaker: bool  # decision of stage 2: overlap gets a second speaker
-    close_pauses: float  # decision of stage 2, seconds
+    rules: TurnRules  # decisions of stage 2
     reference: list[Turn]
     num_spk: int  # in the reference
     regions: list[tuple[float, float]]  # scored regions, seconds
@@ -60,8 +60,7 @@ class Source:
     def turns(self, result: Clustering, second_sure: tuple[float, float] | None = None) -> list[Turn]:
         """Return the turns that stage 6 makes of a clustering."""
         labels, sure = labels_by_id({self.reco: self.cut.segments}, {self.reco: result})
-        stage_2 = {"second_speaker": self.second_speaker, "pauses": self.close_pauses}
-        return turns_of(self.cut, labels, sure=sure, second_sure=second_sure, **stage_2)
+        return turns_of(self.cut, labels, structs.replace(self.rules, second_sure=second_sure), sure)
 
     def error(self, turns: Sequence[Turn], protocol: Protocol) -> DiarizationError:
         """Score turns of the recording."""
@@ -82,22 +81,20 @@ def load(name: str, options: argparse.Namespace) -> list[Source]:
     data, folder = options.data_root / name, options.exp_root / name / f"subsegments{options.suffix}"
     segmentation = options.data_root / f"{name}_speech{options.suffix}" / "segmentation"
     xvectors = XVectors(options.exp_root / name / f"xvectors_{options.xvector}{options.suffix}" / "xvector.scp")
-    parts = [
-        by_recording(read_segments(folder / file)) if (folder / file).exists() else {}
-        for file in ("segments", "short.segments", "overlap.segments")
-    ]
+    parts = [by_recording(read_subsegments(folder))]
+    for file in ("short.segments", "overlap.segments"):
+        parts.append(by_recording(read_segments(folder / file)) if (folder / file).exists() else {})
     uem = read_uem(data / "all.uem") if (data / "all.uem").exists() else None
     reference = Comparison(grouped(read_rttm(data / "ref.rttm")), {}, uem)
     if unknown := sorted(parts[0].keys() - set(reference.recordings)):
         raise InputError(f"no reference of recording {unknown[0]}", path=data / "ref.rttm")
-    meta, sources = read_meta(folder), []
-    stage_2 = (meta.get("second_speaker", False), meta.get("close_pauses", 0.0))
+    rules, sources = read_meta(folder, TurnRules), []
     for reco in reference.recordings:
         cut, file = Cut(*(part.get(reco, []) for part in parts)), segmentation / f"{reco}.npz"
         vectors = xvectors.load([segment.id for segment in cut.segments]) if cut.segments else np.zeros((0, 1))
         windows, turns = read_segmentation(file) if file.exists() else None, reference.reference.get(reco, [])
         truth = (turns, count_speakers(turns), reference.regions(reco))
-        sources.append(Source(reco, cut, vectors, windows, *stage_2, *truth))
+        sources.append(Source(reco, cut, vectors, windows, rules, *truth))
     return sources
 
 
