@@ -23,7 +23,7 @@ import ssdiar
 from ssdiar.clustering.config import read_system
 from ssdiar.io.ark import write_xvector_scp, write_xvectors
 from ssdiar.io.tables import write_segments
-from ssdiar.speech.sad import read_sad
+from ssdiar.speech.source import read_sad
 from ssdiar.timeline.spans import Segment
 from ssdiar.xvectors.models import read_model_config
 
