@@ -338,7 +338,7 @@ def test_rerun_change_and_another_corpus(ldc, cabank, recipe):
     before = {path: path.stat().st_mtime_ns for path in recipe.data.iterdir()}
     assert "is up to date" in recipe("--corpus-dir", ldc, "--subset", "all")
     assert {path: path.stat().st_mtime_ns for path in recipe.data.iterdir()} == before
-    assert "is there and is taken as it is" in recipe("--stage", 1, "--stop-stage", 1, script="run.sh")
+    assert "is there and is used as it is" in recipe("--stage", 1, "--stop-stage", 1, script="run.sh")
     assert "2 recordings" in recipe("--corpus-dir", ldc, "--subset", 2)
     transcript = next(ldc.rglob("en_4065.txt"))
     transcript.write_bytes(transcript.read_bytes().replace(b"9.00 11.00", b"9.00 10.00"))
@@ -460,6 +460,14 @@ def test_later_stages_go_on_from_the_recipe(ldc, recipe, repo, tmp_path):
     pieces = [line.split() for line in (tmp_path / "exp/callhome/subsegments/segments").read_text().splitlines()]
     assert {piece[1] for piece in pieces} == {"en_6467"}
     assert min(float(piece[2]) for piece in pieces) == 2.0 and max(float(piece[3]) for piece in pieces) == 11.0
+
+
+def test_run_sh_passes_options_to_the_preparation(ldc, recipe):
+    stage = ("--stage", 1, "--stop-stage", 1, "--python", sys.executable)
+    recipe(*stage, "--data", f"--corpus-dir '{ldc}' --subset 2 --crop uem", script="run.sh")
+    assert list(table(recipe.data, "reco2offset")) == ["en_4065", "en_4157"]
+    recipe(*stage, "--set", "home", "--data", "--corpus-dir ~/LDC97S42/.. --subset 1", script="run.sh", HOME=str(ldc))
+    assert list(table(recipe.data.parent / "home", "wav.scp")) == ["en_4065"]
 
 
 def test_help_and_the_wrong_folder(repo):
