@@ -30,7 +30,7 @@ from ssdiar.arguments import Parser, number, run, whole_number
 from ssdiar.clustering import sure
 from ssdiar.clustering.config import Count, SystemConfig, read_system
 from ssdiar.clustering.counting import EVIDENCE, LINKS, Estimate, estimate_from_evidence, evidence_by_number
-from ssdiar.clustering.recording import Clustering, Prepared, Recording, prepare
+from ssdiar.clustering.recording import Clustering, Prepared, RecordingVectors, prepare
 from ssdiar.clustering.systems import random_generator
 from ssdiar.errors import InputError
 from ssdiar.pipeline import times_of
@@ -177,7 +177,7 @@ class Counted(NamedTuple):
 
 def _count(config: SystemConfig, sources: Mapping[str, Sequence[Source]], options: argparse.Namespace) -> None:
     evidence = {name: count_evidence(own, config, options.min_speech) for name, own in sources.items()}
-    models, count = {name: np.asarray(getattr(config.count, name)) for name in _MODELS}, config.count
+    models, count = {name: np.array(structs.astuple(getattr(config.count, name))) for name in _MODELS}, config.count
     if options.sets:
         training = [one for name in options.sets for one in evidence[name]]
         for name, features in _MODELS.items():
@@ -205,8 +205,9 @@ def count_evidence(sources: Sequence[Source], config: SystemConfig, min_speech: 
 
 
 def _prepared(one: Source, config: SystemConfig) -> Prepared:
-    times = times_of(one.cut.segments)
-    return prepare(Recording(one.reco, one.vectors, times, heard=one.segmentation), config.prepare)
+    regions = [segment.region for segment in one.cut.segments]
+    known = {"segmentation": one.segmentation, "regions": None if None in regions else np.array(regions)}
+    return prepare(RecordingVectors(one.reco, one.vectors, times_of(one.cut.segments), **known), config.prepare)
 
 
 def _min_speech(turns: Sequence[Turn]) -> float:
@@ -274,7 +275,7 @@ class Labelled(NamedTuple):
 
 def _sure(config: SystemConfig, sources: Mapping[str, Sequence[Source]], options: argparse.Namespace) -> None:
     labelled = {name: label(own, config) for name, own in sources.items()}
-    weights, second = np.asarray(config.sure.weights), config.sure.second
+    weights, second = np.array(structs.astuple(config.sure.weights)), config.sure.second
     if options.sets:
         weights, second = fit_sure([one for name in options.sets for one in labelled[name]])
         found = {"weights": _mapping(weights, sure.EVIDENCE, 2), "second": [round(share, 2) for share in second]}

@@ -289,12 +289,10 @@ def _keras_conformer(config: Any, dimension: int) -> Any:
     model = keras.Model(segment, layers.Dense(config.dimension)(layers.Flatten()(states)))
 
     class Network:
-        trainable_variables = model.trainable_variables
+        variables = tuple(variable.value for variable in model.trainable_variables)
 
-        def call(self, vectors: Any) -> Any:
+        def __call__(self, vectors: Any) -> Any:
             return unit(model(vectors[:, None]))
-
-        __call__ = call
 
     return Network()
 
