@@ -1,193 +1,232 @@
-"""bench/run.sh, counting.py and sure.py measure what they are asked for; what they measure is no matter of tests."""
+"""The programs of bench/ do what they are asked for; no test looks at what they measure."""
 
-import importlib.util
+import importlib
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from ssdiar.clustering.config import read_system
 from ssdiar.io.ark import write_xvector_scp, write_xvectors
+from ssdiar.io.meta import write_meta
 from ssdiar.io.rttm import write_rttm
 from ssdiar.io.tables import write_segments, write_segments_file
 from ssdiar.scoring.der import DiarizationError
-from ssdiar.simulation.turns import Spurt
-from ssdiar.simulation.voices import RATE, Prompt, Voice
 from ssdiar.timeline.segmentation import Segmentation, write_segmentation
 from ssdiar.timeline.spans import Segment, Turn
 
-BENCH = Path(__file__).resolve().parents[2] / "bench" / "run.sh"
-COUNTING = BENCH.with_name("counting.py")
-SURE = BENCH.with_name("sure.py")
-HEADER = ["part", "figure", "median", "least", "most", "runs", "unit", "goal", "met"]
+BENCH = Path(__file__).resolve().parents[2] / "bench"
+BEST = BENCH.parent / "conf/systems/best.yaml"
+HEADER = ["part", "figure", "median", "min", "max", "runs", "unit"]
 
 
-def run(*arguments, rc=0):
-    done = subprocess.run(
-        [BENCH, "--python", sys.executable, *arguments], capture_output=True, text=True, timeout=300, check=False
-    )
+def run(program, *arguments, rc=0):
+    command = [sys.executable, BENCH / f"{program}.py", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == rc, done.stderr
     return done
 
 
-def test_help_names_every_part_and_option():
-    text = run("--help").stdout
-    for part in ("startup", "clustering", "literal", "networks", "xvectors", "stages", "rtf", "many", "growth"):
-        assert f"# {part}: " in text
-    for option in ("--parts", "--repetitions", "--audio", "--figure", "--peer"):
-        assert f"{option} <" in text
-
-
-def test_growth_measures_both_paths_and_draws(tmp_path):
-    figure, out = tmp_path / "growth.svg", tmp_path / "out è"
-    arguments = ["--parts", "growth", "--sizes", "60", "--compare", "60", "--repetitions", "1"]
-    done = run(*arguments, "--figure", figure, "--out", out)
-    rows = [line.split("\t") for line in done.stdout.splitlines()]
-    assert rows[0] == HEADER and {len(row) for row in rows} == {len(HEADER)}
-    assert (out / "speed.tsv").read_text() == done.stdout
-    values = {row[1]: float(row[2]) for row in rows[1:]}
-    assert values["60 sub-segments"] > 0 and values["60 sub-segments, FINCH first"] > 0
-    assert 0 < values["60 sub-segments, same by both paths"] <= 100
-    assert figure.read_text().startswith("<?xml")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--parts", "speed"], "--parts: expected some of"),
-        (["--repetitions", "0"], "--repetitions: expected a whole number"),
-        (["--parts", "rtf", "--audio", "no such"], "no such: no such folder (--audio)"),
-        (["more"], "expected options only, got 'more'"),
-    ],
-)
-def test_bad_options_are_told_before_anything_runs(tmp_path, arguments, message):
-    done = run("--out", tmp_path / "out", *arguments, rc=1)
-    assert message in done.stderr.strip().splitlines()[-1] and done.stdout == ""
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.fixture(scope="module")
-def counting():
-    spec = importlib.util.spec_from_file_location("counting", COUNTING)
-    module = sys.modules["counting"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def voice(name, seconds):
-    samples = np.zeros(seconds * RATE, np.float32)
-    return Voice(name, (Prompt(samples, np.array([[0, len(samples)]])),))
-
-
-def test_who_talks_much_gets_a_voice_with_much_to_say(counting):
-    lengths = {"ann_en": 30, "ann_es": 200, "bob": 100, "bob_slowed": 400, "cho": 20}
-    voices = {name: voice(name, seconds) for name, seconds in lengths.items()}
-    persons = {"ann_en": "ann_en", "ann_es": "ann_en"}
-    plan = [Spurt(0, 0.0, 10.0), Spurt(1, 10.0, 160.0), Spurt(2, 160.0, 180.0)]
-    for seed in range(10):
-        casts = [
-            counting.assign_by_supply(plan, number, voices, persons, np.random.default_rng(seed)) for number in (3, 4)
-        ]
-        assert [cast[1].id for cast in casts] == ["ann_es", "ann_es"]
-        assert {one.id for one in casts[0]} == {"ann_es", "bob", "cho"}
-        assert {one.id for one in casts[1]} == {"ann_es", "bob", "cho", "bob_slowed"}
-    slowed = counting._slow_down(voices["bob"].prompts[0])
-    assert len(slowed.samples) / RATE == pytest.approx(100 / 0.88, abs=0.1)
-    assert slowed.pieces.tolist() == [[0, len(slowed.samples) // 80 * 80]]
-
-
-def test_counting_table_is_by_number_and_by_length(counting):
-    def row(reco, number, length, found, confusion):
-        return counting.Row(
-            reco,
-            number,
-            length,
-            0,
-            found,
-            DiarizationError(10.0, 1.0, 0.0, confusion),
-            DiarizationError(10.0, 1.0, 0.0, 0.5),
-        )
-
-    rows = [row("a", 1, 30, 1, 0.0), row("b", 3, 30, 2, 2.0), row("c", 3, 3600, 4, 1.0)]
-    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in counting.format_table(rows).splitlines()]
-    assert table[2] == ["all", "3", "33 %", "0.67", "+0.00", "20.0", "10.0", "5.0"]
-    assert [line[0] for line in table[3:]] == ["1 speaker", "3 speakers", "30 s", "60 min"]
-    assert table[5] == ["30 s", "2", "50 %", "0.50", "-0.50", "20.0", "10.0", "5.0"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--grid", "30", "out"], "--grid: expected SECONDSxRECORDINGS"),
-        (["--numbers", "3-9", "out"], "--numbers: expected a number or a range from 1 to 8, got 3-9"),
-        (["--seeds", "0 x", "out"], "--seeds: expected a whole number from 0, got x"),
-    ],
-)
-def test_bad_options_of_counting(tmp_path, arguments, message):
-    done = subprocess.run(
-        [sys.executable, COUNTING, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2 and message in done.stderr and not list(tmp_path.iterdir())
+@pytest.fixture
+def program(monkeypatch):
+    """Yield a function that imports a program, for this test only."""
+    monkeypatch.setattr(sys, "path", [str(BENCH), *sys.path])
+    yield importlib.import_module
+    for path in BENCH.glob("*.py"):
+        sys.modules.pop(path.stem, None)
 
 
 @pytest.fixture
-def pair(tmp_path):
-    """A pair <set-dir>:<exp-dir> of three recordings of two speakers, who have each other's x-vectors in some turns."""
-    exp, data = tmp_path / "exp è", tmp_path / "data è"
-    pieces, places, turns, overlap = [], {}, [], []
-    (tmp_path / "data è_speech/segmentation").mkdir(parents=True)
-    (exp / "xvectors_campplus").mkdir(parents=True)
-    data.mkdir()
-    (exp / "subsegments").mkdir()
+def places(tmp_path):
+    """Return the options of a set "calls": three recordings of two speakers, who share x-vectors in some turns."""
+    exp, data, speech = tmp_path / "exp è/calls", tmp_path / "data è/calls", tmp_path / "data è/calls_speech_cut"
+    subsegments, xvectors = exp / "subsegments_cut", exp / "xvectors_campplus_cut"
+    for folder in (subsegments, xvectors, data, speech / "segmentation"):
+        folder.mkdir(parents=True)
+    pieces, ark_places, turns, overlap = [], {}, [], []
     for number, reco in enumerate("abc"):
         rng = np.random.default_rng(number)
         who = (np.arange(60) // 5 + np.isin(np.arange(60) // 5, (3, 6))) % 2
         vectors = rng.standard_normal((2, 12))[who] + 0.3 * rng.standard_normal((60, 12))
         ids = [f"{reco}-{n:03d}" for n in range(60)]
         pieces += [Segment(key, reco, 0.75 * n, 0.75 * (n + 1)) for n, key in enumerate(ids)]
-        ark = exp / "xvectors_campplus" / f"{reco}.ark"
-        places |= {key: (ark, at) for key, at in write_xvectors(ark, dict(zip(ids, vectors, strict=True))).items()}
-        turns += [Turn(reco, f"s{n % 2}", 3.75 * n, 3.75 * (n + 1)) for n in range(11)]  # nobody in the last one
+        ark = xvectors / f"{reco}.ark"
+        written = write_xvectors(ark, dict(zip(ids, vectors, strict=True)))
+        ark_places |= {key: (ark, at) for key, at in written.items()}
+        turns += [Turn(reco, f"s{n % 2}", 3.75 * n, 3.75 * (n + 1)) for n in range(11)]  # the last one is non-speech
         overlap.append(Segment(f"{reco}-o", reco, 45.0, 46.0))
-        heard = Segmentation(np.full((1, 400, 7), 1 / 7, np.float16), np.array([0]), 0.0, 0.1, 45.0)
-        write_segmentation(tmp_path / "data è_speech/segmentation" / f"{reco}.npz", heard)
-    write_segments(exp / "subsegments", pieces)
-    write_segments_file(exp / "subsegments/overlap.segments", overlap)
-    write_xvector_scp(exp / "xvectors_campplus/xvector.scp", places)
+        windows = Segmentation(np.full((1, 400, 7), 1 / 7, np.float16), np.array([0]), 0.0, 0.1, 45.0)
+        write_segmentation(speech / "segmentation" / f"{reco}.npz", windows)
+    write_segments(subsegments, pieces)
+    write_segments_file(subsegments / "overlap.segments", overlap)
+    write_meta(subsegments, {"second_speaker": True, "close_pauses": 0.8})
+    write_xvector_scp(xvectors / "xvector.scp", ark_places)
     write_rttm(data / "ref.rttm", turns)
-    return f"{data}:{exp}"
+    return ["--data-root", tmp_path / "data è", "--exp-root", tmp_path / "exp è"]
 
 
-def sure(*arguments, rc=0):
-    done = subprocess.run([sys.executable, SURE, *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == rc, done.stderr
-    return done
+@pytest.mark.parametrize("name", ["speed", "ablation", "counting", "fit"])
+def test_every_program_has_help(name):
+    assert f"Usage: {name}.py" in run(name, "--help").stdout
 
 
-def test_how_sure_is_fitted_and_compared_with_what_is_right(pair, tmp_path):
-    lines = sure(pair, "--test", pair, "--figure", tmp_path / "sure.svg").stdout.splitlines()
-    system = tmp_path / "best.yaml"
-    text = (BENCH.parents[1] / "conf/systems/best.yaml").read_text()
-    system.write_text("\n".join([text[: text.index("sure:")], "sure:", *lines[:2]]))
-    assert len(read_system(system).sure.second) == 2, "the lines go into best.yaml as they are"
-    heads = [line for line in lines if line.startswith("Number of speakers")]
-    assert [head.split()[3] for head in heads] == ["given:", "estimated:"]
-    assert "ECE" in heads[0] and "in which nobody talks" in heads[0] and "; 0 more" not in heads[0]
-    counts = [int(line.split("|")[2]) for line in lines if line[:3] in ("| 0", "| 5", "| 7", "| 8", "| 9")]
-    assert sum(counts) == sum(int(head.split()[4]) for head in heads)
-    assert (tmp_path / "sure.svg").read_text().startswith("<?xml")
+def test_help_of_speed_names_every_part(program):
+    text = run("speed", "--help").stdout
+    for part in program("speed").PARTS:
+        assert f"\n{part} " in text
 
 
-def test_how_sure_best_is_can_be_measured_alone(pair):
-    lines = sure("--weights", "keep", "--test", pair).stdout.splitlines()
-    assert not any("weights:" in line for line in lines)
-    assert any(line.startswith("| 95-100 |") for line in lines)
+def test_lengths_are_measured_on_both_paths():
+    rows = [
+        line.split("\t")
+        for line in run("speed", "--parts", "lengths", "--sizes", 60, "--repetitions", 1).stdout.splitlines()
+    ]
+    assert rows[0] == HEADER and {len(row) for row in rows} == {len(HEADER)}
+    values = {row[1]: float(row[2]) for row in rows[1:]}
+    assert values["60 sub-segments"] > 0 and values["60 sub-segments, FINCH first, peak memory"] > 0
+    assert 0 < values["60 sub-segments, same by both paths"] <= 100
+
+
+def test_audio_of_a_data_directory_is_linked_and_made_longer(program, tmp_path):
+    import soundfile
+
+    speed = program("speed")
+    soundfile.write(tmp_path / "call è.wav", np.linspace(-0.5, 0.5, 8000), 8000)
+    (tmp_path / "wav.scp").write_text(f"a {tmp_path}/call è.wav\n")
+    options = type("Options", (), {"audio": tmp_path})
+    (tmp_path / "work").mkdir()
+    folder, samples = speed._audio(options, tmp_path / "work")
+    assert [path.name for path in folder.iterdir()] == ["a.wav"] and [len(one) for one in samples] == [16000]
+    assert soundfile.info(speed._write_call(tmp_path / "long", samples, 3) / "call.wav").duration == 3
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"), [([], "nothing to fit; expected pairs"), (["data"], "bad pair; expected <set-dir>")]
+    ("arguments", "message"),
+    [
+        (["--parts", "speed"], "--parts: expected some of"),
+        (["--repetitions", "0"], "expected a whole number from 1"),
+        (["--parts", "rtf", "--audio", "no such"], "no such: no such folder (--audio)"),
+        (["more"], "got more"),
+    ],
 )
-def test_bad_pairs(arguments, message):
-    assert message in sure(*arguments, rc=1).stderr
+def test_bad_options_of_speed(arguments, message):
+    done = run("speed", *arguments, rc=1)
+    assert message in done.stderr.strip().splitlines()[-1] and done.stdout == ""
+
+
+def test_all_variants_of_the_ablation_are_systems(program):
+    for variants in program("ablation").VARIANTS.values():
+        for choice in variants.values():
+            read_system(choice)
+
+
+def test_ablation_compares_with_the_first_choice(places):
+    done = run("ablation", *places, "--seeds", 2, "--choices", "xvector_ahc best+consensus.parts=2", "calls")
+    header, first, second = (line.split("\t") for line in done.stdout.splitlines())
+    assert [row[0] for row in (first, second)] == ["xvector_ahc", "best+consensus.parts=2"]
+    at = header.index("difference")
+    assert first[at : at + 3] == ["0.00"] * 3
+    assert float(second[at]) == pytest.approx(float(second[1]) - float(first[1]), abs=0.011)
+
+
+def test_a_recording_without_reference_is_an_error(places):
+    reference = places[1] / "calls/ref.rttm"
+    reference.write_text("".join(line for line in reference.read_text().splitlines(True) if " b " not in line))
+    assert "ref.rttm: no reference of recording b" in run("counting", *places, "calls", rc=1).stderr
+
+
+def test_counting_prints_a_table_per_system(places):
+    lines = run("counting", *places, "--systems", "best xvector_ahc", "--seeds", 2, "calls").stdout.splitlines()
+    assert [line.split("|")[1].strip() for line in lines if "runs" in line] == [
+        "best",
+        "xvector_ahc",
+    ]
+    assert [line.split("|")[2].strip() for line in lines if line.startswith("| 2 speakers")] == ["6", "6"]
+
+
+def test_counting_table_is_by_number(program):
+    counting = program("counting")
+
+    def row(number, found, confusion):
+        errors = [DiarizationError(10.0, 1.0, 0.0, value) for value in (confusion, 0.5)]
+        return counting.Row(number, found, *errors)
+
+    table = counting.format_table("best", [row(1, 1, 0.0), row(3, 2, 2.0), row(3, 4, 1.0)])
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+    assert cells[2] == ["all", "3", "33 %", "0.67", "+0.00", "20.0", "10.0", "5.0"]
+    assert [line[0] for line in cells[3:]] == ["1 speaker", "3 speakers"]
+
+
+def fitted(text, folder):
+    """Read best.yaml with the weights that a program printed, which stand before an empty line."""
+    values = yaml.safe_load(BEST.read_text())
+    for name, new in yaml.safe_load(text.partition("\n\n")[0]).items():
+        values[name] |= new
+    (folder / "best.yaml").write_text(yaml.safe_dump(values))
+    return read_system(folder / "best.yaml")
+
+
+def test_number_of_speakers_is_fitted(places, tmp_path):
+    text = run("fit", "count", *places, "--test", "calls", "calls").stdout
+    system = fitted(text, tmp_path)
+    assert system != read_system("best") and 1 <= system.count.temperature <= 3
+    assert [line.split(":")[0] for line in text.splitlines() if " right" in line] == [
+        "# calls, weights",
+        "# calls, weights_with_links",
+    ]
+
+
+def test_certainty_is_fitted_and_compared_with_the_truth(places, tmp_path):
+    text = run("fit", "sure", *places, "--test", "calls", "calls").stdout
+    assert len(fitted(text, tmp_path).sure.second) == 2
+    lines = text.splitlines()
+    heads = [line for line in lines if line.startswith("Number of speakers")]
+    assert [head.split()[3] for head in heads] == ["given:", "estimated:"]
+    assert "ECE" in heads[0] and "; 0 more" not in heads[0] and "mostly non-speech" in heads[0]
+    counts = [int(line.split("|")[2]) for line in lines if line[:3] in ("| 0", "| 5", "| 7", "| 8", "| 9")]
+    assert sum(counts) == sum(int(head.split()[4]) for head in heads)
+
+
+@pytest.mark.parametrize("step", ["count", "sure"])
+def test_best_as_it_is_can_be_reported_on(places, step):
+    text = run("fit", step, *places, "--test", "calls").stdout
+    assert "right" in text and "weights:\n" not in text
+
+
+def test_logistic_fit_finds_the_weights_of_its_model(program):
+    fit, rng = program("fit"), np.random.default_rng(0)
+    rows = np.column_stack([np.ones(4000), rng.standard_normal((4000, 2))])
+    weights = np.array([0.3, -1.0, 2.0])
+    truth, importance = 1 / (1 + np.exp(-rows @ weights)), np.full(4000, 1 / 4000)
+    assert fit.fit_logistic(rows, truth, importance, 0.0) == pytest.approx(weights, abs=1e-2)
+    means = np.kron(np.eye(2000), [[0.5, 0.5]])  # observations of two rows each
+    found = fit.fit_logistic(rows, means @ truth, np.full(2000, 1 / 2000), 0.0, means)
+    assert found == pytest.approx(weights, abs=5e-2)
+    shrunk = fit.fit_logistic(rows, truth, importance, 1.0)
+    assert (np.abs(shrunk[1:]) < np.abs(weights[1:])).all()
+
+
+def test_simulation_makes_sets_and_their_test_sets(program, monkeypatch, tmp_path, capsys):
+    fit, calls = program("fit"), []
+    monkeypatch.setattr(fit, "_call", lambda name, *arguments: calls.append((name, *map(str, arguments))))
+    monkeypatch.setattr(sys, "argv", ["fit.py", "simulate", "--grid", "one:40x1x20-60 two:8x2-3x30", str(tmp_path)])
+    fit.main()
+    made = [call for call in calls if call[0] == "local/simulate_calls.py"]
+    sizes = [(call[call.index("--prefix") + 1], call[call.index("--num-calls") + 1]) for call in made]
+    assert sizes == [("one", "40"), ("two", "8"), ("test_one", "10"), ("test_two", "2")]
+    assert len({call[call.index("--seed") + 1] for call in made}) == 4
+    assert [call[call.index("--set") + 1] for call in calls if call[0] == "run.sh"] == [name for name, _ in sizes]
+    commands = capsys.readouterr().out.splitlines()
+    assert [command.split()[1] for command in commands] == ["count", "sure"]
+    assert all(command.endswith('--test "test_one test_two" one two') for command in commands)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["fit", "sure"], "nothing to fit to"), (["counting"], "<set>"), (["ablation", "--of", "x", "a"], "--of")],
+)
+def test_bad_options(arguments, message):
+    assert message in run(*arguments, rc=1).stderr
