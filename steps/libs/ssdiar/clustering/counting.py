@@ -26,7 +26,7 @@ from ssdiar.clustering.vectors import length_normalise, seconds_of, sums_by
 from ssdiar.timeline.segmentation import Segmentation
 
 # These define the features and were set by hand. The weights of the model are fitted to the features: a change of one
-# needs a new fit (bench/count_model.sh).
+# needs a new fit (bench/fit.py count).
 _BLOCK = 4.0  # seconds that are left out together, since neighbours in time are not independent
 _PRIOR_CHUNKS = 4.0  # weight of the spread within all clusters in that within two, in chunks
 _CHUNKS_PER_SPEAKER = 1.5  # with fewer on average there is nothing to compare

@@ -2,7 +2,7 @@
 
 Wrong labels lie between two clusters, have few of the votes, interrupt another speaker, or the number of
 clusters is wrong. A logistic model turns these four into a probability of the speaker given speech; whether a noise is
-speech is the detector's matter. Its weights are fitted to whole turns of simulated recordings (bench/sure.py): the
+speech is the detector's matter. Its weights are fitted to whole turns of simulated recordings (bench/fit.py sure): the
 probability of a turn is the mean of its sub-segments, and 90 % of the turns with a probability of 0.9 are right.
 """
 
