@@ -126,7 +126,7 @@ data_options=() names=()
 if [ -n "$data" ]; then mapfile -d '' -t data_options < <(xargs printf '%s\0' <<<"$data"); fi
 
 if wants 0 "environment"; then
-  python=$(utils/setup_env.sh --verbose "$verbose" --python "$python" --for "$systems $sad $xvector")
+  python=$(utils/setup_env.sh --verbose "$verbose" --python "$python" --choices "$systems $sad $xvector")
 fi
 export PYTHON=${python:-python3}
 # shellcheck disable=SC2086 # a list

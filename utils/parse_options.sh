@@ -10,7 +10,7 @@
 #
 # --some-name VALUE (or --some_name VALUE) sets $some_name. --config FILE reads name=value lines, before the command line;
 # the file can set only options, and nothing in it is expanded. --help prints $help_message and exits with 0. Anything
-# else that looks like an option is refused in one line and with 1. A line "old_name: what to use instead" of
+# else that looks like an option is refused in one line and with 1. A line "old_name ..: what to use instead" of
 # $moved_options is shown to those who still use the old name. Without the two comment lines, every variable is an option.
 # Works under `set -euo pipefail`.
 
@@ -42,7 +42,7 @@ _po_assign() {
   local _po_line
   if ! _po_is_option "$2"; then
     while IFS= read -r _po_line; do
-      [[ $_po_line != "$_po_name: "* ]] || _po_die "$1$2 is not used any more; ${_po_line#*: }"
+      [[ " ${_po_line%%:*} " != *" $_po_name "* ]] || _po_die "$1$2 is not used any more; ${_po_line#*: }"
     done <<<"${moved_options:-}"
     _po_die "$1unknown option $2 (see ${0##*/} --help)"
   fi

@@ -2,14 +2,13 @@
 # Copyright 2026  ssdiar authors
 # Apache 2.0
 
-# Stage 0: a Python that has what requirements.txt and requirements-models.txt ask for. Prints its path on stdout, and
-# nothing else there. The active python3 is taken if it already satisfies them; otherwise .venv beside requirements.txt
-# is made, or completed if an earlier run was interrupted. With --only best it is what the systems need that train
-# nothing: requirements-best.txt in place of requirements.txt; run.sh asks for that where it is enough.
+# Stage 0: prints the path of a Python that satisfies requirements.txt and requirements-models.txt. This is the active
+# python3 if it does; otherwise .venv beside requirements.txt is made, or completed after an interrupted run. The smaller
+# requirements-best.txt is enough for the choices that train no network and use neither SpeechBrain nor Silero.
 
 # Begin configuration section.
 python=
-only=
+choices=
 dev=false
 overwrite=false
 verbose=1
@@ -18,14 +17,14 @@ verbose=1
 root=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
 script=$(basename "$0")
 
-# shellcheck disable=SC2034  # parse_options.sh shows it
+# shellcheck disable=SC2034  # parse_options.sh prints it
 help_message="Usage: $0 [options]
  e.g.: $0
-  --python <path>            # use this Python and install nothing; an error if it lacks something
-  --only <best>              # what best, xvector_ahc and nmesc need: no TensorFlow, no PyTorch, no SpeechBrain
-  --dev <true|false>         # also what tests and linters need (default false)
-  --overwrite <true|false>   # true: make .venv anew (default false)
-  --verbose <0|1|2>          # 0: warnings only, 1: progress (default), 2: details of pip"
+  --python <path>            use this Python and install nothing; fail if it lacks a package
+  --choices \"<a> <b> ..\"     install the packages that these files of conf/ need, as in \"best pyannote campplus\" (all)
+  --dev <true|false>         install the packages of tests and linters, too (false)
+  --overwrite <true|false>   replace .venv (false)
+  --verbose <0|1|2>          log warnings, progress, or details of pip (1)"
 
 # shellcheck source=utils/parse_options.sh
 . "$root/utils/parse_options.sh" || exit 1
@@ -39,8 +38,14 @@ say() { if [ "$verbose" != 0 ]; then printf '%s: %s\n' "$script" "$*" >&2; fi; }
 
 if [ $# != 0 ]; then die "expected options only, got $1 (see $script --help)"; fi
 
-[[ $only =~ ^(best)?$ ]] || die "--only: expected best, got '$only'"
-needed=$root/requirements${only:+-$only}.txt
+needed=$root/requirements.txt
+if [ -n "$choices" ]; then
+  files=()
+  for choice in $choices; do files+=("${choice%%+*}" "$root"/conf/*/"${choice%%+*}.yaml"); done
+  if ! grep -Eqs '^(method: *ssl|loader: *speechbrain|detector: *silero)' "${files[@]}"; then
+    needed=$root/requirements-best.txt
+  fi
+fi
 files=("$needed" "$root/requirements-models.txt")
 if [ "$dev" = true ]; then files+=("$root/requirements-dev.txt"); fi
 unmet() { "$1" "$root/utils/check_requirements.py" "${files[@]}"; }
@@ -74,7 +79,7 @@ if [ ! -x "$venv/bin/python3" ]; then
   [ -n "$base" ] || die "no Python from 3.10 to 3.12 found on the PATH; install one, or give --python"
   "$base" -m venv "$venv" >&2 || die "$base cannot make $venv; on Debian: apt-get install python3-venv"
 fi
-if [ -n "$only" ]; then size="0.6 GB and a minute"; else size="some 3 GB and a few minutes"; fi
+if [ "$needed" != "$root/requirements.txt" ]; then size="0.6 GB and a minute"; else size="some 3 GB and a few minutes"; fi
 say "installing into $venv ($size)"
 pip=("$venv/bin/python3" -m pip install --disable-pip-version-check)
 if [ "$verbose" = 0 ] || { [ "$verbose" = 1 ] && [ ! -t 2 ]; }; then pip+=(--quiet --progress-bar off); fi

@@ -2,9 +2,8 @@
 # Copyright 2026  ssdiar authors
 # Apache 2.0
 
-# The recipe on CALLHOME: all stages and options are those of the root run.sh, the corpus is prepared by local/ of this
-# folder. README.md says which three corpora go by that name and what you must own.
-#   ./run.sh --corpus-dir ~/LDC --subset two-speaker
+# The recipe on CALLHOME: stages and options of the root run.sh; local/prepare_data.sh prepares the corpus (README.md).
+#   ./run.sh --data "--corpus-dir ~/LDC --crop uem"
 set -euo pipefail
 
 here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)

@@ -1,8 +1,8 @@
-"""Every command of the documentation works: it is run here on little data, or its program and options are looked up.
+"""Every command of the documents works, and everything that they name exists.
 
-Commands stand in ```sh blocks. RUN says how each of them becomes a cheap one, DEAR which are not run; a command that
-neither has fails test_every_command_is_accounted_for. Programs, options and files that the text names in `code` have to
-be there as well.
+Commands are in ```sh blocks. RUN turns a command into a cheap one that runs here; DEAR lists commands that are not run,
+whose programs and options are looked up. A command in neither fails test_every_command_is_accounted_for. Programs,
+options, choices and files that the text names in `code` must exist, and links must lead somewhere.
 """
 
 import importlib.util
@@ -20,9 +20,12 @@ import pytest
 import soundfile
 
 import ssdiar
+from ssdiar.clustering.config import read_system
 from ssdiar.io.ark import write_xvector_scp, write_xvectors
 from ssdiar.io.tables import write_segments
+from ssdiar.speech.source import read_sad
 from ssdiar.timeline.spans import Segment
+from ssdiar.xvectors.models import read_model_config
 
 REPO = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted(
@@ -32,7 +35,7 @@ DOCUMENTS = sorted(
 )
 _PROGRAM = re.compile(r"(?:\./)?(?:run\.sh|(?:[\w.]+/)+\w+\.(?:sh|py))")
 
-# Run in the folder that `world` makes, the first that matches: pattern of the command, what is run instead.
+# Pattern of a command, and its replacement; the first match runs in the folder that `world` makes.
 RUN = [
     (
         r"\./run\.sh .*--cmd (\"(?:queue|slurm)\.pl[^\"]*\"|(?:queue|slurm)\.pl).*",
@@ -48,6 +51,7 @@ RUN = [
     (r"steps/diar/export_rttm\.sh exp/calls/.*", r"\g<0>"),
     (r"steps/diar/assign_words\.sh transcripts exp/calls/.*", r"\g<0>"),
     (r"(PIP_\S+ )?(utils/setup_env\.sh.*)", r"\2"),
+    (r"\. \./path\.sh", r"\g<0>"),
     (r"ln -s /path/to/this/repository/(.*)", r"ln -s repo/\1"),
     (r"(diar/detect_speech\.sh .* data/eval data/eval_speech)", r"\1"),
     (
@@ -57,7 +61,7 @@ RUN = [
     (r"\./run\.sh --audio data/stereo/wav .*", r"\g<0> --stop-stage 1"),
     (r"(local/simulate_calls\.py) --num-calls \d+ (.* voices .*)", r"\1 --num-calls 1 --duration 10 \2"),
 ]
-# Take long, or need data that nobody may pass on; other tests run these programs.
+# Commands that take long or need data that may not be distributed; other tests run these programs.
 DEAR = [
     r"\./run\.sh( (?!--audio ).*)?",
     r"tests/run\.sh( .*)?",
@@ -72,7 +76,7 @@ DEAR = [
 
 
 class Command(NamedTuple):
-    """A command of a document: where it is, the folder that it is typed in (relative to the repository), its text."""
+    """A command of a document: its place, the folder to type it in (relative to the repository), its text."""
 
     place: str
     folder: str
@@ -104,7 +108,7 @@ COMMANDS = [command for path in DOCUMENTS for command in commands_of(path)]
 
 
 def instead(command):
-    """Return what is run in place of a command; None if it is not run."""
+    """Return the cheap form of a command; None if it is not run."""
     for pattern, replacement in RUN:
         if match := re.fullmatch(pattern, command.text):
             return match.expand(replacement)
@@ -112,10 +116,10 @@ def instead(command):
 
 
 @cache
-def options_of(folder, program):
-    """Return the options that a script's --help tells of."""
+def options_of(folder, program, *step):
+    """Return the options in the --help of a script, or of one of its steps."""
     done = subprocess.run(
-        [sys.executable, program, "--help"] if program.endswith(".py") else [program, "--help"],
+        [*([sys.executable] if program.endswith(".py") else []), program, *step, "--help"],
         cwd=REPO / folder,
         capture_output=True,
         text=True,
@@ -128,7 +132,7 @@ def options_of(folder, program):
 
 @cache
 def options_of_ssdiar():
-    """Return the options that the command ssdiar tells of."""
+    """Return the options in the --help of the command ssdiar."""
     command = [sys.executable, "-m", "ssdiar", "--help"]
     environment = os.environ | {"PYTHONPATH": str(REPO / "steps" / "libs")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=True)
@@ -136,15 +140,16 @@ def options_of_ssdiar():
 
 
 def check_options(place, folder, words):
-    """Fail unless the program that the command line `words` starts with exists and has the options in it."""
+    """Fail unless the program of the command line `words` exists and has its options."""
     program = words[0]
     assert os.access(REPO / folder / program, os.X_OK), f"{place}: {program} is not there, or cannot be run"
     if program == "tests/run.sh":  # whose options are pytest's
         return
     given = {word for word in words[1:] if re.fullmatch(r"--[a-z][a-z0-9-]*", word)}
     if given - {"--help"}:
-        unknown = given - {"--help"} - options_of(folder, program)
-        assert not unknown, f"{place}: {program} --help does not tell of {' '.join(sorted(unknown))}"
+        step = words[1:2] if program.endswith(".py") and re.fullmatch("[a-z]+", words[1]) else []  # as in fit.py count
+        unknown = given - {"--help"} - options_of(folder, program, *step)
+        assert not unknown, f"{place}: {program} --help does not list {' '.join(sorted(unknown))}"
 
 
 def test_every_command_is_accounted_for():
@@ -155,8 +160,8 @@ def test_every_command_is_accounted_for():
         if instead(command) is None and not any(re.fullmatch(pattern, command.text) for pattern in DEAR)
     ]
     assert not lost, (
-        "no test runs these commands. In tests/e2e/test_docs.py add to RUN a pattern with a cheap form of it (the "
-        "files that it needs are made by the fixture `world`), or to DEAR if another test runs it:\n" + "\n".join(lost)
+        "no test runs these commands. Add a pattern with a cheap form to RUN of tests/e2e/test_docs.py (the fixture "
+        "`world` makes the files), or a pattern to DEAR if another test runs the program:\n" + "\n".join(lost)
     )
 
 
@@ -185,10 +190,10 @@ def test_program_and_options_exist(command):
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(REPO)))
 def test_what_the_text_names_exists(path):
     text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
-    scripts = [*REPO.glob("steps/diar/*.sh"), *REPO.glob("local/*.sh"), *REPO.glob("egs/*/local/*.sh")]
-    scripts += [*REPO.glob("utils/setup_env.sh"), *REPO.glob("local/simulate_calls.py"), *REPO.glob("run.sh")]
+    names = ("run.sh", "steps/diar/*.sh", "local/*.sh", "local/paper/*.sh", "local/simulate_calls.py", "bench/*.py")
+    scripts = [script for name in (*names, "egs/*/local/*.sh", "utils/setup_env.sh") for script in REPO.glob(name)]
     scripts = [script for script in scripts if os.access(script, os.X_OK)]
-    beside = [REPO, path.parent, REPO / "steps/diar", REPO / "local", REPO / "steps/libs", REPO / "steps/libs/ssdiar"]
+    beside = [path.parent, REPO, REPO / "steps/diar", REPO / "local", REPO / "steps/libs", REPO / "steps/libs/ssdiar"]
     for span in re.findall(r"`([^`\n]+)`", text):
         try:
             words = shlex.split(span)
@@ -200,21 +205,65 @@ def test_what_the_text_names_exists(path):
             if len(words) > 1:
                 check_options(f"{path.name}: `{span}`", folder.relative_to(REPO), words)
         elif words[0].startswith("--"):
-            known = options_of_ssdiar().union(*(options_of(".", str(script)) for script in scripts))
+            known = options_of_ssdiar().union(removed_options(), *(options_of(".", str(s)) for s in scripts))
             unknown = {word for word in words if re.fullmatch(r"--[a-z][a-z0-9-]*", word)} - known
-            assert not unknown, f"{path.name}: `{span}`: no script's --help tells of {' '.join(sorted(unknown))}"
+            assert not unknown, f"{path.name}: `{span}`: no script's --help lists {' '.join(sorted(unknown))}"
         elif re.fullmatch(r"(conf|steps|local|utils|tests|bench|egs|docs)/[\w./-]*", span):
             assert (REPO / span).exists() or (path.parent / span).exists(), f"{path.name}: `{span}` is not there"
 
 
+def removed_options():
+    """Return the options whose replacement run.sh names."""
+    moved = re.search(r'^moved_options="(.*?)(?<!\\)"$', (REPO / "run.sh").read_text(), re.MULTILINE | re.DOTALL)[1]
+    names = " ".join(re.findall(r"^([\w ]+):", moved, re.MULTILINE)).split()
+    return {f"--{name.replace('_', '-')}" for name in names}
+
+
+def section(path, heading):
+    """Return the text of a document below a heading."""
+    return re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", path.read_text(), re.MULTILINE | re.DOTALL)[1]
+
+
+def test_the_table_of_removed_options_is_that_of_run_sh():
+    table = section(REPO / "docs/reference.md", "Removed options of run.sh")
+    rows = re.findall(r"^\| (`--.*?) \|", table, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`(--[a-z-]+)`", row)} == removed_options()
+
+
+@pytest.mark.parametrize("path", [*DOCUMENTS, REPO / "CHANGELOG.md"], ids=lambda path: str(path.relative_to(REPO)))
+def test_links_lead_somewhere(path):
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
+        if target.startswith("http"):
+            continue
+        file, _, anchor = target.partition("#")
+        other = path.parent / file if file else path
+        assert other.exists(), f"{path.name}: {target}: no such file"
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", other.read_text(), re.MULTILINE)
+            slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+            assert anchor in slugs, f"{path.name}: {target}: no such heading"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(REPO)))
+def test_choices_are_read(path):
+    """Check every choice of a system, detector or model that commands and `code` give."""
+    readers = {"--systems": read_system, "--system": read_system, "--sad": read_sad, "--xvector": read_model_config}
+    text = re.sub(r"\\\n\s*", "", path.read_text())
+    for option, quoted, word in re.findall(r"(--systems?|--sad|--xvector) (?:\"([^\"]+)\"|([\w.+=/\[\]-]+))", text):
+        for choice in (quoted or word).split():
+            name = choice.partition("+")[0]
+            if name != "oracle" and not name.endswith(".yaml") and not name.isupper():  # FILE stands for a file
+                readers[option](choice)
+
+
 def test_the_newest_version_of_the_changelog_is_the_package_s():
-    """CITATION.cff names none, so that versions stand in one place and its history."""
+    """CITATION.cff names none, so that the version is in one place and its history in another."""
     versions = re.findall(r"^## \[(.*)\] - \d{4}-\d\d-\d\d$", (REPO / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert versions[0] == ssdiar.__version__
 
 
 def voice(pitch, seconds, rate=8000):
-    """Pulses of a wandering pitch (Hz) through formants that change, with pauses: speech even to pyannote."""
+    """Return pulses of varying pitch (Hz) through changing formants, with pauses: pyannote takes it for speech."""
     from scipy.signal import lfilter
 
     rng = np.random.default_rng(int(pitch))
@@ -235,7 +284,7 @@ def voice(pitch, seconds, rate=8000):
 
 @pytest.fixture(scope="module")
 def world(repo, tmp_path_factory):
-    """Return a recipe directory with what the documents' commands ask for, and the environment to run them in."""
+    """Return a recipe directory with the inputs of the documents' commands, and the environment to run them in."""
     root = tmp_path_factory.mktemp("docs")
     for name in ("run.sh", "path.sh", "cmd.sh", "conf", "steps", "utils", "local"):
         (root / name).symlink_to(repo / name)
@@ -276,7 +325,7 @@ def _make_xvectors(folder):
 
 
 def run_commands(root, environment, wanted):
-    """Run the cheap forms of all commands that `wanted` is true for, once each, in the order of the documents."""
+    """Run the cheap forms of all commands for which `wanted` is true, once each, in the order of the documents."""
     ran = []
     for command in COMMANDS:
         cheap = instead(command)
@@ -293,7 +342,7 @@ def run_commands(root, environment, wanted):
 def test_commands_run_in_the_order_of_the_documents(world):
     root, environment = world
     run_commands(root, environment, lambda text: "slurm.pl" not in text)
-    assert (root / "exp/calls/best/rttm").read_text(), "the fixture's voices are speech to the default detector"
+    assert (root / "exp/calls/best/rttm").read_text(), "the default detector finds no speech"
     assert (root / "exp/calls/best/export/call.vtt").is_file()
 
 

@@ -78,7 +78,7 @@ def counting():
 
 def voice(name, seconds):
     samples = np.zeros(seconds * RATE, np.float32)
-    return Voice(name, (Prompt(samples, np.array([[0, len(samples)]])),), 0)
+    return Voice(name, (Prompt(samples, np.array([[0, len(samples)]])),))
 
 
 def test_who_talks_much_gets_a_voice_with_much_to_say(counting):

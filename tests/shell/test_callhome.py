@@ -168,17 +168,15 @@ def sre2000(tmp_path):
 
 @pytest.fixture
 def recipe(repo, tmp_path):
-    """Return a function that runs the recipe's stage 1 from its folder, and the data root."""
+    """Return a function that runs the recipe's data preparation (or its run.sh) from its folder, and the data root."""
     data_root = tmp_path / "data root"
 
-    def run(*args, rc=0, script="run.sh", **environment):
-        options = ["--stage", "1", "--stop-stage", "1"] if script == "run.sh" else []
-        options += ["--exp-root", str(tmp_path / "exp")] if script == "run.sh" else []
-        python = {**os.environ, **environment}
+    def run(*args, rc=0, script="local/prepare_data.sh", **environment):
+        options = ["--exp-root", tmp_path / "exp"] if script == "run.sh" else ["--python", sys.executable]
         done = subprocess.run(
-            [f"./{script}", *options, "--data-root", str(data_root), *map(str, args)],
+            [f"./{script}", "--data-root", data_root, *map(str, options), *map(str, args)],
             cwd=repo / "egs/callhome",
-            env=python,
+            env={**os.environ, **environment},
             capture_output=True,
             text=True,
             timeout=300,
@@ -196,10 +194,13 @@ def table(folder, name):
     return dict(line.split(None, 1) for line in (folder / name).read_text().splitlines())
 
 
-def test_ldc(ldc, recipe):
+def test_ldc(ldc, recipe, repo):
     log = recipe("--corpus-dir", ldc, "--subset", "all")
     data = recipe.data
-    assert "you must hold both" in log and "Successfully validated" in log
+    assert "you must hold both" in log
+    validate = [repo / "utils/validate_data_dir.sh", "--no-feats", "--no-text", data]
+    checked = subprocess.run(validate, env={**os.environ, "PYTHON": sys.executable}, capture_output=True, text=True)
+    assert "Successfully validated" in checked.stdout, checked.stderr
     assert "3 recordings (2 with 2 speakers, 1 with 3 speakers)" in log and "0 left out" in log
     assert log.count("WARNING: en_") == 3 and "en_4065: 1 turns that do not end after they start left out" in log
     assert table(data, "wav.scp")["en_6467"] == str(ldc / "LDC97S42/data/evltest/en_6467.sph")
@@ -229,7 +230,7 @@ def test_by_default_the_paper_s_calls_of_two_speakers(ldc, recipe):
     assert list(table(recipe.data, "wav.scp")) == ["en_4157", "en_6467"]
     assert "WARNING: en_4065 is left out: 3 speakers (A B B1)" in log
     assert "3 speakers (A B B1)" in table(recipe.data, "left_out")["en_4065"]
-    assert "is there already" in recipe("--corpus-dir", ldc)
+    assert "is up to date" in recipe("--corpus-dir", ldc)
 
 
 def test_crop_takes_the_annotated_minutes_alone(ldc, recipe, tmp_path):
@@ -248,7 +249,7 @@ def test_crop_takes_the_annotated_minutes_alone(ldc, recipe, tmp_path):
     assert table(recipe.data, "wav.scp")["en_4065"] == str(path)
     cropped, same_rate = read_audio(path)
     assert same_rate == rate and np.abs(cropped - mixed).max() < 1e-4
-    recipe("--stage", 2, "--stop-stage", 3, "--sad", "oracle", "--set", "callhome", "--exp-root", tmp_path / "exp")
+    recipe("--stage", 2, "--stop-stage", 3, "--sad", "oracle", "--set", "callhome", script="run.sh")
     pieces = [line.split() for line in (tmp_path / "exp/callhome/subsegments/segments").read_text().splitlines()]
     assert (min(float(piece[2]) for piece in pieces), max(float(piece[3]) for piece in pieces)) == (0.0, 9.0)
     recipe("--corpus-dir", ldc, "--subset", "all")
@@ -311,8 +312,8 @@ def test_shorten_compressed_audio(ldc, recipe, need, tmp_path):
     shortened(data / "train/en_4065.sph", samples)
     shortened(data / "evltest/en_6467.sph", samples[: 12 * 8000] % 128, coding="ulaw", kind=8, width=1)
     without = {"PATH": path_without_sph2pipe(tmp_path / "bin")}
-    everything = ("--corpus-dir", ldc, "--subset", "all", "--python", sys.executable)
-    log = recipe(*everything, script="local/prepare_data.sh", **without)
+    everything = ("--corpus-dir", ldc, "--subset", "all")
+    log = recipe(*everything, **without)
     assert re.search("en_6467 is left out: .*shorten-compressed NIST SPHERE: sph2pipe must be on the PATH", log)
     heard, rate = read_audio(table(recipe.data, "wav.scp")["en_4065"])
     assert rate == 8000 and np.array_equal(np.round(heard * 2**16), samples.sum(axis=1))
@@ -320,7 +321,7 @@ def test_shorten_compressed_audio(ldc, recipe, need, tmp_path):
     program.write_text(f'#!/bin/sh\necho "$@" >"{tmp_path}/called"\ncp "{tmp_path}/decoded.wav" "$5"\n')
     program.chmod(0o755)
     soundfile.write(tmp_path / "decoded.wav", np.zeros((12 * 8000, 2)), 8000)
-    log = recipe(*everything, script="local/prepare_data.sh", **without)
+    log = recipe(*everything, **without)
     assert "3 recordings" in log and "0 left out" in log
     assert (tmp_path / "called").read_text().startswith(f"-f wav -p {data}/evltest/en_6467.sph ")
 
@@ -335,9 +336,9 @@ def path_without_sph2pipe(folder):
 def test_rerun_change_and_another_corpus(ldc, cabank, recipe):
     recipe("--corpus-dir", ldc, "--subset", "all")
     before = {path: path.stat().st_mtime_ns for path in recipe.data.iterdir()}
-    assert "is there already" in recipe("--corpus-dir", ldc, "--subset", "all")
+    assert "is up to date" in recipe("--corpus-dir", ldc, "--subset", "all")
     assert {path: path.stat().st_mtime_ns for path in recipe.data.iterdir()} == before
-    assert "is there and is taken as it is" in recipe()
+    assert "is there and is used as it is" in recipe("--stage", 1, "--stop-stage", 1, script="run.sh")
     assert "2 recordings" in recipe("--corpus-dir", ldc, "--subset", 2)
     transcript = next(ldc.rglob("en_4065.txt"))
     transcript.write_bytes(transcript.read_bytes().replace(b"9.00 11.00", b"9.00 10.00"))
@@ -390,10 +391,11 @@ def test_sre2000(sre2000, recipe):
     ]
     assert read_uem(data / "all.uem")["iaab"] == [(0.0, 10.0)]
     assert table(data, "segments")["iaaa_001"] == "iaaa 6.500 8.500"
-    halves = [(data / name).read_text().split() for name in ("callhome1", "callhome2")]
-    assert sorted(halves[0] + halves[1]) == sorted(table(data, "wav.scp")) and len(halves[0]) == 2
-    log = recipe("--corpus-dir", sre2000, "--subset", "callhome1", "--set", "half")
-    assert list(table(data.parent / "half", "wav.scp")) == sorted(halves[0])
+    halves = []
+    for half in ("callhome1", "callhome2"):
+        recipe("--corpus-dir", sre2000, "--subset", half, "--set", half)
+        halves += table(data.parent / half, "wav.scp")
+    assert sorted(halves) == sorted(table(data, "wav.scp"))
 
 
 def test_what_is_odd_in_the_key_is_named(sre2000, recipe):
@@ -417,11 +419,14 @@ def test_what_is_odd_in_the_key_is_named(sre2000, recipe):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ([], "error: .*--corpus-dir"),
+        ([], "required: --corpus-dir"),
         (["--corpus-dir", "/no/where"], "/no/where: no such folder; expected the folder of a corpus"),
-        (["--corpus-dir", "EMPTY"], "no corpus that is known here; expected .*, got 1 other files"),
-        (["--corpus-dir", "BOTH"], "files of several corpora; .*got callhome_english and cabank\nSay which"),
-        (["--corpus-dir", "LDC", "--corpus", "callhome"], "--corpus: expected auto, callhome_english, .*got callhome"),
+        (["--corpus-dir", "EMPTY"], "no known corpus; expected .*, got 1 other files"),
+        (["--corpus-dir", "BOTH"], "files of several corpora; .*got callhome_english and cabank\nName it"),
+        (
+            ["--corpus-dir", "LDC", "--corpus", "callhome"],
+            "--corpus: expected auto, callhome_english, cabank or sre2000, got callhome",
+        ),
         (["--corpus-dir", "LDC", "--corpus", "sre2000"], "no key; expected fullref.rttm of the key, once"),
         (["--corpus-dir", "LDC", "--corpus", "cabank"], "no usable recording of cabank"),
         (
@@ -431,7 +436,7 @@ def test_what_is_odd_in_the_key_is_named(sre2000, recipe):
         (["--corpus-dir", "LDC", "--subset", "0"], "no such subset or file"),
         (["--corpus-dir", "LDC", "--subset", "NONE"], "lists no usable recording; expected ids such as en_4065, got "),
         (["--corpus-dir", "LDC", "--set", "a b"], "bad id"),
-        (["--corpus-dir", "LDC", "--set", "mine"], "mine: is there and was not made here, so it is left alone"),
+        (["--corpus-dir", "LDC", "--set", "mine"], "mine: exists and was not made here, so it is not replaced"),
         (["--corpus-dir", "LDC", "--frobnicate", "1"], "unknown option --frobnicate"),
     ],
 )
@@ -443,9 +448,7 @@ def test_bad_input_is_one_line_and_writes_nothing(ldc, recipe, tmp_path, args, m
     (tmp_path / "both/a").symlink_to(ldc)
     write(tmp_path / "both/x.cha", "@Begin\n")
     places = {"LDC": ldc, "EMPTY": tmp_path / "empty", "BOTH": tmp_path / "both", "NONE": tmp_path / "none"}
-    log = recipe(
-        *(places.get(arg, arg) for arg in args), "--python", sys.executable, script="local/prepare_data.sh", rc=1
-    )
+    log = recipe(*(places.get(arg, arg) for arg in args), rc=1)
     assert re.search(message, log), log
     assert [path.name for path in recipe.data.parent.iterdir()] == ["mine"]
     assert [path.name for path in (recipe.data.parent / "mine").iterdir()] == ["notes"]
@@ -453,10 +456,18 @@ def test_bad_input_is_one_line_and_writes_nothing(ldc, recipe, tmp_path, args, m
 
 def test_later_stages_go_on_from_the_recipe(ldc, recipe, repo, tmp_path):
     recipe("--corpus-dir", ldc, "--subset", "evltest")
-    recipe("--stage", 2, "--stop-stage", 3, "--sad", "oracle", "--set", "callhome", "--exp-root", tmp_path / "exp")
+    recipe("--stage", 2, "--stop-stage", 3, "--sad", "oracle", "--set", "callhome", script="run.sh")
     pieces = [line.split() for line in (tmp_path / "exp/callhome/subsegments/segments").read_text().splitlines()]
     assert {piece[1] for piece in pieces} == {"en_6467"}
     assert min(float(piece[2]) for piece in pieces) == 2.0 and max(float(piece[3]) for piece in pieces) == 11.0
+
+
+def test_run_sh_passes_options_to_the_preparation(ldc, recipe):
+    stage = ("--stage", 1, "--stop-stage", 1, "--python", sys.executable)
+    recipe(*stage, "--data", f"--corpus-dir '{ldc}' --subset 2 --crop uem", script="run.sh")
+    assert list(table(recipe.data, "reco2offset")) == ["en_4065", "en_4157"]
+    recipe(*stage, "--set", "home", "--data", "--corpus-dir ~/LDC97S42/.. --subset 1", script="run.sh", HOME=str(ldc))
+    assert list(table(recipe.data.parent / "home", "wav.scp")) == ["en_4065"]
 
 
 def test_help_and_the_wrong_folder(repo):

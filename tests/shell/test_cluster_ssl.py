@@ -218,7 +218,7 @@ def test_a_rerun_does_what_is_missing_or_changed(work):
     again = run(work, "--nj", "1", "x vectors", "out")
     assert "cluster_ssl.sh: nothing to do: all" in again.stderr
     changed = [path for path, stamp in before.items() if path.is_file() and path.stat().st_mtime_ns != stamp]
-    own = ("run.lock", "cluster_ssl.json")
+    own = ("lock", "cluster_ssl.json")
     assert [path.name for path in changed if path.name not in own] == []
     (work / "out/parts/b.x.labels").unlink()
     run(work, "--nj", "1", "x vectors", "out")

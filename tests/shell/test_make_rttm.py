@@ -166,8 +166,8 @@ def test_no_speech(work):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ("a-1 1\na-3 2\na-4 1\n", "sys/labels: no label of piece a-2 (2 of 5 pieces have none)"),
-        ("a-1 1\na-2 1\na-3 1\na-4 1\nb-1 1\nz 1\n", "label of a piece that is not there (1 of 6); expected one of"),
+        ("a-1 1\na-3 2\na-4 1\n", "sys/labels: no label of sub-segment a-2 (2 of 5 sub-segments have none)"),
+        ("a-1 1\na-2 1\na-3 1\na-4 1\nb-1 1\nz 1\n", "label of an unknown sub-segment (1 of 6); expected one of"),
         ("a-1 0\n", "sys/labels:1: bad number; expected a whole number from 1, got 0"),
         ("a-1 1\na-1 2\n", "sys/labels:2: duplicate id a-1"),
         (None, "sys/labels: no such file"),
@@ -228,7 +228,7 @@ def test_sides_keep_how_sure_they_are(work):
 @pytest.mark.parametrize(
     ("sure", "meta", "message"),
     [
-        ("a-1 0.9\n", "{}", "sys/sure: no probability of piece a-2 (4 of 5"),
+        ("a-1 0.9\n", "{}", "sys/sure: no probability of sub-segment a-2 (4 of 5"),
         ("a-1 1.1\n", "{}", "sys/sure:1: bad number; expected at most 1"),
         (None, '{"second_sure": [0.5, 1.5]}', "sys/meta.json: second_sure[1]: "),
         (None, '{"second_sure": 0.5}', "sys/meta.json: second_sure: "),

@@ -48,7 +48,7 @@ def content(folder):
 def test_makes_a_data_directory(voices, tmp_path):
     result = run("--num-calls", 3, "--duration", 20, "--min-speech", 10, voices, "out dir", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert "broken.wav" in result.stderr and "1 files could not be read" in result.stderr
+    assert "broken.wav" in result.stderr and "skipped" in result.stderr
     out = tmp_path / "out dir"
     names = ["sim-0001", "sim-0002", "sim-0003"]
     assert (out / "wav.scp").read_text() == "".join(f"{name} {out}/wav/{name}.flac\n" for name in names)
@@ -86,7 +86,7 @@ def test_a_channel_per_party_is_taken_as_such(voices, tmp_path):
     assert sorted({row[1] for row in rows}) == sides
     assert (tmp_path / "out_speech/side2reco").read_text() == "".join(f"{side} {side[:8]}\n" for side in sides)
     refused = run("--leakage", 0.1, voices, "more", cwd=tmp_path)
-    assert refused.returncode == 2 and "--leakage goes with --channels parties" in refused.stderr
+    assert refused.returncode == 1 and "--leakage goes with --channels parties" in refused.stderr
 
 
 ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
@@ -104,38 +104,19 @@ def test_one_seed_is_one_corpus_and_calls_do_not_depend_on_their_number(voices, 
     assert len(audio) == 2 and all(made["a"][name] == made["more"][name] for name in audio)
 
 
-def test_turns_from_an_rttm_and_pairs_from_a_file(voices, tmp_path):
-    (tmp_path / "real.rttm").write_text(
-        "SPEAKER x 1 1.00 2.00 <NA> <NA> p <NA> <NA>\nSPEAKER x 1 2.50 0.60 <NA> <NA> q <NA> <NA>\n"
-        "SPEAKER x 1 4.00 3.00 <NA> <NA> q <NA> <NA>\nSPEAKER alone 1 4.00 3.00 <NA> <NA> q <NA> <NA>\n"
-    )
-    (tmp_path / "pairs").write_text("k bob ann\n")
-    options = ("--turns-from", "real.rttm", "--pairs", "pairs", "--min-speech", 10, "--codec", "gsm", "--format", "wav")
+def test_pairs_from_a_file(voices, tmp_path):
+    (tmp_path / "pairs").write_text("k bob ann\nl cho\n")
+    options = ("--num-calls", 3, "--duration", 20, "--pairs", "pairs", "--min-speech", 10, "--codec", "gsm")
     result = run(*options, "--prefix", "r", voices, "out", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert "recording alone skipped" in result.stderr
-    turns = read_rttm(tmp_path / "out" / "ref.rttm")
-    assert [(turn.reco, turn.speaker) for turn in turns] == [("r-0001", name) for name in ("bob", "ann", "ann")]
-    assert [turn.start for turn in turns] == pytest.approx([1.0, 2.5, 4.0])
-    assert [turn.end for turn in turns] == pytest.approx([3.0, 3.1, 7.0], abs=0.5)
-    assert (tmp_path / "out" / "reco2dur").read_text() == "r-0001 7.500\n"
-
-
-def test_every_speaker_of_an_rttm_gets_a_voice(voices, tmp_path):
-    lines = [f"SPEAKER m 1 {2 * n}.00 1.50 <NA> <NA> s{n % 3} <NA> <NA>\n" for n in range(5)]
-    lines += [f"SPEAKER many 1 {2 * n}.00 1.50 <NA> <NA> s{n} <NA> <NA>\n" for n in range(4)]
-    (tmp_path / "meeting.rttm").write_text("".join(lines))
-    result = run("--turns-from", "meeting.rttm", "--min-speech", 10, voices, "out", cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
-    assert "recording many skipped: speakers: expected 1 to 3, by the number of voices, got 4" in result.stderr
-    assert (tmp_path / "out" / "reco2num_spk").read_text() == "sim-0001 3\n"
-    main = run("--turns-from", "meeting.rttm", "--num-spk", 1, "--min-speech", 10, voices, "main", cwd=tmp_path)
-    assert main.returncode == 0, main.stderr
-    assert (tmp_path / "main" / "reco2num_spk").read_text() == "sim-0001 1\nsim-0002 1\n"
+    speakers: dict[str, set[str]] = {}
+    for turn in read_rttm(tmp_path / "out" / "ref.rttm"):
+        speakers.setdefault(turn.reco, set()).add(turn.speaker)
+    assert speakers == {"r-0001": {"ann", "bob"}, "r-0002": {"cho"}, "r-0003": {"ann", "bob"}}
 
 
 def test_numbers_and_lengths_are_drawn_per_recording(voices, tmp_path):
-    options = ("--num-spk", "1-2,3", "--duration", "8-12,20", "--same-person", "ann,eve", "--min-speech", 10)
+    options = ("--num-spk", "1-3", "--duration", "8-12", "--same-person", "ann,eve", "--min-speech", 10)
     (tmp_path / "v").mkdir()
     for name in ("ann", "bob", "cho"):
         (tmp_path / "v" / name).symlink_to(voices / name)
@@ -145,7 +126,7 @@ def test_numbers_and_lengths_are_drawn_per_recording(voices, tmp_path):
     counts = [line.split()[1] for line in (tmp_path / "out" / "reco2num_spk").read_text().splitlines()]
     assert len(counts) == 12 and set(counts) == {"1", "2", "3"}
     lengths = [float(line.split()[1]) for line in (tmp_path / "out" / "reco2dur").read_text().splitlines()]
-    assert all(length == 20 or 8 <= length <= 12 for length in lengths) and len(set(lengths)) > 3
+    assert all(8 <= length <= 12 for length in lengths) and len(set(lengths)) > 3
     speakers: dict[str, set[str]] = {}
     for turn in read_rttm(tmp_path / "out" / "ref.rttm"):
         speakers.setdefault(turn.reco, set()).add(turn.speaker)
@@ -157,42 +138,35 @@ def test_numbers_and_lengths_are_drawn_per_recording(voices, tmp_path):
 def test_a_voice_that_runs_out_ends_the_recording_or_repeats(voices, tmp_path):
     options = ("--num-calls", 1, "--duration", 120, "--min-speech", 5, "--max-speech", 8)
     ended = run(*options, voices, "ended", cwd=tmp_path)
-    assert ended.returncode == 0 and "WARNING: sim-0001 ends after" in ended.stderr
+    assert ended.returncode == 0 and "so the recording ends after" in ended.stderr
     assert float((tmp_path / "ended" / "reco2dur").read_text().split()[1]) < 60
     again = run(*options, "--repeat", "true", voices, "again", cwd=tmp_path)
-    assert again.returncode == 0 and "says things again from" in again.stderr
+    assert again.returncode == 0 and "repeats itself after" in again.stderr
     assert (tmp_path / "again" / "reco2dur").read_text() == "sim-0001 120.000\n"
 
 
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["VOICES"], "arguments are required"),
-        (["--num-calls", "0", "VOICES", "out"], "expected a whole number from 1, got 0"),
-        (["--snr", "30,10", "VOICES", "out"], "expected the smaller number first, got 30,10"),
-        (["--band", "1000,1100", "VOICES", "out"], "octave"),
-        (["--pause", "1", "VOICES", "out"], "expected two numbers with a comma between, got 1"),
+        (["VOICES"], "expected <voices-dir> <out-data-dir>, got 1 arguments"),
+        (["--num-calls", "0", "VOICES", "out"], "--num-calls: expected a whole number from 1, got"),
         (["--prefix", "a b", "VOICES", "out"], "bad id"),
-        (["--num", "1", "VOICES", "out"], "unrecognized arguments"),
+        (["--num", "1", "VOICES", "out"], "unknown option --num"),
         (["missing", "out"], "missing: no such folder"),
         (["VOICES/ann", "out"], "too few voices; expected at least 2 sub-folders"),
         (["--num-spk", "1-4", "VOICES", "out"], "too few voices; expected at least 4 sub-folders"),
         (["--num-spk", "3", "--same-person", "ann,cho", "VOICES", "out"], "too few voices"),
         (["--num-spk", "3-1", "VOICES", "out"], "expected the smaller number first, got 3-1"),
-        (["--num-spk", "2", "--pairs", "pairs", "VOICES", "out"], "--pairs says who speaks"),
+        (["--num-spk", "2", "--pairs", "pairs", "VOICES", "out"], "--pairs lists the speakers"),
         (["--same-person", "ann,eve", "VOICES", "out"], "unknown voice; expected one of ann, bob, cho, got eve"),
-        (["--duration", "20-x", "VOICES", "out"], "expected a number from 5 to 36000, got x"),
+        (["--duration", "20-x", "VOICES", "out"], "--duration: expected a number from 5 to 36000, got"),
         (["--min-speech", "9999", "VOICES", "out"], "voice ann has too little speech; expected at least 9999 s, got"),
-        (["--turns-from", "bad.rttm", "VOICES", "out"], "bad.rttm:1: wrong number of fields"),
-        (["--turns-from", "one.rttm", "--num-spk", "2", "VOICES", "out"], "one.rttm: no recording that can be used"),
         (["--pairs", "pairs", "VOICES", "out"], "pairs:2: unknown voice; expected one of ann, bob, cho, got eve"),
         (["--pairs", "self", "VOICES", "out"], "self:1: the same voice twice"),
         (["VOICES", "full"], "full: exists and is no data directory"),
     ],
 )
 def test_bad_input_is_one_line_and_writes_nothing(voices, tmp_path, args, message):
-    (tmp_path / "bad.rttm").write_text("SPEAKER x 1 0 1\n")
-    (tmp_path / "one.rttm").write_text("SPEAKER x 1 0.00 2.00 <NA> <NA> p <NA> <NA>\n")
     (tmp_path / "pairs").write_text("1 ann bob\n2 ann eve\n")
     (tmp_path / "self").write_text("1 ann ann\n")
     (tmp_path / "full").mkdir()
@@ -226,4 +200,4 @@ def test_output_is_replaced_only_when_told(voices, tmp_path):
 
 def test_help_is_on_stdout(tmp_path):
     result = run("--help", cwd=tmp_path)
-    assert result.returncode == 0 and "--turns-from" in result.stdout and result.stderr == ""
+    assert result.returncode == 0 and "--same-person" in result.stdout and result.stderr == ""

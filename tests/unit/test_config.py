@@ -16,8 +16,8 @@ from ssdiar.clustering.config import SystemConfig, read_system
 from ssdiar.config import AtLeastOne, Config, config_files, config_name, read_config
 from ssdiar.errors import InputError
 from ssdiar.speech.pyannote import Pyannote
-from ssdiar.speech.sad import read_sad
 from ssdiar.speech.silero import Silero
+from ssdiar.speech.source import read_sad
 from ssdiar.speech.webrtc import WebRtc
 from ssdiar.xvectors.models import ModelConfig, read_model_config
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from corpora.cabank import read_chat
-from corpora.corpus import Call, Collector, join_turns, select
+from corpora.corpus import Call, Corpus, join_turns, select
 from corpora.ldc import read_transcript
 from corpora.sre2000 import first_half
 from ssdiar.errors import InputError
@@ -51,8 +51,8 @@ def test_chat(path):
         ("@Participants:", "@People:", ":6: unknown participant; expected an @Participants line before it, got A"),
         ("@End\n", "", ":7: cut short; expected a line @End"),
         ("@Begin\n", "", ":8: not a CHAT transcript; expected a line @Begin"),
-        ("@UTF8", "<html>", ":1: not a CHAT line; expected @, *, % or a tab first, got <html>"),
-        ("@UTF8", "\t<html>", ":1: not a CHAT transcript; expected @, * or % first"),
+        ("@UTF8", "<html>", ":1: not a CHAT line; expected @, * or % first, got <html>"),
+        ("@UTF8", "\t<html>", ":1: not a CHAT line; expected @, * or % first, got <html>"),
         ("Zoë", "Zo\udceb", ":4: not UTF-8 text"),
         (CHAT, "", ": not a CHAT transcript; expected a line @Begin"),
     ],
@@ -108,20 +108,20 @@ def test_turns_of_a_speaker_that_touch_are_one_and_no_gap_is_closed():
 
 @pytest.fixture
 def corpus(tmp_path):
-    collector = Collector()
+    corpus = Corpus("some", "own it", [])
     for reco, speakers, part in (("en_1", "AB", "train"), ("en_2", "A", "train"), ("en_3", "ABC", "devtest")):
         turns = tuple(Turn(reco, speaker, 0, 1) for speaker in speakers)
-        collector.add(Call(reco, (tmp_path / f"{reco}.sph",), turns, frozenset([part])))
-    collector.add(Call("en_4", (), (Turn("en_4", "A", 0, 1),)))
-    return collector.corpus("some", "own it", [])
+        corpus.add(Call(reco, (tmp_path / f"{reco}.sph",), turns, frozenset([part])))
+    corpus.add(Call("en_4", (), (Turn("en_4", "A", 0, 1),)))
+    return corpus
 
 
 def test_subsets(corpus, tmp_path):
     (tmp_path / "list").write_text("# CH109\nen_3\n1 x\nen_4\nen_9\n")
     chosen = {
-        subset: (list(selection.calls), list(selection.left_out), selection.limit)
+        subset: (list(selection.calls), list(selection.left_out), limit)
         for subset in ("all", "two-speaker", "train", "2", str(tmp_path / "list"))
-        for selection in [select(corpus, subset)]
+        for selection, limit in [select(corpus, subset)]
     }
     assert chosen == {
         "all": (["en_1", "en_2", "en_3"], ["en_4"], None),

@@ -13,7 +13,7 @@ import torch
 from ssdiar.errors import InputError
 from ssdiar.io.checkpoint import read_checkpoint
 from ssdiar.speech.pyannet import load_network
-from ssdiar.speech.sad import read_sad
+from ssdiar.speech.source import read_sad
 from ssdiar.speech.weights import find_segmentation_weights, find_silero_weights
 from ssdiar.timeline.segmentation import SPEAKER_SETS, Segmentation, read_segmentation, write_segmentation
 

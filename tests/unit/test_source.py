@@ -7,8 +7,9 @@ import soundfile
 
 from ssdiar.data import Recording
 from ssdiar.errors import InputError
-from ssdiar.speech.sad import Cut, Sad, read_sad
-from ssdiar.speech.source import SpeechSource, cut_at
+from ssdiar.speech import source
+from ssdiar.speech.sad import Cut, Sad
+from ssdiar.speech.source import SpeechSource, cut_at, read_sad
 from ssdiar.timeline.spans import Turn
 
 TURNS = [Turn("a", "A", 1.0, 4.0), Turn("a", "B", 3.0, 5.0)]
@@ -29,9 +30,6 @@ class Fake(Sad, frozen=True, kw_only=True, tag="fake"):
     found: list | None = None
     asked: list = msgspec.field(default_factory=list)
 
-    def segmentation_network(self):
-        return self if self.found is not None else OTHER.get("network")
-
     def detect(self, samples, rate):
         self.asked.append((len(samples), rate))
         return np.array(self.regions, float).reshape(-1, 2)
@@ -51,14 +49,18 @@ OTHER = {}
 
 
 @pytest.fixture
-def recording(tmp_path):
+def recording(tmp_path, monkeypatch):
+    def network_of(sad):
+        return sad if sad is None or sad.found is not None else OTHER.get("network")
+
     OTHER.clear()
+    monkeypatch.setattr(source, "network_of", network_of)
     soundfile.write(tmp_path / "a.wav", np.zeros(80000), 8000)
     return Recording(str(tmp_path / "a.wav"), duration=10.0)
 
 
-def found(source, recording, turns=()):
-    result = source.find(recording, turns)
+def found(speech_source, recording, turns=()):
+    result = speech_source.find(recording, turns)
     assert result.duration == 10.0
     return result.regions.tolist(), result.overlap.tolist(), result.segmentation is not None
 
@@ -116,8 +118,8 @@ def test_nothing_given_and_nothing_detected(recording):
 
 def test_the_network_runs_if_something_needs_it():
     assert SpeechSource.of("webrtc").network is None and SpeechSource.of("oracle").network is None
-    source = SpeechSource.of("pyannote")
-    assert source.network is source.sad
+    plain = SpeechSource.of("pyannote")
+    assert plain.network is plain.sad
     assert SpeechSource.of("webrtc+network=pyannote", "label", "cut").network.step == read_sad("pyannote").step
 
 

@@ -9,6 +9,7 @@ from ssdiar.io.tables import (
     read_durations,
     read_map,
     read_segments,
+    read_subsegments,
     read_wav_scp,
     write_segments,
     write_table,
@@ -144,3 +145,21 @@ def test_grouped_by_recording_in_order_of_time():
     a, b, c = Segment("z", "r", 1.0, 2.0), Segment("y", "r", 1.0, 1.5), Segment("x", "q", 5.0, 6.0)
     assert by_recording([a, b, c]) == {"q": [c], "r": [b, a]}
     assert list(by_recording([a, c])) == ["q", "r"]
+
+
+def test_regions_of_subsegments_round_trip(tmp_path):
+    segments = [Segment("r1-a", "r1", 0.0, 1.0, "x"), Segment("r1-b", "r1", 3.0, 4.0, "y")]
+    write_segments(tmp_path, reversed(segments))
+    assert (tmp_path / "utt2region").read_text() == "r1-a x\nr1-b y\n"
+    assert read_subsegments(tmp_path) == segments
+    assert [segment.region for segment in read_segments(tmp_path / "segments")] == [None, None]
+    for text, message in (
+        ("r1-a x\n", r"utt2region: no region of sub-segment r1-b \(1 of 2"),
+        ("r1-a x\nr1-b y\nr1-c y\n", "utt2region: region of an unknown sub-segment .*got r1-c"),
+    ):
+        (tmp_path / "utt2region").write_text(text)
+        with pytest.raises(InputError, match=message):
+            read_subsegments(tmp_path)
+    write_segments(tmp_path, [Segment("r1-a", "r1", 0.0, 1.0)])
+    assert not (tmp_path / "utt2region").exists()
+    assert read_subsegments(tmp_path) == [Segment("r1-a", "r1", 0.0, 1.0)]

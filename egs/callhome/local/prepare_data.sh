@@ -2,7 +2,7 @@
 # Copyright 2026  ssdiar authors
 # Apache 2.0
 
-# Stage 1 for a CALLHOME corpus. --corpus-dir <dir> -> <data-root>/<set>; see --help. detect_speech.sh comes next.
+# Stage 1: from a CALLHOME corpus to a data directory; see --help and README.md.
 # shellcheck source=steps/diar/begin.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../../steps/diar/begin.sh"
-PYTHON=$python exec "$python" "$here/prepare_data.py" "$@"
+exec "$python" "$here/prepare_data.py" "$@"

@@ -147,7 +147,7 @@ class Parser(argparse.ArgumentParser):
         needed = sum(number in (None, "+") for number in numbers)
         most = len(got) if {"+", "*"} & set(numbers) else len(numbers)
         if not self._subparsers and not needed <= len(got) <= most:
-            found = f"got {got[0]}" if most == 0 else f"got {len(got)} arguments"
+            found = f"got {got[0]}" if got and most == 0 else f"got {len(got)} arguments"
             self.error(f"expected {self._expected() or 'options only'}, {found}")
 
     def _expected(self) -> str:

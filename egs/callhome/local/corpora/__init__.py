@@ -1,5 +1,5 @@
-"""The corpora that are called CALLHOME: from what their publishers ship to recordings with a reference.
+"""The corpora that are called CALLHOME, from their publishers' files to data directories.
 
-One module per corpus reads its formats (``ldc``, ``cabank``, ``sre2000``), ``corpus`` holds what they have in common,
-``data_dir`` checks it against the audio and writes the data directory.
+``ldc``, ``cabank`` and ``sre2000`` each read the formats of one corpus, ``corpus`` has their common types, ``data_dir``
+checks a corpus against its audio and writes the data directory.
 """

@@ -9,20 +9,18 @@ before it::
     @Media:	0638, audio
     *A:	right . <U+0015>200460_200690<U+0015>
 
-The reader is our own because a reference must not silently be less than its transcript: the one maintained Python
-package (pylangacq) takes only the first of several bullets in an utterance, names no lines in its errors, refuses files
-for reasons that have nothing to do with times, and accepts a file that is cut short.
-Source: the CHAT manual of TalkBank.
+The maintained Python package (pylangacq) is not used because the reference would lack turns: it takes only the first of
+several bullets in an utterance and accepts a truncated file. It also refuses files for reasons unrelated to times, and
+its errors have no line numbers. Source: the CHAT manual of TalkBank.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from corpora.corpus import Call, Collector, Corpus, audio_by_stem, join_turns
+from corpora.corpus import Call, Corpus, audio_by_stem, join_turns
 from ssdiar.data import files_below
 from ssdiar.errors import InputError
 from ssdiar.io.tables import check_id, read_lines
@@ -39,7 +37,7 @@ _MAIN = re.compile(r"\*([^:\s]+):")
 
 @dataclass(frozen=True)
 class Transcript:
-    """What of a CHAT file is of use here: language codes, name of the media, turns (in seconds, joined), remarks."""
+    """A CHAT file: language codes, name of the media, turns (in seconds, joined), remarks."""
 
     languages: tuple[str, ...]
     media: str | None
@@ -47,55 +45,51 @@ class Transcript:
     remarks: tuple[str, ...]
 
 
-def transcripts(files: list[Path]) -> list[Path]:
-    """Return those files that are transcripts by their names."""
+def annotation(files: list[Path]) -> list[Path]:
+    """Return the files that are transcripts by their names."""
     return [path for path in files if path.suffix.lower() == ".cha"]
 
 
 def read_corpus(folder: str | Path) -> Corpus:
     """Read the transcripts below a folder and find their audio.
 
-    English calls get the ids that LDC gave them, ``en_NNNN``, so that lists of calls are good for both corpora; others
-    are named after their file. A call is left out if its transcript is malformed, has no times, is there twice, or has
-    no audio.
+    English calls get LDC's ids, ``en_NNNN``, so that lists of calls fit both corpora; others are named after their
+    file. A call is left out if its transcript is malformed, has no times, or occurs twice, or if it has no audio.
     """
     files = list(files_below(Path(folder)))
-    audio, texts, collector = audio_by_stem(files), transcripts(files), Collector()
+    audio, texts = audio_by_stem(files), annotation(files)
+    corpus = Corpus(NAME, LICENCE, texts)
     seen: dict[str, Path] = {}
     for path in texts:
         try:
             transcript = read_chat(path)
-            reco = check_id(_call_id(path, transcript), path)
+            is_english_call = path.stem.isdigit() and transcript.languages[:1] == ("eng",)
+            reco = check_id(f"en_{path.stem}" if is_english_call else path.stem, path)
         except InputError as error:
-            collector.left_out[path.stem] = str(error)
+            corpus.left_out[path.stem] = str(error)
             continue
         if reco in seen:
-            collector.calls.pop(reco, None)
-            collector.left_out[reco] = f"two transcripts: {seen[reco]} and {path}"
+            corpus.calls.pop(reco, None)
+            corpus.left_out[reco] = f"two transcripts: {seen[reco]} and {path}"
             continue
         seen[reco] = path
         media = (transcript.media or path.stem).lower()
-        turns = tuple(Turn(reco, turn.speaker, turn.start, turn.end) for turn in transcript.turns)
+        turns = tuple(replace(turn, reco=reco) for turn in transcript.turns)
         found = audio.get(media) or audio.get(path.stem.lower(), ())
-        collector.add(Call(reco, found, turns, remarks=transcript.remarks))
-    return collector.corpus(NAME, LICENCE, texts)
-
-
-def _call_id(path: Path, transcript: Transcript) -> str:
-    is_english_call = path.stem.isdigit() and transcript.languages[:1] == ("eng",)
-    return f"en_{path.stem}" if is_english_call else path.stem
+        corpus.add(Call(reco, found, turns, remarks=transcript.remarks))
+    return corpus
 
 
 def read_chat(path: str | Path) -> Transcript:
-    """Read one CHAT transcript; its turns are of a recording named after the file.
+    """Read one CHAT transcript; its turns belong to a recording named after the file.
 
-    Every bullet is a stretch of its line's speaker. Lines without bullet say nothing about time and are counted.
+    Every bullet is a turn of its line's speaker. Lines without a bullet are counted in a remark.
 
     Raises:
-        InputError: No ``@Begin``, no ``@End`` (cut short), a malformed bullet, or a participant that is not announced.
+        InputError: No ``@Begin``, no ``@End`` (cut short), a malformed bullet, or an undeclared participant.
     """
     path = Path(path)
-    reco, speakers, headers = path.stem, None, {}
+    reco, speakers, headers = path.stem, set(), {}
     turns, without, empty, line = [], 0, 0, 0
     for line, text in _logical_lines(path):
         if text.startswith("@"):
@@ -109,9 +103,8 @@ def read_chat(path: str | Path) -> Transcript:
             without += not times
             turns += [Turn(reco, speaker, start / 1000, end / 1000) for start, end in times if end > start]
             empty += sum(end <= start for start, end in times)
-    for header in ("Begin", "End"):
+    for header, what in {"Begin": "not a CHAT transcript", "End": "cut short"}.items():
         if header not in headers:
-            what = "not a CHAT transcript" if header == "Begin" else "cut short"
             raise InputError(what, path=path, line=line or None, expected=f"a line @{header}")
     remarks = [f"{without} utterances without times"] if without else []
     remarks += [f"{empty} turns that do not end after they start left out"] if empty else []
@@ -120,33 +113,26 @@ def read_chat(path: str | Path) -> Transcript:
     return Transcript(languages, media, join_turns(turns), tuple(remarks))
 
 
-def _logical_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield (number of the first line, text) with continuation lines put together."""
-    current: tuple[int, str] | None = None
+def _logical_lines(path: Path) -> list[tuple[int, str]]:
+    """Return (number of the first line, text) with continuation lines joined."""
+    lines: list[tuple[int, str]] = []
     for number, text in read_lines(path):
-        if text.startswith("\t"):
-            if current is None:
-                raise InputError("not a CHAT transcript", path=path, line=number, expected="@, * or % first")
-            current = (current[0], f"{current[1]} {text.strip()}")
-            continue
-        if current is not None:
-            yield current
-        text = text.removeprefix("\ufeff")
-        if not text.startswith(("@", "*", "%")):
-            raise InputError(
-                "not a CHAT line", path=path, line=number, expected="@, *, % or a tab first", got=text[:40]
-            )
-        current = (number, text)
-    if current is not None:
-        yield current
+        if text.startswith(("@", "*", "%")):
+            lines.append((number, text))
+        elif lines and text.startswith("\t"):
+            lines[-1] = (lines[-1][0], f"{lines[-1][1]} {text.strip()}")
+        else:
+            expected = "@, *, % or a tab first" if lines else "@, * or % first"
+            raise InputError("not a CHAT line", path=path, line=number, expected=expected, got=text.strip()[:40])
+    return lines
 
 
-def _speaker(path: Path, line: int, text: str, speakers: set[str] | None) -> str:
+def _speaker(path: Path, line: int, text: str, speakers: set[str]) -> str:
     match = _MAIN.match(text)
     if match is None:
         raise InputError("no speaker", path=path, line=line, expected="*<participant>: ...", got=text.split()[0])
-    if speakers is None or match[1] not in speakers:
-        names = " ".join(sorted(speakers)) if speakers else "an @Participants line before it"
+    if match[1] not in speakers:
+        names = " ".join(sorted(speakers)) or "an @Participants line before it"
         raise InputError("unknown participant", path=path, line=line, expected=names, got=match[1])
     return match[1]
 

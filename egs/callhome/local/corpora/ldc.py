@@ -1,16 +1,16 @@
 """CALLHOME American English of the Linguistic Data Consortium: speech LDC97S42, transcripts LDC97T14.
 
 Audio is ``data/{train,devtest,evltest}/en_NNNN.sph``: NIST SPHERE, 8 kHz, mu-law, one side of the call per channel,
-usually shorten-compressed. Transcripts are ``transcrpt/{train,devtest,evaltest}/en_NNNN.txt`` (ISO 8859-1): a
-contiguous stretch of 10 minutes (5 in the evaluation part) of a call of up to 30, one turn per line::
+usually shorten-compressed. Transcripts are ``transcrpt/{train,devtest,evaltest}/en_NNNN.txt`` (ISO 8859-1) of 10
+contiguous minutes (5 in the evaluation part) of a call of up to 30, one turn per line::
 
     #Language: eng
     462.58 468.59 B: That's where, that's where I guess, they would, %um, they
     get involved in initial public offering
 
-The letter is the side of the call; B1, B2 ... are further speakers on it. Lines that do not begin with two times go on
-with the text before them. Sources: LDC's catalogue pages of both, and how Kaldi (fisher_callhome_spanish, the same
-series) and lhotse (callhome_english) read them.
+The letter is the side of the call; B1, B2 ... are further speakers on it. Lines that do not begin with two times
+continue the text before them. Sources: LDC's catalogue pages, and the readers of Kaldi (fisher_callhome_spanish, the
+same series) and lhotse (callhome_english).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from corpora.corpus import Call, Collector, Corpus, audio_by_stem, join_turns
+from corpora.corpus import Call, Corpus, audio_by_stem, join_turns
 from ssdiar.data import files_below
 from ssdiar.errors import InputError
 from ssdiar.timeline.spans import Turn
@@ -35,38 +35,36 @@ _TIMES = re.compile(rf"{_TIME}\s+{_TIME}(?=\s|$)\s*(\S*)")
 _SPEAKER = re.compile(r"([AB][0-9]*):")
 
 
-def transcripts(files: list[Path]) -> list[Path]:
-    """Return those files that are transcripts by their names."""
+def annotation(files: list[Path]) -> list[Path]:
+    """Return the files that are transcripts by their names."""
     return [path for path in files if path.suffix.lower() == ".txt" and _CALL.fullmatch(path.stem.lower())]
 
 
 def read_corpus(folder: str | Path) -> Corpus:
     """Read the transcripts below a folder and find their audio.
 
-    A call is left out if its transcript is malformed, has no turns, is there twice, or has no audio. Audio without a
-    transcript is left out too.
+    A call is left out if its transcript is malformed, has no turns, or occurs twice, or if either file is missing.
     """
     files = list(files_below(Path(folder)))
-    audio, texts, collector = audio_by_stem(files), transcripts(files), Collector()
+    audio, texts = audio_by_stem(files), annotation(files)
+    corpus = Corpus(NAME, LICENCE, texts)
     by_reco: dict[str, list[Path]] = {}
     for path in texts:
         by_reco.setdefault(path.stem.lower(), []).append(path)
     for reco, paths in by_reco.items():
         if len(paths) > 1:
-            collector.left_out[reco] = f"two transcripts: {paths[0]} and {paths[1]}"
+            corpus.left_out[reco] = f"two transcripts: {paths[0]} and {paths[1]}"
             continue
         try:
             turns, remarks = read_transcript(paths[0], reco)
         except InputError as error:
-            collector.left_out[reco] = str(error)
+            corpus.left_out[reco] = str(error)
             continue
         places = [paths[0], *audio.get(reco, ())]
         parts = frozenset(PARTS[name] for path in places if (name := path.parent.name.lower()) in PARTS)
-        collector.add(Call(reco, audio.get(reco, ()), turns, parts, remarks=remarks))
-    for reco in audio.keys() - by_reco.keys():
-        if _CALL.fullmatch(reco):
-            collector.left_out[reco] = "no transcript"
-    return collector.corpus(NAME, LICENCE, texts)
+        corpus.add(Call(reco, audio.get(reco, ()), turns, parts, remarks=remarks))
+    corpus.left_out |= dict.fromkeys(filter(_CALL.fullmatch, audio.keys() - by_reco.keys()), "no transcript")
+    return corpus
 
 
 def read_transcript(path: str | Path, reco: str) -> tuple[tuple[Turn, ...], tuple[str, ...]]:

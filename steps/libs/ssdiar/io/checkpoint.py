@@ -1,8 +1,7 @@
 """PyTorch checkpoints read without PyTorch: the tensors as NumPy arrays.
 
-Such a file is a zip archive (since PyTorch 1.6, 2020): ``data.pkl`` pickles the containers, ``data/<key>`` holds the
-numbers of each storage. Unpickling may run whatever a file names, and published files name objects of the framework
-that trained them; so nothing is built here but tensors and plain containers.
+A checkpoint is a zip archive (since PyTorch 1.6, 2020): ``data.pkl`` pickles the containers, ``data/<key>`` holds the
+numbers of each storage. Unpickling may run any code that a file names, so only tensors and plain containers are built.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ def read_checkpoint(path: str | Path) -> Any:
 
     Raises:
         ValueError: It is not a zip archive of PyTorch, or one of its tensors is not inside its storage.
-        Exception: Whatever pickle and zipfile raise for damaged files.
+        Exception: Any error of pickle or zipfile about a damaged file.
     """
     if not zipfile.is_zipfile(path):
         raise ValueError("not a checkpoint of PyTorch 1.6 or later")
@@ -44,7 +43,7 @@ def read_checkpoint(path: str | Path) -> Any:
 
 
 class _Unknown:
-    """Stands for any class or function that a checkpoint names and that weights have no need of."""
+    """Stands for any class or function that a checkpoint names and that weights do not need."""
 
     def __init__(self, *_: object, **__: object) -> None:
         pass
@@ -57,20 +56,18 @@ class _Unknown:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Builds arrays and plain containers; whatever else the file names becomes :class:`_Unknown`, never code."""
+    """Builds arrays and plain containers; anything else that the file names becomes :class:`_Unknown`, never code."""
 
     def __init__(self, stream: Any, archive: zipfile.ZipFile, folder: str) -> None:
         super().__init__(stream)
-        self._archive = archive
-        self._folder = folder
+        self._archive, self._folder = archive, folder
         self._read: dict[str, np.ndarray] = {}
 
     def find_class(self, module: str, name: str) -> Any:
         if module == "torch" and name in _STORAGES:
             return _STORAGES[name]
-        if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
-        return _tensor if (module, name) == ("torch._utils", "_rebuild_tensor_v2") else _Unknown
+        known = {("collections", "OrderedDict"): OrderedDict, ("torch._utils", "_rebuild_tensor_v2"): _tensor}
+        return known.get((module, name), _Unknown)
 
     def persistent_load(self, identity: tuple) -> np.ndarray:
         """Return a storage, (n,)."""
@@ -78,7 +75,7 @@ class _Unpickler(pickle.Unpickler):
         if number_type not in _STORAGES.values():
             return np.empty(0, np.float32)
         if key not in self._read:
-            # Written by little-endian machines, as all that train networks are.
+            # Storages are little-endian, as are the machines that train networks.
             data = self._archive.read(f"{self._folder}data/{key}")
             self._read[key] = np.frombuffer(data, np.dtype(number_type).newbyteorder("<"))
         return self._read[key]

@@ -135,8 +135,8 @@ def parse_count(text: str, name: str, path: str | Path, line: int) -> int:
 
 
 def read_wav_scp(path: str | Path) -> dict[str, str]:
-    """Read ``<recording> <path or "command |">``; the second column is the rest of the line."""
-    return {key: rest for _, (key, rest) in read_rows(path, "recording path-or-command...")}
+    """Read ``<recording> <path or "command |">``."""
+    return read_map(path, "recording path-or-command...")
 
 
 def read_map(path: str | Path, columns: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Paired bootstrap over recordings: how sure a difference between two systems on the same recordings is."""
+"""Paired bootstrap over recordings: confidence intervals of differences between two systems."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _SEED = 20250101  # fixed, so that the same scores give the same interval
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference and its confidence interval; the interval is NaN for a single recording, which cannot tell."""
+    """A difference and its confidence interval, which is NaN for a single recording."""
 
     value: float
     low: float
     high: float
 
     def verdict(self, below: str, above: str) -> str:
-        """Return ``below`` or ``above`` where the whole interval is on that side of zero, else ``undecided``."""
+        """Return ``below`` or ``above`` if the whole interval is on that side of zero, else ``undecided``."""
         if self.high < 0:
             return below
         return above if self.low > 0 else "undecided"
@@ -30,21 +30,19 @@ class Difference:
 def paired_difference(first: np.ndarray, second: np.ndarray, weights: np.ndarray) -> Difference:
     """Return the difference of two pooled rates, first minus second, with its percentile interval.
 
-    Recordings are drawn with replacement, both systems' together, as often as there are recordings
-    (:data:`RESAMPLES` times; Bisani & Ney, ICASSP 2004). Calls with equally many recordings draw the same.
+    Recordings are drawn with replacement, for both systems together, :data:`RESAMPLES` times (Bisani & Ney, ICASSP
+    2004). The draws depend only on the number of recordings.
 
     Args:
-        first: (R,) what is counted per recording for the first system, such as seconds in error.
+        first: (R,) errors of the first system by recording, such as seconds.
         second: (R,) the same for the second system.
-        weights: (R,) what it is a share of, such as scored seconds; draws in which nothing is scored are left out.
+        weights: (R,) denominators, such as scored seconds; draws that sum to 0 are ignored.
     """
     difference = np.asarray(first, float) - second
     weights = np.asarray(weights, float)
-    if weights.sum() == 0:
-        return Difference(np.nan, np.nan, np.nan)
-    value = difference.sum() / weights.sum()
+    value = difference.sum() / weights.sum() if weights.any() else np.nan
     number = len(difference)
-    if number < 2:
+    if number < 2 or not weights.any():
         return Difference(value, np.nan, np.nan)
     draws = np.random.default_rng(_SEED).multinomial(number, np.full(number, 1 / number), RESAMPLES)
     scored = draws @ weights
@@ -54,6 +52,6 @@ def paired_difference(first: np.ndarray, second: np.ndarray, weights: np.ndarray
 
 
 def mean_difference(pairs: Sequence[tuple[np.ndarray, np.ndarray]], weights: np.ndarray) -> Difference:
-    """Return the mean over pairs of (first, second) of :func:`paired_difference`, the pairs drawn together."""
+    """Return :func:`paired_difference` of the means over pairs of (first, second), such as seeds."""
     first, second = (np.mean([pair[place] for pair in pairs], axis=0) for place in (0, 1))
     return paired_difference(first, second, weights)

@@ -1,24 +1,23 @@
 """Diarization error rate (DER) with the semantics of NIST's md-eval.pl, version 22.
 
-Time is cut at every boundary of reference, system, UEM and collar; within a cell everybody either talks or does not, so
-all sums are exact. Per recording:
+Time is cut into cells at every boundary of reference, system, UEM and collar, so all sums are exact. Per recording:
 
-1. The regions of the UEM are evaluated, or the extent of the reference turns where a recording has no region.
-2. Reference and system speakers are mapped one to one so that their common time is largest. md-eval does this on the
-   whole evaluated time, before collars and overlapped speech are taken out, so that the mapping is the same under every
-   protocol. Where two mappings are equally good, the order of the speakers' names decides (in md-eval, chance).
-3. The evaluated time is scored, without the collars (some seconds on each side of every reference boundary, also
-   where turns of one speaker touch and inside overlapped speech) and, if overlap is ignored, without the time that two
-   or more reference turns cover (md-eval counts turns: one speaker's overlapping turns are overlap).
-4. With R and S the numbers of reference and system speakers who talk, and M the number of mapped pairs who both do:
-   miss = max(R - S, 0), false alarm = max(S - R, 0), confusion = min(R, S) - M, each times the length of the cell;
-   the denominator is the scored speaker time, the sum of R times length.
+1. The regions of the UEM are evaluated; without any, the extent of the reference turns.
+2. Reference and system speakers are mapped one to one so that their common time is largest. As in md-eval, this uses
+   the whole evaluated time, before collars and overlapped speech are excluded, so the mapping is the same under every
+   protocol. If two mappings are equally good, the order of the speakers' names decides (in md-eval, chance).
+3. Excluded from scoring are the collars (some seconds on each side of every reference boundary, also where turns of one
+   speaker touch and inside overlapped speech) and, if overlap is ignored, the time covered by two or more reference
+   turns (md-eval counts turns: one speaker's overlapping turns are overlap).
+4. R and S are the numbers of reference and system speakers who talk in a cell, and M the number of mapped pairs of
+   which both talk. Then miss = max(R - S, 0), false alarm = max(S - R, 0) and confusion = min(R, S) - M, each times the
+   length of the cell. The denominator is the scored speaker time, the sum of R times length.
 
-Differences from md-eval.pl, on purpose: a recording that is in the UEM but has no reference turn is scored (all its
-system speech is false alarm; md-eval passes it over). Channels are not compared (a UEM of another channel makes md-eval
-ignore the UEM). NOSCORE and NON-LEX lines of a reference, which take time out in md-eval, are ignored. With
-collar 0 and overlap ignored, md-eval scores the overlapped speech at the end of a region if another overlap touches it
-(A+B until 5 s, A+C from 5 s, region to 6 s: 5-6 s is scored); here it is ignored like all other overlap.
+Intended differences from md-eval.pl: a recording that is in the UEM but has no reference turn is scored (its system
+speech is false alarm; md-eval skips it). Channels are not compared (a UEM of another channel makes md-eval ignore the
+UEM). NOSCORE and NON-LEX lines of a reference, which exclude time in md-eval, are ignored. With collar 0 and overlap
+ignored, md-eval scores the overlapped speech at the end of a region if another overlap touches it (A+B until 5 s, A+C
+from 5 s, region to 6 s: 5-6 s is scored); here it is ignored like all other overlap.
 """
 
 from __future__ import annotations
@@ -39,22 +38,22 @@ Region = tuple[float, float]
 
 @dataclass(frozen=True)
 class Protocol:
-    """What is left out of the score: ``collar`` seconds each side of reference boundaries, and overlapped speech."""
+    """Exclusions from the score: ``collar`` seconds on each side of reference boundaries, and overlapped speech."""
 
     name: str
     collar: float
     ignore_overlap: bool
 
     def describe(self) -> str:
-        """Return the protocol in words, for the head of a table."""
+        """Return a description for the head of a table."""
         overlap = "overlapped speech ignored" if self.ignore_overlap else "overlapped speech scored"
         return f"{self.name}: collar {self.collar:g} s each side, {overlap}"
 
 
-#: The three protocols under which results on CALLHOME are published (named so in BUTSpeechFIT/VBx).
+#: The three protocols under which results on CALLHOME are published, with the names of BUTSpeechFIT/VBx.
 PROTOCOLS = {
-    protocol.name: protocol
-    for protocol in (Protocol("forgiving", 0.25, True), Protocol("fair", 0.25, False), Protocol("full", 0.0, False))
+    name: Protocol(name, *terms)
+    for name, terms in {"forgiving": (0.25, True), "fair": (0.25, False), "full": (0.0, False)}.items()
 }
 
 
@@ -63,7 +62,7 @@ class DiarizationError:
     """Speaker time in seconds, scored and in error; sum these over recordings, never average their rates.
 
     Raises:
-        ValueError: The parts cannot belong together (negative, not finite, or more missed and confused than scored).
+        ValueError: A part is negative or not finite, or more is missed and confused than scored.
     """
 
     scored: float = 0.0
@@ -73,11 +72,9 @@ class DiarizationError:
 
     def __post_init__(self) -> None:
         parts = [getattr(self, field.name) for field in fields(self)]
-        # md-eval prints hundredths of seconds, so that its parts may exceed their sum by as much.
-        slack = 0.02 + 1e-9 * self.scored
-        if not all(math.isfinite(part) and part >= 0 for part in parts) or self.miss + self.confusion > (
-            self.scored + slack
-        ):
+        # md-eval prints hundredths of seconds, so its parts may exceed their sum by as much.
+        excess = self.miss + self.confusion - self.scored * (1 + 1e-9)
+        if not all(math.isfinite(part) and part >= 0 for part in parts) or excess > 0.02:
             raise ValueError(f"impossible diarization error: {self}")
 
     def __add__(self, other: DiarizationError) -> DiarizationError:
@@ -89,12 +86,12 @@ class DiarizationError:
         return self.miss + self.false_alarm + self.confusion
 
     def rate(self, seconds: float) -> float | None:
-        """Return ``seconds`` as a fraction of the scored speaker time; None where nothing is scored."""
+        """Return ``seconds`` as a fraction of the scored speaker time; None if nothing is scored."""
         return seconds / self.scored if self.scored > 0 else None
 
     @property
     def der(self) -> float | None:
-        """Diarization error rate, a fraction (above 1 where false alarms abound); None where nothing is scored."""
+        """Diarization error rate, a fraction (may exceed 1); None if nothing is scored."""
         return self.rate(self.error)
 
 
@@ -113,12 +110,12 @@ class Comparison:
 
     @property
     def without_system(self) -> list[str]:
-        """Recordings with reference and no system turn, in order: all of their speech is missed."""
+        """Recordings with a reference and no system turn, in order; all their speech is missed."""
         return sorted(set(self.reference) - set(self.system))
 
     @property
     def outside_uem(self) -> list[str]:
-        """Recordings with reference that a given UEM does not name, in order: scored over their reference's extent."""
+        """Recordings with a reference that a given UEM lacks, in order; their reference's extent is scored."""
         return [] if self.uem is None else sorted(set(self.reference) - set(self.uem))
 
     def regions(self, reco: str) -> list[Region]:
@@ -128,6 +125,10 @@ class Comparison:
         turns = self.reference[reco]
         return [(min(turn.start for turn in turns), max(turn.end for turn in turns))]
 
+    def parts(self, reco: str) -> tuple[list[Turn], list[Turn], list[Region]]:
+        """Return a recording's reference turns, system turns and evaluated regions."""
+        return self.reference.get(reco, []), self.system.get(reco, []), self.regions(reco)
+
 
 def read_comparison(
     reference_file: str | Path, system_file: str | Path, uem_file: str | Path | None = None
@@ -136,52 +137,48 @@ def read_comparison(
 
     Raises:
         InputError: A file is malformed; there is nothing to score; or the system has recordings that neither the
-            reference nor the UEM knows.
+            reference nor the UEM has.
     """
     reference, system = grouped(read_rttm(reference_file)), grouped(read_rttm(system_file))
     comparison = Comparison(reference, system, None if uem_file is None else read_uem(uem_file))
     known = set(comparison.recordings)
     if not known:
         raise InputError("no SPEAKER line, so there is nothing to score", path=reference_file)
-    unknown = sorted(set(system) - known)
-    if unknown:
-        shown = " ".join(unknown[:5]) + (" ..." if len(unknown) > 5 else "")
-        raise InputError(
-            f"{len(unknown)} recordings have no reference: {shown}",
-            path=system_file,
-            expected=f"only recordings of {reference_file}" + (f" or {uem_file}" if uem_file is not None else ""),
-            hint="If nobody speaks in a recording, name it in the UEM.",
-        )
+    if unknown := sorted(set(system) - known):
+        what = f"{len(unknown)} recordings have no reference: {shown(unknown)}"
+        expected = f"only recordings of {reference_file}" + (f" or {uem_file}" if uem_file is not None else "")
+        hint = "If a recording has no speech, list it in the UEM."
+        raise InputError(what, path=system_file, expected=expected, hint=hint)
     return comparison
 
 
+def shown(names: Sequence[str]) -> str:
+    """Return the first five names, for a message."""
+    return " ".join(names[:5]) + (" ..." if len(names) > 5 else "")
+
+
 def count_speakers(turns: Sequence[Turn]) -> int:
-    """Return how many speakers have a turn, wherever it is."""
+    """Return the number of speakers."""
     return len({turn.speaker for turn in turns})
 
 
 def score(comparison: Comparison, protocol: Protocol) -> dict[str, DiarizationError]:
     """Return the errors of each recording, in order of their ids; ``sum(..., DiarizationError())`` pools them."""
-    return {
-        reco: score_recording(
-            comparison.reference.get(reco, []), comparison.system.get(reco, []), comparison.regions(reco), protocol
-        )
-        for reco in comparison.recordings
-    }
+    return {reco: score_recording(*comparison.parts(reco), protocol) for reco in comparison.recordings}
 
 
 @dataclass(frozen=True)
 class Cells:
-    """The time of one recording, cut so that within a cell everybody either talks or does not.
+    """The time of one recording, cut so that each speaker talks in all of a cell or in none of it.
 
     Attributes:
         times: (n + 1,) seconds, the boundaries of the cells.
         scored: (n,) booleans, whether the protocol scores a cell.
         speakers: (n,) number of reference speakers who talk.
-        miss: (n,) number of speakers who are missed.
-        false_alarm: (n,) number of speakers who are falsely heard.
-        confusion: (n,) number of speakers who are confused.
-        matches: The reference speaker of each system speaker that has one and ever talks at the same time.
+        miss: (n,) number of missed speakers.
+        false_alarm: (n,) number of false-alarm speakers.
+        confusion: (n,) number of confused speakers.
+        matches: The mapped reference speaker by system speaker, for pairs that ever talk at the same time.
     """
 
     times: np.ndarray
@@ -196,84 +193,67 @@ class Cells:
 def cut_cells(
     reference: Sequence[Turn], system: Sequence[Turn], regions: Sequence[Region], protocol: Protocol
 ) -> Cells:
-    """Cut the time of one recording at every boundary and compare cell by cell, as the module's docstring says.
+    """Cut the time of one recording into cells and compare each, by the rules above.
 
     Args:
         reference: Reference turns, in any order; turns of one speaker may touch or overlap.
         system: System turns, likewise.
         regions: Evaluated regions in seconds, disjoint.
-        protocol: Collar, and whether overlapped speech is left out.
+        protocol: Collar, and whether overlapped speech is ignored.
     """
-    ref_spans, sys_spans, evaluated_spans = _spans(reference), _spans(system), np.reshape(regions, (-1, 2))
+    from scipy.optimize import linear_sum_assignment
+
+    ref_spans, evaluated_spans = _spans(reference), np.reshape(regions, (-1, 2))
     collars = ref_spans.reshape(-1, 1) + np.array([[-protocol.collar, protocol.collar]])
-    times = np.unique(np.concatenate([spans.ravel() for spans in (ref_spans, sys_spans, evaluated_spans, collars)]))
-    times = times if len(times) else np.zeros(1)
-    scored = evaluated = _count(evaluated_spans, times) > 0
+    times = boundaries(reference, system, evaluated_spans, collars)
+    scored = evaluated = cover(evaluated_spans, times) > 0
     if protocol.collar > 0:
-        scored = scored & (_count(collars, times) == 0)
+        scored = scored & (cover(collars, times) == 0)
     if protocol.ignore_overlap:
-        scored = scored & (_count(ref_spans, times) < 2)
-    ref_names, ref_talks = _talks(reference, ref_spans, times)
-    sys_names, sys_talks = _talks(system, sys_spans, times)
+        scored = scored & (cover(ref_spans, times) < 2)
+    ref_names, ref_talks = talks(reference, times)
+    sys_names, sys_talks = talks(system, times)
     n_ref, n_sys, n_mapped, matches = ref_talks.sum(0), sys_talks.sum(0), np.zeros(len(scored), int), {}
-    for ref_row, sys_row in _map_speakers(ref_talks, sys_talks, np.diff(times) * evaluated):
+    common = (ref_talks * (np.diff(times) * evaluated)) @ sys_talks.T.astype(float)
+    for ref_row, sys_row in zip(*linear_sum_assignment(common, maximize=True), strict=True):
         both = ref_talks[ref_row] & sys_talks[sys_row]
         n_mapped += both
         if both.any():
             matches[sys_names[sys_row]] = ref_names[ref_row]
-    return Cells(
-        times,
-        scored,
-        n_ref,
-        miss=np.maximum(n_ref - n_sys, 0),
-        false_alarm=np.maximum(n_sys - n_ref, 0),
-        confusion=np.minimum(n_ref, n_sys) - n_mapped,
-        matches=matches,
-    )
+    miss, false_alarm = np.maximum(n_ref - n_sys, 0), np.maximum(n_sys - n_ref, 0)
+    return Cells(times, scored, n_ref, miss, false_alarm, np.minimum(n_ref, n_sys) - n_mapped, matches)
 
 
 def score_recording(
     reference: Sequence[Turn], system: Sequence[Turn], regions: Sequence[Region], protocol: Protocol
 ) -> DiarizationError:
-    """Score one recording; arguments as :func:`cut_cells` takes them."""
+    """Score one recording; arguments as for :func:`cut_cells`."""
     cells = cut_cells(reference, system, regions, protocol)
     seconds = np.diff(cells.times) * cells.scored
     counts = (cells.speakers, cells.miss, cells.false_alarm, cells.confusion)
     return DiarizationError(*(float(seconds @ count) for count in counts))
 
 
-def _map_speakers(ref_talks: np.ndarray, sys_talks: np.ndarray, seconds: np.ndarray) -> list[tuple[int, int]]:
-    """Map speakers one to one so that the time in which both of a pair talk is largest in total.
-
-    Args:
-        ref_talks: (reference speakers, cells) booleans.
-        sys_talks: (system speakers, cells) booleans.
-        seconds: (cells,) evaluated time per cell.
-
-    Returns:
-        Pairs of rows (reference, system); speakers left over are in no pair.
-    """
-    from scipy.optimize import linear_sum_assignment
-
-    common = (ref_talks * seconds) @ sys_talks.T.astype(float)
-    return list(zip(*linear_sum_assignment(common, maximize=True), strict=True))
-
-
 def _spans(turns: Sequence[Turn]) -> np.ndarray:
     return np.array([(turn.start, turn.end) for turn in turns], dtype=float).reshape(-1, 2)
 
 
-def _count(spans: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Return how many of ``spans`` (n, 2) cover each cell between neighbours of ``times``, which holds their ends."""
+def boundaries(reference: Sequence[Turn], system: Sequence[Turn], *spans: np.ndarray) -> np.ndarray:
+    """Return the start and end times of turns and ``spans`` (n, 2), sorted and unique."""
+    times = np.unique(np.concatenate([_spans(reference), _spans(system), *spans], axis=None))
+    return times if len(times) else np.zeros(1)
+
+
+def cover(spans: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Return the number of ``spans`` (n, 2) that cover each cell between ``times``, which include all their ends."""
     steps = np.zeros(len(times), int)
     np.add.at(steps, np.searchsorted(times, spans[:, 0]), 1)
     np.add.at(steps, np.searchsorted(times, spans[:, 1]), -1)
     return np.cumsum(steps)[:-1]
 
 
-def _talks(turns: Sequence[Turn], spans: np.ndarray, times: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """Return the speakers in order of name, and whether each talks in each cell, (speakers, cells) booleans."""
-    names = np.array([turn.speaker for turn in turns], dtype=object)
-    speakers = sorted(set(names))
-    rows = [_count(spans[names == name], times) > 0 for name in speakers]
+def talks(turns: Sequence[Turn], times: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """Return the speakers in order of name, and (speakers, cells) booleans: whether each talks in each cell."""
+    speakers = sorted({turn.speaker for turn in turns})
+    rows = [cover(_spans([turn for turn in turns if turn.speaker == name]), times) > 0 for name in speakers]
     return speakers, np.array(rows, dtype=bool).reshape(len(rows), len(times) - 1)

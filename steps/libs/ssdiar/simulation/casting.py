@@ -1,4 +1,4 @@
-"""Who speaks in which recording: voices chosen evenly, or listed in a file."""
+"""Casting: voices chosen evenly for each recording, or listed in a file."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from ssdiar.simulation.corpus import generator
 def assign_voices(
     voices: Sequence[str], parties: Sequence[int], seed: int, persons: Mapping[str, str] | None = None
 ) -> list[tuple[str, ...]]:
-    """Choose different voices for each recording, every voice as often as any other to within one.
+    """Choose different voices for each recording, all voices equally often to within one.
 
-    Among equally used voices, those that have met the others of the recording least come first, then chance decides.
-    The first recordings of a corpus are those of a longer one with the same seed.
+    Among equally used voices, those that have met the recording's other voices least come first, then chance decides.
+    The first recordings of a corpus do not depend on how many follow.
 
     Args:
         voices: Their names.
-        parties: How many each recording needs; at most as many as there are persons.
+        parties: The number of voices of each recording, at most the number of persons.
         seed: The corpus's seed.
-        persons: Whose voice it is, by name of voice; of one person, no two voices are in a recording, which may make
-            their use less even. What is not named is a person of its own.
+        persons: The person of a voice that shares one with other voices. Voices of one person never meet, which may
+            make their use less even.
     """
     persons = {voice: (persons or {}).get(voice, voice) for voice in voices}
     rng = generator(seed, "pairs")
@@ -54,10 +54,10 @@ def assign_voices(
 
 
 def read_casts(path: str | Path, voices: Collection[str]) -> list[tuple[str, ...]]:
-    """Read ``<recording> <voice> ...`` lines: who talks with whom, in file order.
+    """Read ``<recording> <voice> ...`` lines and return the voices of each, in file order.
 
     Raises:
-        InputError: A line is malformed, names an unknown voice, or the same voice twice; or there is no line.
+        InputError: A line is malformed, names an unknown voice, or one voice twice; or there is no line.
     """
     casts = []
     for line, (_, rest) in read_rows(path, "recording voices..."):
@@ -74,7 +74,7 @@ def read_casts(path: str | Path, voices: Collection[str]) -> list[tuple[str, ...
 
 
 def read_persons(text: str, voices: Collection[str]) -> dict[str, str]:
-    """Return the first voice of its group by voice, of ``a,b c,d,e``: groups of voices of one person each.
+    """Parse ``a,b c,d,e``, a person's voices in each group; return the group's first voice by voice.
 
     Raises:
         InputError: A voice is unknown or in two groups.

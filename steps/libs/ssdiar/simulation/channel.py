@@ -1,4 +1,4 @@
-"""The telephone lines of a call: each one's band, tilt, level, noise and codec; and how they are recorded."""
+"""Telephone lines: band, tilt, level, noise and codec of each, and how the lines of a call are recorded."""
 
 from __future__ import annotations
 
@@ -10,24 +10,29 @@ import numpy as np
 
 from ssdiar.simulation.voices import RATE, SPEECH_LEVEL_DB
 
-# How libsndfile calls the codecs of the telephone network: G.711 and GSM 06.10 full rate.
+# libsndfile's names of the telephone network's codecs: G.711 and GSM 06.10 full rate.
 CODECS = {"mulaw": "ULAW", "alaw": "ALAW", "gsm": "GSM610", "none": None}
 _TAPS = 401
 
 
 @dataclass(frozen=True)
 class Channel:
-    """Ranges that a call's lines are drawn from, uniformly and for each line apart.
+    """Telephone lines and their recording. The properties of each line are drawn uniformly from these ranges.
 
     Attributes:
-        band: Lowest and highest frequency passed, Hz (ITU-T G.712 telephone band).
-        gain: The speech of a line is at -26 dB of full scale, plus or minus at most this many dB.
+        lines: Number of lines; more parties than that share them, like a family.
+        leakage: None: the lines are added up. A share: each line is a channel of the recording, with this share of the
+            other lines' amplitudes in it.
+        band: Lowest and highest frequency that a line passes, Hz (telephone band of ITU-T G.712).
+        gain: Speech on a line is at -26 dB of full scale, plus or minus at most this many dB.
         tilt: The spectrum of a line rises or falls by at most this many dB per octave, about 1 kHz.
-        snr: Least and most dB by which the noise of a line is below its speech.
+        snr: Smallest and largest distance of a line's noise below its speech, dB.
         codec: A key of :data:`CODECS`.
-        party_gain: Each of several parties on one line is louder or softer by at most this many dB.
+        party_gain: Parties who share a line differ from its level by at most this many dB.
     """
 
+    lines: int = 2
+    leakage: float | None = None
     band: tuple[float, float] = (300.0, 3400.0)
     gain: float = 5.0
     tilt: float = 2.0
@@ -35,14 +40,13 @@ class Channel:
     codec: str = "mulaw"
     party_gain: float = 3.0
 
-    def transmit(self, lines: Sequence[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:
-        """Return each line as heard where they meet, (n,) float32 at 8 kHz.
-
-        Args:
-            lines: One signal (n,) at 8 kHz per line, zero where nobody speaks.
-            rng: Source of the lines' properties and of their noise.
-        """
-        return [self._one_line(line, rng) for line in lines]
+    def transmit(self, lines: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+        """Return the recording of signals (n,) at 8 kHz, one per line: (n,) float32, or (n, lines) with ``leakage``."""
+        received = [self._one_line(line, rng) for line in lines]
+        total = np.sum(received, axis=0, dtype=np.float32)
+        if self.leakage is None:
+            return total
+        return np.stack([line + np.float32(self.leakage) * (total - line) for line in received], axis=1)
 
     def _one_line(self, signal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         gain, tilt = rng.uniform(-self.gain, self.gain), rng.uniform(-self.tilt, self.tilt)
@@ -58,27 +62,8 @@ class Channel:
         return through_codec(speech + noise, self.codec)
 
 
-def record(lines: Sequence[np.ndarray], leakage: float | None = None) -> np.ndarray:
-    """Return a recording of lines, each (n,).
-
-    Args:
-        lines: What is heard of each.
-        leakage: None: they are added up, to (n,). Otherwise each is a channel, (n, lines), with this share of the sum
-            of the others' amplitudes in it.
-    """
-    if leakage is None:
-        return np.sum(lines, axis=0, dtype=np.float32)
-    total = np.sum(lines, axis=0, dtype=np.float32)
-    return np.stack([line + np.float32(leakage) * (total - line) for line in lines], axis=1)
-
-
 def through_codec(signal: np.ndarray, codec: str) -> np.ndarray:
-    """Return a signal (n,) at 8 kHz as it comes out of a telephone codec, without delay; clipped to full scale.
-
-    Args:
-        signal: Samples within -1 to 1.
-        codec: A key of :data:`CODECS`.
-    """
+    """Return a signal (n,) at 8 kHz, clipped to full scale and coded by one of :data:`CODECS`, without delay."""
     import soundfile
 
     clipped = np.clip(signal, -1.0, 1.0 - 2.0**-15).astype(np.float32)
@@ -88,23 +73,23 @@ def through_codec(signal: np.ndarray, codec: str) -> np.ndarray:
     coded = io.BytesIO()
     soundfile.write(coded, clipped, RATE, format="RAW", subtype=subtype)
     coded.seek(0)
-    heard, _ = soundfile.read(coded, dtype="float32", format="RAW", subtype=subtype, samplerate=RATE, channels=1)
-    return np.pad(heard, (0, max(0, len(signal) - len(heard))))[: len(signal)]
+    decoded, _ = soundfile.read(coded, dtype="float32", format="RAW", subtype=subtype, samplerate=RATE, channels=1)
+    return np.pad(decoded, (0, max(0, len(signal) - len(decoded))))[: len(signal)]
 
 
 def _line_filter(band: tuple[float, float], tilt: float) -> np.ndarray:
-    """Return a linear-phase FIR filter: the band, with ``tilt`` dB per octave inside, 0 dB at 1 kHz."""
+    """Return a linear-phase FIR filter that passes ``band`` with ``tilt`` dB per octave, 0 dB at 1 kHz."""
     from scipy.signal import firwin2
 
     low, high = band
     inside = np.geomspace(low, high, 64)
     gains = 10 ** (tilt * np.log2(inside / 1000) / 20)
-    edges = [0.0, low * 0.6], [min(high * 1.08, (high + RATE / 2) / 2), RATE / 2]
-    return firwin2(_TAPS, [*edges[0], *inside, *edges[1]], [0.0, 0.0, *gains, 0.0, 0.0], fs=RATE)
+    stop = min(high * 1.08, (high + RATE / 2) / 2)
+    return firwin2(_TAPS, [0.0, low * 0.6, *inside, stop, RATE / 2], [0.0, 0.0, *gains, 0.0, 0.0], fs=RATE)
 
 
 def _filtered(signal: np.ndarray, taps: np.ndarray) -> np.ndarray:
-    """Filter without delay and without change of length."""
+    """Filter without delay or change of length."""
     from scipy.signal import oaconvolve
 
     half = len(taps) // 2

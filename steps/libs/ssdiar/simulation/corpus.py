@@ -1,15 +1,13 @@
-"""Simulated recordings and the data directories that they, or any others with a reference, are written to."""
+"""Simulated recordings, and the data directories that these or other recordings with a reference are written to."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -18,7 +16,7 @@ from ssdiar.errors import InputError
 from ssdiar.io.publish import publish_folder, publish_text
 from ssdiar.io.rttm import write_rttm
 from ssdiar.io.tables import check_id, write_table
-from ssdiar.simulation.channel import Channel, record
+from ssdiar.simulation.channel import Channel
 from ssdiar.simulation.turns import SHORTEST_SPURT, Spurt
 from ssdiar.simulation.voices import RATE, Supply, Voice
 from ssdiar.timeline.spans import Turn
@@ -35,7 +33,7 @@ class Call:
         reco: Its id.
         samples: (n,) float32 at 8 kHz; (n, lines) with a channel per line.
         turns: The reference, times on a grid of 10 ms.
-        ran_out: Seconds into the recording at which a voice had said everything that it has, by voice.
+        ran_out: Seconds at which a voice had no unused speech left, by voice; only the first unless voices repeat.
     """
 
     reco: str
@@ -51,7 +49,7 @@ def generator(*parts: object) -> np.random.Generator:
 
 
 def assign_lines(parties: int, lines: int, rng: np.random.Generator) -> list[int]:
-    """Return the line of each party: one each, or, with more parties than lines, at random and every line in use."""
+    """Return the line of each party: its own, or with more parties than lines a random one, every line in use."""
     if parties <= lines:
         return list(range(parties))
     return rng.permutation([*range(lines), *rng.integers(lines, size=parties - lines)]).tolist()
@@ -64,48 +62,43 @@ def simulate_call(
     duration: float,
     channel: Channel,
     seed: int,
-    lines: int = 2,
     repeat: bool = False,
-    leakage: float | None = None,
 ) -> Call:
     """Speak a plan of spurts with one voice per party over telephone lines.
 
-    A spurt starts when the plan says and lasts as long as the speech found for it, which is near to the plan; the
-    reference holds what was spoken. Spurts under 0.2 s are left out.
+    A spurt starts as planned and lasts as long as the speech that is found for it, which is close to the plan; the
+    reference holds the actual times. Spurts under 0.2 s are left out.
 
     Args:
-        reco: Id of the recording; with ``seed`` it decides everything that is random here.
+        reco: Id of the recording; it and ``seed``, the corpus's seed, decide everything random.
         voices: The voice of each party.
-        plan: Spurts ordered by start, none of a party overlapping another of that party.
+        plan: Spurts ordered by start; spurts of one party do not overlap.
         duration: Length of the recording in seconds.
         channel: The lines.
-        seed: The corpus's seed.
-        lines: How many telephone lines there are at most; with more parties, some share one.
-        repeat: Whether a voice that has said everything says it again; otherwise the recording ends half a second
-            after the last turn before that.
-        leakage: How the lines are recorded (:func:`ssdiar.simulation.channel.record`).
+        seed: See ``reco``.
+        repeat: Whether a voice repeats itself when it has no unused speech left; otherwise the recording ends there,
+            half a second after the last turn.
     """
     spoken, ran_out = _speak(reco, voices, plan, duration, seed, repeat)
     if ran_out and not repeat:
-        over = min(ran_out.values())
-        spoken = [part for part in spoken if part[0].end <= over]
+        voice, over = min(ran_out.items(), key=lambda item: item[1])
+        ran_out, spoken = {voice: over}, [part for part in spoken if part[0].end <= over]
         duration = min(duration, max(turn.end for turn, _, _ in spoken) + 0.5)
-    line_of = assign_lines(len(voices), lines, generator(seed, reco, "lines"))
+    line_of = assign_lines(len(voices), channel.lines, generator(seed, reco, "lines"))
     levels = generator(seed, reco, "levels").uniform(-channel.party_gain, channel.party_gain, len(voices))
     signals = [np.zeros(round(duration * RATE), np.float32) for _ in range(max(line_of) + 1)]
     for turn, party, speech in spoken:
         first, line = round(turn.start * RATE), line_of[party]
         gain = 10 ** (levels[party] / 20) if line_of.count(line) > 1 else 1.0
         signals[line][first : first + len(speech)] += np.float32(gain) * speech
-    samples = record(channel.transmit(signals, generator(seed, reco, "channel")), leakage)
     turns = sorted((turn for turn, _, _ in spoken), key=lambda turn: (turn.start, turn.speaker))
-    return Call(reco, samples, tuple(turns), ran_out)
+    return Call(reco, channel.transmit(signals, generator(seed, reco, "channel")), tuple(turns), ran_out)
 
 
 def _speak(
     reco: str, voices: Sequence[Voice], plan: Sequence[Spurt], duration: float, seed: int, repeat: bool
 ) -> tuple[list[tuple[Turn, int, np.ndarray]], dict[str, float]]:
-    """Return (turn, party, samples) of every spurt, and when each voice ran out, if it did; then it says no more."""
+    """Return (turn, party, samples) of every spurt, and the time at which each voice ran out, if it did."""
     spoken, ran_out = [], {}
     for party, voice in enumerate(voices):
         supply = Supply(voice, generator(seed, reco, "speech", party), repeat)
@@ -113,7 +106,7 @@ def _speak(
         limits = [spurt.start for spurt in spurts[1:]] + [duration]
         for spurt, limit in zip(spurts, limits, strict=False):
             start = round(spurt.start * 100) / 100
-            # Ends before the party's next spurt, with the 10 ms grid in mind: two turns of one party stay two.
+            # Ends at least one frame of 10 ms before the party's next spurt, so that the two remain two turns.
             longest = min(limit - 0.02, duration) - start
             if min(spurt.end - spurt.start, longest) < SHORTEST_SPURT:
                 continue
@@ -129,66 +122,59 @@ def _speak(
 
 
 class CorpusWriter:
-    """Writes a data directory: recordings first, tables and the final name when the block ends without an exception.
+    """Context manager that writes a data directory, which appears under its name when the block ends without an error.
 
-    It holds wav/RECO.flac (or .wav), wav.scp with absolute paths, utt2spk and spk2utt (an utterance is a whole
-    recording), reco2num_spk, reco2dur, ref.rttm and all.uem. Until then everything is in a hidden folder beside the
-    destination, which is removed if the block raises.
+    It holds wav/RECO.flac, wav.scp with absolute paths, utt2spk and spk2utt (an utterance is a whole recording),
+    reco2num_spk, reco2dur, ref.rttm, all.uem and, for recordings of several channels, reco2parties.
     """
 
-    def __init__(
-        self,
-        out_dir: str | Path,
-        overwrite: bool = False,
-        audio_format: str = "flac",
-        settings: Mapping[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, out_dir: str | Path, overwrite: bool = False, settings: Mapping[str, Any] | None = None) -> None:
         """Check the destination.
 
         Args:
-            out_dir: Where the directory will be.
+            out_dir: The directory.
             overwrite: Whether it may replace an older one.
-            audio_format: ``flac`` or ``wav``.
-            settings: What it is made with, for its manifest (stage :data:`STAGE`); None: it has no manifest.
+            settings: Settings for its manifest (stage :data:`STAGE`); None: it has no manifest.
 
         Raises:
-            InputError: ``out_dir`` exists and is not to be overwritten, or is no data directory to replace.
+            InputError: ``out_dir`` exists and may not be replaced, or is no data directory.
         """
         self._out_dir = Path(os.path.abspath(out_dir))
-        self._format, self._settings = audio_format, settings
+        self._settings = settings
         self._tables: dict[str, dict[str, object]] = {"wav.scp": {}, "reco2num_spk": {}, "reco2dur": {}}
         self._turns: list[Turn] = []
         if not self._out_dir.exists():
             return
         if not self._out_dir.is_dir() or (any(self._out_dir.iterdir()) and not (self._out_dir / "wav.scp").is_file()):
-            raise InputError("exists and is no data directory, so it is left alone", path=out_dir)
+            raise InputError("exists and is no data directory, so it is not replaced", path=out_dir)
         if any(self._out_dir.iterdir()) and not overwrite:
             raise InputError("exists already", path=out_dir, hint="Give --overwrite true to replace it.")
 
     def __enter__(self) -> CorpusWriter:
         self._out_dir.parent.mkdir(parents=True, exist_ok=True)
-        self._build = Path(tempfile.mkdtemp(prefix=f".{self._out_dir.name}.", suffix=".tmp", dir=self._out_dir.parent))
-        (self._build / "wav").mkdir()
+        self._scratch = tempfile.TemporaryDirectory(
+            prefix=f".{self._out_dir.name}.", suffix=".tmp", dir=self._out_dir.parent
+        )
+        self._build = Path(self._scratch.name, "new")
+        (self._build / "wav").mkdir(parents=True)
         return self
 
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        try:
+    def __exit__(self, kind: type | None, *_: object) -> None:
+        with self._scratch:
             if kind is None:
                 self._write()
                 publish_folder(self._build, self._out_dir)
-        finally:
-            shutil.rmtree(self._build, ignore_errors=True)
 
     def add(self, reco: str, samples: np.ndarray, rate: int, turns: Sequence[Turn]) -> None:
-        """Write one recording, (n,) or (n, channels) float samples within -1 to 1 as 16 bits, and keep its reference.
+        """Write one recording, (n,) or (n, channels) floats within -1 to 1, as 16 bits, and keep its reference.
 
-        Of several channels, each is said to hold a party (reco2parties).
+        Each of several channels holds a party (reco2parties).
         """
         import soundfile
 
-        name = f"{check_id(reco, self._out_dir)}.{self._format}"
+        name = f"{check_id(reco, self._out_dir)}.flac"
         with open(self._build / "wav" / name, "wb") as stream:
-            soundfile.write(stream, np.clip(samples, -1, 1 - 2**-15), rate, subtype="PCM_16", format=self._format)
+            soundfile.write(stream, np.clip(samples, -1, 1 - 2**-15), rate, subtype="PCM_16", format="flac")
         self._tables["wav.scp"][reco] = self._out_dir / "wav" / name
         self._tables["reco2dur"][reco] = f"{len(samples) / rate:.3f}"
         self._tables["reco2num_spk"][reco] = len({turn.speaker for turn in turns})
@@ -214,5 +200,4 @@ class CorpusWriter:
             write_table(self._build / name, {reco: reco for reco in self._tables["wav.scp"]})
         write_rttm(self._build / "ref.rttm", self._turns)
         ends = self._tables["reco2dur"]
-        lines = [f"{reco} 1 0.000 {ends[reco]}\n" for reco in sorted(ends)]
-        publish_text(self._build / "all.uem", "".join(lines))
+        publish_text(self._build / "all.uem", "".join(f"{reco} 1 0.000 {ends[reco]}\n" for reco in sorted(ends)))

@@ -73,10 +73,6 @@ class Pyannote(Sad, frozen=True, kw_only=True, tag="pyannote"):
     overlap_threshold: Share
     overlap_min: NotNegative
 
-    def segmentation_network(self) -> Pyannote:
-        """See :meth:`Sad.segmentation_network`."""
-        return self
-
     def detect(self, samples: np.ndarray, rate: int) -> np.ndarray:
         """See :meth:`Sad.detect`."""
         return self.speech(self.segment(samples, rate))

@@ -1,18 +1,11 @@
-"""Speech detectors as files of conf/sad: their common part, and the way from a file to its detector."""
+"""The common part of speech detectors, which files of conf/sad describe."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from ssdiar.config import Config, NotNegative, Share, config_files, read_config
-from ssdiar.errors import InputError
+from ssdiar.config import Config, NotNegative, Share
 from ssdiar.timeline.regions import drop_short, merge, pad
-
-if TYPE_CHECKING:
-    from ssdiar.speech.pyannote import Pyannote
 
 Seconds = NotNegative
 
@@ -67,41 +60,6 @@ class Sad(Config, frozen=True, kw_only=True, tag_field="detector"):
         """Return raw regions of a recording of ``duration`` seconds with pauses closed, blips dropped and padding."""
         gap, margin = (self.cut.gap, self.cut.pad) if cut else (self.gap, self.pad)
         return pad(drop_short(merge(regions, gap), self.min_speech), margin, duration)
-
-    def segmentation_network(self) -> Pyannote | None:
-        """Return the detector with the segmentation network that finds overlap and changes, if there is one.
-
-        Raises:
-            InputError: ``network`` names another kind of detector, or its file is wrong.
-        """
-        from ssdiar.speech.pyannote import Pyannote
-
-        if self.network is None:
-            return None
-        found = read_sad(self.network)
-        if not isinstance(found, Pyannote):
-            raise InputError("bad network", path=self.network, expected="a detector of type pyannote")
-        return found
-
-
-def read_sad(choice: str | Path) -> Sad:
-    """Read a detector.
-
-    Args:
-        choice: Its name or file, and changes (:mod:`ssdiar.config`), as in ``pyannote+gap=0.5``.
-
-    Raises:
-        InputError: See :func:`ssdiar.config.read_config`; or an offset above the onset.
-    """
-    from ssdiar.speech.pyannote import Pyannote
-    from ssdiar.speech.silero import Silero
-    from ssdiar.speech.webrtc import WebRtc
-
-    sad = read_config(WebRtc | Silero | Pyannote, choice, "sad")
-    if isinstance(sad, Silero | Pyannote) and sad.offset > sad.onset:
-        path, expected = config_files(choice, "sad")[0], f"at most {sad.onset:g} (onset)"
-        raise InputError("bad offset", path=path, expected=expected, got=f"{sad.offset:g}")
-    return sad
 
 
 def active_frames(probabilities: np.ndarray, onset: Share, offset: Share) -> np.ndarray:

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
 
-from ssdiar.config import config_files
+from ssdiar.config import config_files, read_config
 from ssdiar.data import Recording
 from ssdiar.errors import InputError
 from ssdiar.graph import device_of_job
@@ -19,13 +19,13 @@ from ssdiar.io.names import Names
 from ssdiar.io.rttm import read_rttm
 from ssdiar.io.tables import read_lines, read_segments
 from ssdiar.speech.parties import without_crosstalk
-from ssdiar.speech.sad import Sad, read_sad
+from ssdiar.speech.pyannote import Pyannote
+from ssdiar.speech.sad import Sad
+from ssdiar.speech.silero import Silero
+from ssdiar.speech.webrtc import WebRtc
 from ssdiar.timeline.regions import covered, hundredths, intersect, subtract, to_hundredths
 from ssdiar.timeline.segmentation import Segmentation
 from ssdiar.timeline.spans import Turn, grouped
-
-if TYPE_CHECKING:
-    from ssdiar.speech.pyannote import Pyannote
 
 # Hundredths of a second, set by hand: a change closer to an edge of speech leaves too little for a region.
 _NO_CUT = 10
@@ -75,10 +75,10 @@ class SpeechSource:
                 is not labelled, or changes are ignored.
 
         Raises:
-            InputError: See :func:`ssdiar.speech.sad.read_sad` and ``strict``.
+            InputError: See :func:`read_sad` and ``strict``.
         """
         sad = read_sad(choice) if is_detector(choice) else None
-        finds_changes = sad is not None and sad.segmentation_network() is not None
+        finds_changes = network_of(sad) is not None
         finds_overlap = finds_changes or sad is None
         if strict and overlap == "label" and not finds_overlap:
             expected = f"--sad pyannote, --sad {choice}+network=pyannote, oracle or an RTTM"
@@ -93,7 +93,7 @@ class SpeechSource:
     @cached_property
     def network(self) -> Pyannote | None:
         """The segmentation network that finds overlap and changes; it may be ``sad`` itself."""
-        return None if self.sad is None else self.sad.segmentation_network()
+        return network_of(self.sad)
 
     @property
     def cut(self) -> bool:
@@ -107,8 +107,6 @@ class SpeechSource:
 
     def for_job(self, job: int) -> SpeechSource:
         """Return this source with its network on the device of a job."""
-        from ssdiar.speech.pyannote import Pyannote
-
         if not isinstance(self.sad, Pyannote):
             return self
         return replace(self, sad=msgspec.structs.replace(self.sad, device=device_of_job(self.sad.device, job)))
@@ -185,6 +183,36 @@ class SpeechSource:
         if self.cut:
             regions = cut_at(regions, segmentation.changes())
         return Speech(duration, regions, overlap, np.round(tight, 3), segmentation)
+
+
+def read_sad(choice: str | Path) -> Sad:
+    """Read a detector.
+
+    Args:
+        choice: Its name or file, and changes (:mod:`ssdiar.config`), as in ``pyannote+gap=0.5``.
+
+    Raises:
+        InputError: See :func:`ssdiar.config.read_config`; or an offset above the onset.
+    """
+    sad = read_config(WebRtc | Silero | Pyannote, choice, "sad")
+    if isinstance(sad, Silero | Pyannote) and sad.offset > sad.onset:
+        path, expected = config_files(choice, "sad")[0], f"at most {sad.onset:g} (onset)"
+        raise InputError("bad offset", path=path, expected=expected, got=f"{sad.offset:g}")
+    return sad
+
+
+def network_of(sad: Sad | None) -> Pyannote | None:
+    """Return the segmentation network that finds overlap and changes of speaker: the detector itself, or beside it.
+
+    Raises:
+        InputError: ``network`` of the detector names another kind of detector, or its file is wrong.
+    """
+    if sad is None or isinstance(sad, Pyannote):
+        return sad
+    network = None if sad.network is None else read_sad(sad.network)
+    if not isinstance(network, Pyannote | None):
+        raise InputError("bad network", path=sad.network, expected="a detector of type pyannote")
+    return network
 
 
 def is_detector(choice: str) -> bool:

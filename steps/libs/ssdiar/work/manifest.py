@@ -31,21 +31,13 @@ _manifests: dict[tuple[Any, ...], _Content] = {}  # that this process has read: 
 
 
 class Progress(NamedTuple):
-    """How far the jobs of a plan are.
+    """How far the jobs of a plan are."""
 
-    Attributes:
-        done: Number of recordings that are done.
-        planned: Number of recordings that the plan has to do.
-        share: Share of the expected cost that is done.
-        cost: The expected cost.
-        unit: Unit of the cost, if people are to read it.
-    """
-
-    done: int
-    planned: int
-    share: float
-    cost: float
-    unit: str
+    done: int  # recordings
+    planned: int  # recordings
+    share: float  # of the expected cost
+    cost: float  # expected, of all
+    unit: str  # of the cost, if people are to read it
 
 
 class _Content(msgspec.Struct, forbid_unknown_fields=True):
@@ -70,12 +62,7 @@ class _Receipt(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Manifest:
-    """What one stage makes in one output directory.
-
-    Args:
-        out_dir: The directory.
-        stage: Name of the stage's script without ``.sh``.
-    """
+    """What a stage, named after its script without ``.sh``, makes in one output directory."""
 
     def __init__(self, out_dir: str | Path, stage: str) -> None:
         self.out_dir, self.stage = Path(out_dir), stage
@@ -103,13 +90,10 @@ class Manifest:
             inputs: All files that are read, as :func:`check` returned them before they were.
             settings: Everything that jobs and gathering need to know, as JSON can hold it.
             digests: What decides the result of each recording. Without them, the stage is one piece of work.
-            costs: Expected cost of each recording, in any unit; jobs are balanced by it.
+            costs: Expected cost of each recording; jobs are balanced by it, and progress is shown in its ``unit``.
             max_jobs: At most this many jobs, and never more than recordings to do.
             overwrite: Do everything again.
-            unit: Unit of the costs, if progress is to be shown in it.
-
-        Raises:
-            InputError: The output directory cannot be made or written to.
+            unit: See ``costs``; without one, progress is shown in recordings.
         """
         try:
             (self._file.parent if digests is None else self._receipts).mkdir(parents=True, exist_ok=True)
@@ -123,23 +107,12 @@ class Manifest:
         todo = [key for key in sorted(wanted) if overwrite or not self._is_done(key, wanted[key])]
         costs = {key: (costs or {}).get(key, 1.0) for key in todo}
         jobs = _balance(costs, min(max_jobs, len(todo)))
-        before = _read_or_nothing(self._file)
-        self._write(
-            _Content(
-                finished=is_current,
-                inputs=self._relative(inputs),
-                settings=_as_json(settings),
-                outputs={} if before is None else before.outputs,
-                recordings=wanted,
-                costs=costs,
-                unit=unit,
-                jobs=jobs,
-                threads=max_jobs // max(1, len(jobs)),
-            )
-        )
+        outputs = before.outputs if (before := _read_or_nothing(self._file)) else {}
+        plan = (is_current, self._relative(inputs), _as_json(settings), outputs, wanted, costs, unit, jobs)
+        self._write(_Content(*plan, max_jobs // max(1, len(jobs))))
         for key in todo:
             if (receipt := self._receipt(key)).digest == wanted[key]:  # damaged, or to be overwritten
-                self._write_receipt(key, _Receipt("", receipt.files))
+                _publish(self._receipts / f"{key}.json", _Receipt("", receipt.files))
         if is_current:
             self._release_lock()
         return len(jobs) if digests is not None else int(not is_current)
@@ -151,7 +124,8 @@ class Manifest:
             found is not None
             and found.finished
             and found.settings == _as_json(settings)
-            and _digests(found.inputs) == _digests(self._relative(inputs))
+            and {name: known[0] for name, known in found.inputs.items()}
+            == {name: known[0] for name, known in self._relative(inputs).items()}
             and all(_has(self.out_dir / name, known) for name, known in found.outputs.items())
         )
 
@@ -202,11 +176,8 @@ class Manifest:
     def done(self, recording: str) -> Iterator[Path]:
         """Yield an empty folder for one recording's files; a clean exit publishes them, then the receipt.
 
-        Files keep their path relative to the output directory. Nothing is published if the block raises, or if another
-        process has published the same recording meanwhile.
-
-        Raises:
-            InputError: Another run has been planned that needs a different result.
+        Nothing is published if the block raises, if another process has published the same meanwhile, or if another run
+        has been planned that needs a different result (InputError).
         """
         wanted = self._load().recordings[recording]
         folder = Path(tempfile.mkdtemp(prefix=".tmp.", dir=self.out_dir))
@@ -225,7 +196,7 @@ class Manifest:
                     (self.out_dir / name).parent.mkdir(parents=True, exist_ok=True)
                     os.replace(folder / name, self.out_dir / name)
                 self._remove_files(self._receipt(recording).files.keys() - files.keys())
-                self._write_receipt(recording, _Receipt(wanted, files))
+                _publish(self._receipts / f"{recording}.json", _Receipt(wanted, files))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -242,14 +213,10 @@ class Manifest:
 
     @contextmanager
     def finish(self, *names: str, editable: Sequence[str] = ()) -> Iterator[list[str]]:
-        """Yield the recordings, all of which must be done, for the stage to write what all of them make together.
+        """Yield the recordings for the stage to write what all of them make together: the files ``names``.
 
         Files of recordings that have left the input are removed first. A clean exit notes the outputs, marks the
-        manifest as finished and releases the lock.
-
-        Args:
-            names: Files that the block writes, relative to the output directory.
-            editable: Files that people may change: their content is not checked.
+        manifest as finished and releases the lock. The content of ``editable`` files will not be checked.
 
         Raises:
             InputError: Some recordings are not done, or another run was started here.
@@ -299,7 +266,7 @@ class Manifest:
             os.close(descriptor)
 
     def _write(self, content: _Content) -> None:
-        publish_text(self._file, json.dumps(msgspec.to_builtins(content), indent=1) + "\n")
+        _publish(self._file, content)
         self._content, self._seen_done = content, set()
 
     def _load(self) -> _Content:
@@ -331,9 +298,6 @@ class Manifest:
         is_own = not any(Path(name).is_absolute() or ".." in Path(name).parts for name in receipt.files)
         return receipt if is_own else _Receipt()
 
-    def _write_receipt(self, key: str, receipt: _Receipt) -> None:
-        publish_text(self._receipts / f"{key}.json", json.dumps(msgspec.to_builtins(receipt), indent=1) + "\n")
-
     def _is_done(self, key: str, wanted: str) -> bool:
         receipt = self._receipt(key)
         return receipt.digest == wanted and all(_has(self.out_dir / name, d) for name, d in receipt.files.items())
@@ -362,18 +326,13 @@ class Manifest:
 
 
 def check(*paths: str | Path) -> dict[str, FileDigest]:
-    """Return the digests of files if they are what a stage made and its inputs have not changed since.
+    """Return the digests of the files that exist, by absolute path: the inputs of :meth:`Manifest.plan`.
 
-    Those inputs are checked in turn, back to the first file that a manifest names.
-
-    Args:
-        paths: Files that will be read. Files that no manifest names (of another toolkit) and missing files pass.
-
-    Returns:
-        The files that exist, by absolute path: the inputs of :meth:`Manifest.plan`.
+    Files that no manifest names, such as those of another toolkit, are not checked further.
 
     Raises:
-        InputError: A file is damaged, incomplete or out of date; the hint names the stage to run.
+        InputError: A file is not what its stage made, or the inputs of that stage, checked in turn, have changed since;
+            the hint names the stage to run.
     """
     inputs = {str(path.absolute()): identified_digest(path) for path in map(Path, paths) if path.is_file()}
     waiting, seen = _by_folder(map(Path, paths)), set()
@@ -402,7 +361,7 @@ def check(*paths: str | Path) -> dict[str, FileDigest]:
 
 
 def _by_folder(paths: Iterable[Path]) -> list[tuple[Path, set[str]]]:
-    """Return (folder with a manifest, names below it) of files, which lie in it or in a folder of it."""
+    """Return (folder with manifests, names below it) of files in it or in a folder of it."""
     groups: dict[Path, set[str]] = {}
     for path in paths:
         groups.setdefault(path.parent, set()).add(path.name)
@@ -432,19 +391,18 @@ def _read_manifest(file: Path) -> _Content:
 
 
 def _read_or_nothing(file: Path) -> _Content | None:
-    try:
+    with suppress(FileNotFoundError, InputError):
         return _read_manifest(file)
-    except (FileNotFoundError, InputError):
-        return None
+    return None
+
+
+def _publish(path: Path, content: msgspec.Struct) -> None:
+    publish_text(path, json.dumps(msgspec.to_builtins(content), indent=1) + "\n")
 
 
 def _as_json(value: Mapping[str, Any]) -> dict[str, Any]:
     """Return a value as JSON returns it: tuples as lists, keys as text."""
     return json.loads(json.dumps(value))
-
-
-def _digests(inputs: Mapping[str, FileDigest]) -> dict[str, str]:
-    return {path: known[0] for path, known in inputs.items()}
 
 
 def _changed(place: Path, inputs: Mapping[str, FileDigest]) -> Path | None:
@@ -464,10 +422,7 @@ def _has(path: Path, known: str | None) -> bool:
 
 
 def _balance(costs: Mapping[str, float], jobs: int) -> list[list[str]]:
-    """Spread recordings over ``jobs`` lists of about equal cost; the same input gives the same lists.
-
-    The most expensive recording comes first, each in the list that is cheapest so far.
-    """
+    """Spread recordings over lists of about equal cost: the dearest first, each into the cheapest list so far."""
     heap: list[tuple[float, int]] = [(0.0, job) for job in range(jobs)]
     lists: list[list[str]] = [[] for _ in range(jobs)]
     for key in sorted(costs, key=lambda key: (-costs[key], key)):
