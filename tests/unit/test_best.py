@@ -215,13 +215,7 @@ def test_the_name_of_a_recording_decides_nothing():
 def test_limits_bound_the_estimate(system):
     vectors, times, _ = call(speakers=3, turns=60, noise=0.2)
     config = read_system(BEST.with_name(f"{system}.yaml"))
-    for limits, allowed in (
-        ((1, 2), {1, 2}),
-        ((4, 8), {4, 5, 6, 7, 8}),
-        ((5, 5), {5}),
-        ((10, 10), {10}),
-        (None, set(range(1, 9))),
-    ):
+    for limits, allowed in (((1, 2), {1, 2}), ((4, None), {4, 5, 6, 7, 8}), ((5, 5), {5}), ((10, None), {10})):
         result = cluster_recording(RecordingVectors("r", vectors, times), config, limits=limits)
         assert result.history["num_spk"] in allowed
         assert result.labels.max() + 1 == result.history["num_spk"]

@@ -100,7 +100,6 @@ def test_one_speaker_and_systems_that_do_not_know():
         ("sure.weights=[1,2]", "sure.weights"),
         ("sure.weights.margins=1", "sure.weights: .*margins"),
         ("sure.weights.margin=9999", "sure.weights.margin"),
-        ("sure={second: [0.5, 0.5]}", "sure"),
         ("sure.second=[0.5]", "sure.second"),
         ("sure.second=[0.5,2]", "sure.second"),
         ("sure.weights=[]", "sure.weights"),
@@ -109,3 +108,8 @@ def test_one_speaker_and_systems_that_do_not_know():
 def test_bad_weights(change, message):
     with pytest.raises(InputError, match=message):
         read_system(BEST, [change])
+
+
+def test_probabilities_need_weights():
+    with pytest.raises(InputError, match=r"nmesc\.yaml: sure: .*weights"):
+        read_system("nmesc", ["sure={second: [0.5, 0.5]}"])
