@@ -255,7 +255,7 @@ def test_bad_options(work, options, env, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--scorer", "pyannote"), "invalid choice: 'pyannote'"),
+        (("--scorer", "pyannote"), "--scorer: expected ssdiar, md-eval or dscore, got pyannote"),
         (("--collar", "-1"), "expected a number from 0"),
         (("--ignore-overlap", "yes"), "expected true or false"),
     ],

@@ -40,7 +40,7 @@ help_message="Usage: $0 [options] --corpus-dir <dir>
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../../steps/diar/begin.sh"
 
 [ $# = 0 ] || die "expected options only, got $1 (see $script --help)"
-[ -n "$corpus_dir" ] || die "expected --corpus-dir <dir> (see $script --help)"
+[ -n "$corpus_dir" ] || die "expected --corpus-dir <dir>, got no --corpus-dir (see $script --help)"
 "$python" "$here/prepare_data.py" --verbose "$verbose" --corpus "$corpus" --subset "$subset" --crop "$crop" --set "$set" \
   --data-root "$data_root" "$corpus_dir"
 checked=$(PYTHON=$python "$utils/validate_data_dir.sh" --no-feats --no-text "$data_root/$set") || exit 1

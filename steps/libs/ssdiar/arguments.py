@@ -80,6 +80,9 @@ class Parser(argparse.ArgumentParser):
             if name == "--config":
                 config |= self._read_config(Path(given.pop(name)))
         given = config | given
+        for action in self._required():
+            if not given.get(action.option_strings[0]):
+                self.error(f"expected {self._expected()}, got no {action.option_strings[0]}")
         unset = {name for name in given if given[name] == "" and self._option_string_actions[name].default is None}
         options = [name if value is None else f"{name}={value}" for name, value in given.items() if name not in unset]
         self._check_count([word for word in rest if word != "--"])
@@ -93,9 +96,7 @@ class Parser(argparse.ArgumentParser):
 
     def format_help(self) -> str:
         """Return the help text: usage, what the program does, options with their defaults."""
-        needed = [action for action in self._actions if action.required and action.option_strings]
-        words = ["%(prog)s [options]", *(f"{action.option_strings[0]} {_value(action)}" for action in needed)]
-        self.usage = " ".join([*words, self._expected()]).strip()
+        self.usage = f"%(prog)s [options] {self._expected()}".strip()
         for action in self._positionals._group_actions:
             action.help = action.help or argparse.SUPPRESS  # the usage names it
         return super().format_help()
@@ -150,8 +151,12 @@ class Parser(argparse.ArgumentParser):
             found = f"got {got[0]}" if most == 0 else f"got {len(got)} arguments"
             self.error(f"expected {self._expected() or 'options only'}, {found}")
 
+    def _required(self) -> list[argparse.Action]:
+        return [action for action in self._actions if action.required and action.option_strings]
+
     def _expected(self) -> str:
-        return " ".join(_value(action) for action in self._positionals._group_actions)
+        words = [f"{action.option_strings[0]} {_value(action)}" for action in self._required()]
+        return " ".join([*words, *(_value(action) for action in self._positionals._group_actions)])
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
@@ -192,7 +197,7 @@ def _value(action: argparse.Action) -> str:
 def boolean(text: str) -> bool:
     """Convert an option's ``true`` or ``false``."""
     if text not in ("true", "false"):
-        raise argparse.ArgumentTypeError(f"expected true or false, got '{text}'")
+        raise argparse.ArgumentTypeError(f"expected true or false, got {text}")
     return text == "true"
 
 
@@ -204,7 +209,7 @@ def whole_number(minimum: int) -> Callable[[str], int]:
 
     def convert(text: str) -> int:
         if not re.fullmatch(r"-?[0-9]{1,18}", text) or int(text) < minimum:
-            raise argparse.ArgumentTypeError(f"expected a whole number from {minimum}, got '{text}'")
+            raise argparse.ArgumentTypeError(f"expected a whole number from {minimum}, got {text}")
         return int(text)
 
     convert.shown_as = "n"
@@ -221,7 +226,7 @@ def number(minimum: float, maximum: float = float("inf")) -> Callable[[str], flo
             value = float("nan")
         if not minimum <= value <= maximum or value == float("inf"):
             bounds = f"from {minimum:g}" if maximum == float("inf") else f"from {minimum:g} to {maximum:g}"
-            raise argparse.ArgumentTypeError(f"expected a number {bounds}, got '{text}'")
+            raise argparse.ArgumentTypeError(f"expected a number {bounds}, got {text}")
         return value
 
     convert.shown_as = "number"
