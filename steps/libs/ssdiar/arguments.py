@@ -35,7 +35,7 @@ class Parser(argparse.ArgumentParser):
         if is_script := self.prog.endswith(".sh"):
             add("--python", help="Python that has the requirements ($PYTHON, else .venv, else python3)")
         help_text = "0: warnings only, 1: progress, 2: details (1)"
-        # No default, because that of a sub-command would replace the value that was given before it.
+        # No default, because the default of a sub-command would replace the value before it.
         add("--verbose", type=int, choices=(0, 1, 2), default=argparse.SUPPRESS, help=help_text)
         add("--config", metavar="file", help="read options from name=value lines, before the others")
         add("--help", action="help", help="show this text and exit")
@@ -57,7 +57,7 @@ class Parser(argparse.ArgumentParser):
         return parsed
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Translate Kaldi's manner into that of argparse, and parse."""
+        """Translate the command line for argparse, and parse."""
         words, given, config, rest = list(sys.argv[1:] if args is None else args), {}, {}, []
         while words:
             word = words.pop(0)
@@ -95,7 +95,7 @@ class Parser(argparse.ArgumentParser):
         sys.exit(1)
 
     def format_help(self) -> str:
-        """Return the help text: usage, what the program does, options with their defaults."""
+        """Return the help text: usage, description, options with their defaults."""
         self.usage = f"%(prog)s [options] {self._expected()}".strip()
         for action in self._positionals._group_actions:
             action.help = action.help or argparse.SUPPRESS  # the usage names it
@@ -146,9 +146,9 @@ class Parser(argparse.ArgumentParser):
         """Exit unless there are as many arguments as the usage names."""
         numbers = [action.nargs for action in self._positionals._group_actions]
         needed = sum(number in (None, "+") for number in numbers)
-        most = len(got) if {"+", "*"} & set(numbers) else len(numbers)
-        if not self._subparsers and not needed <= len(got) <= most:
-            found = f"got {got[0]}" if most == 0 else f"got {len(got)} arguments"
+        maximum = len(got) if {"+", "*"} & set(numbers) else len(numbers)
+        if not self._subparsers and not needed <= len(got) <= maximum:
+            found = f"got {got[0]}" if maximum == 0 else f"got {len(got)} arguments"
             self.error(f"expected {self._expected() or 'options only'}, {found}")
 
     def _required(self) -> list[argparse.Action]:
@@ -160,7 +160,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Help with a line per option: ``--name <value>``, what it does, and the default last, in parentheses."""
+    """Help with a line per option: ``--name <value>``, its effect, and the default last, in parentheses."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=34, width=120)
@@ -234,7 +234,7 @@ def number(minimum: float, maximum: float = float("inf")) -> Callable[[str], flo
 
 
 def program_name() -> str:
-    """Return the name that users call the program by: that of the .sh beside the .py if there is one."""
+    """Return the name by which users call the program: the .sh beside the .py if there is one."""
     path = Path(sys.argv[0])
     script = path.with_suffix(".sh") if path.suffix == ".py" else path
     return script.name if script.is_file() else path.name
