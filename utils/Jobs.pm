@@ -119,18 +119,18 @@ sub last_lines {
 
 # Reports jobs that are "failed" or "lost"; $why->{job} is the reason, shown for each if $with_why.
 sub report_jobs {
-    my ($call, $what, $why, $with_why) = @_;
+    my ($call, $state, $why, $with_why) = @_;
     my @jobs = sort { $a <=> $b } keys %$why or return;
     my $log = for_job($call, 'log', $jobs[0]);
     if ($call->{number} == 1) {
-        print STDERR "$script: error: job $what ($why->{$jobs[0]}), log is in $log\n";
+        print STDERR "$script: error: job $state ($why->{$jobs[0]}), log is in $log\n";
         print STDERR "$script: JOB is in the log's name, but there is no JOB=1:n before it\n"
           if $call->{name} eq '' && $log =~ /JOB/;
     } else {
         my @few = map { $with_why ? "$_ ($why->{$_})" : $_ } @jobs > 20 ? @jobs[0 .. 19] : @jobs;
         push @few, '...' if @jobs > 20;
-        print STDERR "$script: error: ", scalar @jobs, " / $call->{number} $what, log is in ",
-          for_job($call, 'log', '*'), "; $what jobs: @few\n";
+        print STDERR "$script: error: ", scalar @jobs, " / $call->{number} $state, log is in ",
+          for_job($call, 'log', '*'), "; $state jobs: @few\n";
     }
     my @lines = last_lines($log, 5);
     print STDERR "$script: last lines of $log ($why->{$jobs[0]}):\n",

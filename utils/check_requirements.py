@@ -1,10 +1,8 @@
 #!/usr/bin/env python3
-"""Tell whether the Python that runs this has what requirements files ask for.
+"""Print each package of requirements files that this Python lacks or has in another version; exit code 1 if any.
 
 Usage: check_requirements.py <requirements.txt> ...
-
-Prints one line per package that is missing or of another version, and leaves with 1 if there is one. Imports nothing
-of what it checks.
+It imports none of these packages, and runs in a bare Python.
 """
 
 import sys
@@ -13,18 +11,18 @@ from pathlib import Path
 
 try:
     from packaging.requirements import Requirement
-except ImportError:  # a bare Python has it inside pip only
+except ImportError:  # a bare Python has it only inside pip
     try:
         from pip._vendor.packaging.requirements import Requirement
     except ImportError:  # Debian's python3 comes without pip
         Requirement = None
 
-# Distributions that hold the same modules.
+# Distributions with the same modules.
 _SAME = {"tensorflow-cpu": ["tensorflow"], "tensorflow": ["tensorflow-cpu"], "onnxruntime": ["onnxruntime-gpu"]}
 
 
 def installed_version(name: str) -> "str | None":
-    """Return the installed version of a distribution or of one that stands for it, None if there is none."""
+    """Return the installed version of a distribution, or of one with the same modules."""
     for candidate in [name, *_SAME.get(name, [])]:
         try:
             return metadata.version(candidate)
@@ -34,33 +32,29 @@ def installed_version(name: str) -> "str | None":
 
 
 def unmet(path: str) -> "list[str]":
-    """Return a line per requirement that is not met here, of a file and those that it includes (``-r``)."""
+    """Return a line per requirement of a file, and of those that it includes (``-r``), that is not met here."""
     problems = []
     for line in Path(path).read_text(encoding="utf-8").splitlines():
         text = line.partition("#")[0].strip()
-        if not text:
-            continue
         if text.startswith("-r "):
             problems += unmet(str(Path(path).parent / text.split(maxsplit=1)[1]))
-            continue
-        requirement = Requirement(text)
-        if requirement.marker is not None and not requirement.marker.evaluate():
-            continue
-        version = installed_version(requirement.name)
-        if version is None or not requirement.specifier.contains(version, prereleases=True):
-            problems.append(f"{requirement.name}{requirement.specifier}: {version or 'not installed'}")
+        elif text:
+            requirement = Requirement(text)
+            version = installed_version(requirement.name)
+            is_needed = requirement.marker is None or requirement.marker.evaluate()
+            if is_needed and (version is None or not requirement.specifier.contains(version, prereleases=True)):
+                problems.append(f"{requirement.name}{requirement.specifier}: {version or 'not installed'}")
     return problems
 
 
 def main() -> int:
     """Check the files of the command line."""
-    if sys.version_info < (3, 10) or sys.version_info >= (3, 13):
-        print(f"Python >=3.10,<3.13: {sys.version.split()[0]}")
-        return 1
-    if Requirement is None:
-        print("pip: not installed")
-        return 1
-    problems = [problem for path in sys.argv[1:] for problem in unmet(path)]
+    if not (3, 10) <= sys.version_info < (3, 13):
+        problems = [f"Python >=3.10,<3.13: {sys.version.split()[0]}"]
+    elif Requirement is None:
+        problems = ["pip: not installed"]
+    else:
+        problems = [problem for path in sys.argv[1:] for problem in unmet(path)]
     print("\n".join(problems), end="\n" if problems else "")
     return 1 if problems else 0
 

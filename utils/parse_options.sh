@@ -19,12 +19,18 @@ _po_die() {
   exit 1
 }
 
-# The names of the options, between blanks: those of the first file of the call stack with a marked section.
+# The names of the options, between blanks: those of the marked section of the script, or of the script that sources it.
 _po_names=
 for _po_file in "${BASH_SOURCE[@]:1}"; do
   [[ -z $_po_names && -f $_po_file ]] || continue
-  _po_names=$(sed -n '/^# Begin configuration section/,/^# End configuration section/s/^ *\([a-z][a-z0-9_]*\)=.*/\1/p' \
-    "$_po_file" | tr '\n' ' ')
+  _po_section=
+  while IFS= read -r _po_name; do
+    case $_po_name in
+      '# Begin configuration section'*) _po_section=1 ;;
+      '# End configuration section'*) break ;;
+      [a-z]*=*) [[ -z $_po_section ]] || _po_names+="${_po_name%%=*} " ;;
+    esac
+  done <"$_po_file"
 done
 
 # _po_is_option <--name>: set _po_name to its variable; fail if it is no option.
@@ -102,5 +108,5 @@ while [[ $# -gt 0 ]]; do
   shift 2
 done
 unset -f _po_die _po_is_option _po_assign _po_read_config
-unset -v _po_names _po_file _po_name _po_default _po_value_text _po_args _po_i
+unset -v _po_names _po_file _po_section _po_name _po_default _po_value_text _po_args _po_i
 true

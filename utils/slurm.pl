@@ -1,10 +1,10 @@
 #!/usr/bin/env perl
-# Runs a command, or numbered copies of it in parallel, as a job array of a Slurm cluster; the command line is that of run.pl
-# and of Kaldi's slurm.pl. Jobs.pm explains quoting and logs. All nodes must share the current folder and that of the logs.
+# Runs a command, or numbered copies of it in parallel, as a job array of a Slurm cluster, with the command line of run.pl
+# and of Kaldi's slurm.pl. Jobs.pm explains quoting and logs. All nodes must share the current folder and the logs' folder.
 #
 # A job that ends leaves a mark, a file <job>.<exit code>, in a hidden folder beside the log. The controller is asked
 # seldom, and only about jobs that will never leave one: cancelled, out of time or memory, on a node that died. These are
-# reported as lost, apart from failed ones. (`sbatch --wait` does not tell which jobs failed, nor whether they are lost.)
+# reported as lost, apart from failed ones. (The exit code of `sbatch --wait` does not distinguish them.)
 use strict;
 use warnings;
 use Cwd            qw(getcwd);
@@ -37,7 +37,7 @@ my $here = $ENV{PWD} // '';            # the name that users know; links and aut
 $here = getcwd() if !-d $here || join(' ', (stat $here)[0, 1]) ne join(' ', (stat '.')[0, 1]);
 my ($array, @cluster, $folder) = ('');
 
-# What a command printed, and its exit code. A ctrl-C at our terminal does not reach it.
+# Returns the output and the exit code of a command. A ctrl-C at our terminal does not reach it.
 sub output_of {
     my @command = @_;
     my $child = open my $stream, '-|';
@@ -63,7 +63,7 @@ sub quoted {
     return "'$text'";
 }
 
-# What every job of the array does: the same as in run.pl.
+# The script of every job of the array: the same steps as in run.pl.
 sub script {
     my %value = (
         THREADS => $call->{'num-threads'},
@@ -107,7 +107,7 @@ sub submit {
     (my $name = basename($call->{log})) =~ s/\.log\z//;
     $name =~ s/[._-]?$call->{name}// if $call->{name} ne '';
     (my $output = "$folder/slurm.out") =~ s/([\\%])/\\$1/g;    # both mean something in sbatch's patterns
-    my ($said, $status) = output_of(
+    my ($answer, $status) = output_of(
         'sbatch', '--job-name=' . ($name || 'job'), "--chdir=$here", "--output=$output", '--open-mode=append', '--parsable',
         $call->{'num-threads'} > 1 ? "--cpus-per-task=$call->{'num-threads'}" : (),
         $call->{gpu}               ? "--gres=gpu:$call->{gpu}"                : (),
@@ -115,11 +115,11 @@ sub submit {
         "--array=$call->{first}-$call->{last}" . ($call->{'max-jobs-run'} ? "%$call->{'max-jobs-run'}" : ''),
         "$folder/script",
     );
-    my ($id, $cluster) = $said =~ /^(\d+)(?:;(\S+))?$/m;
-    fail('sbatch took no job: ' . join '; ', grep { /\S/ } split /\n/, $said) if $status || !defined $id;
+    my ($id, $cluster) = $answer =~ /^(\d+)(?:;(\S+))?$/m;
+    fail('sbatch took no job: ' . join '; ', grep { /\S/ } split /\n/, $answer) if $status || !defined $id;
     $array = $id;
     @cluster = ('-M', $cluster) if defined $cluster;    # sbatch chose one of several
-    warning($_) for grep { /\S/ && !/^\Q$id\E(?:;|\z)/ } split /\n/, $said;
+    warning($_) for grep { /\S/ && !/^\Q$id\E(?:;|\z)/ } split /\n/, $answer;
     return;
 }
 
@@ -213,7 +213,7 @@ if ($caught) {
 my %failed = map { $_ => "code $code{$_}" } grep { $code{$_} != 0 } keys %code;
 report_jobs($call, 'failed', \%failed, 0);
 report_jobs($call, 'lost', \%lost, 1);
-if (my @said = %lost ? last_lines("$folder/slurm.out", 5) : ()) {
-    print STDERR "slurm.pl: last lines of what Slurm wrote:\n", map { "  $_" } @said;
+if (my @lines = %lost ? last_lines("$folder/slurm.out", 5) : ()) {
+    print STDERR "slurm.pl: last lines of the output of Slurm:\n", map { "  $_" } @lines;
 }
 exit(%failed || %lost ? 1 : 0);

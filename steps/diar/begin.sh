@@ -25,11 +25,6 @@ die() {
 # say <text>: report progress.
 say() { if [ "${verbose:-1}" != 0 ]; then printf '%s: %s\n' "$script" "$1" >&2; fi; }
 
-if [ -n "${help_message:-}" ]; then
-  # shellcheck source=utils/parse_options.sh
-  . "$utils/parse_options.sh" || exit 1
-fi
-
 _python=${PYTHON:-} _last=
 for _word in "$@"; do
   if [ "$_last" = --python ]; then _python=$_word; fi
@@ -38,4 +33,9 @@ done
 for python in "$_python" "$PWD/.venv/bin/python3" "$_root/.venv/bin/python3" python3; do
   if [ -n "$python" ] && { [ "$python" = "$_python" ] || command -v "$python" >/dev/null; }; then break; fi
 done
-command -v "$python" >/dev/null || die "$python: no such Python (--python)"
+command -v "$python" >/dev/null || die "$python: no such Python (--python, PYTHON)"
+
+if [ -n "${help_message:-}" ]; then
+  # shellcheck source=utils/parse_options.sh
+  . "$utils/parse_options.sh" || exit 1
+fi

@@ -1,10 +1,10 @@
-"""Plan the work of a stage, run it as parallel jobs, and gather what they made.
+"""Plan the work of a stage, run it as parallel jobs, and gather their results.
 
 A stage NAME.py declares its options and supplies three functions::
 
-    def plan(options) -> jobs.Plan      check options and inputs; decide what to do
+    def plan(options) -> jobs.Plan      check options and inputs, and list the work
     def run(work, keys, number)         do the pieces of work `keys` of job `number`, each in `with work.done(key)`
-    def gather(work)                    write what all of them make together, in `with work.finish(...)`
+    def gather(work)                    write the joint results, in `with work.finish(...)`
 
     parser = jobs.parser(__doc__, "data_dir", out="window-dir")
     parser.add_argument("--window", type=stage.number(0), default=0.75, help="length of a window in seconds")
@@ -35,17 +35,17 @@ from ssdiar.errors import InputError
 from ssdiar.work import FileDigest, Manifest
 
 _LOG = logging.getLogger(__name__)
-_INTERVAL = 1.0  # seconds between two looks at what is done
+_INTERVAL = 1.0  # seconds between two looks at the receipts
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Plan(NamedTuple):
-    """What a stage is to do.
+    """The work of a stage.
 
     Attributes:
         inputs: All files that are read, as ``check`` returned them.
-        settings: What jobs and gathering need to know, as JSON can hold it.
-        digests: What decides the result of each piece of work: a recording, or <recording>@<part>.
+        settings: Everything that jobs and gathering need, as JSON can hold it.
+        digests: Digest of everything that decides the result of a recording or of <recording>@<part>.
         costs: Expected cost of each; jobs are balanced by it.
         unit: Unit of the costs for the progress bar, such as "s of audio"; without one it counts recordings.
     """

@@ -45,7 +45,7 @@ def main() -> None:
     reference = options.ref or options.data_dir / "ref.rttm"
     if uem is None and (options.data_dir / "all.uem").is_file():
         uem = str(options.data_dir / "all.uem")
-    for path, expected in ((reference, "the reference (or give --ref <file>)"), (rttm, "what make_rttm.sh writes")):
+    for path, expected in ((reference, "the reference (or give --ref <file>)"), (rttm, "the output of make_rttm.sh")):
         if not path.is_file():
             raise InputError("no such file", path=path, expected=expected)
     inputs = check(*filter(None, [reference, rttm, uem]))

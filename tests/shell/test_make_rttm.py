@@ -184,7 +184,7 @@ def test_bad_labels(work, labels, message):
 def test_the_command_is_told_so_that_it_can_be_pasted(work):
     (work / "sub").rename(work / "it's $a süb")
     told = run(work, "--gap", "", "it's $a süb", "sys").stderr.splitlines()[0]
-    assert "--gap '' " in told and "süb sys" in told
+    assert "--gap '' " in told and "süb' sys" in told
     (work / "sys/rttm").unlink()
     done = subprocess.run(["bash", "-c", told], cwd=work, capture_output=True, text=True)
     assert (done.returncode, done.stderr.splitlines()[0]) == (0, told)

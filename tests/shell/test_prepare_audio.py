@@ -228,7 +228,7 @@ def test_what_is_done_with_channels(work):
             ["--set", "x", "--channels", "0", "calls"],
             "--channels: expected auto, mix, parties or a whole number",
         ),
-        (["--set", "x", "--channel", "1", "calls"], "--channel is not used any more; give --channels <n>"),
+        (["--set", "x", "--channel", "1", "calls"], "unknown option --channel "),
         (
             ["--set", "x", "--channels", "2", "--bad-files", "stop", "calls"],
             "2 of 3 files cannot be used: .*: no channel 2; expected 1 to 1",
@@ -239,7 +239,7 @@ def test_what_is_done_with_channels(work):
         (["--set", "x", "--uem", "bad.uem", "calls"], "bad.uem:1: region has no length"),
         (["--set", "x", "--num-spk-file", "zero", "calls"], "zero:1: bad number; expected .*, got 0"),
         (["--set", "x", "--frobnicate", "1", "calls"], "unknown option --frobnicate"),
-        (["--set", "x", "calls", "--rttm"], "got 2 arguments"),
+        (["--set", "x", "calls", "--rttm"], "option --rttm needs a value"),
     ],
 )
 def test_bad_input_is_one_line_and_writes_nothing(work, options, message):
@@ -251,16 +251,5 @@ def test_bad_input_is_one_line_and_writes_nothing(work, options, message):
     assert re.search(message, error(work, *options))
 
 
-def test_a_python_that_is_killed_does_not_go_without_a_word(work):
-    (work / "python").write_text("#!/bin/bash\nkill -9 $$\n")
-    (work / "python").chmod(0o755)
-    log = run(work, "--python", "./python", "--set", "calls", "calls", rc=1).stderr
-    assert (
-        "prepare_audio.sh: error: prepare_audio.py was ended by signal KILL; the system does that where memory" in log
-    )
-    stage2 = run_script(REPO / "steps/diar/detect_speech.sh", "--python", "./python", "calls", "x", cwd=work, rc=1)
-    assert "detect_speech.sh: error: detect_speech.py was ended by signal KILL" in stage2.stderr
-
-
 def test_help(work):
-    assert "--num-spk-file <file|none>" in run(work, "--help").stdout
+    assert "--num-spk-file <file>" in run(work, "--help").stdout

@@ -338,7 +338,7 @@ def test_lost_jobs_are_told_apart_and_the_controller_is_asked_seldom(lost):
         "slurm.pl: last lines of x.3.log (CANCELLED):",
     ]
     assert "\n  I am 3\n" in stderr
-    assert "\nslurm.pl: last lines of what Slurm wrote:\n" in stderr
+    assert "\nslurm.pl: last lines of the output of Slurm:\n" in stderr
     assert "DUE TO TIME LIMIT" in stderr
     ends = [(folder / f"x.{job}.log").read_text().splitlines()[-1] for job in range(1, 6)]
     for end, expected in zip(

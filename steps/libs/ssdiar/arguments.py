@@ -35,7 +35,7 @@ class Parser(argparse.ArgumentParser):
         if is_script := self.prog.endswith(".sh"):
             add("--python", help="Python that has the requirements ($PYTHON, else .venv, else python3)")
         help_text = "0: warnings only, 1: progress, 2: details (1)"
-        # No default, because that of a sub-command would replace the value that was given before it.
+        # No default, because the default of a sub-command would replace the value before it.
         add("--verbose", type=int, choices=(0, 1, 2), default=argparse.SUPPRESS, help=help_text)
         add("--config", metavar="file", help="read options from name=value lines, before the others")
         add("--help", action="help", help="show this text and exit")
@@ -57,7 +57,7 @@ class Parser(argparse.ArgumentParser):
         return parsed
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Translate Kaldi's manner into that of argparse, and parse."""
+        """Translate the command line for argparse, and parse."""
         words, given, config, rest = list(sys.argv[1:] if args is None else args), {}, {}, []
         while words:
             word = words.pop(0)
@@ -80,6 +80,9 @@ class Parser(argparse.ArgumentParser):
             if name == "--config":
                 config |= self._read_config(Path(given.pop(name)))
         given = config | given
+        for action in self._required():
+            if not given.get(action.option_strings[0]):
+                self.error(f"expected {self._expected()}, got no {action.option_strings[0]}")
         unset = {name for name in given if given[name] == "" and self._option_string_actions[name].default is None}
         options = [name if value is None else f"{name}={value}" for name, value in given.items() if name not in unset]
         self._check_count([word for word in rest if word != "--"])
@@ -92,10 +95,8 @@ class Parser(argparse.ArgumentParser):
         sys.exit(1)
 
     def format_help(self) -> str:
-        """Return the help text: usage, what the program does, options with their defaults."""
-        needed = [action for action in self._actions if action.required and action.option_strings]
-        words = ["%(prog)s [options]", *(f"{action.option_strings[0]} {_value(action)}" for action in needed)]
-        self.usage = " ".join([*words, self._expected()]).strip()
+        """Return the help text: usage, description, options with their defaults."""
+        self.usage = f"%(prog)s [options] {self._expected()}".strip()
         for action in self._positionals._group_actions:
             action.help = action.help or argparse.SUPPRESS  # the usage names it
         return super().format_help()
@@ -145,17 +146,27 @@ class Parser(argparse.ArgumentParser):
         """Exit unless there are as many arguments as the usage names."""
         numbers = [action.nargs for action in self._positionals._group_actions]
         needed = sum(number in (None, "+") for number in numbers)
+<<<<<<< HEAD
         most = len(got) if {"+", "*"} & set(numbers) else len(numbers)
         if not self._subparsers and not needed <= len(got) <= most:
             found = f"got {got[0]}" if got and most == 0 else f"got {len(got)} arguments"
+=======
+        maximum = len(got) if {"+", "*"} & set(numbers) else len(numbers)
+        if not self._subparsers and not needed <= len(got) <= maximum:
+            found = f"got {got[0]}" if maximum == 0 else f"got {len(got)} arguments"
+>>>>>>> machinery
             self.error(f"expected {self._expected() or 'options only'}, {found}")
 
+    def _required(self) -> list[argparse.Action]:
+        return [action for action in self._actions if action.required and action.option_strings]
+
     def _expected(self) -> str:
-        return " ".join(_value(action) for action in self._positionals._group_actions)
+        words = [f"{action.option_strings[0]} {_value(action)}" for action in self._required()]
+        return " ".join([*words, *(_value(action) for action in self._positionals._group_actions)])
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Help with a line per option: ``--name <value>``, what it does, and the default last, in parentheses."""
+    """Help with a line per option: ``--name <value>``, its effect, and the default last, in parentheses."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=34, width=120)
@@ -192,7 +203,7 @@ def _value(action: argparse.Action) -> str:
 def boolean(text: str) -> bool:
     """Convert an option's ``true`` or ``false``."""
     if text not in ("true", "false"):
-        raise argparse.ArgumentTypeError(f"expected true or false, got '{text}'")
+        raise argparse.ArgumentTypeError(f"expected true or false, got {text}")
     return text == "true"
 
 
@@ -204,7 +215,7 @@ def whole_number(minimum: int) -> Callable[[str], int]:
 
     def convert(text: str) -> int:
         if not re.fullmatch(r"-?[0-9]{1,18}", text) or int(text) < minimum:
-            raise argparse.ArgumentTypeError(f"expected a whole number from {minimum}, got '{text}'")
+            raise argparse.ArgumentTypeError(f"expected a whole number from {minimum}, got {text}")
         return int(text)
 
     convert.shown_as = "n"
@@ -221,7 +232,7 @@ def number(minimum: float, maximum: float = float("inf")) -> Callable[[str], flo
             value = float("nan")
         if not minimum <= value <= maximum or value == float("inf"):
             bounds = f"from {minimum:g}" if maximum == float("inf") else f"from {minimum:g} to {maximum:g}"
-            raise argparse.ArgumentTypeError(f"expected a number {bounds}, got '{text}'")
+            raise argparse.ArgumentTypeError(f"expected a number {bounds}, got {text}")
         return value
 
     convert.shown_as = "number"
@@ -229,7 +240,7 @@ def number(minimum: float, maximum: float = float("inf")) -> Callable[[str], flo
 
 
 def program_name() -> str:
-    """Return the name that users call the program by: that of the .sh beside the .py if there is one."""
+    """Return the name by which users call the program: the .sh beside the .py if there is one."""
     path = Path(sys.argv[0])
     script = path.with_suffix(".sh") if path.suffix == ".py" else path
     return script.name if script.is_file() else path.name

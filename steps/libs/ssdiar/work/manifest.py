@@ -41,13 +41,13 @@ class Progress(NamedTuple):
 
 
 class _Content(msgspec.Struct, forbid_unknown_fields=True):
-    """What the file of a manifest holds."""
+    """The content of a manifest."""
 
     finished: bool
     inputs: dict[str, FileDigest]
     settings: dict[str, Any]
     outputs: dict[str, str | None]  # digests; None for a file that people may edit
-    recordings: dict[str, str]  # digest of what decides the result
+    recordings: dict[str, str]  # digest of everything that decides the result
     costs: dict[str, float]  # of the recordings to do
     unit: str
     jobs: list[list[str]]
@@ -55,14 +55,14 @@ class _Content(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Receipt(msgspec.Struct, forbid_unknown_fields=True):
-    """What a receipt holds; the digest is empty if the files are to be made again."""
+    """The content of a receipt; the digest is empty if the files are to be made again."""
 
     digest: str = ""
     files: dict[str, str] = {}
 
 
 class Manifest:
-    """What a stage, named after its script without ``.sh``, makes in one output directory."""
+    """The results of a stage (its script without ``.sh``) in one output directory."""
 
     def __init__(self, out_dir: str | Path, stage: str) -> None:
         self.out_dir, self.stage = Path(out_dir), stage
@@ -89,7 +89,7 @@ class Manifest:
         Args:
             inputs: All files that are read, as :func:`check` returned them before they were.
             settings: Everything that jobs and gathering need to know, as JSON can hold it.
-            digests: What decides the result of each recording. Without them, the stage is one piece of work.
+            digests: Everything that decides the result of each recording. Without them, the stage is one piece of work.
             costs: Expected cost of each recording; jobs are balanced by it, and progress is shown in its ``unit``.
             max_jobs: At most this many jobs, and never more than recordings to do.
             overwrite: Do everything again.
@@ -118,7 +118,7 @@ class Manifest:
         return len(jobs) if digests is not None else int(not is_current)
 
     def is_current(self, inputs: Mapping[str, FileDigest], settings: Mapping[str, Any]) -> bool:
-        """Return whether the directory holds, whole, what these inputs and settings make."""
+        """Return whether the directory holds the whole result of these inputs and settings."""
         found = _read_or_nothing(self._file)
         return (
             found is not None
@@ -213,7 +213,7 @@ class Manifest:
 
     @contextmanager
     def finish(self, *names: str, editable: Sequence[str] = ()) -> Iterator[list[str]]:
-        """Yield the recordings for the stage to write what all of them make together: the files ``names``.
+        """Yield the recordings for the stage to write their joint results: the files ``names``.
 
         Files of recordings that have left the input are removed first. A clean exit notes the outputs, marks the
         manifest as finished and releases the lock. The content of ``editable`` files will not be checked.
@@ -331,8 +331,8 @@ def check(*paths: str | Path) -> dict[str, FileDigest]:
     Files that no manifest names, such as those of another toolkit, are not checked further.
 
     Raises:
-        InputError: A file is not what its stage made, or the inputs of that stage, checked in turn, have changed since;
-            the hint names the stage to run.
+        InputError: A file differs from the output of its stage, or the inputs of that stage, checked in turn, have
+            changed since; the hint names the stage to run.
     """
     inputs = {str(path.absolute()): identified_digest(path) for path in map(Path, paths) if path.is_file()}
     waiting, seen = _by_folder(map(Path, paths)), set()
