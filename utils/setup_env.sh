@@ -2,14 +2,8 @@
 # Copyright 2026  ssdiar authors
 # Apache 2.0
 
-<<<<<<< HEAD
-# Stage 0: prints the path of a Python that satisfies requirements.txt and requirements-models.txt. This is the active
-# python3 if it does; otherwise .venv beside requirements.txt is made, or completed after an interrupted run. The smaller
-# requirements-best.txt is enough for the choices that train no network and use neither SpeechBrain nor Silero.
-=======
 # Stage 0: finds or makes a Python with the packages of requirements.txt and requirements-models.txt, and prints its path.
 # Takes .venv beside requirements.txt or the active python3 if one of them has all; otherwise makes or completes .venv.
->>>>>>> machinery
 
 # Begin configuration section.
 python=
@@ -22,22 +16,14 @@ verbose=1
 root=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
 script=$(basename "$0")
 
-# shellcheck disable=SC2034  # parse_options.sh prints it
+# shellcheck disable=SC2034  # parse_options.sh shows it
 help_message="Usage: $0 [options]
  e.g.: $0
-<<<<<<< HEAD
-  --python <path>            use this Python and install nothing; fail if it lacks a package
-  --choices \"<a> <b> ..\"     install the packages that these files of conf/ need, as in \"best pyannote campplus\" (all)
-  --dev <true|false>         install the packages of tests and linters, too (false)
-  --overwrite <true|false>   replace .venv (false)
-  --verbose <0|1|2>          log warnings, progress, or details of pip (1)"
-=======
   --python <path>            # check this Python and install nothing
-  --only <best>              # install only the packages of best, xvector_ahc and nmesc: no TensorFlow, no PyTorch
+  --choices \"<a> <b> ..\"     # install only the packages of these choices of conf/, as in \"best pyannote campplus\"
   --dev <true|false>         # also install the packages of tests and linters (false)
   --overwrite <true|false>   # replace .venv (false)
   --verbose <0|1|2>          # 0: warnings only, 1: progress, 2: details of pip (1)"
->>>>>>> machinery
 
 # shellcheck source=utils/parse_options.sh
 . "$root/utils/parse_options.sh" || exit 1
@@ -50,20 +36,14 @@ die() {
 progress() { if [ "$verbose" != 0 ]; then printf '%s: %s\n' "$script" "$*" >&2; fi; }
 
 if [ $# != 0 ]; then die "expected options only, got $1 (see $script --help)"; fi
-<<<<<<< HEAD
-
 needed=$root/requirements.txt
-if [ -n "$choices" ]; then
+if [ -n "$choices" ]; then # the smaller file is enough without networks that train, SpeechBrain and Silero
   files=()
   for choice in $choices; do files+=("${choice%%+*}" "$root"/conf/*/"${choice%%+*}.yaml"); done
   if ! grep -Eqs '^(method: *ssl|loader: *speechbrain|detector: *silero)' "${files[@]}"; then
     needed=$root/requirements-best.txt
   fi
 fi
-=======
-[[ $only =~ ^(best)?$ ]] || die "--only: expected best, got '$only'"
-needed=$root/requirements${only:+-$only}.txt
->>>>>>> machinery
 files=("$needed" "$root/requirements-models.txt")
 if [ "$dev" = true ]; then files+=("$root/requirements-dev.txt"); fi
 unmet() { "$1" "$root/utils/check_requirements.py" "${files[@]}"; }
@@ -93,13 +73,8 @@ if [ ! -x "$venv/bin/python3" ]; then
   done
   "$base" -m venv "$venv" >&2 || die "$base cannot make $venv; on Debian: apt-get install python3-venv"
 fi
-<<<<<<< HEAD
 if [ "$needed" != "$root/requirements.txt" ]; then size="0.6 GB and a minute"; else size="some 3 GB and a few minutes"; fi
-say "installing into $venv ($size)"
-=======
-if [ -n "$only" ]; then size="0.6 GB and a minute"; else size="some 3 GB and a few minutes"; fi
 progress "installing into $venv ($size)"
->>>>>>> machinery
 pip=("$venv/bin/python3" -m pip install --disable-pip-version-check)
 if [ "$verbose" = 0 ] || { [ "$verbose" = 1 ] && [ ! -t 2 ]; }; then pip+=(--quiet --progress-bar off); fi
 build=

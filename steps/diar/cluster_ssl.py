@@ -42,14 +42,8 @@ if TYPE_CHECKING:
     from ssdiar.clustering.vectors import Moments
 
 _LOG = logging.getLogger(__name__)
-<<<<<<< HEAD
 _FORMAT = 4  # of the files of a job; part of every digest
 _TABLES = ("xvector.scp", "segments", "utt2spk", "meta.json", SIDE2RECO, UTT2REGION)  # of an x-vector directory
-=======
-_NUM_SPK = "oracle, estimate, a whole number from 1, or a file of recordings and numbers"
-_FORMAT = 3  # version of the files of a job; part of every digest
-_TABLES = ("xvector.scp", "segments", "utt2spk", "meta.json", SIDE2RECO)  # of an x-vector directory
->>>>>>> machinery
 
 
 def main() -> None:
@@ -58,19 +52,9 @@ def main() -> None:
     add = parser.add_argument
     help_text = "cluster by a system of conf/systems or a .yaml file; changes may follow, as in best+count.most=4"
     add("--system", default="conformer_finch_ahc_contrastive", metavar="choice", help=help_text)
-<<<<<<< HEAD
     help_text = "set the speakers per recording: a number; limits to estimate within, or estimate; a file of lines "
     help_text += "<recording> <number> (others are estimated); or those of --reco2num-spk (oracle) (the system's)"
     add("--num-spk", metavar="n|a-b|estimate|file|oracle", help=help_text)
-=======
-    help_text = (
-        "set the speakers per recording: a number; estimate them from the x-vectors; read lines <recording> <number>"
-    )
-    help_text += " (and estimate missing recordings); or take those of --reco2num-spk (oracle)"
-    add("--num-spk", default="2", metavar="n|estimate|file|oracle", help=f"{help_text} (2)")
-    add("--min-spk", type=stage.whole_number(1), help="estimate no fewer speakers than this (1)")
-    add("--max-spk", type=stage.whole_number(1), help="estimate no more speakers than this (the system's own)")
->>>>>>> machinery
     help_text = "read the reference's <recording> <number>, for --num-spk oracle only"
     add("--reco2num-spk", type=Path, metavar="file", help=help_text)
     help_text = "take the number of speakers from AHC that stops when no two clusters have a higher mean cosine"
@@ -89,19 +73,12 @@ def _plan(options: argparse.Namespace) -> jobs.Plan:
     inputs = check(*tables, *config_files(options.system, "systems"), *filter(None, [counts]))
     segments, xvectors = read_xvector_dir(options.xvector_dir)
     inputs |= check(*xvectors.archives())
-<<<<<<< HEAD
     read_meta(options.xvector_dir)  # gather needs it: a damaged one is reported before any work
     vectors = {reco: xvectors.load([segment.id for segment in own]) for reco, own in segments.items()}
     _check_dimensions(vectors, xvectors.path)
     sides = read_sides(options.xvector_dir)
     numbers = _numbers(asked, counts, vectors, sides)
     segmentations = _segmentation_files(options.segmentation, numbers, system)
-=======
-    read_meta(options.xvector_dir)  # needed at the end; a damaged one is an error before any work
-    limits = _limits(options)
-    counts = _speaker_counts(options, given, pieces, xvectors)
-    segmentations = _segmentation_files(options.segmentation, counts, config)
->>>>>>> machinery
     inputs |= check(*segmentations.values())
     for path in segmentations.values():
         if not path.is_file():
@@ -134,7 +111,6 @@ def _plan(options: argparse.Namespace) -> jobs.Plan:
     return jobs.Plan(inputs, settings, digests, {reco: float(len(own)) ** 2 for reco, own in segments.items()})
 
 
-<<<<<<< HEAD
 def _backgrounds(vectors: Mapping[str, Any], system: SystemConfig) -> dict[str, Moments]:
     """Return the moments of the other half of the set for each recording, if the system's preparation needs them."""
     from ssdiar.clustering.recording import fold_backgrounds
@@ -155,41 +131,14 @@ def _segmentation_files(
 ) -> dict[str, Path]:
     """Return the network's output for each recording whose speakers are to be counted, if the system uses it."""
     if folder is None or system.count.method != "evidence":
-=======
-def _backgrounds(pieces: Mapping[str, list[Segment]], xvectors: XVectors, config: SystemConfig) -> dict[str, Any]:
-    """Return the statistics of the other half of the set, if the preparation of a recording uses them."""
-    if not config.prepare.needs_fold:
->>>>>>> machinery
         return {}
     return {reco: folder / f"{reco}.npz" for reco, number in numbers.items() if number.given is None}
 
 
-<<<<<<< HEAD
 def _counts_file(asked: str, reference: Path | None) -> Path | None:
     """Return the file with the number of speakers of each recording, if there is one."""
     if asked == "oracle":
         if reference is None:
-=======
-def _check_dimensions(dimensions: Mapping[str, int], path: Path) -> None:
-    first = next(iter(dimensions.values()), None)
-    for reco, dimension in dimensions.items():
-        if dimension != first:
-            what = f"x-vectors of recording {reco} have another dimension than those before"
-            raise InputError(what, path=path, expected=f"{first}", got=dimension)
-
-
-def _segmentation_files(folder: Path | None, counts: Mapping[str, int | None], config: SystemConfig) -> dict[str, Path]:
-    """Return the segmentation of each recording whose speakers are to be counted, if the system uses it."""
-    if folder is None or config.count.method != "evidence":
-        return {}
-    return {reco: folder / f"{reco}.npz" for reco, count in counts.items() if count is None}
-
-
-def _counts_file(options: argparse.Namespace) -> Path | None:
-    """Return the file with the number of speakers of each recording, if there is one."""
-    if options.num_spk == "oracle":
-        if options.reco2num_spk is None:
->>>>>>> machinery
             raise InputError("--num-spk oracle needs --reco2num-spk", expected="the file of reference counts")
         return reference
     if parse_num_spk(asked) is not None:
@@ -200,37 +149,18 @@ def _counts_file(options: argparse.Namespace) -> Path | None:
     return Path(asked)
 
 
-<<<<<<< HEAD
 def _count_source(asked: str, threshold: float | None) -> str:
     """Return the source of the number of speakers, for results."""
     if threshold is not None:
         return f"threshold {threshold:g}"
     number = ESTIMATE if asked == "oracle" else parse_num_spk(asked)
     if asked == "oracle":
-=======
-def _limits(options: argparse.Namespace) -> tuple[int, int | None]:
-    """Return the min and max number of speakers to estimate; max is None for the system's own."""
-    minimum, maximum = options.min_spk or 1, options.max_spk
-    if (options.min_spk or options.max_spk) and (options.num_spk.isdigit() or options.num_spk == "oracle"):
-        raise InputError("--min-spk and --max-spk go with --num-spk estimate", got=f"--num-spk {options.num_spk}")
-    if maximum is not None and maximum < minimum:
-        raise InputError("--max-spk is less than --min-spk", expected=f"at least {minimum}", got=maximum)
-    return minimum, maximum
-
-
-def _count_source(options: argparse.Namespace, limits: tuple[int, int | None]) -> str:
-    """Return the source of the number of speakers, for meta.json."""
-    if options.threshold is not None:
-        return f"threshold {options.threshold:g}"
-    if options.num_spk == "oracle":
->>>>>>> machinery
         return "oracle"
     if number is None or number.given:
         return f"{Path(asked).name} (given)"
     return "estimated" if number == ESTIMATE else f"estimated, {number.low} to {number.high}"
 
 
-<<<<<<< HEAD
 def _numbers(
     asked: str, file: Path | None, vectors: Mapping[str, Any], sides: Mapping[str, str]
 ) -> dict[str, SpeakerNumber]:
@@ -242,59 +172,22 @@ def _numbers(
     for reco, number in _numbers_of_recordings(asked, file, members).items():
         if reco in vectors or number.given is None:
             numbers |= dict.fromkeys(members[reco], number)
-=======
-def _speaker_counts(
-    options: argparse.Namespace, file: Path | None, pieces: Mapping[str, list[Segment]], xvectors: XVectors
-) -> dict[str, int | None]:
-    """Return the given number of speakers per recording or side; None if it is to be estimated."""
-    whose = read_sides(options.xvector_dir)
-    sides: dict[str, list[str]] = {}
-    for side in pieces:
-        sides.setdefault(whose.get(side, side), []).append(side)
-    given: dict[str, int | None] = {}
-    for reco, number in _counts_of_recordings(options, file, sides).items():
-        if reco in pieces:
-            given[reco] = number
-            continue
-        if number is None:
-            given |= dict.fromkeys(sides[reco])
->>>>>>> machinery
         else:
             shares = share_out(number.given, {side: vectors[side] for side in members[reco]})
             numbers |= {side: SpeakerNumber(share, share) for side, share in shares.items()}
     return numbers
 
 
-<<<<<<< HEAD
 def _numbers_of_recordings(asked: str, file: Path | None, recordings: Iterable[str]) -> dict[str, SpeakerNumber]:
     """Return the requested number of speakers per recording; those that a file does not name are estimated."""
-=======
-def _counts_of_recordings(
-    options: argparse.Namespace, file: Path | None, recordings: Mapping[str, Any]
-) -> dict[str, int | None]:
-    """Return the given number of speakers per recording; None if it is to be estimated."""
->>>>>>> machinery
     if file is None:
         return dict.fromkeys(recordings, parse_num_spk(asked))
     counts = read_counts(file, "recording number")
-<<<<<<< HEAD
     numbers = {reco: SpeakerNumber(counts[reco], counts[reco]) if reco in counts else ESTIMATE for reco in recordings}
     if missing := sorted(numbers.keys() - counts.keys()):
         problem = "WARNING: %s: no number for %d of %d recordings, the first is %s; it is estimated"
         _LOG.warning(problem, file, len(missing), len(numbers), missing[0])
     return numbers
-=======
-    missing = sorted(recordings.keys() - counts.keys())
-    if missing:
-        _LOG.warning(
-            "WARNING: %s: no number for %d of %d recordings, the first is %s; estimated for these",
-            file,
-            len(missing),
-            len(recordings),
-            missing[0],
-        )
-    return {reco: counts.get(reco) for reco in recordings}
->>>>>>> machinery
 
 
 def _run(work: Manifest, todo: list[str], _: int) -> None:
@@ -308,7 +201,6 @@ def _run(work: Manifest, todo: list[str], _: int) -> None:
     if system.method == "ssl" and todo:
         _warm_up(vectors[todo[0]].shape[1], system)
     for reco in todo:
-<<<<<<< HEAD
         result = labels_of(
             *(system, segments[reco], vectors[reco], SpeakerNumber(*settings["numbers"][reco])),
             segmentation=read_segmentation(segmentations[reco]) if reco in segmentations else None,
@@ -317,15 +209,6 @@ def _run(work: Manifest, todo: list[str], _: int) -> None:
             threshold=settings["threshold"],
             seed=settings["seed"],
             threads=work.threads,
-=======
-        ids = [piece.id for piece in pieces[reco]]
-        times = np.array([(piece.start, piece.end) for piece in pieces[reco]])
-        segmentation = read_segmentation(segmentations[reco]) if reco in segmentations else None
-        vectors, background = xvectors.load(ids), backgrounds.get(reco)
-        recording = Recording(reco, vectors, times, counts[reco], segmentation, background, reco in sides)
-        result = cluster_recording(
-            recording, config, settings["seed"], settings["threshold"], settings["limits"], work.threads
->>>>>>> machinery
         )
         about = {"recording": reco, "system": settings["system"], "seed": settings["seed"]}
         history = {**about, "sub_segments": len(segments[reco]), **result.history, "options": settings["config"]}
@@ -361,11 +244,7 @@ def _summary(reco: str, history: Mapping[str, Any]) -> str:
     chain += [iteration["clusters"] for iteration in history.get("iterations", [])] or [history["clusters"]]
     epochs = sum(iteration["epochs"] for iteration in history.get("iterations", []))
     numbers = " > ".join(map(str, chain))
-<<<<<<< HEAD
     path = "".join(f", FINCH first for {step}" for step in history["finch_first"])
-=======
-    path = "".join(f", FINCH first for {path}" for path in history["finch_first"])
->>>>>>> machinery
     return (
         f"{reco}: {history['sub_segments']} sub-segments, clusters {numbers}, {epochs} epochs, {history['seconds']} s"
         f"{path}"

@@ -84,7 +84,6 @@ def _plan(options: argparse.Namespace) -> jobs.Plan:
     weights = _weights(source)
     inputs = check(*(options.data_dir / table for table in _DATA_TABLES))
     recordings = load_recordings(options.data_dir, options.allow_commands)
-<<<<<<< HEAD
     described = [speech_file] if speech_file else config_files(options.sad, "sad")
     inputs |= check(*described, *audio_files(recordings))
     given = _given(speech_file, recordings)
@@ -100,30 +99,6 @@ def _plan(options: argparse.Namespace) -> jobs.Plan:
         "overlap": options.overlap,
         "changes": options.changes,
         "speech_source": name,
-=======
-    described = [detector_file(options.sad, _CONF), None if plan.network is None else _CONF / "pyannote.yaml"]
-    inputs |= check(*filter(None, [speech_file, *described]), *audio_files(recordings))
-    given = {} if speech_file is None else _given(speech_file, recordings)
-    infos = {reco: _checked_audio(reco, recording, options.data_dir) for reco, recording in recordings.items()}
-    if options.overlap == "drop" and options.overlap_detector == "sad" and plan.overlap is None:
-        what = "WARNING: %s finds no overlap, so none is discarded; --overlap-detector pyannote finds it"
-        _LOG.warning(what, options.sad)
-    for reco, recording in recordings.items():
-        for side in {side_id(reco, channel) for channel in recording.parties} & recordings.keys():
-            what = f"recording {side} has the name of a party of {reco}"
-            raise InputError(what, path=options.data_dir / "wav.scp")
-    earlier = _segmentation_from(options, plan, weights)
-    whole = {reco for reco, recording in recordings.items() if recording.parties or plan.network is None or earlier}
-    long = _long_recordings(infos, whole, plan)
-    settings = {
-        "data_dir": str(options.data_dir.absolute()),
-        "segmentation_from": earlier,
-        "request": request,
-        "sad_source": options.sad_source,
-        "device": options.device,
-        "long": long,
-        "speech_source": source,
->>>>>>> machinery
         "speech_file": None if speech_file is None else str(speech_file.absolute()),
         "weights": weights,
         "allow_commands": options.allow_commands,
@@ -144,19 +119,13 @@ def _plan(options: argparse.Namespace) -> jobs.Plan:
     return jobs.Plan(inputs, settings, digests, costs, "s of audio")
 
 
-<<<<<<< HEAD
 def _costs(recordings: Mapping[str, Recording]) -> dict[str, float]:
     """Return the seconds of recordings; one of unknown length counts as an average one."""
-=======
-def _costs(recordings: dict[str, Recording]) -> dict[str, float]:
-    """Return the seconds of recordings; the mean for those of unknown length."""
->>>>>>> machinery
     known = [recording.duration for recording in recordings.values() if recording.duration is not None]
     average = sum(known) / len(known) if known else 1.0
     return {reco: average if r.duration is None else r.duration for reco, r in recordings.items()}
 
 
-<<<<<<< HEAD
 def _windows(source: SpeechSource, recording: Recording, earlier: str | None) -> Windows | None:
     """Return the network's windows of a recording that is done in parts."""
     in_parts = source.network is not None and earlier is None and not recording.parties
@@ -165,20 +134,6 @@ def _windows(source: SpeechSource, recording: Recording, earlier: str | None) ->
 
 def _weights(source: SpeechSource) -> list[str]:
     """Return the digests of the weights that will be used; the name of weights that are still on the hub."""
-=======
-def _long_recordings(infos: dict[str, AudioInfo | None], whole: set[str], plan: SpeechPlan) -> dict[str, int]:
-    """Return the recordings, not in ``whole``, to do in parts, with their samples at the network's rate."""
-    found = {reco: long_samples(info, plan.network.network.step) for reco, info in infos.items() if reco not in whole}
-    return {reco: samples for reco, samples in found.items() if samples is not None}
-
-
-def _windows(samples: int, plan: SpeechPlan) -> Windows:
-    return Windows.of(samples, plan.network.network.step)
-
-
-def _weights(plan: SpeechPlan, source: str | None) -> list[str]:
-    """Return the digests of the weights to use; for weights that are still on the hub, their name."""
->>>>>>> machinery
     digests = []
     if isinstance(source.sad, Silero):
         digests.append(file_digest(find_silero_weights()))
@@ -188,13 +143,8 @@ def _weights(plan: SpeechPlan, source: str | None) -> list[str]:
     return digests
 
 
-<<<<<<< HEAD
 def _earlier_segmentation(options: argparse.Namespace, source: SpeechSource, weights: list[str]) -> str | None:
     """Return the folder with earlier output of the network for the same recordings, if it can be used.
-=======
-def _segmentation_from(options: argparse.Namespace, plan: SpeechPlan, weights: list[str]) -> str | None:
-    """Return the folder of an earlier segmentation of the same recordings, if it can be used.
->>>>>>> machinery
 
     Raises:
         InputError: That speech directory is damaged or out of date.
@@ -209,7 +159,6 @@ def _segmentation_from(options: argparse.Namespace, plan: SpeechPlan, weights: l
     return str((folder / "segmentation").absolute())
 
 
-<<<<<<< HEAD
 def _check_audio(recordings: Mapping[str, Recording], data_dir: Path) -> None:
     """Check audio files against the tables before any job; commands and slow formats wait for their job.
 
@@ -236,35 +185,6 @@ def _given_file(sad: str, data_dir: Path) -> tuple[str, Path | None]:
     """Return the name of the speech source, and the file if speech is given."""
     if is_detector(sad):
         return config_name(sad), None
-=======
-def _checked_audio(reco: str, recording: Recording, data_dir: Path) -> AudioInfo | None:
-    """Return an audio file's header; None for commands and slow formats, which are checked in their job.
-
-    Raises:
-        InputError: The file is broken or contradicts the tables.
-    """
-    if not is_quick_to_probe(recording.entry):
-        return None
-    info = probe(recording.entry)
-    for remark in info.remarks if not (data_dir / "recordings.tsv").exists() else ():  # stage 1 has warned
-        _LOG.warning("WARNING: %s: %s", recording.entry, remark)
-    for table, channel in (
-        ("reco2channel", recording.channel or 0),
-        ("reco2parties", max(recording.parties, default=0)),
-    ):
-        if channel > info.channels:
-            what, expected = f"no such channel of recording {reco}", f"1 to {info.channels}"
-            raise InputError(what, path=data_dir / table, expected=expected, got=channel)
-    recording.check_duration(info.duration)
-    return info
-
-
-def _speech_source(sad: str, data_dir: Path) -> tuple[str, Path | None]:
-    """Return the name of the speech source, and its file if speech is not detected."""
-    detector = detector_file(sad, _CONF)
-    if detector is not None:
-        return detector.stem, None
->>>>>>> machinery
     if sad == "oracle":
         path = next((path for path in (data_dir / "ref.rttm", data_dir / "segments") if path.exists()), None)
         if path is None:
@@ -289,7 +209,6 @@ def _given(path: Path | None, recordings: Mapping[str, Recording]) -> dict[str, 
 
 def _run(work: Manifest, todo: list[str], job: int) -> None:
     settings = work.settings
-<<<<<<< HEAD
     recordings = load_recordings(settings["data_dir"], settings["allow_commands"])
     given = _given(settings["speech_file"] and Path(settings["speech_file"]), recordings)
     source = SpeechSource.of(settings["sad"], settings["overlap"], settings["changes"]).for_job(job)
@@ -297,17 +216,6 @@ def _run(work: Manifest, todo: list[str], job: int) -> None:
     names = dict.fromkeys(key.partition("@")[0] for key in todo)
     windows = {reco: _windows(source, recordings[reco], earlier) for reco in names}
     for key in sorted(todo, key=lambda key: ("@" not in key and windows[key] is not None, key)):  # parts come first
-=======
-    data_dir = Path(settings["data_dir"])
-    recordings = load_recordings(data_dir, settings["allow_commands"])
-    speech_file = settings["speech_file"]
-    given = {} if speech_file is None else _given(Path(speech_file), recordings)
-    plan = plan_speech(Request(**settings["request"]), _CONF)
-    finder = SpeechFinder.of(plan, settings["sad_source"], device_of_job(settings["device"], job))
-    earlier = None if settings["segmentation_from"] is None else Path(settings["segmentation_from"])
-    long = {reco: _windows(samples, plan) for reco, samples in settings["long"].items()}
-    for key in sorted(todo, key=lambda key: (key in long, key)):  # parts are joined after them
->>>>>>> machinery
         reco, _, number = key.partition("@")
         recording, started = recordings[reco], time.monotonic()
         if number:
@@ -316,7 +224,6 @@ def _run(work: Manifest, todo: list[str], job: int) -> None:
                 (folder / "parts").mkdir()
                 np.savez_compressed(folder / "parts" / f"{key}.npz", probabilities)
             _LOG.info("%s: part %s; took %.1f s", reco, number, time.monotonic() - started)
-<<<<<<< HEAD
         segmentation = None
         if windows[reco] is not None:
             segmentation = _joined(work, reco, windows[reco], source.network, recording)
@@ -325,18 +232,6 @@ def _run(work: Manifest, todo: list[str], job: int) -> None:
         elif earlier is not None and not recording.parties:
             segmentation = read_segmentation(Path(earlier, f"{reco}.npz"))
         found = speech_of(source, reco, recording, given.get(reco, ()), segmentation)
-=======
-        recording, turns = recordings[reco], given.get(reco, ())
-        if reco in long and (known := _joined(work, reco, long[reco], finder, recording)) is not None:
-            found = {reco: finder.find(recording, turns, known)}
-        elif reco in long:
-            continue
-        elif recording.parties:
-            found = {side_id(reco, number): part for number, part in finder.find_parties(recording, turns).items()}
-        else:
-            known = None if earlier is None else read_segmentation(earlier / f"{reco}.npz")
-            found = {reco: finder.find(recording, turns, known)}
->>>>>>> machinery
         with work.done(reco) as folder:
             _write_recording(folder, reco, found)
         for side, speech in found.items():
@@ -359,13 +254,8 @@ def _joined(
     return network.joined(parts, windows, probe(recording.entry).duration)
 
 
-<<<<<<< HEAD
 def _write_recording(folder: Path, reco: str, found: Mapping[str, Speech]) -> None:
     """Write the speech of a recording by side; one without parties is its only side."""
-=======
-def _write_recording(folder: Path, reco: str, found: dict[str, Found]) -> None:
-    """Write the regions and segmentations of a recording, by side; one without sides is its only side."""
->>>>>>> machinery
     (folder / "regions").mkdir()
     regions = {
         side: {

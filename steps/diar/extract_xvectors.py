@@ -43,11 +43,7 @@ from ssdiar.work import Manifest, check, digest, file_digest
 from ssdiar.xvectors.models import load_model, local_files, read_model_config
 
 _LOG = logging.getLogger(__name__)
-<<<<<<< HEAD
 _FORMAT = 3  # of the files of a job; part of every digest
-=======
-_FORMAT = 3  # version of the files of a job; part of every digest
->>>>>>> machinery
 _DATA_TABLES = ("wav.scp", "reco2dur", "reco2channel")
 _SUBSEGMENT_TABLES = ("segments", "overlap.segments", "meta.json", SIDE2RECO, UTT2REGION)
 
@@ -77,16 +73,9 @@ def _plan(options: argparse.Namespace) -> jobs.Plan:
     recordings = load_recordings(options.data_dir, options.allow_commands)
     inputs |= check(*audio_files(recordings))
     durations = {reco: r.duration for reco, r in recordings.items() if r.duration is not None}
-<<<<<<< HEAD
     segments = by_recording(read_segments(options.subsegments_dir / "segments", recordings, durations))
     overlap = _read_overlap(options.subsegments_dir)
     read_meta(options.subsegments_dir)  # gather needs it: a damaged one is reported before any work
-=======
-    pieces = by_recording(read_segments(options.subsegments_dir / "segments", recordings, durations))
-    discarded = _discarded(options.subsegments_dir, pieces)
-    read_meta(options.subsegments_dir)  # needed at the end; a damaged one is an error before any work
-    source = None if options.xvector_source is None else str(options.xvector_source.absolute())
->>>>>>> machinery
     settings = {
         "data_dir": str(options.data_dir.absolute()),
         "subsegments_dir": str(options.subsegments_dir.absolute()),
@@ -104,7 +93,6 @@ def _plan(options: argparse.Namespace) -> jobs.Plan:
     return jobs.Plan(inputs, settings, digests, costs, "s of speech")
 
 
-<<<<<<< HEAD
 def _parts(segments: Mapping[str, list[Segment]], recordings: Mapping[str, Recording]) -> dict[str, list[Segment]]:
     """Return the sub-segments of each piece of work: a recording, or a part of a long one, named <reco>@<part>."""
     found = {}
@@ -112,16 +100,6 @@ def _parts(segments: Mapping[str, list[Segment]], recordings: Mapping[str, Recor
         parts = parts_of(own, is_quick_to_probe(recordings[reco].entry))
         found |= {f"{reco}@{number}": part for number, part in enumerate(parts) if part} if parts[1:] else {reco: own}
     return found
-=======
-def _parts(pieces: dict[str, list[Segment]], recordings: dict[str, Recording]) -> dict[str, list[Segment]]:
-    """Return the sub-segments of each recording, or of each part of a long one, named <reco>@<part>."""
-    parts = {}
-    for reco, group in pieces.items():
-        numbers = part_numbers(group, recordings[reco].entry)
-        for piece, number in zip(group, numbers, strict=True):
-            parts.setdefault(reco if number is None else f"{reco}@{number}", []).append(piece)
-    return parts
->>>>>>> machinery
 
 
 def _run(work: Manifest, todo: list[str], job: int) -> None:
@@ -177,22 +155,10 @@ def _merge(out_dir: Path, keys: list[str], settings: Mapping[str, Any]) -> None:
     _LOG.info("%s: %d x-vectors of %d recordings (%s)", out_dir, len(places), recordings, model.name)
 
 
-<<<<<<< HEAD
 def _read_overlap(folder: Path) -> dict[str, list[Segment]]:
     """Return the overlapped speech of each recording, which gets no x-vectors."""
     path = folder / "overlap.segments"
     return by_recording(read_segments(path)) if path.exists() else {}
-=======
-def _discarded(subsegments_dir: Path, recordings: Iterable[str]) -> dict[str, np.ndarray]:
-    """Return the discarded overlap of each recording, (m, 2), seconds."""
-    path = subsegments_dir / "overlap.segments"
-    found = by_recording(read_segments(path)) if path.exists() else {}
-    return {reco: covered([(region.start, region.end) for region in found.get(reco, ())]) for reco in recordings}
-
-
-def _read_pieces(settings: dict[str, str]) -> dict[str, list[Segment]]:
-    return by_recording(read_segments(Path(settings["subsegments_dir"]) / "segments"))
->>>>>>> machinery
 
 
 if __name__ == "__main__":

@@ -91,32 +91,22 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-<<<<<<< HEAD
 def _media(options: argparse.Namespace, recordings: list[ReportRecording]) -> dict[str, page.Media]:
     """Return the sound of each recording that has any, and make the copies that the page plays."""
-=======
-def _media(options: argparse.Namespace, recordings: list[Shown]) -> dict[str, page.Media]:
-    """Return the sound of each recording with audio, and make the copies that the page plays."""
->>>>>>> machinery
 
     def medium(reco: ReportRecording) -> page.Media:
         sound = reco.audio.read(tell=False)  # stages 1 and 2 have warned
         return page.Media(page_audio(reco.id, reco.audio, sound, options.out_dir, options.audio), peaks(*sound))
 
-    audible = [reco for reco in recordings if reco.audio is not None]
-    with ThreadPoolExecutor(options.nj) as pool:  # most time goes into MP3
-        return dict(zip([reco.id for reco in audible], pool.map(medium, audible), strict=True))
+    heard = [reco for reco in recordings if reco.audio is not None]
+    with ThreadPoolExecutor(options.nj) as pool:  # of a stage's time most goes into MP3
+        return dict(zip([reco.id for reco in heard], pool.map(medium, heard), strict=True))
 
 
-<<<<<<< HEAD
 def _inputs(
     options: argparse.Namespace, systems: list[ReportSystem], recordings: list[ReportRecording]
 ) -> list[Path | str]:
     """Return the files that the page is made of: systems, but for scores that are not shown, data, audio and code."""
-=======
-def _inputs(options: argparse.Namespace, systems: list[System], recordings: list[Shown]) -> list[Path | str]:
-    """Return the input files of the page: systems without hidden scores, data, audio and code."""
->>>>>>> machinery
     files = [path for system in systems for pattern in _SYSTEM_FILES for path in system.folder.glob(pattern)]
     hidden = {system.folder / "score" / f"{name}.json" for system in systems for name in system.outdated}
     if options.data_dir is not None:

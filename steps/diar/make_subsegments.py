@@ -78,16 +78,7 @@ def main() -> None:
         publish_text(options.out_dir / "meta.json", json.dumps(meta, indent=1) + "\n")
     counts = (options.out_dir, len(cut.segments), len(regions), len(recordings), len(cut.short))
     _LOG.info(
-<<<<<<< HEAD
         "%s: %d sub-segments of %d speech regions of %d recordings; %d more are too short for an x-vector", *counts
-=======
-        "%s: %d sub-segments of %d speech regions of %d recordings; %d more are too short for an x-vector",
-        options.out_dir,
-        len(pieces),
-        len(regions),
-        len({piece.reco for piece in pieces}),
-        len(short),
->>>>>>> machinery
     )
 
 
@@ -124,7 +115,7 @@ def _has(options: argparse.Namespace, name: str) -> bool:
 
 
 def _read_regions(speech_dir: Path, name: str) -> list[Segment]:
-    """Read a segments file, checked against wav.scp and reco2dur if they exist."""
+    """Read one of the segments files, checked against wav.scp and reco2dur where these exist."""
     wav_scp, reco2dur = speech_dir / "wav.scp", speech_dir / "reco2dur"
     recordings = read_wav_scp(wav_scp) if wav_scp.exists() else None
     durations = read_durations(reco2dur) if reco2dur.exists() else None
@@ -132,7 +123,7 @@ def _read_regions(speech_dir: Path, name: str) -> list[Segment]:
 
 
 def _write_wav_scp(source: Path, path: Path, recordings: set[str]) -> None:
-    """Copy the lines of wav.scp that Kaldi needs beside segments: those of the same recordings."""
+    """Pass wav.scp on, for Kaldi's sake: beside segments it asks for one, of the same recordings."""
     if source.exists():
         write_table(path, {reco: entry for reco, entry in read_wav_scp(source).items() if reco in recordings})
     else:

@@ -421,18 +421,12 @@ def test_what_is_odd_in_the_key_is_named(sre2000, recipe):
     [
         ([], "required: --corpus-dir"),
         (["--corpus-dir", "/no/where"], "/no/where: no such folder; expected the folder of a corpus"),
-<<<<<<< HEAD
         (["--corpus-dir", "EMPTY"], "no known corpus; expected .*, got 1 other files"),
         (["--corpus-dir", "BOTH"], "files of several corpora; .*got callhome_english and cabank\nName it"),
         (
             ["--corpus-dir", "LDC", "--corpus", "callhome"],
             "--corpus: expected auto, callhome_english, cabank or sre2000, got callhome",
         ),
-=======
-        (["--corpus-dir", "EMPTY"], "no corpus that is known here; expected .*, got 1 other files"),
-        (["--corpus-dir", "BOTH"], "files of several corpora; .*got callhome_english and cabank\nSay which"),
-        (["--corpus-dir", "LDC", "--corpus", "callhome"], "--corpus: expected auto, "),
->>>>>>> machinery
         (["--corpus-dir", "LDC", "--corpus", "sre2000"], "no key; expected fullref.rttm of the key, once"),
         (["--corpus-dir", "LDC", "--corpus", "cabank"], "no usable recording of cabank"),
         (

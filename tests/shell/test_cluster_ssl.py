@@ -399,15 +399,9 @@ def test_a_bad_x_vector_directory(work, spoil, message):
             ["--num-spk", "oracle", "--reco2num-spk", "zero"],
             "zero:2: bad number; expected a whole number from 1, got 0",
         ),
-<<<<<<< HEAD
         (["--seed", "-1"], "--seed: expected a whole number from 0, got '-1'"),
         (["--nj", "0"], "--nj: expected a whole number from 1, got '0'"),
         (["--overwrite", "yes"], "expected true or false, got 'yes'"),
-=======
-        (["--seed", "-1"], "expected a whole number from 0, got -1"),
-        (["--nj", "0"], "expected a whole number from 1, got 0"),
-        (["--overwrite", "yes"], "expected true or false, got yes"),
->>>>>>> machinery
         (["--system", "magic"], "magic.yaml: no such file; expected one of that folder ("),
         (["--system", "bad è.yaml"], "bad è.yaml: Object contains unknown field `mehtod`"),
         (["--nspk", "2"], "unknown option --nspk"),

@@ -255,11 +255,7 @@ def test_bad_options(work, options, env, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-<<<<<<< HEAD
         (("--scorer", "pyannote"), "expected ssdiar, md-eval or dscore, got pyannote"),
-=======
-        (("--scorer", "pyannote"), "--scorer: expected ssdiar, md-eval or dscore, got pyannote"),
->>>>>>> machinery
         (("--collar", "-1"), "expected a number from 0"),
         (("--ignore-overlap", "yes"), "expected true or false"),
     ],
@@ -276,7 +272,7 @@ def test_bad_values(work, options, message):
         ("exp/rttm", "SPEAKER typo 1 0 2 <NA> <NA> A <NA> <NA>\n", "exp/rttm: 1 recordings have no reference: typo"),
         ("data/all.uem", "good 1 5 4\n", "data/all.uem:1: region has no length"),
         ("data/ref.rttm", None, "data/ref.rttm: no such file; expected the reference"),
-        ("exp/rttm", None, "exp/rttm: no such file; expected the output of make_rttm.sh"),
+        ("exp/rttm", None, "exp/rttm: no such file; expected what make_rttm.sh writes"),
     ],
 )
 def test_bad_input_touches_nothing(work, file, text, message):

@@ -146,15 +146,9 @@ class Parser(argparse.ArgumentParser):
         """Exit unless there are as many arguments as the usage names."""
         numbers = [action.nargs for action in self._positionals._group_actions]
         needed = sum(number in (None, "+") for number in numbers)
-<<<<<<< HEAD
-        most = len(got) if {"+", "*"} & set(numbers) else len(numbers)
-        if not self._subparsers and not needed <= len(got) <= most:
-            found = f"got {got[0]}" if got and most == 0 else f"got {len(got)} arguments"
-=======
         maximum = len(got) if {"+", "*"} & set(numbers) else len(numbers)
         if not self._subparsers and not needed <= len(got) <= maximum:
-            found = f"got {got[0]}" if maximum == 0 else f"got {len(got)} arguments"
->>>>>>> machinery
+            found = f"got {got[0]}" if got and maximum == 0 else f"got {len(got)} arguments"
             self.error(f"expected {self._expected() or 'options only'}, {found}")
 
     def _required(self) -> list[argparse.Action]:
