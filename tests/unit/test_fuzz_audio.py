@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ssdiar.errors import InputError
-from ssdiar.io.audio import probe, read_audio
+from ssdiar.io.audio import listen, read_audio
 
 RATE, SECONDS = 16000, 3
 BY_SOUNDFILE = {
@@ -99,7 +99,7 @@ def is_right(samples, times):
 def outcome(path, times):
     """Return what became of a file: right, told (in how many lines), refused, or silent."""
     try:
-        info = probe(path)
+        info = listen(path)
         samples, _ = read_audio(path, RATE)
     except InputError as error:
         assert "\n" not in str(error).removesuffix(f"\n{error.hint}")

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from ssdiar.errors import InputError
-from ssdiar.io.audio import is_command, probe, read_audio
+from ssdiar.io.audio import AudioInfo, is_command, listen, probe, read_audio
 from ssdiar.io.tables import parse_count, read_durations, read_rows
 from ssdiar.work import file_digest
 
@@ -69,7 +69,19 @@ class Recording:
 
     def seconds(self) -> float:
         """Return the length in seconds, from reco2dur or else from the audio itself."""
-        return probe(self.entry).duration if self.duration is None else self.duration
+        return self.info().duration if self.duration is None else self.duration
+
+    def info(self) -> AudioInfo:
+        """Return the properties of the file, which is decoded only if its header does not agree with reco2dur.
+
+        Raises:
+            InputError: The audio is broken, or not as long as reco2dur states.
+        """
+        found = probe(self.entry)
+        if self.duration is None or abs(found.duration - self.duration) > _DURATION_TOLERANCE:
+            found = listen(self.entry)
+        self.check_duration(found.duration)
+        return found
 
     def content(self) -> list[object]:
         """Return what the signal is, for a digest: that of its file, or the command; and the channels."""
