@@ -26,7 +26,7 @@ from ssdiar.config import conf_dir
 from ssdiar.data import Recording, audio_files, load_recordings, read_channels, read_parties
 from ssdiar.errors import InputError
 from ssdiar.graph import DEVICES, device_of_job
-from ssdiar.io.audio import AudioInfo, is_quick_to_probe, probe
+from ssdiar.io.audio import AudioInfo, is_quick_to_probe
 from ssdiar.io.meta import read_meta, write_meta
 from ssdiar.io.names import Names
 from ssdiar.io.tables import (
@@ -199,7 +199,7 @@ def _checked_audio(reco: str, recording: Recording, data_dir: Path) -> AudioInfo
     """
     if not is_quick_to_probe(recording.entry):
         return None
-    info = probe(recording.entry)
+    info = recording.info()
     for remark in info.remarks if not (data_dir / "recordings.tsv").exists() else ():  # stage 1 has said so
         _LOG.warning("WARNING: %s: %s", recording.entry, remark)
     for table, channel in (
@@ -209,7 +209,6 @@ def _checked_audio(reco: str, recording: Recording, data_dir: Path) -> AudioInfo
         if channel > info.channels:
             what, expected = f"no such channel of recording {reco}", f"1 to {info.channels}"
             raise InputError(what, path=data_dir / table, expected=expected, got=channel)
-    recording.check_duration(info.duration)
     return info
 
 
@@ -298,7 +297,7 @@ def _joined(
     for key in keys:
         with np.load(work.out_dir / "parts" / f"{key}.npz", allow_pickle=False) as arrays:
             parts.append(arrays["arr_0"])
-    return finder.network.joined(parts, windows, probe(recording.entry).duration)
+    return finder.network.joined(parts, windows, recording.info().duration)
 
 
 def _write_recording(folder: Path, reco: str, found: dict[str, Found]) -> None:

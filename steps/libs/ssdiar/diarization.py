@@ -27,7 +27,7 @@ from ssdiar.config import conf_dir
 from ssdiar.data import Recording
 from ssdiar.errors import InputError
 from ssdiar.exports import json_text, text_of
-from ssdiar.io.audio import AudioInfo, is_quick_to_probe, probe
+from ssdiar.io.audio import AudioInfo, is_quick_to_probe, listen
 from ssdiar.io.names import recording_ids
 from ssdiar.io.tables import check_id
 from ssdiar.io.transcripts import Word, read_transcript
@@ -350,7 +350,7 @@ def _file_of(audio: str | Path | tuple[np.ndarray, int]) -> Iterator[Path]:
 def _listen(path: Path, channels: str | int) -> tuple[AudioInfo, Use]:
     """Return what a file is, read to its end, and what is done with its channels."""
     levels = Levels()
-    info = probe(path, levels.add)
+    info = listen(path, levels.add)
     if channels not in ("auto", "mix", "parties") and not (
         isinstance(channels, int) and 1 <= channels <= info.channels
     ):

@@ -17,7 +17,7 @@ from corpora.corpus import NOT_TWO, Call, Corpus, Selection
 from ssdiar import work
 from ssdiar.data import files_below
 from ssdiar.errors import InputError
-from ssdiar.io.audio import AudioInfo, probe, read_audio
+from ssdiar.io.audio import AudioInfo, listen, read_audio
 from ssdiar.io.publish import publish_folder, publish_text
 from ssdiar.io.rttm import write_rttm
 from ssdiar.io.tables import write_segments, write_table
@@ -177,7 +177,7 @@ def _first_decodable(call: Call) -> tuple[Path, AudioInfo | None, str]:
             reasons.append(f"{shown!r}: a name that wav.scp cannot hold")
             continue
         try:
-            info = probe(path)
+            info = listen(path)
             # A corpus is known: a broken copy of it would be scored as a fault of the system.
             if not info.remarks:
                 return path.absolute(), info, ""
