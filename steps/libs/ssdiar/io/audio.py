@@ -229,6 +229,8 @@ class _File:
                 self._container, self._stream = file, file.streams.audio[0]
                 self.rate, self.channels = self._stream.rate, self._stream.channels
                 self._form, self._codec = file.format.name.split(",")[0], self._stream.codec.name
+                if not (self.rate and self.channels):
+                    raise IndexError
         except (av.FFmpegError, IndexError, AttributeError) as error:
             got = getattr(error, "strerror", "no audio that it decodes")
             raise InputError(what, path=self.name, expected="a format of FFmpeg", got=got) from None
@@ -281,11 +283,12 @@ class _File:
             self.remarks.append(f"{cut / self.rate:.2f} s after the end that its header states are not read")
 
     def _decoded(self) -> Iterator[tuple[float, np.ndarray]]:
-        """Yield (seconds by the file's clock, (n, C) float32); packets that do not decode are dropped."""
+        """Yield (seconds by the file's clock, (n, C) float32); packets that do not decode become silence."""
         error, self._last = _av().FFmpegError, 0
         with _av().logging.Capture() as said:
             packets = self._container.demux(self._stream)
             while True:
+                packet, frames = None, []
                 try:
                     packet = next(packets)
                     self._last = max(self._last, (packet.pos or 0) + packet.size)
@@ -294,7 +297,9 @@ class _File:
                     break
                 except error as problem:
                     said.append((0, "", problem.strerror))
-                    continue
+                    if packet and packet.duration:
+                        lost = round(packet.duration * packet.time_base * self.rate)
+                        yield float((packet.pts or 0) * packet.time_base), np.zeros((lost, self.channels), np.float32)
                 for frame in frames:
                     if (frame.sample_rate, frame.layout.nb_channels) == (self.rate, self.channels):
                         yield float((frame.pts or 0) * frame.time_base), self._samples(frame)
