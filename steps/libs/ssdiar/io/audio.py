@@ -40,7 +40,7 @@ _TOLERANCE = 0.1  # seconds between the header's and the decoded length; contain
 _TOO_LOUD = 4.0  # full scale is 1; lossy codecs overshoot it a little
 _RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000)
 _MIN_RATE, _MAX_RATE, _USUAL_CHANNELS = 1000, 1_000_000, 8
-_MAX_PADDING = 4096  # samples
+_MAX_PADDING, _MAX_LOST = 4096, 65536  # samples, of a packet
 _UNKNOWN = 0x7FFF0000  # bytes; a WAV header that states more was written to a pipe (sox, ffmpeg, Kaldi)
 _SCALES = {"u8": 2.0**-7, "s16": 2.0**-15, "s32": 2.0**-31, "s64": 2.0**-63, "flt": 1.0, "dbl": 1.0}
 _GUESSED = ("aac", "ac3", "amr", "gsm", "mp3")  # demuxers that guess the length from the bit rate
@@ -123,12 +123,12 @@ def read_audio(
 
 
 def is_command(entry: str | Path) -> bool:
-    """Tell whether an entry of wav.scp is a command (it ends in ``|``), not a path."""
+    """Return whether an entry of wav.scp is a command (it ends in ``|``), not a path."""
     return str(entry).rstrip().endswith("|")
 
 
 def is_quick_to_probe(entry: str | Path) -> bool:
-    """Tell whether any part of an entry can be read without decoding the audio before it."""
+    """Return whether any part of an entry can be read without decoding the audio before it."""
     return not is_command(entry) and Path(entry).suffix.lower() in (".wav", ".flac", ".sph", ".nist")
 
 
@@ -224,7 +224,7 @@ class _File:
         options = {"protocol_whitelist": "file,subfile", "ignore_length": str(int(to_the_end))}
         options |= {"max_size": "65536", "max_probe_packets": "1"}  # large packets of PCM, without a search for DTS
         try:
-            with av.logging.Capture() as self._said:
+            with av.logging.Capture() as self._errors:
                 file = av.open(f"{part}file:{self._path}", options=options, metadata_errors="replace")
                 self._container, self._stream = file, file.streams.audio[0]
                 self.rate, self.channels = self._stream.rate, self._stream.channels
@@ -267,7 +267,7 @@ class _File:
             except _av().FFmpegError:
                 return
         skip = 0 if sought or self._is_tagged else _DELAYS.get(self.coding, 0)
-        # These codecs fill up their last packet; the header states where the sound ends.
+        # These codecs pad their last packet; the header states the end of the sound.
         is_padded = self._codec.startswith(("aac", "adpcm", "gsm")) and self._form in ("mov", "wav")
         end, cut = round(self.stated * self.rate) if is_padded and self.stated else None, 0
         for time, block in self._decoded():
@@ -284,8 +284,8 @@ class _File:
 
     def _decoded(self) -> Iterator[tuple[float, np.ndarray]]:
         """Yield (seconds by the file's clock, (n, C) float32); packets that do not decode become silence."""
-        error, self._last = _av().FFmpegError, 0
-        with _av().logging.Capture() as said:
+        self._last = 0
+        with _av().logging.Capture() as errors:
             packets = self._container.demux(self._stream)
             while True:
                 packet, frames = None, []
@@ -295,17 +295,17 @@ class _File:
                     frames = packet.decode()
                 except StopIteration:  # also after an error of the demuxer
                     break
-                except error as problem:
-                    said.append((0, "", problem.strerror))
+                except _av().FFmpegError as problem:
+                    errors.append((0, "", problem.strerror))
                     if packet and packet.duration:
-                        lost = round(packet.duration * packet.time_base * self.rate)
+                        lost = min(_MAX_LOST, round(packet.duration * packet.time_base * self.rate))
                         yield float((packet.pts or 0) * packet.time_base), np.zeros((lost, self.channels), np.float32)
                 for frame in frames:
                     if (frame.sample_rate, frame.layout.nb_channels) == (self.rate, self.channels):
                         yield float((frame.pts or 0) * frame.time_base), self._samples(frame)
                     else:
-                        said.append((0, "", "parts of another rate or number of channels are left out"))
-        self._said += said
+                        errors.append((0, "", "parts of another rate or number of channels are left out"))
+        self._errors += errors
 
     def _samples(self, frame: Any) -> np.ndarray:
         """Return the (n, C) float32 samples of PyAV's AudioFrame."""
@@ -321,7 +321,7 @@ class _File:
 
     def _check(self, seconds: float) -> None:
         """Add remarks on a part that decoded to its end, ``seconds`` long."""
-        why = f" ({' '.join(self._said[0][2].split()).rstrip('.!')})" if self._said else ""
+        why = f" ({' '.join(self._errors[0][2].split()).rstrip('.!')})" if self._errors else ""
         tolerance = 0.5 / self.rate if self._codec.startswith("pcm") else _TOLERANCE
         # _wav checks WAV; AIFF states packets of GSM as if they were samples.
         lack = self.stated - seconds if self.stated and self._form != "wav" and self._codec != "gsm" else 0.0
@@ -354,7 +354,7 @@ def _joined(path: Path, _modified: int) -> list[tuple[int, int]]:
 
 
 def _is_whole_ogg(data: bytes) -> bool:
-    """Tell whether the last page of an Ogg file is marked as such and whole, and no page before it is missing."""
+    """Return whether the last page of an Ogg file is marked as such and whole, and no page before it is missing."""
     last = data.rfind(b"OggS")
     number, count = struct.unpack("<I4xB", data[last + 18 : last + 27].ljust(9, b"\xff"))
     size = 27 + count + sum(data[last + 27 : last + 27 + count])
