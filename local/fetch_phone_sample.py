@@ -1,15 +1,14 @@
 #!/usr/bin/env python3
 """Fetch one real telephone call with a human reference: 30 s, two speakers, sample.wav and sample.rttm.
 
-They are taken out of the wheel of pyannote.audio (MIT licence), which pip downloads without its dependencies and which
-is not installed. Both files must have the sha256 that this script names. <out-dir> is left alone if it has them.
+They are part of the wheel of pyannote.audio (MIT licence), which pip downloads but does not install. Both files must
+have the sha256 below. <out-dir> is left as it is if its files have it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import shutil
 import subprocess
 import sys
@@ -35,43 +34,30 @@ SHA256 = {
 
 
 def download_wheel(folder: Path) -> Path:
-    """Let pip put the wheel into ``folder`` and return it.
-
-    Raises:
-        InputError: This Python has no pip, or pip cannot reach or find the wheel.
-    """
+    """Download the wheel into ``folder`` with pip and return it; raise InputError if pip is missing or fails."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"]
     command += ["--no-deps", "--only-binary=:all:", "--timeout=20", "--retries=2", f"--dest={folder}", REQUIREMENT]
     result = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     wheels = list(folder.glob("*.whl"))
     if result.returncode or len(wheels) != 1:
         lines = result.stderr.strip().splitlines() or ["no message"]
-        errors = [line for line in lines if line.startswith("ERROR")] or lines
-        raise InputError(
-            f"pip cannot download {REQUIREMENT}",
-            got=errors[0],
-            hint="pip needs a network or an index that has this wheel (pip config: index-url, find-links, proxy).",
-        )
+        error = next((line for line in lines if line.startswith("ERROR")), lines[0])
+        hint = "pip needs a network or an index that has this wheel (pip config: index-url, find-links, proxy)."
+        raise InputError(f"pip cannot download {REQUIREMENT}", got=error, hint=hint)
     return wheels[0]
 
 
 def extract(wheel: Path, folder: Path) -> None:
-    """Write the two files into ``folder``, whatever else the archive holds.
-
-    Raises:
-        InputError: The wheel is damaged, or a file is missing or is not the known one.
-    """
+    """Write the two files of the wheel into ``folder``; raise InputError if one is missing or another file."""
     for name, known in SHA256.items():
         try:
             with zipfile.ZipFile(wheel) as archive:
                 data = archive.read(f"{FOLDER}/{name}")
         except (zipfile.BadZipFile, KeyError) as error:
             raise InputError(f"no {FOLDER}/{name} in the wheel ({error})", path=wheel.name) from None
-        digest = hashlib.sha256(data).hexdigest()
-        if digest != known:
-            raise InputError(
-                f"{FOLDER}/{name} is another file", path=wheel.name, expected=f"sha256 {known}", got=digest
-            )
+        if (digest := hashlib.sha256(data).hexdigest()) != known:
+            what, expected = f"{FOLDER}/{name} is another file", f"sha256 {known}"
+            raise InputError(what, path=wheel.name, expected=expected, got=digest)
         (folder / name).write_bytes(data)
 
 
@@ -88,9 +74,8 @@ def main() -> None:
         new = Path(scratch, "new")
         new.mkdir()
         extract(download_wheel(Path(scratch)), new)
-        if out_dir.exists():
-            shutil.rmtree(out_dir)
-        os.rename(new, out_dir)
+        shutil.rmtree(out_dir, ignore_errors=True)
+        new.rename(out_dir)
     LOG.info("fetched %s", out_dir)
 
 

@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
-"""Fetch eight real voices: prompts recorded for telephone exchanges, out of Debian's packages, without installing them.
+"""Fetch eight real voices: prompts recorded for telephone exchanges, from Debian's packages, which are not installed.
 
-<out-voices-dir> gets one folder per voice, of headerless GSM 06.10 files. allison_en and allison_es are one person in
+<out-voices-dir> gets one folder of headerless GSM 06.10 files per voice. allison_en and allison_es are one person in
 two languages: never put them in one call. Prompts are free to use: CC BY-SA 3.0 (allison, june, carlo, paola), CC BY
-3.0 (ivrvoice), GPL 2 (july), BSD-like (armelle); the packages' copyright files say more.
+3.0 (ivrvoice), GPL 2 (july), BSD-like (armelle); the packages' copyright files have the details.
 
-Needs apt-get and dpkg-deb, no root: where the machine has no package lists, private ones are fetched. Nothing of a
-package but its .gsm files is written, and those under names made here. Beeps, tones and silence are left out.
-<out-voices-dir> is left alone if it exists.
+Needs apt-get and dpkg-deb, but no root; if the machine has no package lists, private ones are fetched. Only .gsm files
+are written, under names made here. Beeps, tones and silence are left out. An existing <out-voices-dir> is kept.
 """
 
 from __future__ import annotations
@@ -40,19 +39,15 @@ VOICES = {
     "asterisk-prompt-fr-armelle": "armelle_fr",
     "asterisk-prompt-it-menardi-gsm": "paola_it",
 }
-# Files of the packages that are no speech of the voice: signals, silence, and the shrieking monkeys of Asterisk's demo.
+# Files that are not speech of the voice: signals, silence, and the shrieking monkeys of Asterisk's demo.
 NO_SPEECH = re.compile(
     r"(beep|beeperr|ascending-2tone|descending-2tone|confbridge-(join|leave)|tt-monkeys|silence/.*)\.gsm"
 )
-_LARGEST_FILE = 10 << 20
+_MAX_BYTES = 10 << 20
 
 
 def download(folder: Path) -> None:
-    """Let apt put the packages into ``folder``.
-
-    Raises:
-        InputError: apt is missing or cannot get them.
-    """
+    """Download the packages into ``folder`` with apt; raise InputError if apt is missing or fails."""
     missing = [program for program in ("apt-get", "dpkg-deb") if shutil.which(program) is None]
     if missing:
         raise InputError(f"cannot fetch the voices: {' and '.join(missing)} not found")
@@ -62,31 +57,27 @@ def download(folder: Path) -> None:
         LOG.info("apt-get finds no such packages in this machine's lists; fetching new lists")
         lists = folder / "apt"
         (lists / "lists" / "partial").mkdir(parents=True)
-        own = ["-o", f"Dir::State::lists={lists}/lists", "-o", f"Dir::Cache={lists}"]
-        failure = _run([*apt, *own, "update"], folder) or _run([*apt, *own, "download", *VOICES], folder)
+        apt += ["-o", f"Dir::State::lists={lists}/lists", "-o", f"Dir::Cache={lists}"]
+        failure = _run([*apt, "update"], folder) or _run([*apt, "download", *VOICES], folder)
     if failure:
         raise InputError("apt-get cannot fetch the voices", got=failure)
 
 
 def _run(command: list[str], folder: Path) -> str | None:
     """Run a command in a folder; return None, or its first error if it failed."""
-    environment = dict(os.environ, LC_ALL="C")
-    result = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace", check=False
-    )
-    if result.returncode == 0:
-        return None
+    options = {"capture_output": True, "text": True, "errors": "replace", "env": dict(os.environ, LC_ALL="C")}
+    result = subprocess.run(command, cwd=folder, check=False, **options)
     lines = result.stderr.strip().splitlines() or [f"exit code {result.returncode}"]
-    return next((line for line in lines if line.startswith("E:")), lines[-1])
+    return next((line for line in lines if line.startswith("E:")), lines[-1]) if result.returncode else None
 
 
 def unpack(package: Path, folder: Path) -> int:
-    """Write the prompts of a .deb file into ``folder``, as ``<part>_<part>.gsm``; return how many.
+    """Write the prompts of a .deb file into ``folder``, as ``<part>_<part>.gsm``; return their number.
 
-    Links and anything outside of Asterisk's folder of sounds are passed over, so no path of the archive is ever used.
+    Links and files outside of Asterisk's folder of sounds are skipped, and no path of the archive is used.
 
     Raises:
-        InputError: The package is damaged or holds no prompts.
+        InputError: The package is damaged or has no prompts.
     """
     folder.mkdir()
     count = 0
@@ -97,11 +88,10 @@ def unpack(package: Path, folder: Path) -> int:
                     parts = PurePosixPath(member.name).parts
                     parts = parts[parts.index("sounds") + 2 :] if "sounds" in parts else ()
                     is_prompt = member.isfile() and bool(parts) and parts[-1].endswith(".gsm")
-                    if not is_prompt or not 0 < member.size < _LARGEST_FILE or NO_SPEECH.fullmatch("/".join(parts)):
-                        continue
-                    name = re.sub(r"[^A-Za-z0-9_.-]", "_", "_".join(parts))
-                    (folder / name.lstrip(".")).write_bytes(archive.extractfile(member).read())
-                    count += 1
+                    if is_prompt and 0 < member.size < _MAX_BYTES and not NO_SPEECH.fullmatch("/".join(parts)):
+                        name = re.sub(r"[^A-Za-z0-9_.-]", "_", "_".join(parts)).lstrip(".")
+                        (folder / name).write_bytes(archive.extractfile(member).read())
+                        count += 1
         except tarfile.TarError as error:
             raise InputError(f"damaged package ({error})", path=package.name) from None
     if unpacker.returncode or not count:
@@ -127,7 +117,7 @@ def main() -> None:
             if len(archives) != 1:
                 raise InputError(f"apt-get did not download {package}", expected="one file", got=f"{len(archives)}")
             LOG.info("%s: %d prompts of %s", voice, unpack(archives[0], new / voice), archives[0].stem)
-        os.rename(new, out_dir)
+        new.rename(out_dir)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Put the corpus `mini` together: the real telephone call, and the simulated ones if there are any.
+"""Make the corpus `mini` of the real telephone call and, if there are any, the simulated ones.
 
-make  writes <out-data-dir>, in the place of an older one. <sample-dir> is what fetch_phone_sample.py makes. --calls is
-      a data directory made by simulate_calls.py; without it the real call is alone.
-ask   prints "there" if <out-data-dir> is there, whole, and made with these options
+make  writes <out-data-dir>, and replaces an older one; <sample-dir> is made by fetch_phone_sample.py, --calls by
+      simulate_calls.py
+ask   prints "there" if <out-data-dir> is complete and was made with these options
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def main() -> None:
     actions = parser.add_actions()
     ask, make = actions.add_parser("ask"), actions.add_parser("make")
     for action in (ask, make):
-        action.add_argument("--num-calls", type=stage.whole_number(0), required=True, help="simulated calls asked for")
+        action.add_argument("--num-calls", type=stage.whole_number(0), required=True, help="simulated calls to make")
         action.add_argument("--seed", type=stage.whole_number(0), required=True)
-    ask.add_argument("--simulated", type=stage.whole_number(0), required=True, help="simulated calls that it must have")
+    ask.add_argument("--simulated", type=stage.whole_number(0), required=True, help="simulated calls in it")
     make.add_argument("--calls", type=Path, help="data directory of simulated calls")
     make.add_argument("sample_dir", metavar="<sample-dir>", type=Path)
     for action in (ask, make):
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def _settings(options: argparse.Namespace, simulated: int) -> dict[str, Any]:
-    """Return what decides the corpus; its place is in wav.scp."""
+    """Return the settings of the corpus; they include its path, which is in wav.scp."""
     place = str(options.out_dir.absolute())
     return {"version": 1, "num_calls": options.num_calls, "seed": options.seed, "simulated": simulated, "place": place}
 

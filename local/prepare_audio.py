@@ -27,7 +27,7 @@ import stage
 
 from ssdiar.data import files_below
 from ssdiar.errors import InputError
-from ssdiar.io.audio import AUDIO_SUFFIXES, AudioInfo, probe
+from ssdiar.io.audio import AUDIO_SUFFIXES, AudioInfo, listen
 from ssdiar.io.names import Names, recording_ids
 from ssdiar.io.publish import publish_text
 from ssdiar.io.rttm import read_rttm, read_uem, write_rttm
@@ -37,12 +37,16 @@ from ssdiar.timeline.spans import Turn
 
 _LOG = logging.getLogger(__name__)
 _SHOWN = 50  # lines of a list on the terminal
-_MEND = "Copy it again from where it is from, or convert it to wav if a player plays it."
+_REMEDY = "Copy it again from its source, or convert it to wav if a player plays it."
+_HINTS = {
+    "mixed": " (--channels parties or N: otherwise)",
+    "one party per channel": " (--channels mix: all channels as one; --channels N: one of them)",
+}
 
 
 @dataclass(frozen=True)
-class Listened:
-    """A file that was read to its end: what it is, and what is done with its channels."""
+class Decoded:
+    """A file that was decoded to its end, and how its channels are used."""
 
     path: Path
     info: AudioInfo
@@ -51,23 +55,27 @@ class Listened:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A file that cannot be used: why, and what to do about it."""
+    """A file that cannot be used, with the reason and the remedy."""
 
     path: str
     reason: str
-    what_to_do: str
+    remedy: str
 
 
 def main() -> None:
-    """Look at all the input first, then write the data directory."""
+    """Check all of the input, then write the data directory."""
     options = _parse()
     check_id(options.set, "--set")
     paths, left_out = _usable_names(_find_audio(options.audio))
     root = options.audio.absolute() if options.audio.is_dir() else options.audio.absolute().parent
-    audio, unusable = _listen_to_all(recording_ids(paths, root), options.channels, options.nj)
-    left_out = sorted([*left_out, *unusable], key=lambda file: file.path)
-    _stop_or_go_on(left_out, len(audio), options.bad_files)
-    names = Names({reco: found.path for reco, found in audio.items()})
+    files = recording_ids(paths, root)
+    with ThreadPoolExecutor(options.nj) as pool:
+        found = dict(zip(files, pool.map(lambda path: _decode(path, options.channels), files.values()), strict=True))
+    audio = {reco: item for reco, item in found.items() if isinstance(item, Decoded)}
+    left_out += [item for item in found.values() if isinstance(item, LeftOut)]
+    left_out.sort(key=lambda file: file.path)
+    _report_left_out(left_out, len(audio), options.bad_files)
+    names = Names({reco: item.path for reco, item in audio.items()})
     turns = None if options.rttm is None else _read_reference(options.rttm, audio, names)
     uem = _scored_regions(options.uem, audio, turns, names)
     num_spk = _speaker_counts(options.num_spk_file, turns, audio, names)
@@ -76,23 +84,20 @@ def main() -> None:
         data_dir.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise InputError("is in the way of the data directory", path=data_dir, expected="a folder") from None
-    _write_left_out(data_dir / "left_out.tsv", left_out)
     write_or_remove(data_dir / "reco2num_spk", num_spk or {})
-    _write_channels(data_dir, audio)
-    if turns is None:
-        (data_dir / "ref.rttm").unlink(missing_ok=True)
-    else:
+    if left_out:
+        rows = ((file.path, file.reason, file.remedy) for file in left_out)
+        write_tsv(data_dir / "left_out.tsv", ("file", "reason", "what to do"), rows)
+    if turns is not None:
         write_rttm(data_dir / "ref.rttm", turns)
-    if uem is None:
-        (data_dir / "all.uem").unlink(missing_ok=True)
-    else:
+    if uem is not None:
         lines = [f"{reco} 1 {start:.3f} {end:.3f}\n" for reco in sorted(uem) for start, end in uem[reco]]
         publish_text(data_dir / "all.uem", "".join(lines))
-    write_table(data_dir / "reco2dur", {reco: f"{found.info.duration:.4f}" for reco, found in audio.items()})
-    for name in ("utt2spk", "spk2utt"):  # an utterance is a whole recording
-        write_table(data_dir / name, {reco: reco for reco in audio})
-    write_table(data_dir / "wav.scp", {reco: str(found.path) for reco, found in audio.items()})
-    _tell(data_dir, audio)
+    for name, is_made in (("left_out.tsv", left_out), ("ref.rttm", turns is not None), ("all.uem", uem is not None)):
+        if not is_made:
+            (data_dir / name).unlink(missing_ok=True)
+    _write_recordings(data_dir, audio)
+    _log_summary(data_dir, audio)
 
 
 def _parse() -> argparse.Namespace:
@@ -155,141 +160,112 @@ def _usable_names(paths: list[Path]) -> tuple[list[Path], list[LeftOut]]:
     return usable, left_out
 
 
-def _listen_to_all(
-    files: Mapping[str, Path], channels: str | int, jobs: int
-) -> tuple[dict[str, Listened], list[LeftOut]]:
-    """Return what was found in every file that can be used, by recording, and the others."""
-    with ThreadPoolExecutor(jobs) as pool:
-        found = list(pool.map(lambda path: _listen_to(path, channels), files.values()))
-    audio = {reco: item for reco, item in zip(files, found, strict=True) if isinstance(item, Listened)}
-    return audio, [item for item in found if isinstance(item, LeftOut)]
-
-
-def _listen_to(path: Path, channels: str | int) -> Listened | LeftOut:
+def _decode(path: Path, channels: str | int) -> Decoded | LeftOut:
     levels = Levels()
     try:
-        info = probe(path, levels.add)
+        info = listen(path, levels.add)
     except InputError as error:
         reason = str(error).split("\n")[0].removeprefix(f"{path}: ")
-        return LeftOut(str(path), reason, error.hint or _MEND)
+        return LeftOut(str(path), reason, error.hint or _REMEDY)
     except OSError as error:
-        return LeftOut(str(path), error.strerror or str(error), "See that it can be read.")
+        return LeftOut(str(path), error.strerror or str(error), "Check that it can be read.")
     if isinstance(channels, int) and channels > info.channels:
         return LeftOut(str(path), f"no channel {channels}; expected 1 to {info.channels}", "Choose another --channels.")
-    return Listened(path, info, use_of_channels(levels, channels))
+    return Decoded(path, info, use_of_channels(levels, channels))
 
 
-def _stop_or_go_on(left_out: list[LeftOut], usable: int, bad_files: str) -> None:
-    """Tell of the files that cannot be used; raise InputError if that is all or not to be passed over."""
-    if not left_out:
-        return
-    lines = [f"{file.path}: {file.reason}. {file.what_to_do}" for file in left_out]
+def _report_left_out(left_out: list[LeftOut], usable: int, bad_files: str) -> None:
+    """Log the files that cannot be used; raise InputError if all are such, or none may be."""
+    lines = [f"{file.path}: {file.reason}. {file.remedy}" for file in left_out]
     more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
-    if bad_files == "stop" or not usable:
+    if lines and (bad_files == "stop" or not usable):
         what = f"{len(lines)} of {len(lines) + usable} files cannot be used: {lines[0]}"
         raise InputError(what, hint="\n".join(lines[1:_SHOWN] + more) or None)
     for line in lines[:_SHOWN] + more:
         _LOG.warning("WARNING: left out: %s", line)
 
 
-def _write_left_out(path: Path, left_out: list[LeftOut]) -> None:
-    if not left_out:
-        path.unlink(missing_ok=True)
-        return
-    rows = ((file.path, file.reason, file.what_to_do) for file in left_out)
-    write_tsv(path, ("file", "reason", "what to do"), rows)
-
-
-def _write_channels(data_dir: Path, audio: Mapping[str, Listened]) -> None:
-    """Write which channel counts, which are parties, and recordings.tsv, which tells it all to people."""
-    single = {reco: found.use.channel for reco, found in audio.items() if found.use.channel is not None}
-    write_or_remove(data_dir / "reco2channel", single)
-    parties = {reco: " ".join(map(str, found.use.parties)) for reco, found in audio.items() if found.use.parties}
+def _write_recordings(data_dir: Path, audio: Mapping[str, Decoded]) -> None:
+    """Write the tables of recordings and channels; recordings.tsv shows them to people."""
+    uses = {reco: item.use for reco, item in audio.items()}
+    write_or_remove(data_dir / "reco2channel", {reco: use.channel for reco, use in uses.items() if use.channel})
+    parties = {reco: " ".join(map(str, use.parties)) for reco, use in uses.items() if use.parties}
     write_or_remove(data_dir / "reco2parties", parties)
     rows = []
-    for reco, found in audio.items():
-        info, remarks = found.info, [*found.info.remarks, *([found.use.remark] if found.use.remark else [])]
-        numbers = (f"{info.duration:.2f}", str(info.rate), str(info.channels))
-        rows.append(
-            (reco, str(found.path), *numbers, info.coding, found.use.in_words(found.info.channels), "; ".join(remarks))
-        )
+    for reco, item in audio.items():
+        info, used = item.info, item.use.in_words(item.info.channels)
+        remarks = "; ".join(filter(None, [*info.remarks, item.use.remark]))
+        seconds, rate, channels = f"{info.duration:.2f}", str(info.rate), str(info.channels)
+        rows.append((reco, str(item.path), seconds, rate, channels, info.coding, used, remarks))
     names = ("recording", "file", "seconds", "rate", "channels", "coding", "used", "remarks")
     write_tsv(data_dir / "recordings.tsv", names, rows)
+    write_table(data_dir / "reco2dur", {reco: f"{item.info.duration:.4f}" for reco, item in audio.items()})
+    for name in ("utt2spk", "spk2utt"):  # an utterance is a whole recording
+        write_table(data_dir / name, {reco: reco for reco in audio})
+    write_table(data_dir / "wav.scp", {reco: str(item.path) for reco, item in audio.items()})
 
 
-def _tell(data_dir: Path, audio: Mapping[str, Listened]) -> None:
-    """Log what there is, how its channels are used, and what is odd about each recording."""
-    for found in audio.values():
-        odd = [found.use.remark] if found.use.odd else []
-        for remark in [*found.info.remarks, *odd]:
-            _LOG.warning("WARNING: %s: %s", found.path, remark)
-    hours = sum(found.info.duration for found in audio.values()) / 3600
-    rates = ", ".join(str(rate) for rate in sorted({found.info.rate for found in audio.values()}))
+def _log_summary(data_dir: Path, audio: Mapping[str, Decoded]) -> None:
+    """Log the remarks on each recording, the totals, and how channels are used."""
+    for item in audio.values():
+        for remark in [*item.info.remarks, *([item.use.remark] if item.use.odd else [])]:
+            _LOG.warning("WARNING: %s: %s", item.path, remark)
+    hours = sum(item.info.duration for item in audio.values()) / 3600
+    rates = ", ".join(map(str, sorted({item.info.rate for item in audio.values()})))
     _LOG.info("%s: %d recordings, %.2f hours, sample rates %s", data_dir, len(audio), hours, rates)
-    done = Counter((found.info.channels, found.use.in_words(found.info.channels)) for found in audio.values())
-    change = {
-        "mixed": "--channels parties or N: otherwise",
-        "one party per channel": "--channels mix: all channels as one; --channels N: one of them",
-    }
-    for (channels, what), count in sorted(done.items()):
-        hint = f" ({change[what]})" if what in change else ""
+    uses = Counter((item.info.channels, item.use.in_words(item.info.channels)) for item in audio.values())
+    for (channels, used), count in sorted(uses.items()):
         many = "1 channel" if channels == 1 else f"{channels} channels"
-        _LOG.info("%s: %d recordings of %s: %s%s", data_dir, count, many, what, hint)
+        _LOG.info("%s: %d recordings of %s: %s%s", data_dir, count, many, used, _HINTS.get(used, ""))
 
 
-def _read_reference(path: Path, audio: Mapping[str, Listened], names: Names) -> list[Turn]:
+def _read_reference(path: Path, audio: Mapping[str, Decoded], names: Names) -> list[Turn]:
     turns = read_rttm(path, names)
+    _compare(path, {turn.reco for turn in turns}, audio)
     kept = [turn for turn in turns if turn.reco in audio]
-    _report_difference(path, {turn.reco for turn in turns}, audio)
     late = {turn.reco for turn in kept if turn.end > audio[turn.reco].info.duration + 0.05}
     if late:
-        _LOG.warning("WARNING: %s: turns end after the audio does in %s", path, _count(late, "recordings"))
+        _LOG.warning("WARNING: %s: turns end after the audio does in %s", path, _count(late))
     return kept
 
 
 def _scored_regions(
-    path: Path | None, audio: Mapping[str, Listened], turns: list[Turn] | None, names: Names
+    path: Path | None, audio: Mapping[str, Decoded], turns: list[Turn] | None, names: Names
 ) -> dict[str, list[tuple[float, float]]] | None:
-    """Return the scored regions: those of a file, or all of every recording that has a reference."""
+    """Return the regions of a UEM file; without one, all of every recording that has a reference."""
     if path is None:
-        if turns is None:
-            return None
-        return {reco: [(0.0, audio[reco].info.duration)] for reco in sorted({turn.reco for turn in turns})}
+        return None if turns is None else {turn.reco: [(0.0, audio[turn.reco].info.duration)] for turn in turns}
     regions = read_uem(path, names)
-    _report_difference(path, regions.keys(), audio)
+    _compare(path, regions.keys(), audio)
     return {reco: parts for reco, parts in regions.items() if reco in audio}
 
 
 def _speaker_counts(
-    path: Path | None, turns: list[Turn] | None, audio: Mapping[str, Listened], names: Names
-) -> dict[str, int] | None:
-    if path is not None:
-        counts = read_counts(path, "recording number", names)
-        _report_difference(path, counts.keys(), audio)
-        return {reco: count for reco, count in counts.items() if reco in audio}
-    if turns is None:
-        return None
-    speakers: dict[str, set[str]] = {}
-    for turn in turns:
-        speakers.setdefault(turn.reco, set()).add(turn.speaker)
-    return {reco: len(names) for reco, names in speakers.items()}
+    path: Path | None, turns: list[Turn] | None, audio: Mapping[str, Decoded], names: Names
+) -> dict[str, int]:
+    """Return the number of speakers in a file; without one, in the reference."""
+    if path is None:
+        return Counter(reco for reco, _ in {(turn.reco, turn.speaker) for turn in turns or ()})
+    counts = read_counts(path, "recording number", names)
+    _compare(path, counts.keys(), audio)
+    return {reco: count for reco, count in counts.items() if reco in audio}
 
 
-def _report_difference(path: Path, named: Set[str], audio: Mapping[str, Listened]) -> None:
-    """Warn of recordings that only one side knows; raise InputError if there is none that both do."""
-    strange, silent = set(named) - audio.keys(), audio.keys() - set(named)
-    if len(silent) == len(audio):
-        got = f"for example {min(strange)}" if strange else "none"
+def _compare(path: Path, named: Set[str], audio: Mapping[str, Decoded]) -> None:
+    """Warn of recordings that only the file or only the audio has; raise InputError if they share none."""
+    unknown, missing = set(named) - audio.keys(), audio.keys() - set(named)
+    if len(missing) == len(audio):
+        got = f"for example {min(unknown)}" if unknown else "none"
         raise InputError("names none of the recordings", path=path, expected=f"names such as {min(audio)}", got=got)
-    if strange:
-        _LOG.warning("WARNING: %s: %s have no audio, left out", path, _count(strange, "recordings"))
-    if silent:
-        shown = " ".join(sorted(silent)[:_SHOWN]) + (" ..." if len(silent) > _SHOWN else "")
-        _LOG.warning("WARNING: %s: says nothing of %d recordings: %s", path, len(silent), shown)
+    if unknown:
+        _LOG.warning("WARNING: %s: %s have no audio, left out", path, _count(unknown))
+    if missing:
+        shown = " ".join(sorted(missing)[:_SHOWN]) + (" ..." if len(missing) > _SHOWN else "")
+        _LOG.warning("WARNING: %s: does not name %d recordings: %s", path, len(missing), shown)
 
 
-def _count(names: Set[str], what: str) -> str:
-    return f"{len(names)} {what} (e.g. {min(names)})"
+def _count(recos: Set[str]) -> str:
+    return f"{len(recos)} recordings (e.g. {min(recos)})"
 
 
 if __name__ == "__main__":

@@ -2,12 +2,11 @@
 # Copyright 2026  ssdiar authors
 # Apache 2.0
 
-# Stage 1 of the root recipe: makes the data directory of its own corpus `mini`, from what anybody can download:
+# Stage 1 of the root recipe: make the data directory of its own corpus `mini`, from public downloads:
 #  phone_sample  one real telephone call with a human reference, 30 s (from the pyannote.audio wheel, through pip),
 #  sim-0001 ...  simulated calls of 120 s between voices recorded for telephone prompts (from Debian's asterisk
 #                packages, through apt-get without root), with an exact reference: see simulate_calls.py.
-# Where apt-get or the packages are not available, mini is the real call alone, and the log says so.
-# Downloads are kept in <data-root>/local; the data directory appears when it is complete.
+# Without apt-get or the packages, mini is only the real call, with a warning. Downloads are kept in <data-root>/local.
 
 # Begin configuration section.
 data_root=data
@@ -20,8 +19,8 @@ verbose=1
 
 help_message="Usage: $0 [options]
  e.g.: $0 --seed 1
-Writes <data-root>/mini/{wav.scp,reco2num_spk,reco2dur,ref.rttm,all.uem,wav/*.flac}; leaves it alone if it is there and
-was made with the same --num-calls and --seed.
+Writes <data-root>/mini/{wav.scp,reco2num_spk,reco2dur,ref.rttm,all.uem,wav/*.flac}, unless it is there already, made
+with the same --num-calls and --seed.
   --data-root <dir|data>     # where data directories and (in local/) downloads go
   --set <mini>               # the corpus; this recipe has one
   --num-calls <n|8>          # simulated calls; 0: none
@@ -58,9 +57,9 @@ mkdir -p "$cache" || die "$cache: cannot make this folder"
 simulated=$num_calls
 if [ "$num_calls" != 0 ] && ! "$python" "$here/fetch_prompts.py" --verbose "$verbose" "$cache/prompts"; then
   simulated=0
-  echo "$script: WARNING: there are no voices to simulate calls with (see above); mini is the one real call alone" >&2
+  echo "$script: WARNING: no voices to simulate calls with (see above); mini is only the real call" >&2
   if is_there 0; then
-    say "$dir is there already, the real call alone"
+    say "$dir is there already, only the real call"
     exit 0
   fi
 fi

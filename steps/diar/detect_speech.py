@@ -29,7 +29,7 @@ import jobs
 from ssdiar.config import config_files, config_name
 from ssdiar.data import Recording, audio_files, load_recordings, read_channels, read_parties
 from ssdiar.errors import InputError
-from ssdiar.io.audio import is_quick_to_probe, probe
+from ssdiar.io.audio import is_quick_to_probe
 from ssdiar.io.meta import read_meta, write_meta
 from ssdiar.io.names import Names
 from ssdiar.io.tables import (
@@ -170,7 +170,7 @@ def _check_audio(recordings: Mapping[str, Recording], data_dir: Path) -> None:
             raise InputError(f"recording {side} has the name of a party of {reco}", path=data_dir / "wav.scp")
         if not is_quick_to_probe(recording.entry):
             continue
-        info = probe(recording.entry)
+        info = recording.info()
         for remark in info.remarks if not (data_dir / "recordings.tsv").exists() else ():  # else stage 1 reported it
             _LOG.warning("WARNING: %s: %s", recording.entry, remark)
         used = {"reco2channel": recording.channel or 0, "reco2parties": max(recording.parties, default=0)}
@@ -178,7 +178,6 @@ def _check_audio(recordings: Mapping[str, Recording], data_dir: Path) -> None:
             if channel > info.channels:
                 problem, expected = f"no such channel of recording {reco}", f"1 to {info.channels}"
                 raise InputError(problem, path=data_dir / table, expected=expected, got=channel)
-        recording.check_duration(info.duration)
 
 
 def _given_file(sad: str, data_dir: Path) -> tuple[str, Path | None]:
@@ -251,7 +250,7 @@ def _joined(
     for key in keys:
         with np.load(work.out_dir / "parts" / f"{key}.npz", allow_pickle=False) as arrays:
             parts.append(arrays["arr_0"])
-    return network.joined(parts, windows, probe(recording.entry).duration)
+    return network.joined(parts, windows, recording.info().duration)
 
 
 def _write_recording(folder: Path, reco: str, found: Mapping[str, Speech]) -> None:

@@ -84,7 +84,7 @@ def test_uem_speaker_counts_and_channel_are_kept_until_asked_for_no_longer(work)
     (work / "counts").write_text("a 4\nb__1_ 2\nlost 3\n")
     options = ["--rttm", "ref.rttm", "--uem", "u.uem", "--num-spk-file", "counts", "--channels", "1"]
     log = run(work, "--set", "calls", *options, "calls").stderr
-    assert "WARNING: u.uem: says nothing of 2 recordings: Lodz b__1_" in log
+    assert "WARNING: u.uem: does not name 2 recordings: Lodz b__1_" in log
     assert read(work, "all.uem") == "sub_dir-a 1 0.500 1.500\n"
     assert read(work, "reco2num_spk") == "b__1_ 2\nsub_dir-a 4\n"
     assert read(work, "reco2channel") == "b__1_ 1\n"  # the others have no other channel
@@ -122,7 +122,7 @@ def test_files_of_one_name_get_ids_that_differ_and_stay(work):
         "mon-call",
         "tue-call",
     ]
-    assert "ref.rttm: says nothing of 6 recordings: Lodz Petrov" in log
+    assert "ref.rttm: does not name 6 recordings: Lodz Petrov" in log
     assert len(read(work, "all.uem").splitlines()) == 4  # only what has a reference is scored
     rttm(work, ("call", "A", 0, 1))
     message = run(work, "--set", "calls", "--rttm", "ref.rttm", "calls", rc=1).stderr

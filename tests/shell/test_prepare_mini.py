@@ -97,11 +97,11 @@ def test_without_apt_it_is_the_real_call_alone_and_says_so(mini, tmp_path):
     path = path_without_apt(tmp_path / "bin")
     result = run(cwd=tmp_path, PATH=path)
     assert result.returncode == 0, result.stderr
-    assert "apt-get and dpkg-deb not found" in result.stderr and "mini is the one real call alone" in result.stderr
+    assert "apt-get and dpkg-deb not found" in result.stderr and "mini is only the real call" in result.stderr
     assert (tmp_path / "data" / "mini" / "reco2num_spk").read_text() == "phone_sample 2\n"
     before = content(tmp_path / "data")
     again = run(cwd=tmp_path, PATH=path)
-    assert again.returncode == 0 and "is there already, the real call alone" in again.stderr
+    assert again.returncode == 0 and "is there already, only the real call" in again.stderr
     assert content(tmp_path / "data") == before
     (tmp_path / "data").rename(tmp_path / "moved")
     moved = run("--data-root", "moved", cwd=tmp_path, PATH=path)

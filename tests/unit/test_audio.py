@@ -1,18 +1,17 @@
 """Reading audio: every kind of file, part and channel, and every way in which a file can be broken."""
 
-import os
 import re
 import struct
 import subprocess
 
+import av
 import numpy as np
 import pytest
 import soundfile
 
 from ssdiar.data import load_recordings
 from ssdiar.errors import InputError
-from ssdiar.io.audio import probe, read_audio, resample
-from ssdiar.io.mpeg import find_frames, parse_header
+from ssdiar.io.audio import listen, probe, read_audio, resample
 
 RATE = 8000
 
@@ -56,7 +55,7 @@ def test_lossless_files_come_as_they_are_and_are_mixed_by_the_mean(tmp_path, ste
     samples, rate = read_audio(tmp_path / name)
     assert (rate, samples.dtype, samples.shape) == (RATE, np.float32, (2 * RATE,))
     np.testing.assert_allclose(samples, stereo.mean(axis=1), atol=1e-4)
-    info = probe(tmp_path / name)
+    info = listen(tmp_path / name)
     assert (info.duration, info.rate, info.channels) == (2.0, RATE, 2)
 
 
@@ -64,7 +63,7 @@ def test_mp3_is_read(tmp_path, stereo):
     soundfile.write(tmp_path / "x.mp3", stereo, RATE)
     samples, rate = read_audio(tmp_path / "x.mp3")
     assert rate == RATE
-    assert len(samples) / rate == pytest.approx(probe(tmp_path / "x.mp3").duration, abs=0.05)
+    assert len(samples) / rate == pytest.approx(listen(tmp_path / "x.mp3").duration, abs=0.05)
     assert np.corrcoef(samples[RATE // 2 : RATE], stereo.mean(axis=1)[RATE // 2 : RATE])[0, 1] > 0.99
 
 
@@ -74,7 +73,7 @@ def test_mu_law_sphere(tmp_path):
     assert samples[:3] == pytest.approx([0.0, 32124 / 32768, -32124 / 32768], abs=1e-4)
 
 
-def test_formats_unknown_to_libsndfile_go_through_ffmpeg(tmp_path, stereo, need):
+def test_a_path_with_a_colon_is_no_protocol(tmp_path, stereo, need):
     need("ffmpeg")
     soundfile.write(tmp_path / "x.wav", stereo, RATE)
     target = tmp_path / "a: b.m4a"
@@ -82,14 +81,14 @@ def test_formats_unknown_to_libsndfile_go_through_ffmpeg(tmp_path, stereo, need)
     samples, rate = read_audio(target)
     assert rate == RATE
     assert len(samples) / rate == pytest.approx(2.0, abs=0.3)
-    assert probe(target).channels == 2
+    assert listen(target).channels == 2
 
 
 @pytest.mark.parametrize("name", ["x.wav", "x.aiff", "x.w64"])
 def test_gsm_which_cannot_be_sought_in(tmp_path, stereo, name):
     # wav with GSM 06.10 inside is what Asterisk calls wav49.
     soundfile.write(tmp_path / name, stereo[:, 0], RATE, subtype="GSM610")
-    assert probe(tmp_path / name).duration == pytest.approx(2.0, abs=0.1)
+    assert listen(tmp_path / name).duration == pytest.approx(2.0, abs=0.1)
     whole, rate = read_audio(tmp_path / name)
     assert rate == RATE
     assert np.corrcoef(whole[1000:15000], stereo[1000:15000, 0])[0, 1] > 0.95
@@ -99,11 +98,9 @@ def test_gsm_which_cannot_be_sought_in(tmp_path, stereo, name):
 def test_truncated_gsm(tmp_path, stereo):
     soundfile.write(tmp_path / "x.wav", stereo[:, 0], RATE, subtype="GSM610")
     (tmp_path / "x.wav").write_bytes((tmp_path / "x.wav").read_bytes()[:2000])
-    info = probe(tmp_path / "x.wav")
+    info = listen(tmp_path / "x.wav")
     assert info.duration == pytest.approx(1.2, abs=0.05)
-    assert [
-        re.search(r"cut off, .* says 3250 bytes of sound, 1940 are there", text) is not None for text in info.remarks
-    ] == [True]
+    assert re.search(r"cut off, .* states 3250 bytes of sound, 1940 are there", info.remarks[0])
 
 
 def test_one_channel(tmp_path, stereo):
@@ -151,7 +148,7 @@ def test_wav_written_to_a_pipe_by_sox_is_whole(tmp_path, stereo, need):
     soundfile.write(tmp_path / "x.wav", stereo, RATE)
     entry = f"sox {tmp_path}/x.wav -t wav - |"
     np.testing.assert_allclose(read_audio(entry)[0], read_audio(tmp_path / "x.wav")[0], atol=1e-4)
-    assert probe(entry).duration == 2.0
+    assert listen(entry).duration == 2.0
 
 
 @pytest.mark.parametrize(
@@ -169,16 +166,16 @@ def test_failing_commands(command, message):
     assert command in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["x.wav", "x.flac", "x.sph", "x.mp3", "x.aiff", "x.au", "x.w64", "x.caf", "x.ogg"])
+@pytest.mark.parametrize("name", ["x.wav", "x.flac", "x.sph", "x.mp3", "x.aiff", "x.au", "x.ogg"])
 def test_of_truncated_files_what_is_there_is_read_and_told(tmp_path, name, caplog):
     noise = np.random.default_rng(1).uniform(-0.3, 0.3, (3 * RATE, 1))
     options = {"format": "NIST", "subtype": "PCM_16"} if name == "x.sph" else {}
     soundfile.write(tmp_path / name, noise, RATE, **options)
     whole, _ = read_audio(tmp_path / name)
-    assert not caplog.records and not probe(tmp_path / name).remarks
+    assert not caplog.records and not listen(tmp_path / name).remarks
     data = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(data[: len(data) * 2 // 3])
-    info = probe(tmp_path / name)
+    info = listen(tmp_path / name)
     assert 1.0 < info.duration < 2.2
     assert "cut off" in " ".join(info.remarks)
     for entry in (tmp_path / name, f"cat {tmp_path / name} |"):
@@ -217,7 +214,7 @@ def test_what_is_no_audio(tmp_path, name):
 def test_header_without_samples(tmp_path):
     soundfile.write(tmp_path / "x.wav", np.zeros(0), RATE)
     with pytest.raises(InputError, match="no samples"):
-        probe(tmp_path / "x.wav")
+        listen(tmp_path / "x.wav")
 
 
 def test_recordings_of_a_data_directory(tmp_path, stereo):
@@ -252,67 +249,44 @@ def test_bad_data_directories(tmp_path, table, text, message):
         load_recordings(tmp_path, allow_commands=True)
 
 
-def test_an_aiff_whose_samples_begin_between_two_samples_is_told_of(tmp_path, stereo):
-    soundfile.write(tmp_path / "x.aiff", stereo[:, 0], RATE)
-    data = bytearray((tmp_path / "x.aiff").read_bytes())
-    data[data.index(b"SSND") + 11] = 1  # the last byte of its offset; found by hypothesis
-    (tmp_path / "x.aiff").write_bytes(data)
-    assert "contradicts itself" in " ".join(probe(tmp_path / "x.aiff").remarks)
-
-
 def test_blocks_of_a_codec_that_leans_on_earlier_frames_are_the_whole(tmp_path, monkeypatch):
     """Each block once began with a seek, after which MP3 of variable bit rate lacks what earlier frames hold."""
     random = np.random.default_rng(2)
     speech = np.repeat(random.uniform(0, 1, 100) ** 4, RATE // 10) * 0.2 * random.standard_normal(10 * RATE)
     soundfile.write(tmp_path / "x.mp3", speech, RATE, bitrate_mode="VARIABLE", compression_level=0.5)
-    whole, _ = soundfile.read(tmp_path / "x.mp3", dtype="float32")
-    monkeypatch.setattr("ssdiar.io.decoders.BLOCK", 5000)
-    np.testing.assert_allclose(read_audio(tmp_path / "x.mp3")[0], whole, atol=1e-6)
+    whole, _ = read_audio(tmp_path / "x.mp3")
+    np.testing.assert_allclose(whole, soundfile.read(tmp_path / "x.mp3", dtype="float32")[0], atol=1e-4)
+    monkeypatch.setattr("ssdiar.io.audio._BLOCK", 5000)
+    np.testing.assert_array_equal(read_audio(tmp_path / "x.mp3")[0], whole)
 
 
-def mp3_frames(data):
+def mp3_frames(path):
     """Return where the frames of an MP3 begin."""
-    run = find_frames(data, 0, len(data)).runs[0]
-    places, at = [], run.start
-    while at < run.end:
-        places.append(at)
-        at += parse_header(int.from_bytes(data[at : at + 4], "big"))[0]
-    return places
+    with av.open(str(path)) as file:
+        return [packet.pos for packet in file.demux(audio=0) if packet.size]
 
 
-@pytest.mark.parametrize("on_a_frame", [True, False])
-def test_an_mp3_without_its_beginning_is_told_of(tmp_path, on_a_frame):
+def test_an_mp3_without_its_beginning_has_a_remark(tmp_path):
     soundfile.write(tmp_path / "x.mp3", 0.1 * np.random.default_rng(0).standard_normal(8 * RATE), RATE)
     data = (tmp_path / "x.mp3").read_bytes()
-    assert not probe(tmp_path / "x.mp3").remarks
-    place = mp3_frames(data)[20] - (0 if on_a_frame else 7)
-    (tmp_path / "x.mp3").write_bytes(data[place:])
-    info = probe(tmp_path / "x.mp3")
-    assert info.duration == pytest.approx(8 - 18 * 576 / RATE, abs=0.1)
-    assert info.remarks == ("cut off at its beginning, or bytes there are no MP3; what decodes is read",)
-    (tmp_path / "x.mp3").write_bytes(bytes(3000) + data)  # zeros before it say nothing
-    assert (probe(tmp_path / "x.mp3").duration, probe(tmp_path / "x.mp3").remarks) == (8.0, ())
+    assert not listen(tmp_path / "x.mp3").remarks
+    (tmp_path / "x.mp3").write_bytes(data[mp3_frames(tmp_path / "x.mp3")[20] - 7 :])
+    info = listen(tmp_path / "x.mp3")
+    assert info.duration == pytest.approx(8 - 20 * 576 / RATE, abs=0.2)
+    assert "cut off at its beginning" in " ".join(info.remarks)
+    (tmp_path / "x.mp3").write_bytes(bytes(3000) + data)  # zeros before it are harmless
+    assert listen(tmp_path / "x.mp3").duration == pytest.approx(8, abs=0.2) and not listen(tmp_path / "x.mp3").remarks
 
 
 def test_what_the_mp3_decoder_complains_of_is_a_remark_and_not_on_the_terminal(tmp_path, capfd):
     soundfile.write(tmp_path / "x.mp3", 0.1 * np.random.default_rng(0).standard_normal(8 * RATE), RATE)
     data = bytearray((tmp_path / "x.mp3").read_bytes())
-    for place in mp3_frames(data)[20:60]:
+    for place in mp3_frames(tmp_path / "x.mp3")[20:60]:
         data[place + 6 : place + 9] = b"\xff\xff\xff"  # of the side information: lengths beyond any frame
     (tmp_path / "x.mp3").write_bytes(data)
-    info = probe(tmp_path / "x.mp3")
+    info = listen(tmp_path / "x.mp3")
     assert re.fullmatch(r"damaged \(.*\): 8\.00 s decode and are read", info.remarks[-1])
     assert capfd.readouterr().err == ""
-
-
-def test_an_mp3_whose_tag_takes_off_more_than_any_encoder_adds(tmp_path):
-    soundfile.write(tmp_path / "x.mp3", 0.1 * np.random.default_rng(0).standard_normal(3 * RATE), RATE)
-    data = bytearray((tmp_path / "x.mp3").read_bytes())
-    place = data.index(b"LAME") + 21
-    data[place : place + 3] = b"\x3f\x7e\x14"  # found by hypothesis
-    (tmp_path / "x.mp3").write_bytes(data)
-    info = probe(tmp_path / "x.mp3")
-    assert info.duration == pytest.approx(3, abs=0.1) and "its header is wrong" in info.remarks[0]
 
 
 def test_padding_of_the_last_block_is_no_sound(tmp_path, stereo):
@@ -323,52 +297,58 @@ def test_padding_of_the_last_block_is_no_sound(tmp_path, stereo):
     fact = struct.pack("<I", len(stereo))
     place = data.index(b"fact") + 8
     (tmp_path / "x.wav").write_bytes(data[:place] + fact + data[place + 4 :])
-    assert (probe(tmp_path / "x.wav").duration, len(read_audio(tmp_path / "x.wav")[0])) == (2.0, len(stereo))
+    assert (listen(tmp_path / "x.wav").duration, len(read_audio(tmp_path / "x.wav")[0])) == (2.0, len(stereo))
     (tmp_path / "x.wav").write_bytes(data[:place] + bytes(4) + data[place + 4 :])
-    assert probe(tmp_path / "x.wav").duration > 2.0
+    assert listen(tmp_path / "x.wav").duration > 2.0
 
 
 def test_a_number_of_channels_that_nobody_has_is_told_of(tmp_path, stereo):
     soundfile.write(tmp_path / "x.wav", np.repeat(stereo[:, :1], 20, axis=1), RATE)
-    assert "20 channels are unusual" in probe(tmp_path / "x.wav").remarks[0]
-
-
-def test_a_sphere_file_whose_header_does_not_say_how_long_it_is(tmp_path, stereo):
-    samples = (stereo[:, 0] * 32767).astype("<i2")
-    sphere(tmp_path / "x.sph", "pcm", 2, samples.tobytes(), len(samples))
-    data = (tmp_path / "x.sph").read_bytes()
-    (tmp_path / "x.sph").write_bytes(data[:12] + b"\x8c+\xf5" + data[15:])  # found by hypothesis
-    assert "1024 bytes, as usual" in probe(tmp_path / "x.sph").remarks[0]
-    np.testing.assert_allclose(read_audio(tmp_path / "x.sph")[0], stereo[:, 0], atol=1e-4)
-
-
-def test_what_follows_a_webm_file_is_told_of(tmp_path, stereo, need):
-    soundfile.write(tmp_path / "x.wav", stereo, RATE)
-    command = [need("ffmpeg"), "-v", "error", "-i", tmp_path / "x.wav", "-c:a", "libopus", tmp_path / "x.webm"]
-    subprocess.run(command, check=True)
-    assert not probe(tmp_path / "x.webm").remarks
-    soundfile.write(tmp_path / "x.flac", stereo, RATE)
-    size = (tmp_path / "x.flac").stat().st_size
-    with open(tmp_path / "x.webm", "ab") as stream:
-        stream.write((tmp_path / "x.flac").read_bytes())
-    assert f"{size} bytes after its end are no WebM or Matroska" in probe(tmp_path / "x.webm").remarks[0]
+    assert "20 channels are unusual" in listen(tmp_path / "x.wav").remarks[0]
 
 
 def test_an_mp4_ends_where_it_says_and_not_where_its_last_packet_does(tmp_path, stereo, need):
     soundfile.write(tmp_path / "x.wav", stereo[:15900], RATE)
     command = [need("ffmpeg"), "-v", "error", "-i", tmp_path / "x.wav", "-c:a", "aac", tmp_path / "x.mp4"]
     subprocess.run(command, check=True)
-    info = probe(tmp_path / "x.mp4")
+    info = listen(tmp_path / "x.mp4")
     assert info.duration == pytest.approx(15900 / RATE, abs=0.002) and not info.remarks
 
 
-def test_an_ffmpeg_that_is_killed_gives_no_part_of_a_recording(tmp_path, stereo, need, monkeypatch):
-    ffmpeg = need("ffmpeg")
-    soundfile.write(tmp_path / "x.wav", stereo, RATE)
-    subprocess.run([ffmpeg, "-v", "error", "-i", tmp_path / "x.wav", "-c:a", "aac", tmp_path / "x.aac"], check=True)
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/ffmpeg").write_text(f'#!/bin/bash\n"{ffmpeg}" "$@" | head -c 8000\nkill -9 $$\n')
-    (tmp_path / "bin/ffmpeg").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    with pytest.raises(InputError, match=r"x\.aac: ffmpeg was ended by signal 9"):
-        probe(tmp_path / "x.aac")
+def test_probing_decodes_nothing_and_knows_what_headers_state(tmp_path, stereo):
+    for name in ("x.wav", "x.flac", "x.mp3"):
+        soundfile.write(tmp_path / name, stereo, RATE)
+        found = probe(tmp_path / name)
+        assert (found.duration, found.rate, found.channels) == (2.0, RATE, 2)
+    data = (tmp_path / "x.wav").read_bytes()
+    (tmp_path / "x.wav").write_bytes(data[:40] + (4096).to_bytes(4, "little") + data[44:])
+    assert probe(tmp_path / "x.wav").duration == 0.0 and listen(tmp_path / "x.wav").duration == 2.0
+
+
+@pytest.mark.parametrize("name", ["x.wav", "x.flac", "x.aiff", "x.sph", "x.m4a", "x.wma"])
+def test_joined_files_are_read_one_after_the_other(tmp_path, stereo, name, need):
+    soundfile.write(tmp_path / "one.wav", stereo, RATE)
+    command = [need("sox" if name == "x.sph" else "ffmpeg"), *([] if name == "x.sph" else ["-v", "error", "-i"])]
+    subprocess.run([*command, tmp_path / "one.wav", tmp_path / name], check=True)
+    one, _ = read_audio(tmp_path / name)
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes() * 2)
+    np.testing.assert_array_equal(read_audio(tmp_path / name)[0], np.concatenate([one, one]))
+    assert listen(tmp_path / name).remarks == ("holds 2 joined files; all are read",)
+    np.testing.assert_array_equal(read_audio(tmp_path / name, start=1.5, end=2.5)[0], np.tile(one, 2)[12000:20000])
+
+
+def test_wrong_letters_in_a_title_do_not_matter(tmp_path, stereo):
+    with soundfile.SoundFile(tmp_path / "x.wav", "w", RATE, 2) as file:
+        file.title = "Gesprach"
+        file.write(stereo)
+    data = (tmp_path / "x.wav").read_bytes()
+    (tmp_path / "x.wav").write_bytes(data.replace(b"Gesprach", b"Gespr\xe4ch"))  # Latin-1
+    assert listen(tmp_path / "x.wav").remarks == ()
+
+
+def test_a_part_at_the_end_of_a_flac_of_many_blocks(tmp_path):
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 60 * RATE)
+    soundfile.write(tmp_path / "x.flac", samples, RATE)
+    whole, _ = read_audio(tmp_path / "x.flac")
+    for start in (31.7, 58.9, 59.5, 59.99):
+        np.testing.assert_array_equal(read_audio(tmp_path / "x.flac", start=start)[0], whole[round(start * RATE) :])

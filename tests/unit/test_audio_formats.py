@@ -1,4 +1,4 @@
-"""docs/audio.md's table of formats: what it says of libsndfile and ffmpeg is true here."""
+"""docs/audio.md's list of formats: each of them is read, with no program of the system."""
 
 import os
 import re
@@ -9,13 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from ssdiar.errors import InputError
 from ssdiar.io.audio import read_audio
-from ssdiar.io.decoders import FFmpeg
-from ssdiar.io.layout import Part
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "audio.md").read_text(encoding="utf-8")
-ROWS = re.findall(r"^\| (\.\w+)([^|]*) \| (yes|no) \| (yes|no) \|$", TEXT, re.MULTILINE)
+ROWS = re.findall(r"^\| (\.\w+)([^|]*) \|$", TEXT, re.MULTILINE)
 RATE = 16000
 # How ffmpeg makes one, beyond the name.
 MAKE = {
@@ -37,7 +34,7 @@ def test_the_table_is_there():
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0] + row[1])
 def test_a_row_is_true(row, tmp_path, need, monkeypatch):
-    suffix, form, by_libsndfile, by_ffmpeg = row
+    suffix, form = row
     ffmpeg, path = need("ffmpeg"), tmp_path / f"ein Änruf{suffix}"
     time = np.arange(2 * RATE) / RATE
     clean = 0.3 * np.sin(2 * np.pi * (200 + 150 * time) * time) * (1 + np.sin(9 * time)) / 2
@@ -47,16 +44,8 @@ def test_a_row_is_true(row, tmp_path, need, monkeypatch):
         soundfile.write(path, clean, RATE, format="NIST", subtype="PCM_16")
     else:
         subprocess.run([ffmpeg, "-v", "error", "-i", source, *MAKE.get(suffix + form, []), path], check=True)
-    assert by_ffmpeg == "yes"
-    assert sum(len(block) for block in FFmpeg(path, Part(0, path.stat().st_size)).blocks()) > 1.9 * RATE
-    if by_libsndfile == "yes":
-        monkeypatch.setenv("PATH", os.devnull)
+    monkeypatch.setenv("PATH", os.devnull)
     samples, _ = read_audio(path, RATE)
     assert len(samples) == pytest.approx(len(clean), abs=0.1 * RATE)
     spectrum = np.fft.rfft(samples, 1 << 17) * np.conj(np.fft.rfft(clean, 1 << 17))
     assert np.fft.irfft(spectrum).max() > 0.9 * np.linalg.norm(samples) * np.linalg.norm(clean)
-    if by_libsndfile == "no":
-        monkeypatch.setenv("PATH", os.devnull)
-        with pytest.raises(InputError, match="cannot be decoded as audio") as caught:
-            read_audio(path)
-        assert "apt-get install ffmpeg" in caught.value.hint

@@ -1,11 +1,10 @@
-"""The recordings of a data directory: where their audio is, which channel of it counts, how long they are.
+"""The recordings of a data directory: their audio, the channels to use, their lengths.
 
-wav.scp alone says where the audio is. ``reco2channel`` (``<recording> <channel from 1>``, optional, recordings that it
-does not name are mixed to mono) says which channel of that audio is meant, ``reco2parties`` (``<recording> <channel>
-<channel> ...``, optional) which channels hold a party of a call each. Kaldi's ``reco2file_and_channel`` is not
-used for this: there it names the side of a telephone call for scoring, next to wav.scp entries that have already cut
-that side out. Every stage that reads audio gets it through :func:`load_recordings` and :meth:`Recording.read`, so that
-all stages hear the same signal.
+wav.scp names the audio. Two optional tables choose channels, from 1: ``reco2channel`` (``<recording> <channel>``) the
+only one to use, ``reco2parties`` (``<recording> <channel> <channel> ...``) those with a party of a call each; other
+recordings are mixed to mono. Kaldi's ``reco2file_and_channel`` is ignored: it names the side of a call for scoring,
+which wav.scp has already cut out. Every stage reads audio with :func:`load_recordings` and :meth:`Recording.read`, so
+all stages process the same signal.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from ssdiar.errors import InputError
-from ssdiar.io.audio import is_command, probe, read_audio
+from ssdiar.io.audio import AudioInfo, is_command, listen, probe, read_audio
 from ssdiar.io.tables import parse_count, read_durations, read_rows
 from ssdiar.work import file_digest
 
@@ -28,13 +27,13 @@ _DURATION_TOLERANCE = 0.05  # seconds
 
 @dataclass(frozen=True)
 class Recording:
-    """One line of wav.scp, and what other tables say of it.
+    """A recording as the tables of a data directory describe it.
 
     Attributes:
         entry: A path, or ``command |``.
-        channel: The one that counts, from 1; None: all are mixed.
+        channel: The only one to use, from 1; None: all are mixed.
         duration: Length in seconds; None: not in reco2dur.
-        parties: Channels that hold a party each; empty: none does.
+        parties: Channels with a party each; may be empty.
     """
 
     entry: str
@@ -49,10 +48,10 @@ class Recording:
         end: float | None = None,
         tell: bool = True,
     ) -> tuple[np.ndarray, int]:
-        """Return (samples (n,) float32 mono, rate): :func:`ssdiar.io.audio.read_audio` of this recording's channel.
+        """Return (samples (n,) float32 mono, rate) of its channel; see :func:`ssdiar.io.audio.read_audio`.
 
         Raises:
-            InputError: See there; or the whole recording is read and is not as long as reco2dur says.
+            InputError: See there; or the whole recording is read and its length is not that in reco2dur.
         """
         samples, rate = read_audio(self.entry, sample_rate, self.channel, start, end, tell)
         if start is None and end is None:
@@ -60,7 +59,7 @@ class Recording:
         return samples, rate
 
     def check_duration(self, seconds: float) -> None:
-        """Raise InputError if the audio, ``seconds`` long, is not as long as reco2dur says."""
+        """Raise InputError if the audio, ``seconds`` long, has another length in reco2dur."""
         if self.duration is not None and abs(seconds - self.duration) > _DURATION_TOLERANCE:
             what = "its audio is not as long as reco2dur says"
             hint = "Has the file changed since? Prepare the data directory again."
@@ -68,16 +67,28 @@ class Recording:
             raise InputError(what, path=self.entry, expected=expected, got=f"{seconds:.3f} s", hint=hint)
 
     def seconds(self) -> float:
-        """Return the length in seconds, from reco2dur or else from the audio itself."""
-        return probe(self.entry).duration if self.duration is None else self.duration
+        """Return the length in seconds: from reco2dur if it is there, else by decoding the audio."""
+        return self.info().duration if self.duration is None else self.duration
+
+    def info(self) -> AudioInfo:
+        """Return the properties of the file, which is decoded only if its header does not agree with reco2dur.
+
+        Raises:
+            InputError: The audio is broken, or not as long as reco2dur states.
+        """
+        found = probe(self.entry)
+        if self.duration is None or abs(found.duration - self.duration) > _DURATION_TOLERANCE:
+            found = listen(self.entry)
+        self.check_duration(found.duration)
+        return found
 
     def content(self) -> list[object]:
-        """Return what the signal is, for a digest: that of its file, or the command; and the channels."""
+        """Return the values that identify the signal: the digest of its file, or its command, and its channels."""
         source = self.entry if is_command(self.entry) else file_digest(self.entry)
         return [source, self.channel, list(self.parties)]
 
     def of_channel(self, channel: int) -> Recording:
-        """Return this recording with nothing but one of its channels."""
+        """Return this recording with only one of its channels."""
         return replace(self, channel=channel, parties=())
 
     def of_side(self, side: str) -> Recording:
@@ -86,16 +97,15 @@ class Recording:
 
 
 def load_recordings(data_dir: str | Path, allow_commands: bool = False) -> dict[str, Recording]:
-    """Read wav.scp, and reco2dur, reco2channel and reco2parties where they exist, of a data directory; ordered by id.
+    """Read wav.scp of a data directory, and reco2dur, reco2channel and reco2parties if they exist; ordered by id.
 
     Args:
         data_dir: The directory.
         allow_commands: Whether entries of wav.scp may be commands, which are run when the recording is read.
 
     Raises:
-        InputError: A table is malformed, wav.scp is empty, names a file that is not there or has a command that is not
-            allowed, or the tables name recordings that wav.scp does not, or reco2dur leaves out one that it does; or
-            there are only features.
+        InputError: A table is malformed, wav.scp is empty, names a missing file or has a command that is not allowed,
+            another table names a recording that wav.scp lacks, reco2dur lacks one, or there are only features.
     """
     data_dir = Path(data_dir)
     wav_scp = data_dir / "wav.scp"
@@ -133,16 +143,12 @@ def load_recordings(data_dir: str | Path, allow_commands: bool = False) -> dict[
 
 
 def audio_files(recordings: Mapping[str, Recording]) -> list[str]:
-    """Return the files that recordings are read from; what commands read is not known."""
+    """Return the files of recordings, except those of commands, which are unknown."""
     return [recording.entry for recording in recordings.values() if not is_command(recording.entry)]
 
 
 def check_not_features_only(data_dir: str | Path) -> None:
-    """Refuse a directory of Kaldi that has features (feats.scp) and no audio (wav.scp).
-
-    Raises:
-        InputError: It is one.
-    """
+    """Raise InputError if a Kaldi directory has features (feats.scp) but no audio (wav.scp)."""
     data_dir = Path(data_dir)
     if (data_dir / "feats.scp").exists() and not (data_dir / "wav.scp").exists():
         what = "a directory of features only; speech and x-vectors are made from audio here, not from feats.scp"
@@ -173,7 +179,7 @@ def _check_known(table: dict[str, object], entries: dict[str, str], path: Path) 
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Yield the files of a folder and its subfolders in order (links too, each folder once), but no hidden ones."""
+    """Yield the files of a folder and its subfolders in order: links too, each folder once, without hidden ones."""
     seen = set()
     for parent, subfolders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(parent)

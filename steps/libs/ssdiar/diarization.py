@@ -25,7 +25,7 @@ from ssdiar.config import config_name
 from ssdiar.data import Recording
 from ssdiar.errors import InputError
 from ssdiar.exports import json_text, text_of
-from ssdiar.io.audio import AudioInfo, is_quick_to_probe, probe
+from ssdiar.io.audio import AudioInfo, is_quick_to_probe, listen
 from ssdiar.io.names import recording_ids
 from ssdiar.io.tables import check_id
 from ssdiar.io.transcripts import Word, read_transcript
@@ -311,7 +311,7 @@ def _file_of(audio: str | Path | tuple[np.ndarray, int]) -> Iterator[Path]:
 def _open(path: Path, channels: str | int) -> tuple[AudioInfo, Use]:
     """Read a file to its end; return its properties and the use of its channels."""
     levels = Levels()
-    info = probe(path, levels.add)
+    info = listen(path, levels.add)
     if channels not in ("auto", "mix", "parties") and not (
         isinstance(channels, int) and 1 <= channels <= info.channels
     ):

@@ -14,7 +14,7 @@ from corpora.corpus import NOT_TWO, Call, Corpus
 from ssdiar import work
 from ssdiar.data import files_below
 from ssdiar.errors import InputError
-from ssdiar.io.audio import AudioInfo, probe, read_audio
+from ssdiar.io.audio import AudioInfo, listen, read_audio
 from ssdiar.io.publish import publish_folder, publish_text
 from ssdiar.io.rttm import write_rttm
 from ssdiar.io.tables import write_segments, write_table
@@ -93,7 +93,7 @@ def _probe(path: Path) -> AudioInfo:
     if shown != str(path) or "\n" in shown or path.name != path.name.strip():
         raise InputError(f"{shown!r}: a name that wav.scp cannot hold")
     try:
-        info = probe(path)
+        info = listen(path)
     except InputError as error:
         with open(path, "rb") as stream:
             is_shortened = b"embedded-shorten" in stream.read(1024)

@@ -1,65 +1,65 @@
-"""Audio in: any sample rate, any number of channels, any format that the machine can decode, as mono float32.
+"""Read audio of any format that PyAV decodes: mono float32 at any sample rate, as a whole or in part.
 
-An *entry* is what the second column of Kaldi's wav.scp holds: a path, or a shell command ending in ``|`` that writes
-audio to its standard output. The length of a recording is what decodes, not what a header says: where the two differ,
-what is there is read and the difference is a *remark*, one line that says so. Everything is read in blocks, so that
-memory does not grow with the length of a file, but for the samples that are asked for.
-
-Loads soundfile (and SciPy when it resamples) on first use, not on import.
+An *entry* is the second column of Kaldi's wav.scp: a path, or a shell command ending in ``|`` that writes audio to its
+standard output. Headers are not trusted: a recording is as long as the samples that decode, and a difference from the
+header becomes a *remark* of one line. Memory grows only with the samples asked for. PyAV loads on first use.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 import mmap
-import os
+import re
+import shutil
+import struct
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import gcd
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 from ssdiar.errors import InputError
-from ssdiar.io.decoders import (
-    CannotDecode,
-    FFmpeg,
-    Format,
-    SoundFile,
-    has_ffmpeg,
-    open_part,
-    sph2pipe,
-)
-from ssdiar.io.layout import Part, find_parts
+from ssdiar.io.resampling import resample as resample
+from ssdiar.io.resampling import resample_blocks
 
 _LOG = logging.getLogger(__name__)
 
-# Names of files that hold audio, in lower case; a folder of audio is searched for these.
-# fmt: off
-AUDIO_SUFFIXES = frozenset((
-    ".wav", ".wave", ".flac", ".mp3", ".sph", ".nist", ".ogg",
-    ".oga", ".opus", ".m4a", ".aac", ".aif", ".aiff", ".au",
-    ".snd", ".caf", ".w64", ".amr", ".gsm", ".wma", ".webm",
-    ".3gp", ".3g2", ".mp4", ".mka", ".mkv", ".mov", ".mp2",
-    ".aifc", ".rf64", ".bwf", ".awb", ".m4b", ".mpga", ".ac3",
-))
-# fmt: on
+_NAMES = """3g2 3gp aac ac3 aif aifc aiff amr au awb bwf caf flac gsm m4a m4b mka mkv mov mp2 mp3 mp4 mpga nist
+    oga ogg opus rf64 snd sph w64 wav wave webm wma"""
+#: Suffixes, in lower case, of the files that a folder of audio is searched for.
+AUDIO_SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 
-# Sample counts in headers of compressed audio are seldom exact; less than this may be missing at the end.
-_TOLERANCE = 0.05  # seconds
-_FFMPEG_TOLERANCE = 0.1  # containers say when the last packet ends, not the last sample
-_TOO_LOUD = 4.0  # full scale is 1; lossy codecs overshoot it by little
+_BLOCK = 1 << 18  # samples per channel
+_TOLERANCE = 0.1  # seconds between the header's and the decoded length; containers time packets, not samples
+_TOO_LOUD = 4.0  # full scale is 1; lossy codecs overshoot it a little
 _RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000)
-_USUAL_CHANNELS = 8
-_LEAST_RATE, _MOST_RATE = 1000, 1_000_000
+_MIN_RATE, _MAX_RATE, _USUAL_CHANNELS = 1000, 1_000_000, 8
+_MAX_PADDING, _MAX_LOST = 4096, 65536  # samples, of a packet
+_UNKNOWN = 0x7FFF0000  # bytes; a WAV header that states more was written to a pipe (sox, ffmpeg, Kaldi)
+_SCALES = {"u8": 2.0**-7, "s16": 2.0**-15, "s32": 2.0**-31, "s64": 2.0**-63, "flt": 1.0, "dbl": 1.0}
+_GUESSED = ("aac", "ac3", "amr", "gsm", "mp3")  # demuxers that guess the length from the bit rate
+# Samples of silence that encoders (LAME for MP3) put first, by demuxer and codec, if the file does not state them.
+_DELAYS = {"aac aac": 1024, "mp3 mp3float": 1105, "wav mp3float": 1105}
+# How files begin whose demuxers do not read on into another one that was joined to them (cat a.m4a b.m4a): WAV, FLAC,
+# MP4 and 3GP, WMA, AIFF, CAF, W64, NIST sphere, AU, and MP3 with a frame that states how many follow.
+_STARTS = (
+    rb"RIFF....WAVE|fLaC\0\0\0\x22|\0\0..ftyp|\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6|FORM....AIF[FC]|caff\0\x01\0\0"
+    rb"|riff\x2e\x91\xcf\x11\xa5\xd6|NIST_1A\n|\.snd\0\0"
+).split(b"|")
+_MP3 = rb"ID3|\xff[\xe2-\xff]"
+_MP3_LENGTH = re.compile(rb"\xff[\xe2-\xff]..(?:\0{9}|\0{17}|\0{32})(?:Xing|Info)", re.DOTALL)
+_ANY_START = re.compile(b"|".join([*_STARTS, _MP3_LENGTH.pattern, rb"OggS\0\x02"]), re.DOTALL)
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a recording is: seconds, samples per second, channels, coding, and what is odd about it, a line each."""
+    """Properties of a recording: seconds, samples per second, channels, coding, and a line for each oddity."""
 
     duration: float
     rate: int
@@ -68,26 +68,27 @@ class AudioInfo:
     remarks: tuple[str, ...] = ()
 
 
-def probe(entry: str | Path, listen: Callable[[np.ndarray, int], None] | None = None) -> AudioInfo:
-    """Return length, sample rate and number of channels of an entry, having decoded all of it.
+def probe(entry: str | Path) -> AudioInfo:
+    """Return what the header of an entry states, without decoding; an unknown duration is 0."""
+    with _opened(entry) as file:
+        return file.info(file.stated)
+
+
+def listen(entry: str | Path, take: Callable[[np.ndarray, int], None] | None = None) -> AudioInfo:
+    """Decode all of an entry; return its properties, with the true length and all remarks.
 
     Args:
         entry: A path, or ``command |``.
-        listen: Is called with every block of samples, (n, channels) float32, and their rate.
+        take: Called with every block of samples, (n, channels) float32, and their rate.
 
     Raises:
         InputError: No such file, not audio, no samples, or a command that fails.
     """
-    with _open(entry) as sound:
-        count = 0
-        for block in sound.blocks():
-            count += len(block)
-            if listen is not None:
-                listen(block, sound.format.rate)
-        remarks = tuple(dict.fromkeys(sound.remarks))
-        return AudioInfo(
-            count / sound.format.rate, sound.format.rate, sound.format.channels, sound.format.coding, remarks
-        )
+    with _opened(entry) as file:
+        for block in file.blocks():
+            if take is not None:
+                take(block, file.rate)
+        return file.info(file.position / file.rate)
 
 
 def read_audio(
@@ -98,299 +99,361 @@ def read_audio(
     end: float | None = None,
     tell: bool = True,
 ) -> tuple[np.ndarray, int]:
-    """Return the samples of an entry as one channel, and their rate.
+    """Return the samples of an entry as one channel, (n,) float32 with full scale at 1, and their rate.
 
     Args:
         entry: A path, or ``command |``.
-        sample_rate: Resample to this many samples per second (polyphase, so the same on every machine); by default
-            the rate stays what it is.
-        channel: Take this channel (from 1); by default all channels are mixed by their mean.
-        start: Begin here, in seconds (by default at the beginning). Files of uncompressed audio and FLAC are read from
-            there; others are decoded from their beginning.
-        end: Stop here, in seconds; at the recording's end if that comes first.
+        sample_rate: Resample to this rate; None: keep the rate.
+        channel: Take this channel, from 1; None: average all channels.
+        start: First second; None: the beginning. WAV, sphere and FLAC are sought, other files are decoded up to it.
+        end: Last second, or the end of the recording if that is earlier.
         tell: Whether remarks are logged as warnings.
 
-    Returns:
-        samples: (n,) float32, full scale at 1.
-        rate: Samples per second.
-
     Raises:
-        InputError: As for :func:`probe`, or there is no such channel, nothing between start and end, or a sample that
-            is not a finite number.
+        InputError: See :func:`listen`; or no such channel, nothing between start and end, or a sample not finite.
     """
-    name = _name(entry)
-    with _open(entry) as sound:
-        rate, channels = sound.format.rate, sound.format.channels
-        if channel is not None and not 1 <= channel <= channels:
-            raise InputError("no such channel", path=name, expected=f"1 to {channels}", got=channel)
-        new_rate = rate if sample_rate is None else sample_rate
-        resampler = _Resampler(rate, new_rate)
-        first = 0 if start is None else max(0, round(start * rate))
-        last = None if end is None else round(end * rate)
-        known = sound.seconds if last is None else last / rate
-        samples = _Growing(0 if known is None else max(0, round((known - first / rate + 0.1) * new_rate)))
-        at = first
-        for block in sound.blocks(first, last):
-            mono = (
-                block[:, channel - 1] if channel is not None else block[:, 0] if channels == 1 else block.mean(axis=1)
-            )
-            if not np.isfinite(mono).all():
-                bad = int(np.argmin(np.isfinite(mono)))
-                raise InputError(f"sample {at + bad} is not a finite number", path=name)
-            samples.append(resampler.push(mono))
-            at += len(mono)
-        if at == first:
-            total = sound.length
-            raise InputError(
-                f"no audio from {first / rate:.3f} s to {min(total, last or total) / rate:.3f} s",
-                path=name,
-                expected=f"a part of 0 to {total / rate:.3f} s",
-            )
-        samples.append(resampler.finish())
-        for remark in dict.fromkeys(sound.remarks if tell else ()):
-            _LOG.warning("WARNING: %s: %s", name, remark)
-        return samples.array(), new_rate
-
-
-def resample(samples: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
-    """Return (n,) float32 ``samples`` at ``new_rate`` instead of ``rate``: ceil(n * new_rate / rate) samples."""
-    from scipy.signal import resample_poly
-
-    common = gcd(rate, new_rate)
-    return resample_poly(samples, new_rate // common, rate // common).astype(np.float32, copy=False)
+    samples = bytearray()
+    with _opened(entry) as file:
+        new_rate = sample_rate or file.rate
+        for block in resample_blocks(file.mono(channel, start or 0.0, end), file.rate, new_rate):
+            samples += block.tobytes()
+        for remark in file.info(0.0).remarks if tell else ():
+            _LOG.warning("WARNING: %s: %s", file.name, remark)
+        return np.frombuffer(samples, np.float32), new_rate
 
 
 def is_command(entry: str | Path) -> bool:
-    """Tell whether an entry of wav.scp is a command (ends in ``|``) and not a path."""
+    """Return whether an entry of wav.scp is a command (it ends in ``|``), not a path."""
     return str(entry).rstrip().endswith("|")
 
 
 def is_quick_to_probe(entry: str | Path) -> bool:
-    """Tell whether an entry's length, and any part of it, can be read without decoding what comes before."""
+    """Return whether any part of an entry can be read without decoding the audio before it."""
     return not is_command(entry) and Path(entry).suffix.lower() in (".wav", ".flac", ".sph", ".nist")
 
 
-def is_plain(path: str | Path) -> bool:
-    """Tell whether a file is one sound with a header that says how long it is, as far as its bytes tell."""
-    with _mapped(Path(path), str(path)) as data:
-        layout = find_parts(data)
-        return len(layout.parts) == 1 and layout.parts[0] == Part(0, len(data)) and not layout.remarks
+class _File:
+    """An open file: one part, or several if files were joined to make it.
 
-
-class _Growing:
-    """A float32 array that is appended to; of the size that is expected, so that it is seldom made anew."""
-
-    def __init__(self, expected: int) -> None:
-        self._values, self._filled = np.empty(expected, np.float32), 0
-
-    def append(self, values: np.ndarray) -> None:
-        end = self._filled + len(values)
-        if end > len(self._values):
-            self._values.resize(max(end, len(self._values) * 5 // 4), refcheck=False)
-        self._values[self._filled : end] = values
-        self._filled = end
-
-    def array(self) -> np.ndarray:
-        self._values.resize(self._filled, refcheck=False)
-        return self._values
-
-
-class _Resampler:
-    """:func:`resample` of a signal that comes in blocks, to the same samples."""
-
-    def __init__(self, rate: int, new_rate: int) -> None:
-        common = gcd(rate, new_rate)
-        self._up, self._down = new_rate // common, rate // common
-        self._rates = rate, new_rate
-        # The filter of resample_poly reaches 10 periods of the lower rate to each side; in whole multiples of down.
-        reach = 10 * max(self._up, self._down) // self._up + 2
-        self._reach = -(-reach // self._down) * self._down
-        self._step = max(1, (1 << 18) // self._down) * self._down
-        self._held = np.empty(0, np.float32)
-        self._before = 0  # of the held samples, those that are there for the filter only
-
-    def push(self, block: np.ndarray) -> np.ndarray:
-        """Return what can be made by now."""
-        if self._up == self._down:
-            return block
-        self._held = np.concatenate([self._held, block])
-        made = []
-        while len(self._held) >= self._before + self._step + self._reach:
-            made.append(self._make(self._before + self._step))
-        return np.concatenate(made) if made else self._held[:0]
-
-    def finish(self) -> np.ndarray:
-        """Return the rest."""
-        if self._up == self._down:
-            return self._held
-        return resample(self._held, *self._rates)[self._before // self._down * self._up :]
-
-    def _make(self, end: int) -> np.ndarray:
-        values = resample(self._held[: end + self._reach], *self._rates)
-        made = values[self._before // self._down * self._up : end // self._down * self._up]
-        keep = max(0, end - self._reach)
-        self._held, self._before = self._held[keep:], end - keep
-        return made
-
-
-def _name(entry: str | Path) -> str:
-    return str(entry).strip()
-
-
-class _Sound:
-    """An open file: its parts one after the other, and what is odd about them.
-
-    Attributes:
-        format: Of the first part, which all parts must have.
-        seconds: What the file seems to hold; None: not known.
-        remarks: What is odd; complete when :meth:`blocks` has come to the end.
-        length: Frames read so far, those that were passed over included.
+    ``rate``, ``channels``, ``coding`` and ``stated`` (seconds by its header; 0: unknown) are those of the open part,
+    ``position`` counts the samples decoded or sought past, ``remarks`` are complete when :meth:`blocks` is at the end.
     """
 
-    def __init__(self, path: Path, data: bytes, name: str) -> None:
-        self._path, self._data, self._name = path, data, name
-        self._layout = find_parts(data)
-        self.remarks = list(self._layout.remarks)
-        self.length = 0
-        self._first = self._open_part(self._layout.parts[0])
-        self.format: Format = self._first.format
-        if not _LEAST_RATE <= self.format.rate <= _MOST_RATE:
-            expected = f"{_LEAST_RATE} to {_MOST_RATE} Hz"
-            raise InputError(
-                "bad sample rate in its header", path=name, expected=expected, got=f"{self.format.rate} Hz"
-            )
-        if self.format.rate not in _RATES:
-            self.remarks.append(f"a sample rate of {self.format.rate} Hz is unusual; its header may be wrong")
-        if self.format.channels > _USUAL_CHANNELS:
-            self.remarks.append(f"{self.format.channels} channels are unusual; its header may be wrong")
-        known = self.format.seconds
-        self.seconds = None if known is None else min(known, 1e6) * len(self._layout.parts)
+    def __init__(self, path: Path, name: str) -> None:
+        self.name, self.position, self.remarks = name, 0, []
+        self._path, self._data = path, _mapped(path, name)
+        self._open(0, len(self._data))
+        if self.rate not in _RATES:
+            self.remarks.append(f"a sample rate of {self.rate} Hz is unusual; its header may be wrong")
+        if self.channels > _USUAL_CHANNELS:
+            self.remarks.append(f"{self.channels} channels are unusual; its header may be wrong")
+
+    def info(self, duration: float) -> AudioInfo:
+        """Return the properties of the file, with this duration."""
+        return AudioInfo(duration, self.rate, self.channels, self.coding, tuple(dict.fromkeys(self.remarks)))
+
+    def mono(self, channel: int | None, start: float, end: float | None) -> Iterator[np.ndarray]:
+        """Yield (n,) float32 of one channel, or the mean of all, between two seconds."""
+        if channel is not None and not 1 <= channel <= self.channels:
+            raise InputError("no such channel", path=self.name, expected=f"1 to {self.channels}", got=channel)
+        at = first = max(0, round(start * self.rate))
+        for block in self.blocks(first, None if end is None else round(end * self.rate)):
+            mono = block[:, channel - 1] if channel else block[:, 0] if self.channels == 1 else block.mean(axis=1)
+            if not np.isfinite(mono).all():
+                bad = at + int(np.argmin(np.isfinite(mono)))
+                raise InputError(f"sample {bad} is not a finite number", path=self.name)
+            at += len(mono)
+            yield mono
+        if at == first:
+            total = self.position / self.rate
+            what = f"no audio from {first / self.rate:.3f} s to {total if end is None else min(end, total):.3f} s"
+            raise InputError(what, path=self.name, expected=f"a part of 0 to {total:.3f} s")
 
     def blocks(self, first: int = 0, last: int | None = None) -> Iterator[np.ndarray]:
-        """Yield (n, C) float32 of frames ``first`` to ``last``.
+        """Yield (n, C) float32 of samples ``first`` to ``last``; raise InputError if the file has no samples."""
+        held, size = [], 0
+        for begin, block in self._parts(first):
+            self.position = begin + len(block)
+            held.append(block[max(0, first - begin) : None if last is None else max(0, last - begin)])
+            size += len(held[-1])
+            if size >= _BLOCK:
+                yield np.concatenate(held)
+                held, size = [], 0
+            if last is not None and self.position >= last:
+                break
+        if size:
+            yield np.concatenate(held)
+        if not self.position:
+            raise InputError("no samples", path=self.name, expected="audio", got=" ".join(self.remarks) or None)
 
-        Raises:
-            InputError: There are no samples, or the parts have different rates or numbers of channels.
-        """
-        self.length = 0
-        seeks = self._layout.exact and len(self._layout.parts) == 1 and isinstance(self._first, SoundFile)
-        if seeks and first and self.format.seconds is not None and self._first.seekable:
-            self.length = min(first, round(self.format.seconds * self.format.rate))
-        for block in self._all_blocks(self.length):
-            begin, self.length = self.length, self.length + len(block)
-            if self.length > first:
-                yield block[max(0, first - begin) : None if last is None else max(0, last - begin)]
-            if last is not None and self.length >= last:
-                return
-        if not self.length:
-            raise InputError("no samples", path=self._name, expected="audio")
-
-    def _all_blocks(self, first: int) -> Iterator[np.ndarray]:
-        for number, part in enumerate(self._layout.parts):
-            try:
-                decoder = self._open_part(part) if number else self._first
-            except InputError as error:
-                self.remarks.append(
-                    f"one of its {len(self._layout.parts)} parts is left out: {error.what} ({error.got})"
-                )
-                continue
-            if decoder.format[:2] != self.format[:2]:
-                got = f"{decoder.format.rate} Hz, {decoder.format.channels}"
-                expected = f"{self.format.rate} Hz, {self.format.channels} channels as at its beginning"
-                raise InputError("its parts are not of one kind", path=self._name, expected=expected, got=got)
-            for block in self._part_blocks(decoder, part, first):
-                if np.abs(block).max(initial=0.0) > _TOO_LOUD:
-                    self.remarks.append("far louder than full scale: damaged, or not scaled to 1")
-                    if isinstance(decoder, FFmpeg):  # a burst that a damaged packet became
-                        block = np.clip(block, -1.0, 1.0)
-                yield block
-
-    def _part_blocks(self, decoder: SoundFile | FFmpeg, part: Part, first: int) -> Iterator[np.ndarray]:
-        """Yield a part's blocks; where libsndfile stops too early, ffmpeg goes on if it can."""
-        rate, count = self.format.rate, first
-        for block in decoder.blocks(first):
-            count += len(block)
-            yield block
-        expected = decoder.format.seconds
-        tolerance = _TOLERANCE if isinstance(decoder, SoundFile) else _FFMPEG_TOLERANCE
-        short = expected is not None and count / rate < expected - tolerance
-        if not (short or decoder.problem):
-            if expected is not None and count / rate > expected + tolerance:
-                self.remarks.append(f"its header says {expected:.2f} s, {count / rate:.2f} s are there and are read")
+    def _parts(self, first: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield (number of the first sample, (n, C) float32) from sample ``first``, or from some way before it."""
+        places = _joined(self._path, self._path.stat().st_mtime_ns)
+        if len(places) == 1:
+            frames, begin = self._sought(first)
+            if begin is None:
+                frames = self._part(0)
+            else:
+                yield begin
+            yield from frames
             return
-        stopped = count
-        if isinstance(decoder, SoundFile) and has_ffmpeg() and not decoder.whole:
+        kind = f"{self.rate} Hz, {self.channels} channels"
+        self.remarks = [f"holds {len(places)} joined files; all are read"]
+        for place in places:
+            origin = self.position
             try:
-                for block in FFmpeg(self._path, part).blocks(count):
-                    count += len(block)
-                    yield block
-            except CannotDecode:
-                pass
-        told = f" ({decoder.problem})" if decoder.problem else ""
-        if short and count == stopped:
-            said = f"its header says {expected:.2f} s, {count / rate:.2f} s decode and are read"
-            self.remarks.append(f"cut off or damaged{told}: {said}")
-        else:
-            self.remarks.append(f"damaged{told}: {count / rate:.2f} s decode and are read")
+                self._open(*place)
+            except InputError as error:
+                self.remarks.append(f"one of its {len(places)} parts is left out: {error.got}")
+                continue
+            if kind != (got := f"{self.rate} Hz, {self.channels} channels"):
+                raise InputError("its joined parts differ", path=self.name, expected=kind, got=got)
+            for begin, block in self._part(0):
+                yield origin + begin, block
 
-    def _open_part(self, part: Part) -> SoundFile | FFmpeg:
-        return open_part(self._data, self._path, part, self._layout.kind, self._name)
+    def _open(self, start: int, end: int) -> None:
+        """Open the part between these bytes."""
+        self._range, av, what = (start, end), _av(), "cannot be decoded as audio"
+        if self._data[start : start + 4] == b"RIFX":  # PyAV takes its samples for little-endian
+            raise InputError(what, path=self.name, expected="little-endian WAV", got="RIFX")
+        to_the_end, odd = _wav(self._data, start, end)
+        self._is_tagged = bool(re.match(_MP3, self._data) and _MP3_LENGTH.search(self._data, start, end))
+        self.remarks += odd
+        # The protocol is named, so that no colon in a path is taken for one.
+        part = "" if (start, end) == (0, len(self._data)) else f"subfile,,start,{start},end,{end},,:"
+        options = {"protocol_whitelist": "file,subfile", "ignore_length": str(int(to_the_end))}
+        options |= {"max_size": "65536", "max_probe_packets": "1"}  # large packets of PCM, without a search for DTS
+        try:
+            with av.logging.Capture() as self._errors:
+                file = av.open(f"{part}file:{self._path}", options=options, metadata_errors="replace")
+                self._container, self._stream = file, file.streams.audio[0]
+                self.rate, self.channels = self._stream.rate, self._stream.channels
+                self._form, self._codec = file.format.name.split(",")[0], self._stream.codec.name
+                if not (self.rate and self.channels):
+                    raise IndexError
+        except (av.FFmpegError, IndexError, AttributeError) as error:
+            got = getattr(error, "strerror", "no audio that it decodes")
+            raise InputError(what, path=self.name, expected="a format of FFmpeg", got=got) from None
+        if not _MIN_RATE <= self.rate <= _MAX_RATE:
+            expected, got = f"{_MIN_RATE} to {_MAX_RATE} Hz", f"{self.rate} Hz"
+            raise InputError("bad sample rate in its header", path=self.name, expected=expected, got=got)
+        self._stream.thread_type = "NONE"
+        self._stream.codec_context.options = {"err_detect": "crccheck+explode"}
+        self.coding = f"{self._form} {self._codec}"
+        length = (self._stream.duration or 0) * self._stream.time_base or (file.duration or 0) / 1_000_000
+        self.stated = 0.0 if to_the_end or (self._form in _GUESSED and not self._is_tagged) else float(length)
+        if len(file.streams.audio) > 1:
+            self.remarks.append(f"has {len(file.streams.audio)} audio tracks; only the first is read")
 
+    def _sought(self, sample: int) -> tuple[Iterator, tuple[int, np.ndarray] | None]:
+        """Return :meth:`_part` from a sample, or a little before it, and what it yields first; None: not possible."""
+        exact = self.coding == "flac flac" or (self._codec.startswith("pcm") and self._form in ("wav", "nistsphere"))
+        if not (exact and 0 < sample < (self.stated or 1e9) * self.rate):
+            return iter(()), None
+        remarks = list(self.remarks)
+        frames = self._part(sample)
+        begin = next(frames, None)
+        if begin is None or begin[0] > sample:  # FLAC cannot be sought near its end
+            self._open(*self._range)
+            self.remarks, begin = remarks, None
+        return frames, begin
 
-@contextmanager
-def _open(entry: str | Path) -> Iterator[_Sound]:
-    """Yield an entry as an open sound."""
-    with tempfile.TemporaryDirectory(prefix="ssdiar.") as folder:
-        path, name = Path(_name(entry)), _name(entry)
-        if is_command(entry):
-            path = Path(folder) / "audio"
-            _run_command(name, path)
-        with _mapped(path, name) as data:
+    def _part(self, sought: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield the samples of the open part, from the beginning or a sample to seek; add remarks on it."""
+        at = None if sought else 0
+        if sought:
             try:
-                yield _Sound(path, data, name)
+                self._container.seek(sought, stream=self._stream)  # whose time base is 1 / rate
+            except _av().FFmpegError:
                 return
-            except InputError:
-                output = Path(folder) / "sphere.wav"
-                if data[:7] != b"NIST_1A" or not sph2pipe(path, output):
-                    raise
-            with _mapped(output, name) as decoded:
-                yield _Sound(output, decoded, name)
+        skip = 0 if sought or self._is_tagged else _DELAYS.get(self.coding, 0)
+        # These codecs pad their last packet; the header states the end of the sound.
+        is_padded = self._codec.startswith(("aac", "adpcm", "gsm")) and self._form in ("mov", "wav")
+        end, cut = round(self.stated * self.rate) if is_padded and self.stated else None, 0
+        for time, block in self._decoded():
+            at = round(time * self.rate) if at is None else at
+            block, skip = block[skip:], max(0, skip - len(block))
+            sound = block if end is None else block[: max(0, end - at)]
+            cut += len(block) - len(sound)
+            if len(sound):
+                yield at, sound
+                at += len(sound)
+        self._check((at or 0) / self.rate)
+        if cut > _MAX_PADDING:
+            self.remarks.append(f"{cut / self.rate:.2f} s after the end that its header states are not read")
+
+    def _decoded(self) -> Iterator[tuple[float, np.ndarray]]:
+        """Yield (seconds by the file's clock, (n, C) float32); packets that do not decode become silence."""
+        self._last = 0
+        with _av().logging.Capture() as errors:
+            packets = self._container.demux(self._stream)
+            while True:
+                packet, frames = None, []
+                try:
+                    packet = next(packets)
+                    self._last = max(self._last, (packet.pos or 0) + packet.size)
+                    frames = packet.decode()
+                except StopIteration:  # also after an error of the demuxer
+                    break
+                except _av().FFmpegError as problem:
+                    errors.append((0, "", problem.strerror))
+                    if packet and packet.duration:
+                        lost = min(_MAX_LOST, round(packet.duration * packet.time_base * self.rate))
+                        yield float((packet.pts or 0) * packet.time_base), np.zeros((lost, self.channels), np.float32)
+                for frame in frames:
+                    if (frame.sample_rate, frame.layout.nb_channels) == (self.rate, self.channels):
+                        yield float((frame.pts or 0) * frame.time_base), self._samples(frame)
+                    else:
+                        errors.append((0, "", "parts of another rate or number of channels are left out"))
+        self._errors += errors
+
+    def _samples(self, frame: Any) -> np.ndarray:
+        """Return the (n, C) float32 samples of PyAV's AudioFrame."""
+        values, form = frame.to_ndarray(), frame.format
+        values = np.ascontiguousarray(values.T) if form.is_planar else values.reshape(-1, self.channels)
+        values = values.astype(np.float32) - 128 if form.name.startswith("u8") else values.astype(np.float32)
+        values *= np.float32(_SCALES[form.name.rstrip("p")])
+        if np.abs(values).max(initial=0.0) > _TOO_LOUD:
+            self.remarks.append("far louder than full scale: damaged, or not scaled to 1")
+            if not self._codec.startswith("pcm"):  # a burst out of a damaged packet
+                values = np.clip(values, -1.0, 1.0)
+        return values
+
+    def _check(self, seconds: float) -> None:
+        """Add remarks on a part that decoded to its end, ``seconds`` long."""
+        why = f" ({' '.join(self._errors[0][2].split()).rstrip('.!')})" if self._errors else ""
+        tolerance = 0.5 / self.rate if self._codec.startswith("pcm") else _TOLERANCE
+        # _wav checks WAV; AIFF states packets of GSM as if they were samples.
+        lack = self.stated - seconds if self.stated and self._form != "wav" and self._codec != "gsm" else 0.0
+        if abs(lack) > tolerance:
+            what = "cut off or damaged" if lack > 0 else "its header is wrong"
+            self.remarks.append(f"{what}{why}: it states {self.stated:.2f} s, {seconds:.2f} s decode and are read")
+        elif why:
+            self.remarks.append(f"damaged{why}: {seconds:.2f} s decode and are read")
+        start, end = self._range
+        if self._last and _ANY_START.search(self._data, start + self._last, end):
+            self.remarks.append("another audio file begins within it, which is not read")
+        if self._form == "mp3" and not re.match(rb"\0*(?:ID3|\xff[\xe2-\xff])", self._data):
+            self.remarks.append("cut off at its beginning, or bytes there are not MP3")
+        if self._form == "ogg" and not _is_whole_ogg(self._data):
+            self.remarks.append("cut off or damaged: pages are missing; what decodes is read")
+
+
+@functools.lru_cache(maxsize=64)
+def _joined(path: Path, _modified: int) -> list[tuple[int, int]]:
+    """Return the (start, end) in bytes of the files that were joined to make a file."""
+    data = _mapped(path, str(path))
+    head = next((re.compile(head, re.DOTALL) for head in _STARTS if re.match(head, data, re.DOTALL)), None)
+    head = _MP3_LENGTH if re.match(_MP3, data) else head
+    if head is None or (data[8:12] == b"WAVE" and not _wav(data, 0, len(data))[0]):
+        return [(0, len(data))]
+    starts = [found.start() for found in head.finditer(data)][1:]
+    if head is _MP3_LENGTH:  # with the tag before it
+        starts = [tag if (tag := data.rfind(b"ID3", max(0, at - 4096), at)) > 0 else at for at in starts]
+    return list(zip([0, *starts], [*starts, len(data)], strict=True))
+
+
+def _is_whole_ogg(data: bytes) -> bool:
+    """Return whether the last page of an Ogg file is marked as such and whole, and no page before it is missing."""
+    last = data.rfind(b"OggS")
+    number, count = struct.unpack("<I4xB", data[last + 18 : last + 27].ljust(9, b"\xff"))
+    size = 27 + count + sum(data[last + 27 : last + 27 + count])
+    return bool(data[last + 5] & 4) and last + size <= len(data) and number < len(re.findall(b"OggS", data))
+
+
+def _wav(data: bytes, start: int, end: int) -> tuple[bool, list[str]]:
+    """Return whether to read a WAV file beyond the length that its header states, and oddities of the header."""
+    if data[start : start + 4] not in (b"RIFF", b"RF64") or data[start + 8 : start + 12] != b"WAVE":
+        return False, []
+    large, odd = 0, []
+    for name, body, size in _chunks(data, start + 12, end):
+        if name == b"ds64":
+            large = int.from_bytes(data[body + 8 : body + 16], "little")
+        elif name == b"fmt " and size >= 16:
+            tag, channels, rate, byte_rate, align, bits = struct.unpack("<HHIIHH", data[body : body + 16])
+            if tag in (1, 3, 6, 7) and (align != channels * ((bits + 7) // 8) or byte_rate != rate * align):
+                states = f"{rate} Hz, {channels} channels, {bits} bits, {byte_rate} bytes a second"
+                odd.append(f"its header contradicts itself ({states}); it may sound too fast, slow or noisy")
+        elif name == b"data":
+            break
+    else:
+        return False, odd
+    size = large if large and size == 0xFFFFFFFF else size
+    there, after = end - body, body + size + size % 2
+    for _, chunk, length in _chunks(data, after, end):
+        after = chunk + length + length % 2
+    if size == there or -1 <= end - after <= 2 or size >= _UNKNOWN:
+        return False, odd
+    what = "cut off, or its header is wrong" if size > there else "its header is wrong"
+    return True, [*odd, f"{what}: it states {size} bytes of sound, {there} are there and are read"]
+
+
+def _chunks(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield (name, first byte, size) of the chunks of a WAV file."""
+    while at + 8 <= end and re.match(rb"(?!RIFF)[ -~]{4}", data[at : at + 4]):
+        size = int.from_bytes(data[at + 4 : at + 8], "little")
+        yield bytes(data[at : at + 4]), at + 8, size
+        at += 8 + size + size % 2
+
+
+@functools.cache
+def _av() -> ModuleType:
+    """Return PyAV, whose messages go to those who capture them and never to stderr."""
+    import av
+
+    av.logging.set_level(av.logging.ERROR)
+    av.logging.set_skip_repeated(False)  # else one file's repeated messages turn up in the next
+    logging.getLogger("libav").setLevel(logging.CRITICAL + 1)
+    return av
 
 
 @contextmanager
-def _mapped(path: Path, name: str) -> Iterator[bytes]:
-    """Yield all of a file as a memory map."""
+def _opened(entry: str | Path) -> Iterator[_File]:
+    """Yield an entry as an open file."""
+    name = str(entry).strip()
+    with tempfile.TemporaryDirectory(prefix="ssdiar.") as folder:
+        path, decoded = Path(name), Path(folder, "sphere.wav")
+        if is_command(entry):
+            path = Path(folder, "audio")
+            _run_command(name, path)
+        try:
+            file = _File(path, name)
+        except InputError:
+            if not _sph2pipe(path, decoded):
+                raise
+            file = _File(decoded, name)
+        yield file
+
+
+def _mapped(path: Path, name: str) -> mmap.mmap:
+    """Return all of a file as a memory map."""
     try:
-        stream = open(path, "rb")  # noqa: SIM115 (closed below; the errors of opening are ours)
+        with open(path, "rb") as stream:
+            return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
     except FileNotFoundError:
         raise InputError("no such file", path=name) from None
     except IsADirectoryError:
         raise InputError("is a folder", path=name, expected="an audio file") from None
     except PermissionError:
         raise InputError("no permission to read", path=name) from None
-    with stream:
-        if not os.fstat(stream.fileno()).st_size:
-            raise InputError("empty file", path=name, expected="audio")
-        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            yield data
+    except ValueError:  # of mmap
+        raise InputError("empty file", path=name, expected="audio") from None
 
 
 def _run_command(command: str, output: Path) -> None:
-    """Run a ``command |`` of wav.scp as Kaldi does, in a shell, its standard output going to a file."""
-    shell_line = command.rstrip().removesuffix("|")
+    """Run a ``command |`` of wav.scp in a shell as Kaldi does, with its standard output in a file."""
+    line = ["bash", "-o", "pipefail", "-c", command.removesuffix("|")]
     with open(output, "wb") as stream:
-        result = subprocess.run(
-            ["bash", "-o", "pipefail", "-c", shell_line],
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=subprocess.PIPE,
-            check=False,
-        )
+        result = subprocess.run(line, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.PIPE, check=False)
     if result.returncode != 0:
-        got = _last_line(result.stderr) or "no message"
-        raise InputError(f"command failed with exit code {result.returncode}", path=command, got=got)
+        lines = result.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
+        raise InputError(f"command failed with exit code {result.returncode}", path=command, got=lines[-1].strip())
 
 
-def _last_line(data: bytes) -> str:
-    lines = data.decode(errors="replace").strip().splitlines()
-    return lines[-1].strip() if lines else ""
+def _sph2pipe(path: Path, output: Path) -> bool:
+    """Decode a NIST sphere file with sph2pipe to WAV; return whether that worked."""
+    if not path.is_file() or not shutil.which("sph2pipe") or path.open("rb").read(7) != b"NIST_1A":
+        return False
+    command = ["sph2pipe", "-f", "wav", "-p", str(path.absolute()), str(output)]
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    return result.returncode == 0 and output.is_file() and output.stat().st_size > 0

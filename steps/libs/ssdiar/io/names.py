@@ -1,7 +1,7 @@
-"""Recording ids from the names of files, and the way back: which recording a reference means by a file's raw name.
+"""Recording ids from the names of files, and recordings from the names that references call them by.
 
-An id is made of the file's folders below the folder of audio and its name, transliterated to ASCII. It does not depend
-on what other files there are, unless two would have the same.
+An id consists of the file's folders below the folder of audio and its name, transliterated to ASCII. It does not depend
+on other files, unless two would have the same id.
 """
 
 from __future__ import annotations
@@ -14,27 +14,26 @@ from pathlib import Path
 
 from ssdiar.errors import InputError
 
-_LONGEST = 100
+_MAX_LENGTH = 100
 
 
 def legal_id(text: str) -> str:
-    """Return ``text`` as an id: transliterated, other characters than letters, digits and ``_.-`` replaced by ``_``.
+    """Return ``text`` as an id: transliterated, with ``_`` for characters other than letters, digits and ``_.-``.
 
-    An id never ends in ``.channel`` and a number, as the sides of a call do (:mod:`ssdiar.speech.parties`).
+    An id never ends in ``.channel`` and a number, as the sides of a call do (:mod:`ssdiar.timeline.sides`).
     """
     from anyascii import anyascii
 
     plain = anyascii(unicodedata.normalize("NFC", text))
     legal = re.sub(r"^[.-]", "_", re.sub(r"[^A-Za-z0-9_.-]", "_", plain)) or "_"
     legal = re.sub(r"\.(channel[0-9]+)$", r"_\1", legal)
-    return legal if len(legal) <= _LONGEST else f"{legal[: _LONGEST - 9]}-{_digest(text)}"
+    return legal if len(legal) <= _MAX_LENGTH else f"{legal[: _MAX_LENGTH - 9]}-{_digest(text)}"
 
 
 def recording_ids(paths: Iterable[Path], root: Path) -> dict[str, Path]:
     """Return the files of a folder by recording id, in order of ids.
 
-    Files that would have the same id are told apart by their extensions, and where that is not enough by a digest of
-    their names.
+    Files that would have the same id get their extensions, and a digest of their names if that is not enough.
 
     Args:
         paths: The files, each once.
@@ -55,10 +54,10 @@ def _digest(text: str) -> str:
 
 
 class Names:
-    """The names that a recording goes by: its id, and its file's name with or without extension and folders.
+    """The names of recordings: their ids, and the names of their files with or without extension and folders.
 
     Args:
-        files: What recordings are read from, by id; what is no path (a command) gives no names.
+        files: Entries of wav.scp by id; commands give no names.
     """
 
     def __init__(self, files: Mapping[str, str | Path]) -> None:
@@ -70,10 +69,10 @@ class Names:
                     self._meant.setdefault(name, set()).add(reco)
 
     def find(self, name: str) -> str:
-        """Return the id of the recording that a name means; of an unknown name, what its id would be.
+        """Return the id of the recording with a name, or the id that an unknown name would get.
 
         Raises:
-            InputError: It may mean several.
+            InputError: Several recordings have this name.
         """
         if name in self._ids:
             return name
@@ -86,7 +85,7 @@ class Names:
 
 
 def _names_of(path: Path) -> set[str]:
-    """Return the names that a file may be called by: its last parts, and its name as an id."""
+    """Return the names of a file: the last parts of its path, and its name as an id."""
     parts = unicodedata.normalize("NFC", str(path)).strip("/").split("/")
     stem = parts[-1][: len(parts[-1]) - len(path.suffix)] if path.suffix else parts[-1]
     names = {stem, parts[-1], legal_id(stem), re.sub(r"^[.-]", "_", re.sub(r"[^A-Za-z0-9_.-]", "_", stem))}

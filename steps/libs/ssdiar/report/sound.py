@@ -11,7 +11,7 @@ from urllib.parse import quote
 import numpy as np
 
 from ssdiar.data import Recording
-from ssdiar.io.audio import is_command, is_plain
+from ssdiar.io.audio import is_command, probe
 from ssdiar.io.publish import publish
 from ssdiar.work import digest
 
@@ -19,6 +19,7 @@ from ssdiar.work import digest
 WAYS = ("copy", "link", "embed")
 _PLAYABLE = frozenset((".wav", ".flac", ".mp3", ".m4a"))  # by Chromium, Firefox and Safari
 _RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # of MP3
+_HEADER_ERROR = 0.1  # seconds; browsers go by the header
 _PEAKS_PER_SECOND = 20
 _MAX_PEAKS = 72_000  # of one recording: an hour
 
@@ -41,7 +42,8 @@ def page_audio(reco: str, recording: Recording, sound: tuple[np.ndarray, int], p
         return "data:audio/mpeg;base64," + base64.b64encode(_as_mp3(*sound)).decode()
     if way == "link" and not is_command(recording.entry) and recording.channel is None:
         source = Path(recording.entry).resolve()
-        if source.suffix.lower() in _PLAYABLE and is_plain(source):
+        seconds = len(sound[0]) / sound[1]
+        if source.suffix.lower() in _PLAYABLE and abs(probe(source).duration - seconds) < _HEADER_ERROR:
             return quote(os.path.relpath(source, page_dir.resolve()))
     folder = page_dir / "audio"
     copy = folder / f"{reco}.{digest(recording.content())[:12]}.mp3"

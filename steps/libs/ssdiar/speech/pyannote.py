@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from ssdiar.config import Device, NotNegative, Share
 from ssdiar.data import Recording
-from ssdiar.io.audio import is_quick_to_probe, probe, resample
+from ssdiar.io.audio import is_quick_to_probe, resample
 from ssdiar.speech.pyannet import FRAME_STEP, RECEPTIVE_FIELD, SAMPLE_RATE, PyanNet, load_network
 from ssdiar.speech.sad import Sad, active_frames
 from ssdiar.timeline.regions import drop_short
@@ -101,7 +101,7 @@ class Pyannote(Sad, frozen=True, kw_only=True, tag="pyannote"):
 
     def windows_of(self, recording: Recording) -> Windows | None:
         """Return the windows of a recording of several parts; None if it is short or must be read as a whole."""
-        info = probe(recording.entry) if is_quick_to_probe(recording.entry) else None
+        info = recording.info() if is_quick_to_probe(recording.entry) else None
         if info is None or info.remarks:  # a file whose header is not exact is read as a whole
             return None
         windows = Windows.of(-(-round(info.duration * info.rate) * SAMPLE_RATE // info.rate), self.step)
