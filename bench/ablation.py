@@ -19,7 +19,7 @@ import numpy as np
 
 import common
 from common import Source
-from ssdiar.arguments import Parser, run, whole_number
+from ssdiar.base.arguments import Parser, run, whole_number
 from ssdiar.clustering.config import read_system
 from ssdiar.scoring.bootstrap import paired_difference
 from ssdiar.scoring.der import PROTOCOLS

@@ -18,17 +18,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "libs"
 import numpy as np
 from msgspec import structs
 
+from ssdiar.base.errors import InputError
 from ssdiar.clustering.config import SystemConfig
 from ssdiar.clustering.recording import Clustering, fold_backgrounds
 from ssdiar.clustering.vectors import Moments
-from ssdiar.errors import InputError
 from ssdiar.io.ark import XVectors
 from ssdiar.io.meta import read_meta
 from ssdiar.io.rttm import read_rttm, read_uem
+from ssdiar.io.segmentation import read_segmentation
 from ssdiar.io.tables import read_segments, read_subsegments
 from ssdiar.pipeline import ESTIMATE, Cut, SpeakerNumber, TurnRules, labels_by_id, labels_of, turns_of
 from ssdiar.scoring.der import Comparison, DiarizationError, Protocol, count_speakers, score_recording
-from ssdiar.timeline.segmentation import Segmentation, read_segmentation
+from ssdiar.timeline.segmentation import Segmentation
 from ssdiar.timeline.spans import Turn, by_recording, grouped
 
 ROOT = Path(__file__).resolve().parent.parent

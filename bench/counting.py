@@ -18,7 +18,7 @@ import numpy as np
 
 import common
 from common import Source
-from ssdiar.arguments import Parser, run, whole_number
+from ssdiar.base.arguments import Parser, run, whole_number
 from ssdiar.clustering.config import SystemConfig, read_system
 from ssdiar.scoring.der import PROTOCOLS, DiarizationError
 

@@ -26,13 +26,13 @@ from msgspec import structs
 
 import common
 from common import ROOT, Source
-from ssdiar.arguments import Parser, number, run, whole_number
+from ssdiar.base.arguments import Parser, number, run, whole_number
+from ssdiar.base.errors import InputError
 from ssdiar.clustering import sure
 from ssdiar.clustering.config import Count, SystemConfig, read_system
 from ssdiar.clustering.counting import EVIDENCE, LINKS, Estimate, estimate_from_evidence, evidence_by_number
 from ssdiar.clustering.recording import Clustering, Prepared, RecordingVectors, prepare
 from ssdiar.clustering.systems import random_generator
-from ssdiar.errors import InputError
 from ssdiar.pipeline import times_of
 from ssdiar.scoring.der import PROTOCOLS, cut_cells
 from ssdiar.timeline.regions import intersect, merge, subtract, total

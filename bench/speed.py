@@ -33,12 +33,12 @@ from unittest import mock
 import numpy as np
 
 from common import ROOT
-from ssdiar.arguments import Parser, run, whole_number
+from ssdiar.base.arguments import Parser, run, whole_number
+from ssdiar.base.errors import InputError
 from ssdiar.clustering.config import read_system
-from ssdiar.data import load_recordings
-from ssdiar.errors import InputError
 from ssdiar.io.ark import write_xvector_scp, write_xvectors
 from ssdiar.io.meta import write_meta
+from ssdiar.io.recordings import load_recordings
 from ssdiar.io.rttm import write_rttm
 from ssdiar.io.tables import write_segments
 from ssdiar.timeline.spans import Segment, Turn
@@ -223,9 +223,9 @@ def _take_turns(name: str, peer: str, repetitions: int, *functions: Callable[[],
 def _campplus(repetitions: int) -> None:
     import torch
 
-    from ssdiar.io.checkpoint import read_checkpoint
-    from ssdiar.xvectors.campplus_network import build
-    from ssdiar.xvectors.campplus_network import run as embed
+    from ssdiar.networks.campplus import build
+    from ssdiar.networks.campplus import run as embed
+    from ssdiar.networks.checkpoint import read_checkpoint
     from ssdiar.xvectors.models import local_files, read_model_config
 
     torch.set_num_threads(1)

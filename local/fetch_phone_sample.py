@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"
 
 import stage
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 from ssdiar.work import file_digest
 
 LOG = logging.getLogger(__name__)

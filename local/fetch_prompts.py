@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"
 
 import stage
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 
 LOG = logging.getLogger(__name__)
 

@@ -19,10 +19,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"
 
 import stage
 
+from simulation.corpus import STAGE, CorpusWriter
 from ssdiar.io.audio import read_audio
 from ssdiar.io.rttm import read_rttm
 from ssdiar.io.tables import read_wav_scp
-from ssdiar.simulation.corpus import STAGE, CorpusWriter
 from ssdiar.work import Manifest
 
 LOG = logging.getLogger(__name__)

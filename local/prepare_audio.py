@@ -25,11 +25,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"
 
 import stage
 
-from ssdiar.data import files_below
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
+from ssdiar.base.publish import publish_text
 from ssdiar.io.audio import AUDIO_SUFFIXES, AudioInfo, listen
 from ssdiar.io.names import Names, recording_ids
-from ssdiar.io.publish import publish_text
+from ssdiar.io.recordings import files_below
 from ssdiar.io.rttm import read_rttm, read_uem, write_rttm
 from ssdiar.io.tables import check_id, read_counts, write_or_remove, write_table, write_tsv
 from ssdiar.speech.channels import Levels, Use, use_of_channels

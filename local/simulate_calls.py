@@ -6,7 +6,7 @@ Input: a folder with one sub-folder per voice, each with that person's recording
 Output: a data directory with wav/*.flac (8 kHz), wav.scp, utt2spk, spk2utt, reco2num_spk, reco2dur, ref.rttm, all.uem.
 Speakers in ref.rttm have the names of the voices' folders.
 
-Turns are drawn from a model of conversation (ssdiar/simulation/turns.py). Speech is cut from the voice's recordings at
+Turns are drawn from a model of conversation (simulation/turns.py). Speech is cut from the voice's recordings at
 their pauses and used once: a recording ends early, with a warning, when a voice has none left. Each party has a line;
 more than two share two lines, like families. The lines are added up, or with --channels parties recorded on a channel
 each, as in call centres (reco2parties). The same voices, options and --seed give the same bytes; a recording depends
@@ -29,13 +29,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"
 
 import stage
 
-from ssdiar.errors import InputError
+from simulation.casting import assign_voices, read_casts, read_persons
+from simulation.channel import CODECS, Channel
+from simulation.corpus import Call, CorpusWriter, generator, simulate_call
+from simulation.turns import TurnTaking, draw_duration
+from simulation.voices import RATE, Voice, list_voices, load_voice
+from ssdiar.base.errors import InputError
 from ssdiar.io.tables import check_id
-from ssdiar.simulation.casting import assign_voices, read_casts, read_persons
-from ssdiar.simulation.channel import CODECS, Channel
-from ssdiar.simulation.corpus import Call, CorpusWriter, generator, simulate_call
-from ssdiar.simulation.turns import TurnTaking, draw_duration
-from ssdiar.simulation.voices import RATE, Voice, list_voices, load_voice
 
 LOG = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"
 
 import stage
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 from ssdiar.io.rttm import read_rttm, read_uem
 from ssdiar.io.tables import check_id, parse_count, parse_float, read_lines, read_segments
 

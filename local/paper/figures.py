@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from paper.grid import Call, Result, Rows
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 
 _AHC, _FINCH, _DNN = "conformer_ahc_contrastive", "conformer_finch_ahc_contrastive", "dnn_finch_ahc_contrastive"
 _NAMES = {_AHC: "conformer + AHC", _FINCH: "Model-2: conformer + FINCH + AHC", _DNN: "Model-1: DNN + FINCH + AHC"}

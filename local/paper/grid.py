@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ssdiar.base.config import config_name
 from ssdiar.clustering.config import read_system
-from ssdiar.config import config_name
 from ssdiar.io.meta import read_meta
 from ssdiar.scoring.der import PROTOCOLS
 from ssdiar.scoring.score_file import Score, read_score

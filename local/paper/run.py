@@ -29,8 +29,8 @@ from paper.figures import FIGURES, draw, figure_calls, figure_rows
 from paper.grid import Grid, Result, caption, describe, table_calls, tsv, with_readings
 from paper.summary import PAPER
 from paper.tables import make_tables
-from ssdiar.errors import InputError
-from ssdiar.io.publish import publish, publish_text
+from ssdiar.base.errors import InputError
+from ssdiar.base.publish import publish, publish_text
 
 _COUNTS, _MADE = ("oracle", "estimate"), ("tables", *FIGURES)
 _LOG = logging.getLogger(__name__)

@@ -24,17 +24,17 @@ import stage
 from msgspec import to_builtins
 
 import jobs
+from ssdiar.base.config import config_files, config_name
+from ssdiar.base.errors import InputError
+from ssdiar.base.publish import publish_text
 from ssdiar.clustering.config import read_system
 from ssdiar.clustering.sides import share_out
-from ssdiar.config import config_files, config_name
-from ssdiar.errors import InputError
 from ssdiar.io.ark import read_xvector_dir
 from ssdiar.io.meta import read_meta, write_meta
-from ssdiar.io.publish import publish_text
+from ssdiar.io.segmentation import read_segmentation
 from ssdiar.io.tables import SIDE2RECO, UTT2REGION, read_counts, read_sides
 from ssdiar.pipeline import ESTIMATE, SpeakerNumber, labels_by_id, labels_of, parse_num_spk
 from ssdiar.results import number_found
-from ssdiar.timeline.segmentation import read_segmentation
 from ssdiar.work import Manifest, check, digest, file_digest
 
 if TYPE_CHECKING:

@@ -26,12 +26,13 @@ import stage
 import numpy as np
 
 import jobs
-from ssdiar.config import config_files, config_name
-from ssdiar.data import Recording, audio_files, load_recordings, read_channels, read_parties
-from ssdiar.errors import InputError
+from ssdiar.base.config import config_files, config_name
+from ssdiar.base.errors import InputError
 from ssdiar.io.audio import is_quick_to_probe
 from ssdiar.io.meta import read_meta, write_meta
 from ssdiar.io.names import Names
+from ssdiar.io.recordings import Recording, audio_files, load_recordings, read_channels, read_parties
+from ssdiar.io.segmentation import read_segmentation, write_segmentation
 from ssdiar.io.tables import (
     SIDE2RECO,
     read_lines,
@@ -43,10 +44,8 @@ from ssdiar.io.tables import (
 )
 from ssdiar.pipeline import speech_of
 from ssdiar.speech.pyannote import Pyannote, Windows
-from ssdiar.speech.silero import Silero
 from ssdiar.speech.source import Speech, SpeechSource, is_detector, read_turns
-from ssdiar.speech.weights import find_segmentation_weights, find_silero_weights
-from ssdiar.timeline.segmentation import Segmentation, read_segmentation, write_segmentation
+from ssdiar.timeline.segmentation import Segmentation
 from ssdiar.timeline.sides import side_id
 from ssdiar.timeline.spans import Segment, Turn
 from ssdiar.timeline.subsegments import segments_of
@@ -81,7 +80,7 @@ def main() -> None:
 def _plan(options: argparse.Namespace) -> jobs.Plan:
     source = SpeechSource.of(options.sad, options.overlap, options.changes)
     name, speech_file = _given_file(options.sad, options.data_dir)
-    weights = _weights(source)
+    weights = [one if isinstance(one, str) else file_digest(one) for one in source.weights()]
     inputs = check(*(options.data_dir / table for table in _DATA_TABLES))
     recordings = load_recordings(options.data_dir, options.allow_commands)
     described = [speech_file] if speech_file else config_files(options.sad, "sad")
@@ -130,17 +129,6 @@ def _windows(source: SpeechSource, recording: Recording, earlier: str | None) ->
     """Return the network's windows of a recording that is done in parts."""
     in_parts = source.network is not None and earlier is None and not recording.parties
     return source.network.windows_of(recording) if in_parts else None
-
-
-def _weights(source: SpeechSource) -> list[str]:
-    """Return the digests of the weights that will be used; the name of weights that are still on the hub."""
-    digests = []
-    if isinstance(source.sad, Silero):
-        digests.append(file_digest(find_silero_weights()))
-    if source.network is not None:
-        path = find_segmentation_weights(source.network.source)
-        digests.append(source.network.source if path is None else file_digest(path))
-    return digests
 
 
 def _earlier_segmentation(options: argparse.Namespace, source: SpeechSource, weights: list[str]) -> str | None:

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import stage
 
-from ssdiar.errors import InputError
-from ssdiar.exports import FILE_NAMES, export
+from ssdiar.base.errors import InputError
 from ssdiar.io.rttm import read_rttm
 from ssdiar.io.tables import read_durations
 from ssdiar.results import read_result
+from ssdiar.results.exports import FILE_NAMES, export
 
 _LOG = logging.getLogger(__name__)
 

@@ -23,11 +23,11 @@ import stage
 from msgspec import to_builtins
 
 import jobs
-from ssdiar.config import config_files
-from ssdiar.data import Recording, audio_files, load_recordings
-from ssdiar.errors import InputError
+from ssdiar.base.config import config_files
+from ssdiar.base.errors import InputError
 from ssdiar.io.audio import is_quick_to_probe
 from ssdiar.io.meta import read_meta, write_meta
+from ssdiar.io.recordings import Recording, audio_files, load_recordings
 from ssdiar.io.tables import (
     SIDE2RECO,
     UTT2REGION,

@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 
 import stage
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 from ssdiar.work import FileDigest, Manifest
 
 _LOG = logging.getLogger(__name__)

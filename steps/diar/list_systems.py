@@ -11,9 +11,9 @@ from pathlib import Path
 
 import stage
 
+from ssdiar.base.config import config_name
+from ssdiar.base.errors import InputError
 from ssdiar.clustering.config import read_system
-from ssdiar.config import config_name
-from ssdiar.errors import InputError
 from ssdiar.pipeline import parse_num_spk
 from ssdiar.speech.source import SpeechSource
 

@@ -19,14 +19,15 @@ from urllib.parse import unquote
 
 import stage
 
-from ssdiar.data import audio_files
-from ssdiar.io.publish import publish_text
+from ssdiar.base.publish import publish_text
+from ssdiar.io.recordings import audio_files
 from ssdiar.io.tables import read_tsv
 from ssdiar.report import page
 from ssdiar.report.recordings import ReportRecording, read_recordings
 from ssdiar.report.sound import WAYS, page_audio, peaks
 from ssdiar.report.systems import ReportSystem, read_systems
-from ssdiar.report.table import as_markdown, as_text, report_tables
+from ssdiar.report.table import report_tables
+from ssdiar.results.tables import as_markdown, as_text
 from ssdiar.work import Manifest, check
 
 _LOG = logging.getLogger(__name__)

@@ -23,9 +23,9 @@ import stage
 import msgspec
 import numpy as np
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
+from ssdiar.base.publish import publish_text
 from ssdiar.io.meta import read_meta
-from ssdiar.io.publish import publish_text
 from ssdiar.io.rttm import write_rttm
 from ssdiar.io.tables import (
     SIDE2RECO,

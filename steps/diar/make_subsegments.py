@@ -19,9 +19,9 @@ from typing import Any
 
 import stage
 
-from ssdiar.data import check_not_features_only
-from ssdiar.errors import InputError
-from ssdiar.io.publish import publish_text
+from ssdiar.base.errors import InputError
+from ssdiar.base.publish import publish_text
+from ssdiar.io.recordings import check_not_features_only
 from ssdiar.io.tables import (
     SIDE2RECO,
     UTT2REGION,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import stage
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 from ssdiar.scoring.der import PROTOCOLS, Comparison, DiarizationError, Protocol, read_comparison, score
 from ssdiar.scoring.jer import JaccardError, jaccard
 from ssdiar.scoring.official import score_dscore, score_md_eval

@@ -11,8 +11,8 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 # The library is found from the physical place of this file, so that a link to this folder works from anywhere.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "libs"))
 
-from ssdiar.arguments import Parser, boolean, explain, number, program_name, run, whole_number
-from ssdiar.errors import InputError
+from ssdiar.base.arguments import Parser, boolean, explain, number, program_name, run, whole_number
+from ssdiar.base.errors import InputError
 
 __all__ = ["Parser", "apart", "boolean", "number", "run", "whole_number"]
 

@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from ssdiar import exports
 from ssdiar.io.rttm import write_rttm
+from ssdiar.results import exports
 from ssdiar.timeline.spans import Turn
 
 DIAR = Path(__file__).resolve().parents[2] / "steps" / "diar"

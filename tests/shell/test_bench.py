@@ -13,9 +13,10 @@ from ssdiar.clustering.config import read_system
 from ssdiar.io.ark import write_xvector_scp, write_xvectors
 from ssdiar.io.meta import write_meta
 from ssdiar.io.rttm import write_rttm
+from ssdiar.io.segmentation import write_segmentation
 from ssdiar.io.tables import write_segments, write_segments_file
 from ssdiar.scoring.der import DiarizationError
-from ssdiar.timeline.segmentation import Segmentation, write_segmentation
+from ssdiar.timeline.segmentation import Segmentation
 from ssdiar.timeline.spans import Segment, Turn
 
 BENCH = Path(__file__).resolve().parents[2] / "bench"

@@ -9,8 +9,9 @@ import pytest
 from running import DIAR, run_script
 
 from ssdiar.io.ark import write_xvector_scp, write_xvectors
+from ssdiar.io.segmentation import write_segmentation
 from ssdiar.io.tables import write_segments
-from ssdiar.timeline.segmentation import Segmentation, write_segmentation
+from ssdiar.timeline.segmentation import Segmentation
 from ssdiar.timeline.spans import Segment
 
 DIMENSION = 12

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from running import DIAR, run_script
 
-from ssdiar.timeline.segmentation import read_segmentation
+from ssdiar.io.segmentation import read_segmentation
 
 
 def buzz(rate, *regions, seconds=8.0):

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from ssdiar.data import Recording
 from ssdiar.io.ark import XVectors
+from ssdiar.io.recordings import Recording
+from ssdiar.io.segmentation import read_segmentation
 from ssdiar.io.tables import write_segments
 from ssdiar.speech import make_detector
 from ssdiar.speech.source import read_sad
-from ssdiar.timeline.segmentation import read_segmentation
 from ssdiar.timeline.spans import Segment
 from ssdiar.xvectors.models import load_model, read_model_config
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import fetch_prompts
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 from ssdiar.io.rttm import read_rttm
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -26,7 +26,7 @@ _BEGIN = """#!{python}
 import json, subprocess, sys
 from pathlib import Path
 sys.path.insert(0, "{repo}/steps/libs")
-from ssdiar.config import config_name
+from ssdiar.base.config import config_name
 options = dict(zip([name[2:].replace("-", "_") for name in sys.argv[1::2]], sys.argv[2::2]))
 with open("calls", "a") as stream:
     print(json.dumps(options), file=stream)

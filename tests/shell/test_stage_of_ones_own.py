@@ -23,7 +23,7 @@ sys.path.insert(0, "DIAR")
 
 import jobs
 import stage
-from ssdiar.io.publish import publish_text
+from ssdiar.base.publish import publish_text
 from ssdiar.work import check, digest, file_digest
 
 

@@ -10,7 +10,7 @@ import kaldiio
 import numpy as np
 import pytest
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 from ssdiar.io.ark import XVectors, write_xvector_scp, write_xvectors
 
 DATA = Path(__file__).resolve().parents[1] / "data"

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from ssdiar.data import load_recordings
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 from ssdiar.io.audio import listen, probe, read_audio, resample
+from ssdiar.io.recordings import load_recordings
 
 RATE = 8000
 

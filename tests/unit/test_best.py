@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ssdiar.base.errors import InputError
 from ssdiar.clustering import counting
 from ssdiar.clustering.config import Consensus, Count, read_system
 from ssdiar.clustering.consensus import Parts
@@ -22,7 +23,6 @@ from ssdiar.clustering.neighbours import (
 from ssdiar.clustering.recording import Prepared, RecordingVectors, prepare
 from ssdiar.clustering.systems import cluster_recording
 from ssdiar.clustering.vectors import length_normalise
-from ssdiar.errors import InputError
 from ssdiar.timeline.segmentation import SPEAKER_SETS, Segmentation
 
 BEST = Path(__file__).parents[2] / "conf/systems/best.yaml"

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from ssdiar import cli, exports
-from ssdiar.errors import InputError
-from ssdiar.results import recording_entry
+from ssdiar import cli
+from ssdiar.base.errors import InputError
+from ssdiar.results import exports, recording_entry
 from ssdiar.timeline.spans import Turn
 
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Meta
 
+from ssdiar.base.config import AtLeastOne, Config, config_files, config_name, read_config
+from ssdiar.base.errors import InputError
 from ssdiar.clustering.config import SystemConfig, read_system
-from ssdiar.config import AtLeastOne, Config, config_files, config_name, read_config
-from ssdiar.errors import InputError
 from ssdiar.speech.pyannote import Pyannote
 from ssdiar.speech.silero import Silero
 from ssdiar.speech.source import read_sad

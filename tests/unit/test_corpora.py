@@ -8,7 +8,7 @@ from corpora.cabank import read_chat
 from corpora.corpus import Call, Corpus, join_turns, select
 from corpora.ldc import read_transcript
 from corpora.sre2000 import first_half
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 from ssdiar.timeline.spans import Turn
 
 B = "\x15"

@@ -6,7 +6,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 from ssdiar.scoring.der import (
     PROTOCOLS,
     Comparison,

@@ -7,9 +7,9 @@ from collections import defaultdict
 
 import pytest
 
-from ssdiar import exports
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 from ssdiar.io.rttm import read_rttm
+from ssdiar.results import exports
 from ssdiar.timeline.spans import Turn
 
 TURNS = [

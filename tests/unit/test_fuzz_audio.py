@@ -14,7 +14,7 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 from ssdiar.io.audio import listen, read_audio
 
 RATE, SECONDS = 16000, 3

@@ -13,17 +13,18 @@ from hypothesis import strategies as st
 
 from corpora import ldc
 from corpora.cabank import read_chat
-from ssdiar.config import read_config
-from ssdiar.data import load_recordings
-from ssdiar.errors import InputError
+from ssdiar.base.config import read_config
+from ssdiar.base.errors import InputError
 from ssdiar.io.ark import XVectors
 from ssdiar.io.meta import read_meta
+from ssdiar.io.recordings import load_recordings
 from ssdiar.io.rttm import read_rttm, read_uem
+from ssdiar.io.segmentation import read_segmentation, write_segmentation
 from ssdiar.io.tables import read_counts, read_durations, read_map, read_segments, read_wav_scp
 from ssdiar.io.transcripts import read_captions, read_ctm, read_whisper
 from ssdiar.report.recordings import read_history
 from ssdiar.scoring.score_file import read_score
-from ssdiar.timeline.segmentation import Segmentation, read_segmentation, write_segmentation
+from ssdiar.timeline.segmentation import Segmentation
 from ssdiar.work import Manifest, check
 from ssdiar.xvectors.models import ModelConfig
 

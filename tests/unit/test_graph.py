@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from ssdiar import graph
-from ssdiar.errors import InputError
-from ssdiar.graph import Graph, device_of_job
-from ssdiar.io.checkpoint import read_checkpoint
-from ssdiar.speech.pyannet import load_network
+from ssdiar.base.errors import InputError
+from ssdiar.networks import graph
+from ssdiar.networks.checkpoint import read_checkpoint
+from ssdiar.networks.graph import Graph, device_of_job
+from ssdiar.networks.pyannet import load_network
 from ssdiar.xvectors.models import load_model, read_model_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,7 +63,7 @@ def test_batches_of_another_device_give_the_same(monkeypatch):
 
 def test_no_torch_for_networks_of_the_cpu():
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from ssdiar.speech.pyannet import load_network;"
+        "import sys; sys.path.insert(0, sys.argv[1]); from ssdiar.networks.pyannet import load_network;"
         "from ssdiar.xvectors.models import load_model, read_model_config; load_network();"
         "load_model(read_model_config(sys.argv[2])); assert 'torch' not in sys.modules"
     )

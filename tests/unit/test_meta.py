@@ -2,7 +2,7 @@
 
 import pytest
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 from ssdiar.io.meta import read_meta, write_meta
 
 

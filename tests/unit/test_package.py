@@ -39,7 +39,7 @@ def test_the_wheel_holds_library_systems_and_templates(wheel, repo):
 def test_the_command_runs_from_the_wheel(wheel, tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path)
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
-    code = "import ssdiar; from ssdiar.config import conf_dir; print(ssdiar.__file__, conf_dir())"
+    code = "import ssdiar; from ssdiar.base.config import conf_dir; print(ssdiar.__file__, conf_dir())"
     places = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert places.stdout.split() == [str(tmp_path / "ssdiar/__init__.py"), str(tmp_path / "ssdiar/conf")]
     command = [sys.executable, "-m", "ssdiar", str(tmp_path / "none.wav")]

@@ -9,7 +9,7 @@ from paper.figures import figure_calls, figure_rows
 from paper.grid import Grid, Result, is_random, table_calls, with_readings
 from paper.summary import CLAIMS, PAPER, Group, groups
 from paper.tables import make_tables
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 from ssdiar.scoring.bootstrap import mean_difference, paired_difference
 from ssdiar.scoring.der import PROTOCOLS, DiarizationError
 from ssdiar.scoring.jer import JaccardError

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from ssdiar.base.errors import InputError
 from ssdiar.clustering.sides import share_out
-from ssdiar.errors import InputError
 from ssdiar.io.names import Names, legal_id
 from ssdiar.speech.parties import without_crosstalk
 from ssdiar.timeline.regions import intersect, subtract, total

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from ssdiar.io.publish import publish, publish_text
+from ssdiar.base.publish import publish, publish_text
 
 
 def test_writes_and_leaves_the_unchanged_alone(tmp_path):
@@ -52,7 +52,7 @@ def test_killed_half_way_leaves_what_was_there(tmp_path):
     path = tmp_path / "x"
     path.write_text("old")
     code = (
-        "import os, sys; from ssdiar.io.publish import publish\n"
+        "import os, sys; from ssdiar.base.publish import publish\n"
         "with publish(sys.argv[1]) as path: path.write_text('ne'); os.kill(os.getpid(), 9)"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

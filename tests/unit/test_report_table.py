@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from ssdiar.report.table import Table, as_markdown, as_text, talk_table
 from ssdiar.results import recording_entry
+from ssdiar.results.tables import Table, as_markdown, as_text, talk_table
 from ssdiar.timeline.spans import Turn
 
 TURNS = [Turn("a", "speaker1", 0, 4, 0.5), Turn("a", "speaker2", 3, 13, 1.0), Turn("a", "speaker1", 20, 21.0004)]

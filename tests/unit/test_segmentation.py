@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from ssdiar.errors import InputError
-from ssdiar.io.checkpoint import read_checkpoint
-from ssdiar.speech.pyannet import load_network
+from ssdiar.base.errors import InputError
+from ssdiar.io.segmentation import read_segmentation, write_segmentation
+from ssdiar.networks.checkpoint import read_checkpoint
+from ssdiar.networks.pyannet import load_network
+from ssdiar.networks.weights import find_segmentation_weights, find_silero_weights
 from ssdiar.speech.source import read_sad
-from ssdiar.speech.weights import find_segmentation_weights, find_silero_weights
-from ssdiar.timeline.segmentation import SPEAKER_SETS, Segmentation, read_segmentation, write_segmentation
+from ssdiar.timeline.segmentation import SPEAKER_SETS, Segmentation
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from ssdiar.errors import InputError
+from simulation.casting import assign_voices, read_casts, read_persons
+from simulation.channel import Channel, through_codec
+from simulation.corpus import CorpusWriter, assign_lines, generator, simulate_call
+from simulation.turns import SPURT_JOIN, Spurt, TurnTaking, draw_duration
+from simulation.voices import RATE, Supply, Voice, cut_at_pauses, list_voices, load_voice, read_speech
+from ssdiar.base.errors import InputError
 from ssdiar.io.rttm import read_rttm, write_rttm
-from ssdiar.simulation.casting import assign_voices, read_casts, read_persons
-from ssdiar.simulation.channel import Channel, through_codec
-from ssdiar.simulation.corpus import CorpusWriter, assign_lines, generator, simulate_call
-from ssdiar.simulation.turns import SPURT_JOIN, Spurt, TurnTaking, draw_duration
-from ssdiar.simulation.voices import RATE, Supply, Voice, cut_at_pauses, list_voices, load_voice, read_speech
 from ssdiar.timeline.spans import Turn
 
 

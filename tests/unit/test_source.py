@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from ssdiar.data import Recording
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
+from ssdiar.io.recordings import Recording
 from ssdiar.speech import source
 from ssdiar.speech.sad import Cut, Sad
 from ssdiar.speech.source import SpeechSource, cut_at, read_sad

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 from ssdiar.speech.sad import active_frames
 from ssdiar.speech.source import given_speech, read_sad, read_turns
 from ssdiar.timeline.regions import intersect, total

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from ssdiar.base.errors import InputError
 from ssdiar.clustering.config import Encoder, Loss, Training, read_system
 from ssdiar.clustering.losses import loss_of_labels
 from ssdiar.clustering.pairs import Draw, Sampler
@@ -14,7 +15,6 @@ from ssdiar.clustering.recording import RecordingVectors
 from ssdiar.clustering.ssl import warm_up
 from ssdiar.clustering.systems import cluster_recording
 from ssdiar.clustering.vectors import Moments, length_normalise, principal_axes
-from ssdiar.errors import InputError
 
 SYSTEMS = Path(__file__).parents[2] / "conf/systems"
 SYSTEM = SYSTEMS / "conformer_finch_ahc_contrastive.yaml"

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from msgspec.structs import astuple
 
+from ssdiar.base.errors import InputError
 from ssdiar.clustering.config import read_system
 from ssdiar.clustering.recording import RecordingVectors
 from ssdiar.clustering.sure import EVIDENCE, label_evidence, label_probabilities, margins
 from ssdiar.clustering.systems import cluster_recording
-from ssdiar.errors import InputError
 
 BEST = Path(__file__).resolve().parents[2] / "conf" / "systems" / "best.yaml"
 AXES = np.eye(3)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 from ssdiar.io.rttm import read_rttm, read_uem
 from ssdiar.io.tables import (
     read_counts,

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 from ssdiar.io.transcripts import Word, read_transcript
 
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_words import WordErrors, make_words, word_errors
 
-from ssdiar import words as w
-from ssdiar.errors import InputError
+from simulation.turns import TurnTaking
+from ssdiar.base.errors import InputError
 from ssdiar.io.transcripts import Word, read_transcript
-from ssdiar.simulation.turns import TurnTaking
+from ssdiar.results import words as w
 from ssdiar.timeline.spans import Turn
 
 TURNS = [Turn("r", "A", 0, 4), Turn("r", "B", 3, 6), Turn("r", "A", 8, 9)]

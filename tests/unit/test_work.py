@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 from ssdiar.work import Manifest, check, digest, file_digest
 from ssdiar.work.manifest import _balance
 

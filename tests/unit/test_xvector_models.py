@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from ssdiar.errors import InputError
-from ssdiar.io.checkpoint import read_checkpoint
+from ssdiar.base.errors import InputError
+from ssdiar.networks.campplus import build, run
+from ssdiar.networks.checkpoint import read_checkpoint
 from ssdiar.work import file_digest
-from ssdiar.xvectors.campplus_network import build, run
 from ssdiar.xvectors.models import Grid, equal_length_batches, free_of, load_model, read_model_config
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -20,7 +20,7 @@ import stage
 
 from corpora.corpus import Corpus, select
 from corpora.data_dir import READERS, DataDir, check, read_corpus
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 from ssdiar.io.tables import check_id
 
 _LOG = logging.getLogger(__name__)

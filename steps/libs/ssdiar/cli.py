@@ -13,13 +13,13 @@ import re
 import sys
 from pathlib import Path
 
-from ssdiar import __version__, arguments
+from ssdiar.base import __version__, arguments
+from ssdiar.base.errors import InputError
+from ssdiar.base.publish import publish_text
 from ssdiar.diarization import Diarization, diarize
-from ssdiar.errors import InputError
-from ssdiar.exports import FILE_NAMES, check_formats, csv_text
 from ssdiar.io.names import recording_ids
-from ssdiar.io.publish import publish_text
-from ssdiar.report.table import as_text, talk_table
+from ssdiar.results.exports import FILE_NAMES, check_formats, csv_text
+from ssdiar.results.tables import as_text, talk_table
 
 # Options that diarize() has under the same name.
 _DIARIZE = ("num_spk", "system", "sad", "xvector", "channels", "turns", "seed", "threads")

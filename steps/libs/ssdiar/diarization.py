@@ -18,15 +18,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from ssdiar.base.config import config_name
+from ssdiar.base.errors import InputError
 from ssdiar.clustering.config import read_system
 from ssdiar.clustering.recording import Clustering
 from ssdiar.clustering.sides import share_out
-from ssdiar.config import config_name
-from ssdiar.data import Recording
-from ssdiar.errors import InputError
-from ssdiar.exports import json_text, text_of
 from ssdiar.io.audio import AudioInfo, is_quick_to_probe, listen
 from ssdiar.io.names import recording_ids
+from ssdiar.io.recordings import Recording
 from ssdiar.io.tables import check_id
 from ssdiar.io.transcripts import Word, read_transcript
 from ssdiar.pipeline import (
@@ -43,11 +42,12 @@ from ssdiar.pipeline import (
     vectors_of,
 )
 from ssdiar.results import count_probabilities, number_found, recording_entry
+from ssdiar.results.exports import json_text, text_of
+from ssdiar.results.words import assign_words
 from ssdiar.speech.channels import Levels, Use, use_of_channels
 from ssdiar.speech.source import Speech, SpeechSource
 from ssdiar.timeline.sides import join_sides, side_id, speaker_name
 from ssdiar.timeline.spans import Segment, Turn, grouped
-from ssdiar.words import assign_words
 from ssdiar.work import cores
 from ssdiar.xvectors.models import XVectorModel, load_model, read_model_config
 
@@ -127,7 +127,7 @@ class Diarization:
         return json_text(self.summary | made, self.turns)
 
     def to(self, form: str) -> str:
-        """Return the text of a file in a format of :data:`ssdiar.exports.FILE_NAMES`."""
+        """Return the text of a file in a format of :data:`ssdiar.results.exports.FILE_NAMES`."""
         return self.to_json() if form == "json" else text_of(form, self.turns, self.duration)
 
     def to_annotation(self) -> Annotation:

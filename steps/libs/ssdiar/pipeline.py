@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 import numpy as np
 
-from ssdiar.config import NotNegative, Share
-from ssdiar.errors import InputError
+from ssdiar.base.config import NotNegative, Share
+from ssdiar.base.errors import InputError
 from ssdiar.timeline.regions import covered, intersect
 from ssdiar.timeline.segmentation import Segmentation
 from ssdiar.timeline.sides import join_sides, side_id
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ssdiar.clustering.config import SystemConfig
     from ssdiar.clustering.recording import Clustering
     from ssdiar.clustering.vectors import Moments
-    from ssdiar.data import Recording
+    from ssdiar.io.recordings import Recording
     from ssdiar.speech.source import Speech, SpeechSource
     from ssdiar.xvectors.models import XVectorModel
 

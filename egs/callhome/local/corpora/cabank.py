@@ -21,8 +21,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from corpora.corpus import Call, Corpus, audio_by_stem, join_turns
-from ssdiar.data import files_below
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
+from ssdiar.io.recordings import files_below
 from ssdiar.io.tables import check_id, read_lines
 from ssdiar.timeline.spans import Turn
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 from ssdiar.io.tables import check_id, read_lines
 from ssdiar.timeline.regions import covered
 from ssdiar.timeline.spans import Segment, Turn

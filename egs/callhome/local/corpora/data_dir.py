@@ -12,10 +12,10 @@ from pathlib import Path
 from corpora import cabank, ldc, sre2000
 from corpora.corpus import NOT_TWO, Call, Corpus
 from ssdiar import work
-from ssdiar.data import files_below
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
+from ssdiar.base.publish import publish_folder, publish_text
 from ssdiar.io.audio import AudioInfo, listen, read_audio
-from ssdiar.io.publish import publish_folder, publish_text
+from ssdiar.io.recordings import files_below
 from ssdiar.io.rttm import write_rttm
 from ssdiar.io.tables import write_segments, write_table
 

@@ -19,8 +19,8 @@ import re
 from pathlib import Path
 
 from corpora.corpus import Call, Corpus, audio_by_stem, join_turns
-from ssdiar.data import files_below
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
+from ssdiar.io.recordings import files_below
 from ssdiar.timeline.spans import Turn
 
 NAME = "callhome_english"

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from corpora.corpus import Call, Corpus, audio_by_stem, join_turns
-from ssdiar.data import files_below
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
+from ssdiar.io.recordings import files_below
 from ssdiar.io.rttm import read_rttm
 from ssdiar.io.tables import read_counts, read_segments
 from ssdiar.timeline.spans import Segment, Turn, by_recording, grouped

@@ -14,8 +14,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from ssdiar.config import AtLeastOne, Config, NotNegative, Positive, Share, config_files, read_config
-from ssdiar.errors import InputError
+from ssdiar.base.config import AtLeastOne, Config, NotNegative, Positive, Share, config_files, read_config
+from ssdiar.base.errors import InputError
 
 AtLeastZero = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 AtLeastTwo = Annotated[int, Meta(ge=2, le=2**31 - 1)]
@@ -232,11 +232,11 @@ def read_system(choice: str | Path, changes: Sequence[str] = ()) -> SystemConfig
     """Read a system.
 
     Args:
-        choice: Its name or file, and changes (:mod:`ssdiar.config`), as in ``dnn_ahc_triplet+literal``.
+        choice: Its name or file, and changes (:mod:`ssdiar.base.config`), as in ``dnn_ahc_triplet+literal``.
         changes: More changes, such as ``stop.threshold=0.3``.
 
     Raises:
-        InputError: See :func:`ssdiar.config.read_config`; or the paper's literal reading is put over [18]'s system.
+        InputError: See :func:`ssdiar.base.config.read_config`; or the paper's literal reading is put over [18].
     """
     config = read_config(SystemConfig, choice, "systems", changes)
     path, *readings = config_files(choice, "systems")

@@ -16,7 +16,7 @@ from typing import BinaryIO, NoReturn
 
 import numpy as np
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 from ssdiar.io.tables import read_map, read_rows, read_subsegments, write_table
 from ssdiar.timeline.spans import Segment, by_recording
 

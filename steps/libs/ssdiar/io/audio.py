@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 from ssdiar.io.resampling import resample as resample
 from ssdiar.io.resampling import resample_blocks
 

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ssdiar.errors import InputError
-from ssdiar.io.publish import publish_text
+from ssdiar.base.errors import InputError
+from ssdiar.base.publish import publish_text
 
 _Form = TypeVar("_Form")
 

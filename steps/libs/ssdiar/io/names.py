@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 
 _MAX_LENGTH = 100
 

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
+from ssdiar.base.publish import publish_text
 from ssdiar.io.names import Names
-from ssdiar.io.publish import publish_text
 from ssdiar.io.tables import check_reco, parse_float, read_lines, tell_repeated
 from ssdiar.timeline.regions import covered
 from ssdiar.timeline.spans import Turn

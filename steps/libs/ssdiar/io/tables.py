@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
+from ssdiar.base.publish import publish_text
 from ssdiar.io.names import Names
-from ssdiar.io.publish import publish_text
 from ssdiar.timeline.spans import Segment, grouped
 
 _LOG = logging.getLogger(__name__)

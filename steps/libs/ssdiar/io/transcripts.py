@@ -17,7 +17,7 @@ from typing import Annotated
 
 import msgspec
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 from ssdiar.io.tables import check_id, parse_float, read_lines, tell_repeated
 
 #: File name endings of the formats.

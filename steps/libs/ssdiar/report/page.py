@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from ssdiar.report.recordings import History, ReportRecording
 from ssdiar.report.systems import ReportSystem
-from ssdiar.report.table import clock, plural, score_tables
+from ssdiar.report.table import score_tables
 from ssdiar.report.timelines import COLOURS, KINDS, UNSURE, lanes_of, talk_of, unsure_of
+from ssdiar.results.tables import clock, plural
 from ssdiar.scoring.score_file import Score, percent
 
 if TYPE_CHECKING:

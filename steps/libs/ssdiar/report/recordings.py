@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from ssdiar.data import Recording, load_recordings
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
+from ssdiar.io.recordings import Recording, load_recordings
 from ssdiar.io.rttm import read_rttm, read_uem
 from ssdiar.report.systems import ReportSystem
 from ssdiar.scoring.der import Region

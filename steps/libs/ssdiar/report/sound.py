@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 import numpy as np
 
-from ssdiar.data import Recording
+from ssdiar.base.publish import publish
 from ssdiar.io.audio import is_command, probe
-from ssdiar.io.publish import publish
+from ssdiar.io.recordings import Recording
 from ssdiar.work import digest
 
 #: How a page gets its audio: copied into its folder, linked where it is, embedded in the page.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 from ssdiar.io.meta import read_meta
 from ssdiar.results import read_result
 from ssdiar.scoring.der import PROTOCOLS

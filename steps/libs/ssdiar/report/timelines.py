@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ssdiar.exports import shown_name
 from ssdiar.report.recordings import ReportRecording
 from ssdiar.report.systems import ReportSystem
+from ssdiar.results.exports import shown_name
 from ssdiar.scoring.der import PROTOCOLS, Cells, cut_cells
 from ssdiar.timeline.regions import total
 from ssdiar.timeline.spans import Turn

@@ -29,7 +29,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 from ssdiar.io.rttm import read_rttm, read_uem
 from ssdiar.timeline.spans import Turn, grouped
 

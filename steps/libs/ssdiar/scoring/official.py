@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 from ssdiar.scoring.der import Comparison, DiarizationError, Protocol, score
 from ssdiar.scoring.score_file import Rates
 from ssdiar.timeline.spans import Turn

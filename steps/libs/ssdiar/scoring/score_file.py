@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ssdiar.errors import InputError
-from ssdiar.io.publish import publish_text
+from ssdiar.base.errors import InputError
+from ssdiar.base.publish import publish_text
 from ssdiar.scoring.der import Comparison, DiarizationError, Protocol, count_speakers
 from ssdiar.scoring.jer import JaccardError
 

@@ -9,10 +9,10 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta
 
-from ssdiar.config import Device, NotNegative, Share
-from ssdiar.data import Recording
+from ssdiar.base.config import Device, NotNegative, Share
 from ssdiar.io.audio import is_quick_to_probe, resample
-from ssdiar.speech.pyannet import FRAME_STEP, RECEPTIVE_FIELD, SAMPLE_RATE, PyanNet, load_network
+from ssdiar.io.recordings import Recording
+from ssdiar.networks.pyannet import FRAME_STEP, RECEPTIVE_FIELD, SAMPLE_RATE, PyanNet, load_network
 from ssdiar.speech.sad import Sad, active_frames
 from ssdiar.timeline.regions import drop_short
 from ssdiar.timeline.segmentation import Segmentation

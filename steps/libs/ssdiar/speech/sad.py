@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ssdiar.config import Config, NotNegative, Share
+from ssdiar.base.config import Config, NotNegative, Share
 from ssdiar.timeline.regions import drop_short, merge, pad
 
 Seconds = NotNegative

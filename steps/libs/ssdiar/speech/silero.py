@@ -10,10 +10,10 @@ import warnings
 
 import numpy as np
 
-from ssdiar.config import Share
+from ssdiar.base.config import Share
 from ssdiar.io.audio import resample
+from ssdiar.networks.weights import find_silero_weights
 from ssdiar.speech.sad import Sad, active_frames
-from ssdiar.speech.weights import find_silero_weights
 
 # The model has a network for each of these rates; its frames are 32 ms long in both.
 _FRAME_SAMPLES = {8000: 256, 16000: 512}

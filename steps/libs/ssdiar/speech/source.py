@@ -11,13 +11,14 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from ssdiar.config import config_files, read_config
-from ssdiar.data import Recording
-from ssdiar.errors import InputError
-from ssdiar.graph import device_of_job
+from ssdiar.base.config import config_files, read_config
+from ssdiar.base.errors import InputError
 from ssdiar.io.names import Names
+from ssdiar.io.recordings import Recording
 from ssdiar.io.rttm import read_rttm
 from ssdiar.io.tables import read_lines, read_segments
+from ssdiar.networks.graph import device_of_job
+from ssdiar.networks.weights import find_segmentation_weights, find_silero_weights
 from ssdiar.speech.parties import without_crosstalk
 from ssdiar.speech.pyannote import Pyannote
 from ssdiar.speech.sad import Sad
@@ -111,6 +112,13 @@ class SpeechSource:
             return self
         return replace(self, sad=msgspec.structs.replace(self.sad, device=device_of_job(self.sad.device, job)))
 
+    def weights(self) -> list[Path | str]:
+        """Return the files of the weights that will be used; the name of a hub repository for weights still there."""
+        files: list[Path | str] = [find_silero_weights()] if isinstance(self.sad, Silero) else []
+        if self.network is not None:
+            files.append(find_segmentation_weights(self.network.source) or self.network.source)
+        return files
+
     def options(self) -> dict[str, Any]:
         """Return everything that decides the regions, as JSON can hold it."""
         sad = None if self.sad is None else msgspec.to_builtins(self.sad)
@@ -189,10 +197,10 @@ def read_sad(choice: str | Path) -> Sad:
     """Read a detector.
 
     Args:
-        choice: Its name or file, and changes (:mod:`ssdiar.config`), as in ``pyannote+gap=0.5``.
+        choice: Its name or file, and changes (:mod:`ssdiar.base.config`), as in ``pyannote+gap=0.5``.
 
     Raises:
-        InputError: See :func:`ssdiar.config.read_config`; or an offset above the onset.
+        InputError: See :func:`ssdiar.base.config.read_config`; or an offset above the onset.
     """
     sad = read_config(WebRtc | Silero | Pyannote, choice, "sad")
     if isinstance(sad, Silero | Pyannote) and sad.offset > sad.onset:

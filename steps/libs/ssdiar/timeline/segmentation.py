@@ -8,11 +8,9 @@ Averaged over windows, only quantities that do not depend on these numbers have 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from ssdiar.errors import InputError
 from ssdiar.timeline.regions import covered
 
 #: The local speakers of each class of the network, in its order: none, one of three, two of three.
@@ -103,32 +101,3 @@ class Segmentation:
         frames = self.first_frames[:, None] + np.arange(values.shape[1])
         total = int(frames[-1, -1]) + 1
         return np.bincount(frames.ravel(), values.ravel(), total) / np.bincount(frames.ravel(), minlength=total)
-
-
-def write_segmentation(path: str | Path, segmentation: Segmentation) -> None:
-    """Write a segmentation as compressed ``.npz``, one array per attribute; the same input gives the same bytes."""
-    np.savez_compressed(path, allow_pickle=False, **vars(segmentation))
-
-
-def read_segmentation(path: str | Path) -> Segmentation:
-    """Read a segmentation.
-
-    Raises:
-        InputError: There is no such file, or it is damaged.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            parts = {name: arrays[name] for name in Segmentation.__dataclass_fields__}
-        segmentation = Segmentation(
-            parts["probabilities"],
-            parts["first_frames"],
-            *(float(parts[name]) for name in ("frame_start", "frame_step", "duration")),
-        )
-        windows, _, classes = segmentation.probabilities.shape
-        if segmentation.first_frames.shape != (windows,) or classes != len(SPEAKER_SETS):
-            raise ValueError
-    except FileNotFoundError:
-        raise InputError("no such file", path=path) from None
-    except Exception:  # zip, zlib, NumPy and arithmetic each have errors of their own for damaged bytes
-        raise InputError("damaged segmentation", path=path, expected="a file of detect_speech.sh") from None
-    return segmentation

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ssdiar.errors import InputError
-from ssdiar.io.publish import publish_text
+from ssdiar.base.errors import InputError
+from ssdiar.base.publish import publish_text
 from ssdiar.work.digests import FileDigest, cores, file_digest, identified_digest, remember
 
 _LOG = logging.getLogger(__name__)

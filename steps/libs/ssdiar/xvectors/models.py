@@ -14,9 +14,9 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from ssdiar.config import AtLeastOne, Config, Device, read_config
-from ssdiar.errors import InputError
-from ssdiar.graph import device_of_job
+from ssdiar.base.config import AtLeastOne, Config, Device, read_config
+from ssdiar.base.errors import InputError
+from ssdiar.networks.graph import device_of_job
 
 _GPU_BATCHES = 16  # batches of a CPU in one of a GPU, which takes many more than a CPU's cache holds
 
@@ -86,7 +86,7 @@ class XVectorModel(ABC):
 
 
 def read_model_config(choice: str | Path) -> ModelConfig:
-    """Read a model's description, of its name or file and changes; for errors see :func:`ssdiar.config.read_config`."""
+    """Read a model's description by its choice; for errors see :func:`ssdiar.base.config.read_config`."""
     return read_config(ModelConfig, choice, "xvector")
 
 

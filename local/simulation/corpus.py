@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from ssdiar.errors import InputError
-from ssdiar.io.publish import publish_folder, publish_text
+from simulation.channel import Channel
+from simulation.turns import SHORTEST_SPURT, Spurt
+from simulation.voices import RATE, Supply, Voice
+from ssdiar.base.errors import InputError
+from ssdiar.base.publish import publish_folder, publish_text
 from ssdiar.io.rttm import write_rttm
 from ssdiar.io.tables import check_id, write_table
-from ssdiar.simulation.channel import Channel
-from ssdiar.simulation.turns import SHORTEST_SPURT, Spurt
-from ssdiar.simulation.voices import RATE, Supply, Voice
 from ssdiar.timeline.spans import Turn
 from ssdiar.work import Manifest
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 from ssdiar.io.audio import AUDIO_SUFFIXES, read_audio
 
 RATE = 8000

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ssdiar.exports import Cue, srt_text, vtt_text, write_files
 from ssdiar.io.transcripts import Word
+from ssdiar.results.exports import Cue, srt_text, vtt_text, write_files
 from ssdiar.timeline.regions import covered
 from ssdiar.timeline.spans import Turn, grouped
 

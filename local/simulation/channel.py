@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssdiar.simulation.voices import RATE, SPEECH_LEVEL_DB
+from simulation.voices import RATE, SPEECH_LEVEL_DB
 
 # libsndfile's names of the telephone network's codecs: G.711 and GSM 06.10 full rate.
 CODECS = {"mulaw": "ULAW", "alaw": "ALAW", "gsm": "GSM610", "none": None}

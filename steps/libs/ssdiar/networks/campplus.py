@@ -15,7 +15,7 @@ from itertools import count
 
 import numpy as np
 
-from ssdiar.graph import Graph, Network
+from ssdiar.networks.graph import Graph, Network
 
 BANDS = 80
 _EPSILON = 1e-5  # of batch normalisation
@@ -27,7 +27,7 @@ Weights = Mapping[str, np.ndarray]
 
 
 def build(weights: Weights, device: str = "cpu") -> Network:
-    """Return the network, for :func:`run`; for errors see also :meth:`ssdiar.graph.Graph.load`.
+    """Return the network, for :func:`run`; for errors see also :meth:`ssdiar.networks.graph.Graph.load`.
 
     Args:
         weights: The published model's, by name.

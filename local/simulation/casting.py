@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
-from ssdiar.errors import InputError
+from simulation.corpus import generator
+from ssdiar.base.errors import InputError
 from ssdiar.io.tables import read_rows
-from ssdiar.simulation.corpus import generator
 
 
 def assign_voices(

