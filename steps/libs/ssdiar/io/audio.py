@@ -190,12 +190,7 @@ class _File:
         """Yield (number of the first sample, (n, C) float32) from sample ``first``, or from some way before it."""
         places = _joined(self._path, self._path.stat().st_mtime_ns)
         if len(places) == 1:
-            frames, begin = self._sought(first)
-            if begin is None:
-                frames = self._part(0)
-            else:
-                yield begin
-            yield from frames
+            yield from self._part(first)
             return
         kind = f"{self.rate} Hz, {self.channels} channels"
         self.remarks = [f"holds {len(places)} joined files; all are read"]
@@ -245,28 +240,16 @@ class _File:
         if len(file.streams.audio) > 1:
             self.remarks.append(f"has {len(file.streams.audio)} audio tracks; only the first is read")
 
-    def _sought(self, sample: int) -> tuple[Iterator, tuple[int, np.ndarray] | None]:
-        """Return :meth:`_part` from a sample, or a little before it, and what it yields first; None: not possible."""
+    def _part(self, first: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield the same of the open part, and add remarks on it."""
+        at, skip = 0, 0 if self._is_tagged else _DELAYS.get(self.coding, 0)
         exact = self.coding == "flac flac" or (self._codec.startswith("pcm") and self._form in ("wav", "nistsphere"))
-        if not (exact and 0 < sample < (self.stated or 1e9) * self.rate):
-            return iter(()), None
-        remarks = list(self.remarks)
-        frames = self._part(sample)
-        begin = next(frames, None)
-        if begin is None or begin[0] > sample:  # FLAC cannot be sought near its end
-            self._open(*self._range)
-            self.remarks, begin = remarks, None
-        return frames, begin
-
-    def _part(self, sought: int) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield the samples of the open part, from the beginning or a sample to seek; add remarks on it."""
-        at = None if sought else 0
-        if sought:
+        if exact and 0 < first < (self.stated or 1e9) * self.rate:
             try:
-                self._container.seek(sought, stream=self._stream)  # whose time base is 1 / rate
-            except _av().FFmpegError:
-                return
-        skip = 0 if sought or self._is_tagged else _DELAYS.get(self.coding, 0)
+                self._container.seek(first, stream=self._stream)  # whose time base is 1 / rate
+                at = None  # the first frame's time is exact
+            except _av().FFmpegError:  # FLAC, near its end
+                self._open(*self._range)
         # These codecs pad their last packet; the header states the end of the sound.
         is_padded = self._codec.startswith(("aac", "adpcm", "gsm")) and self._form in ("mov", "wav")
         end, cut = round(self.stated * self.rate) if is_padded and self.stated else None, 0
