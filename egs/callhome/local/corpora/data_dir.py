@@ -190,7 +190,7 @@ def _first_decodable(call: Call) -> tuple[Path, AudioInfo | None, str]:
 def _decoder_hint(path: Path) -> str:
     with open(path, "rb") as stream:
         is_shortened = b"embedded-shorten" in stream.read(1024)
-    needs = " (shorten-compressed NIST SPHERE: sph2pipe must be on the PATH; ffmpeg knows it as 16 bits only)"
+    needs = " (shorten-compressed NIST SPHERE: sph2pipe must be on the PATH; only 16-bit PCM decodes without it)"
     return needs if is_shortened and not shutil.which("sph2pipe") else ""
 
 
