@@ -419,7 +419,7 @@ def test_what_is_odd_in_the_key_is_named(sre2000, recipe):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ([], "required: --corpus-dir"),
+        ([], "expected --corpus-dir"),
         (["--corpus-dir", "/no/where"], "/no/where: no such folder; expected the folder of a corpus"),
         (["--corpus-dir", "EMPTY"], "no known corpus; expected .*, got 1 other files"),
         (["--corpus-dir", "BOTH"], "files of several corpora; .*got callhome_english and cabank\nName it"),
