@@ -46,14 +46,14 @@ class Recording:
         sample_rate: int | None = None,
         start: float | None = None,
         end: float | None = None,
-        tell: bool = True,
+        warn: bool = True,
     ) -> tuple[np.ndarray, int]:
         """Return (samples (n,) float32 mono, rate) of its channel; see :func:`ssdiar.io.audio.read_audio`.
 
         Raises:
             InputError: See there; or the whole recording is read and its length is not that in reco2dur.
         """
-        samples, rate = read_audio(self.entry, sample_rate, self.channel, start, end, tell)
+        samples, rate = read_audio(self.entry, sample_rate, self.channel, start, end, warn)
         if start is None and end is None:
             self.check_duration(len(samples) / rate)
         return samples, rate
