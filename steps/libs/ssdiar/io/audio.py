@@ -144,8 +144,7 @@ class _File:
         self._path, self._data = path, _mapped(path, name)
         self._open(0, len(self._data))
         if self.rate not in _RATES or self.channels > _USUAL_CHANNELS:
-            what = f"{self.rate} Hz and {self.channels} channels are unusual; its header may be wrong"
-            self.remarks.append(what)
+            self.remarks.append(f"{self.rate} Hz and {self.channels} channels are unusual; its header may be wrong")
 
     def info(self, duration: float) -> AudioInfo:
         """Return the properties of the file, with this duration."""
@@ -204,12 +203,12 @@ class _File:
         self._range, av, what = (start, end), _av(), "cannot be decoded as audio"
         if self._data[start : start + 4] == b"RIFX":  # PyAV takes its samples for little-endian
             raise InputError(what, path=self.name, expected="little-endian WAV", got="RIFX")
-        lie = _wrong_wav_length(self._data, start, end)
-        self.remarks += [lie] if lie else []
+        if wrong := _wrong_wav_length(self._data, start, end):
+            self.remarks.append(wrong)
         self._is_tagged = bool(re.match(_MP3, self._data) and _MP3_LENGTH.search(self._data, start, end))
         # The protocol is named, so that no colon in a path is taken for one.
         part = "" if (start, end) == (0, len(self._data)) else f"subfile,,start,{start},end,{end},,:"
-        options = {"protocol_whitelist": "file,subfile", "ignore_length": str(int(bool(lie)))}
+        options = {"protocol_whitelist": "file,subfile", "ignore_length": str(int(bool(wrong)))}
         options |= {"max_size": "65536", "max_probe_packets": "1"}  # large packets of PCM, without a search for DTS
         try:
             with av.logging.Capture() as self._errors:
@@ -217,19 +216,16 @@ class _File:
                 self._container, self._stream = file, file.streams.audio[0]
                 self.rate, self.channels = self._stream.rate, self._stream.channels
                 self._form, self._codec = file.format.name.split(",")[0], self._stream.codec.name
-                if not (self.rate and self.channels):
+                if not (self.channels and _MIN_RATE <= (self.rate or 0) <= _MAX_RATE):
                     raise IndexError
         except (av.FFmpegError, IndexError, AttributeError) as error:
             got = getattr(error, "strerror", "no audio that it decodes")
             raise InputError(what, path=self.name, expected="a format of FFmpeg", got=got) from None
-        if not _MIN_RATE <= self.rate <= _MAX_RATE:
-            expected, got = f"{_MIN_RATE} to {_MAX_RATE} Hz", f"{self.rate} Hz"
-            raise InputError("bad sample rate in its header", path=self.name, expected=expected, got=got)
         self._stream.thread_type = "NONE"
         self._stream.codec_context.options = {"err_detect": "crccheck+explode"}
         self.coding = f"{self._form} {self._codec}"
         length = (self._stream.duration or 0) * self._stream.time_base or (file.duration or 0) / 1_000_000
-        self.stated = 0.0 if lie or (self._form in _GUESSED and not self._is_tagged) else float(length)
+        self.stated = 0.0 if wrong or (self._form in _GUESSED and not self._is_tagged) else float(length)
         if len(file.streams.audio) > 1:
             self.remarks.append(f"has {len(file.streams.audio)} audio tracks; only the first is read")
 
@@ -329,17 +325,16 @@ def _wrong_wav_length(data: bytes, start: int, end: int) -> str | None:
     """Return a remark on a WAV file whose header does not state the bytes of sound that are there; else None."""
     if not re.match(rb"(RIFF|RF64)....WAVE", data[start : start + 12], re.DOTALL):
         return None
-    stated = there = large = None
-    at = start + 12
+    stated, there, large, at = _UNKNOWN, 0, 0, start + 12
     while at + 8 <= end and re.match(rb"(?!RIFF)[ -~]{4}", data[at : at + 4]):
-        size, body = int.from_bytes(data[at + 4 : at + 8], "little"), at + 8
-        if data[at : at + 4] == b"ds64":
-            large = int.from_bytes(data[body + 8 : body + 16], "little")
-        elif data[at : at + 4] == b"data" and stated is None:
+        chunk, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+        if chunk == b"ds64":
+            large = int.from_bytes(data[at + 16 : at + 24], "little")
+        elif chunk == b"data" and not there:
             size = large if large and size == 0xFFFFFFFF else size
-            stated, there = size, end - body
-        at = body + size + size % 2
-    if stated is None or stated == there or stated >= _UNKNOWN or -1 <= end - at <= 2:
+            stated, there = size, end - at - 8
+        at += 8 + size + size % 2
+    if stated == there or (stated >= _UNKNOWN and not large) or -1 <= end - at <= 2:
         return None
     what = "cut off, or its header is wrong" if stated > there else "its header is wrong"
     return f"{what}: it states {stated} bytes of sound, {there} are there and are read"

@@ -148,8 +148,7 @@ def read_map(path: str | Path, columns: str) -> dict[str, str]:
 
 def read_sides(folder: str | Path) -> dict[str, str]:
     """Return the recordings by side (:mod:`ssdiar.timeline.sides`); empty if no recording of the folder has sides."""
-    path = Path(folder) / SIDE2RECO
-    return read_map(path, "side recording") if path.exists() else {}
+    return read_if_there(lambda path: read_map(path, "side recording"), Path(folder) / SIDE2RECO, {})
 
 
 def read_counts(path: str | Path, columns: str, names: Names | None = None) -> dict[str, int]:

@@ -137,15 +137,15 @@ def stm_text(words: Sequence[Word]) -> str:
 def words_json_text(words: Sequence[Word]) -> str:
     """Return the words of a recording as JSON of WhisperX: segments (utterances) with words; no unknown speakers."""
 
-    def entry(times: Word | Utterance, **rest: object) -> dict[str, object]:
-        speaker = {} if times.speaker is None else {"speaker": times.speaker}
-        return {"start": round(times.start, 3), "end": round(times.end, 3), **rest, **speaker}
+    def entry(one: Word | Utterance, **rest: object) -> dict[str, object]:
+        known = {"start": round(one.start, 3), "end": round(one.end, 3), **rest, "speaker": one.speaker}
+        return {key: value for key, value in known.items() if value is not None}
 
-    def of_word(word: Word) -> dict[str, object]:
-        sure = {} if word.confidence is None else {"score": round(word.confidence, 3)}
-        return entry(word, word=word.text, **sure)
-
-    segments = [entry(one, text=one.text, words=[of_word(word) for word in one.words]) for one in utterances(words)]
+    segments = []
+    for one in utterances(words):
+        scores = [None if word.confidence is None else round(word.confidence, 3) for word in one.words]
+        own = [entry(word, word=word.text, score=score) for word, score in zip(one.words, scores, strict=True)]
+        segments.append(entry(one, text=one.text, words=own))
     return json.dumps({"segments": segments}, ensure_ascii=False, indent=1) + "\n"
 
 
