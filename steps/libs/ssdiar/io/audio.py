@@ -43,7 +43,7 @@ _RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 9
 _MIN_RATE, _MAX_RATE, _USUAL_CHANNELS = 1000, 1_000_000, 8
 _MAX_LOST = 65536  # samples of a damaged packet
 _UNKNOWN = 0x7FFF0000  # bytes; a WAV header that states more was written to a pipe (sox, ffmpeg, Kaldi)
-_SCALES = {"u8": 2.0**-7, "s16": 2.0**-15, "s32": 2.0**-31, "s64": 2.0**-63, "flt": 1.0, "dbl": 1.0}
+_SCALES = {"u8": 2.0**-7, "s16": 2.0**-15, "s32": 2.0**-31, "flt": 1.0, "dbl": 1.0}
 _GUESSED = ("aac", "ac3", "amr", "gsm", "mp3")  # demuxers that guess the length from the bit rate
 # Samples of silence that encoders (LAME for MP3) put first, by demuxer and codec, if the file does not state them.
 _DELAYS = {"aac aac": 1024, "mp3 mp3float": 1105, "wav mp3float": 1105}
@@ -216,7 +216,7 @@ class _File:
                 self._container, self._stream = file, file.streams.audio[0]
                 self.rate, self.channels = self._stream.rate, self._stream.channels
                 self._form, self._codec = file.format.name.split(",")[0], self._stream.codec.name
-                if not (self.channels and _MIN_RATE <= (self.rate or 0) <= _MAX_RATE):
+                if not (self.channels and _MIN_RATE <= (self.rate or 0) <= _MAX_RATE) or "s64" in self._codec:
                     raise IndexError
         except (av.FFmpegError, IndexError, AttributeError) as error:
             got = getattr(error, "strerror", "no audio that it decodes")
