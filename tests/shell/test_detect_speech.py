@@ -272,7 +272,12 @@ def path_to(folder):
         ("wav.scp", "a ./text.wav\n", [], "text.wav: cannot be decoded as audio"),
         ("wav.scp", "", [], "my data/wav.scp: no recordings"),
         ("wav.scp", "a\n", [], "my data/wav.scp:1: wrong number of fields"),
-        ("reco2dur", "a 3\nb 8\nq 8\n", [], "its audio is not as long as reco2dur says; expected 3.000 s, got 8.000 s"),
+        (
+            "reco2dur",
+            "a 3\nb 8\nq 8\n",
+            [],
+            "its audio is not as long as reco2dur states; expected 3.000 s, got 8.000 s",
+        ),
         ("reco2channel", "a 2\n", [], "reco2channel: no such channel of recording a; expected 1 to 1, got 2"),
         ("reco2parties", "a 1 2\n", [], "reco2parties: no such channel of recording a; expected 1 to 1, got 2"),
         (

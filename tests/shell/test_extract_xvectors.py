@@ -244,7 +244,7 @@ def test_audio_that_breaks_half_way_keeps_what_was_done(work):
     whole = (work / "quiet.wav").read_bytes()
     (work / "quiet.wav").write_bytes(whole[: len(whole) // 2])
     message = run(work, "--nj", "1", "my data", "pieces", "out", rc=1).stderr
-    assert "quiet.wav: its audio is not as long as reco2dur says; expected" in message
+    assert "quiet.wav: its audio is not as long as reco2dur states; expected" in message
     assert not (work / "out/xvector.scp").exists()
     assert sorted(path.name for path in (work / "out").glob("*.ark")) == ["xvector.a.ark", "xvector.b.ark"]
     assert sorted(path.stem for path in (work / "out/.manifest/extract_xvectors").glob("*.json")) == ["a", "b"]

@@ -42,11 +42,7 @@ class Recording:
     parties: tuple[int, ...] = ()
 
     def read(
-        self,
-        sample_rate: int | None = None,
-        start: float | None = None,
-        end: float | None = None,
-        warn: bool = True,
+        self, sample_rate: int | None = None, start: float | None = None, end: float | None = None, warn: bool = True
     ) -> tuple[np.ndarray, int]:
         """Return (samples (n,) float32 mono, rate) of its channel; see :func:`ssdiar.io.audio.read_audio`.
 
@@ -61,9 +57,8 @@ class Recording:
     def _check_duration(self, seconds: float) -> None:
         """Raise InputError if the audio, ``seconds`` long, has another length in reco2dur."""
         if self.duration is not None and abs(seconds - self.duration) > _DURATION_TOLERANCE:
-            what = "its audio is not as long as reco2dur states"
+            what, expected = "its audio is not as long as reco2dur states", f"{self.duration:.3f} s"
             hint = "Has the file changed since? Prepare the data directory again."
-            expected = f"{self.duration:.3f} s"
             raise InputError(what, path=self.entry, expected=expected, got=f"{seconds:.3f} s", hint=hint)
 
     def seconds(self) -> float:

@@ -120,14 +120,13 @@ def read_result(path: str | Path) -> Result:
     Raises:
         InputError: It is not one, or has another schema.
     """
-    hint = "Run make_rttm.sh again."
     try:
         content = msgspec.json.decode(Path(path).read_bytes(), type=Result)
+        what, expected, got = "result of another schema", SCHEMA, content["schema"]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        expected = "the file that make_rttm.sh writes"
-        raise InputError("not a result", path=path, expected=expected, got=str(error), hint=hint) from None
-    if content["schema"] != SCHEMA:
-        raise InputError("result of another schema", path=path, expected=SCHEMA, got=content["schema"], hint=hint)
+        what, expected, got = "not a result", "the file that make_rttm.sh writes", str(error)
+    if got != SCHEMA:
+        raise InputError(what, path=path, expected=expected, got=got, hint="Run make_rttm.sh again.")
     return content
 
 

@@ -46,20 +46,17 @@ class Cue(NamedTuple):
 def export(
     turns: Iterable[Turn], folder: str | Path, formats: Sequence[str], durations: Mapping[str, float] | None = None
 ) -> list[Path]:
-    """Write turns into ``folder``; return the files.
+    """Write turns of any recordings into ``folder`` in some formats of :data:`FILE_NAMES`; return the files.
 
-    Args:
-        turns: Turns of any recordings, in any order.
-        folder: It is made if it does not exist.
-        formats: Names of :data:`FILE_NAMES`.
-        durations: Lengths of recordings in seconds, as far as they are known; see :func:`text_of`.
+    ``durations`` are the lengths of recordings in seconds, as far as they are known (see :func:`text_of`).
 
     Raises:
         InputError: A format does not exist.
     """
-    known = durations or {}
-    text = lambda name, own: text_of(name, own, known.get(own[0].reco))  # noqa: E731
-    return write_files(turns, folder, formats, FILE_NAMES, text)
+    lengths = durations or {}
+    return write_files(
+        turns, folder, formats, FILE_NAMES, lambda name, own: text_of(name, own, lengths.get(own[0].reco))
+    )
 
 
 def write_files(
@@ -71,12 +68,7 @@ def write_files(
 ) -> list[Path]:
     """Write turns or words into ``folder``, recordings by id; return the files.
 
-    Args:
-        items: Turns or words of any recordings.
-        folder: It is made if it does not exist.
-        formats: Some keys of ``names``.
-        names: File names by format, as :data:`FILE_NAMES`.
-        text: Returns the text of a file from its format and its items.
+    ``names`` are file names by format, as :data:`FILE_NAMES`; ``text`` makes a file's text of its format and items.
 
     Raises:
         InputError: A format does not exist.
@@ -103,23 +95,20 @@ def check_formats(formats: Sequence[str], known: Iterable[str]) -> None:
 
 
 def text_of(name: str, turns: Sequence[Turn], duration: float | None = None) -> str:
-    """Return a recording in a format.
+    """Return turns (at least one) in a format of :data:`FILE_NAMES`; only ``csv`` and ``rttm`` take several recordings.
 
-    Args:
-        name: A name of :data:`FILE_NAMES`.
-        turns: At least one turn, in any order; only ``csv`` and ``rttm`` take several recordings.
-        duration: Length of the recording in seconds, for ``textgrid`` (by default it ends with the last turn) and
-            ``json``.
+    ``duration`` is the length of the recording in seconds, for ``textgrid`` (default: the last turn's end) and ``json``.
     """
     turns = sorted(turns, key=lambda turn: (turn.reco, turn.start, turn.end, turn.speaker))
+    cues = [Cue(turn.start, turn.end, turn.speaker) for turn in turns]
     writers: dict[str, Callable[[], str]] = {
         "audacity": lambda: audacity_text(turns),
         "textgrid": lambda: textgrid_text(turns, duration),
         "csv": lambda: csv_text(turns),
         "rttm": lambda: rttm_text(turns),
         "json": lambda: json_text(recording_entry(turns[0].reco, turns, duration=duration), turns),
-        "srt": lambda: srt_text(Cue(turn.start, turn.end, turn.speaker) for turn in turns),
-        "vtt": lambda: vtt_text(Cue(turn.start, turn.end, turn.speaker) for turn in turns),
+        "srt": lambda: srt_text(cues),
+        "vtt": lambda: vtt_text(cues),
     }
     return writers[name]()
 

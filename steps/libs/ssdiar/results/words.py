@@ -194,15 +194,11 @@ def _speakers(
 
 
 def _compare(times: np.ndarray, regions: Sequence[tuple[float, float]]) -> np.ndarray:
-    """Compare words with the regions in which one speaker talks, all in milliseconds.
-
-    Args:
-        times: (W, 2) start and end of each word.
-        regions: In seconds, at least one.
+    """Compare words, (W, 2) milliseconds, with the regions in which one speaker talks, in seconds (at least one).
 
     Returns:
-        (3, W): how long the speaker talks during the word; the distance of the nearest region; the start of
-        the last region that begins by the start of the word, -1 if there is none.
+        (3, W) milliseconds: how long the speaker talks during the word; the distance of the nearest region; the start
+        of the last region that begins by the start of the word, -1 if there is none.
     """
     bounds = np.round(1000 * covered(regions)).astype(np.int64)
     lengths = np.diff(bounds, axis=1)
