@@ -175,7 +175,7 @@ def _cues(path: str | Path) -> Iterator[tuple[int, tuple[float, float], str]]:
     """Yield (line of the times, times, text) of each cue; WebVTT's head, notes and styles are passed over."""
     # read_lines leaves out empty lines, so lines of one block have consecutive numbers.
     for _, block in groupby(enumerate(read_lines(path)), key=lambda item: item[1][0] - item[0]):
-        lines = [(line, text.lstrip("\ufeff")) for _, (line, text) in block]
+        lines = [row for _, row in block]
         if lines[0][1].split()[0] in ("WEBVTT", "NOTE", "STYLE", "REGION"):
             continue
         # The cue's number or name may precede its times.

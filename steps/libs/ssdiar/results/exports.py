@@ -53,10 +53,11 @@ def export(
     Raises:
         InputError: A format does not exist.
     """
-    lengths = durations or {}
-    return write_files(
-        turns, folder, formats, FILE_NAMES, lambda name, own: text_of(name, own, lengths.get(own[0].reco))
-    )
+
+    def text(name: str, own: Sequence[Turn]) -> str:
+        return text_of(name, own, (durations or {}).get(own[0].reco))
+
+    return write_files(turns, folder, formats, FILE_NAMES, text)
 
 
 def write_files(
@@ -97,7 +98,7 @@ def check_formats(formats: Sequence[str], known: Iterable[str]) -> None:
 def text_of(name: str, turns: Sequence[Turn], duration: float | None = None) -> str:
     """Return turns (at least one) in a format of :data:`FILE_NAMES`; only ``csv`` and ``rttm`` take several recordings.
 
-    ``duration`` is the length of the recording in seconds, for ``textgrid`` (default: the last turn's end) and ``json``.
+    ``duration`` is the recording's length in seconds, for ``json`` and ``textgrid`` (default: the last turn's end).
     """
     turns = sorted(turns, key=lambda turn: (turn.reco, turn.start, turn.end, turn.speaker))
     cues = [Cue(turn.start, turn.end, turn.speaker) for turn in turns]

@@ -141,11 +141,10 @@ def words_json_text(words: Sequence[Word]) -> str:
         known = {"start": round(one.start, 3), "end": round(one.end, 3), **rest, "speaker": one.speaker}
         return {key: value for key, value in known.items() if value is not None}
 
-    segments = []
-    for one in utterances(words):
-        scores = [None if word.confidence is None else round(word.confidence, 3) for word in one.words]
-        own = [entry(word, word=word.text, score=score) for word, score in zip(one.words, scores, strict=True)]
-        segments.append(entry(one, text=one.text, words=own))
+    def of_word(word: Word) -> dict[str, object]:
+        return entry(word, word=word.text, score=None if word.confidence is None else round(word.confidence, 3))
+
+    segments = [entry(one, text=one.text, words=[of_word(word) for word in one.words]) for one in utterances(words)]
     return json.dumps({"segments": segments}, ensure_ascii=False, indent=1) + "\n"
 
 
