@@ -96,7 +96,7 @@ def _media(options: argparse.Namespace, recordings: list[ReportRecording]) -> di
     """Return the sound of each recording that has any, and make the copies that the page plays."""
 
     def medium(reco: ReportRecording) -> page.Media:
-        sound = reco.audio.read(tell=False)  # stages 1 and 2 have warned
+        sound = reco.audio.read(warn=False)  # stages 1 and 2 have warned
         return page.Media(page_audio(reco.id, reco.audio, sound, options.out_dir, options.audio), peaks(*sound))
 
     heard = [reco for reco in recordings if reco.audio is not None]

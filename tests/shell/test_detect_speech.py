@@ -262,7 +262,12 @@ def path_to(folder):
         ("wav.scp", "a ./text.wav\n", [], "text.wav: cannot be decoded as audio"),
         ("wav.scp", "", [], "my data/wav.scp: no recordings"),
         ("wav.scp", "a\n", [], "my data/wav.scp:1: wrong number of fields"),
-        ("reco2dur", "a 3\nb 8\nq 8\n", [], "its audio is not as long as reco2dur states; expected 3.000 s, got 8.000 s"),
+        (
+            "reco2dur",
+            "a 3\nb 8\nq 8\n",
+            [],
+            "its audio is not as long as reco2dur states; expected 3.000 s, got 8.000 s",
+        ),
         ("reco2channel", "a 2\n", [], "reco2channel: no such channel of recording a; expected 1 to 1, got 2"),
         ("reco2parties", "a 1 2\n", [], "reco2parties: no such channel of recording a; expected 1 to 1, got 2"),
         (
@@ -273,7 +278,12 @@ def path_to(folder):
         ),
         ("ref.rttm", "SPEAKER a 1 0 nan\n", ["--sad", "oracle"], "ref.rttm:1: wrong number of fields"),
         ("ref.rttm", "", ["--sad", "oracle"], "ref.rttm: no speech of any recording of wav.scp"),
-        (None, "", ["--sad", "magic"], "magic.yaml: no such file; expected one of that folder (pyannote silero webrtc)"),
+        (
+            None,
+            "",
+            ["--sad", "magic"],
+            "magic.yaml: no such file; expected one of that folder (pyannote silero webrtc)",
+        ),
         (None, "", ["--sad", "webrtc", "--overlap", "label"], "finds no overlap for --overlap label"),
         (None, "", ["--sad", "webrtc+frame=15"], "webrtc.yaml: frame: Invalid enum value 15"),
         (None, "", ["--sad", "webrtc+onset=0.3"], "unknown field `onset`"),

@@ -213,7 +213,11 @@ def remove(name):
         (edit("pieces/meta.json", "}", ""), [], "pieces/meta.json: damaged; expected a JSON object"),
         (None, ["--xvector", "ecapa"], "ecapa.yaml: no such file; expected one of that folder (campplus speechbrain)"),
         (None, ["--xvector", "my è.yaml"], "my è.yaml: batch_size: Expected `int`, got `str`"),
-        (None, ["--xvector", "campplus+source=nowhere"], "nowhere: no such source; expected an installed package or a folder"),
+        (
+            None,
+            ["--xvector", "campplus+source=nowhere"],
+            "nowhere: no such source; expected an installed package or a folder",
+        ),
         (None, ["--nj", "0"], "expected a whole number from 1, got 0"),
         (None, ["--overwrite", "1"], "expected true or false"),
         (None, ["--model", "campplus"], "unknown option --model"),

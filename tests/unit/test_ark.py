@@ -55,15 +55,13 @@ def test_golden_archives(folder, kind):
     vectors = table.load(keys)
     assert vectors.dtype == np.float32
     np.testing.assert_allclose(vectors, np.stack([VECTORS[key] for key in keys]), rtol=1e-5 if kind == "text" else 0)
-    assert set(table.keys()) == set(VECTORS) and len(table) == 3
+    assert set(table.keys()) == set(VECTORS) and len(table.keys()) == 3
 
 
 def test_compressed_matrices_are_refused(load):
     content = (DATA / "xvectors.compressed.ark").read_bytes()
     key = next(iter(VECTORS))
-    with pytest.raises(
-        InputError, match=r"scp:1: .*u: unreadable .*; expected a vector of floats, got a compressed matrix"
-    ):
+    with pytest.raises(InputError, match=r"scp:1: .*u: unreadable .*; expected a vector of floats, got a matrix"):
         load(b"u " + content[len(key) + 1 :])
 
 
@@ -135,12 +133,12 @@ WHOLE = binary([1, 2, 3])
         (WHOLE[:-4], "got a truncated vector at"),
         (WHOLE[:10], "got a damaged header at"),
         (WHOLE[:6], "got another type at"),
-        (binary([1, 2], size=-1), "got dimension -1 at"),
-        (binary([], size=0), "got dimension 0 at"),
-        (binary([1, 2], size=2**31 - 1), "got dimension 2147483647 at"),
+        (binary([1, 2], size=-1), "got a damaged header at"),
+        (binary([], size=0), "got a damaged header at"),
+        (binary([1, 2], size=2**31 - 1), "got a damaged header at"),
         (WHOLE.replace(b"\4", b"\5"), "got a damaged header at"),
         (binary([1, 2], kind=b"FM "), "got a matrix at"),
-        (binary([1, 2], kind=b"CM2"), "got a compressed matrix at"),
+        (binary([1, 2], kind=b"CM2"), "got a matrix at"),
         (b"u \0B\4" + struct.pack("<i", 1) * 2, "got another type at"),
         (b"u  [ 1 2", "got a matrix or a truncated vector at"),
         (b"u  [\n 1 2 ]\n", "got a matrix or a truncated vector at"),

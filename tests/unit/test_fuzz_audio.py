@@ -77,7 +77,7 @@ def mutate(data, other, kind, first, second, noise):
     if kind == "joined":
         return data + data, 2
     if kind == "joined to another":
-        return data + other, 2
+        return data + other, 2 if data[:4] == other[:4] else 1
     if kind == "header":
         at = int(first * min(len(data), 200))
         return data[:at] + noise + data[at + len(noise) :], 1

@@ -147,7 +147,7 @@ def feed(tmp_path):
         lambda path: read_counts(path, "sub-segment label"),
         read_chat,
         lambda path: ldc.read_transcript(path, "en_0001"),
-        lambda path: read_config(ModelConfig, path),
+        lambda path: read_config(ModelConfig, path, "xvector"),
     ],
 )
 def test_text(feed, reader, data):
@@ -182,7 +182,7 @@ def test_transcripts(feed, reader, data):
 
 @pytest.mark.parametrize("text", ["a: 2001-99-99", "[" * 9999, "a: !!int x", "? [a]\n: 1", "a: !!python/object:os.x 1"])
 def test_odd_yaml(feed, text):
-    assert feed(lambda path: read_config(ModelConfig, path), text.encode()) is None
+    assert feed(lambda path: read_config(ModelConfig, path, "xvector"), text.encode()) is None
 
 
 @FUZZ

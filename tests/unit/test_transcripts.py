@@ -79,7 +79,7 @@ def test_webvtt_with_voices_and_inner_times(tmp_path):
         ("a.ctm", "a 1 0 1 hi\na 1 0 1\n", "a.ctm:2", "number of fields"),
         ("a.ctm", "a 1 0 -1 hi\n", "a.ctm:1", "duration"),
         ("a.ctm", "a 1 0 1 hi 1.5\n", "a.ctm:1", "confidence"),
-        ("a.ctm", "a 1 * * <ALT_BEGIN>\n", "a.ctm:1", "alternatives"),
+        ("a.ctm", "a 1 * * <ALT_BEGIN>\n", "a.ctm:1", "bad start"),
         ("a.json", "{\n]", "a.json:2", "not JSON"),
         ("a.json", '{"text": "hi"}', "a.json", "segments"),
         ("a.json", '{"segments": [{"start": 0, "end": "NaN", "text": ""}]}', "a.json", "Whisper"),

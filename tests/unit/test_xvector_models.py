@@ -226,9 +226,7 @@ def test_campplus_is_the_published_network(frames):
 
 
 def test_a_package_that_is_not_installed():
-    with pytest.raises(
-        InputError, match=r"no_such: no such source; expected an installed package or a folder"
-    ):
+    with pytest.raises(InputError, match=r"no_such: no such source; expected an installed package or a folder"):
         load_model(replace(CAMPPLUS, source="no_such"))
 
 

@@ -21,7 +21,6 @@ from ssdiar.io.tables import read_map, read_rows, read_subsegments, write_table
 from ssdiar.timeline.spans import Segment, by_recording
 
 _NUMBERS = {b"FV ": np.dtype("<f4"), b"DV ": np.dtype("<f8")}
-_OTHERS = {b"FM ": "a matrix", b"DM ": "a matrix", b"CM": "a compressed matrix"}
 # A larger dimension, or a longer line (bytes), is a damaged header or no archive, and is not read into memory.
 _MAX_DIMENSION = 1 << 20
 _MAX_LINE = 24 * _MAX_DIMENSION
@@ -45,9 +44,6 @@ class XVectors:
     def archives(self) -> set[str]:
         """Return the archives that the table points to, as it names them, without commands."""
         return {_split(place)[0] for _, place in self._places.values() if not place.endswith("|")}
-
-    def __len__(self) -> int:
-        return len(self._places)
 
     def load(self, keys: Sequence[str]) -> np.ndarray:
         """Return the vectors of ``keys``, (S, D) float32, in their order.
@@ -105,13 +101,10 @@ def _read_vector(stream: BinaryIO, offset: int) -> np.ndarray:
         return _parse_text(stream.readline(_MAX_LINE))
     kind = stream.read(3)
     if kind not in _NUMBERS:
-        raise ValueError(_OTHERS.get(kind) or _OTHERS.get(kind[:2]) or "another type")
-    head = stream.read(5)
-    if len(head) < 5 or head[0] != 4:
+        raise ValueError("a matrix" if kind[1:2] == b"M" else "another type")
+    size, dimension = struct.unpack("<bi", stream.read(5).ljust(5))
+    if size != 4 or not 1 <= dimension <= _MAX_DIMENSION:
         raise ValueError("a damaged header")
-    dimension = struct.unpack("<xi", head)[0]
-    if not 1 <= dimension <= _MAX_DIMENSION:
-        raise ValueError(f"dimension {dimension}")
     data = stream.read(dimension * _NUMBERS[kind].itemsize)
     if len(data) < dimension * _NUMBERS[kind].itemsize:
         raise ValueError("a truncated vector")
@@ -147,8 +140,9 @@ def read_xvector_dir(folder: Path) -> tuple[dict[str, list[Segment]], XVectors]:
             if recordings.get(one.id) != one.reco:
                 what, got = f"sub-segment {one.id} differs from {segments}", recordings.get(one.id, "no such line")
                 raise InputError(what, path=utt2spk, expected=f"recording {one.reco}", got=got)
-    if unknown := xvectors.keys() - {one.id for one in subsegments}:
-        what = f"x-vector of a sub-segment that {segments} does not have ({len(unknown)} of {len(xvectors)})"
+    ids = xvectors.keys()
+    if unknown := ids - {one.id for one in subsegments}:
+        what = f"x-vector of a sub-segment that {segments} does not have ({len(unknown)} of {len(ids)})"
         raise InputError(what, path=xvectors.path, got=min(unknown))
     return by_recording(subsegments), xvectors
 

@@ -1,8 +1,8 @@
 """Read audio of any format that PyAV decodes: mono float32 at any sample rate, as a whole or in part.
 
-An *entry* is the second column of Kaldi's wav.scp: a path, or a shell command ending in ``|`` that writes audio to its
-standard output. Headers are not trusted: a recording is as long as the samples that decode, and a difference from the
-header becomes a *remark* of one line. Memory grows only with the samples asked for. PyAV loads on first use.
+An *entry* is the second column of Kaldi's wav.scp: a path, or ``command |``, which writes audio to its standard output.
+Headers are not trusted: a recording is as long as the samples that decode, and a difference from the header becomes a
+*remark* of one line. Memory grows only with the samples asked for. PyAV loads on first use.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import functools
 import logging
 import mmap
+import os
 import re
+import shlex
 import shutil
-import struct
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -40,9 +41,9 @@ _TOLERANCE = 0.1  # seconds between the header's and the decoded length; contain
 _TOO_LOUD = 4.0  # full scale is 1; lossy codecs overshoot it a little
 _RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000)
 _MIN_RATE, _MAX_RATE, _USUAL_CHANNELS = 1000, 1_000_000, 8
-_MAX_PADDING, _MAX_LOST = 4096, 65536  # samples, of a packet
+_MAX_LOST = 65536  # samples of a damaged packet
 _UNKNOWN = 0x7FFF0000  # bytes; a WAV header that states more was written to a pipe (sox, ffmpeg, Kaldi)
-_SCALES = {"u8": 2.0**-7, "s16": 2.0**-15, "s32": 2.0**-31, "s64": 2.0**-63, "flt": 1.0, "dbl": 1.0}
+_SCALES = {"u8": 2.0**-7, "s16": 2.0**-15, "s32": 2.0**-31, "flt": 1.0, "dbl": 1.0}
 _GUESSED = ("aac", "ac3", "amr", "gsm", "mp3")  # demuxers that guess the length from the bit rate
 # Samples of silence that encoders (LAME for MP3) put first, by demuxer and codec, if the file does not state them.
 _DELAYS = {"aac aac": 1024, "mp3 mp3float": 1105, "wav mp3float": 1105}
@@ -54,7 +55,6 @@ _STARTS = (
 ).split(b"|")
 _MP3 = rb"ID3|\xff[\xe2-\xff]"
 _MP3_LENGTH = re.compile(rb"\xff[\xe2-\xff]..(?:\0{9}|\0{17}|\0{32})(?:Xing|Info)", re.DOTALL)
-_ANY_START = re.compile(b"|".join([*_STARTS, _MP3_LENGTH.pattern, rb"OggS\0\x02"]), re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def read_audio(
     channel: int | None = None,
     start: float | None = None,
     end: float | None = None,
-    tell: bool = True,
+    warn: bool = True,
 ) -> tuple[np.ndarray, int]:
     """Return the samples of an entry as one channel, (n,) float32 with full scale at 1, and their rate.
 
@@ -107,7 +107,7 @@ def read_audio(
         channel: Take this channel, from 1; None: average all channels.
         start: First second; None: the beginning. WAV, sphere and FLAC are sought, other files are decoded up to it.
         end: Last second, or the end of the recording if that is earlier.
-        tell: Whether remarks are logged as warnings.
+        warn: Whether to log the remarks.
 
     Raises:
         InputError: See :func:`listen`; or no such channel, nothing between start and end, or a sample not finite.
@@ -117,7 +117,7 @@ def read_audio(
         new_rate = sample_rate or file.rate
         for block in resample_blocks(file.mono(channel, start or 0.0, end), file.rate, new_rate):
             samples += block.tobytes()
-        for remark in file.info(0.0).remarks if tell else ():
+        for remark in file.info(0.0).remarks if warn else ():
             _LOG.warning("WARNING: %s: %s", file.name, remark)
         return np.frombuffer(samples, np.float32), new_rate
 
@@ -143,10 +143,8 @@ class _File:
         self.name, self.position, self.remarks = name, 0, []
         self._path, self._data = path, _mapped(path, name)
         self._open(0, len(self._data))
-        if self.rate not in _RATES:
-            self.remarks.append(f"a sample rate of {self.rate} Hz is unusual; its header may be wrong")
-        if self.channels > _USUAL_CHANNELS:
-            self.remarks.append(f"{self.channels} channels are unusual; its header may be wrong")
+        if self.rate not in _RATES or self.channels > _USUAL_CHANNELS:
+            self.remarks.append(f"{self.rate} Hz and {self.channels} channels are unusual; its header may be wrong")
 
     def info(self, duration: float) -> AudioInfo:
         """Return the properties of the file, with this duration."""
@@ -188,22 +186,16 @@ class _File:
 
     def _parts(self, first: int) -> Iterator[tuple[int, np.ndarray]]:
         """Yield (number of the first sample, (n, C) float32) from sample ``first``, or from some way before it."""
-        places = _joined(self._path, self._path.stat().st_mtime_ns)
-        if len(places) == 1:
-            yield from self._part(first)
-            return
-        kind = f"{self.rate} Hz, {self.channels} channels"
-        self.remarks = [f"holds {len(places)} joined files; all are read"]
+        places, kind = _joined(self._path, self._path.stat().st_mtime_ns), (self.rate, self.channels)
+        if len(places) > 1:
+            self.remarks, first = [f"holds {len(places)} joined files; all are read"], 0
         for place in places:
             origin = self.position
-            try:
+            if len(places) > 1:
                 self._open(*place)
-            except InputError as error:
-                self.remarks.append(f"one of its {len(places)} parts is left out: {error.got}")
-                continue
-            if kind != (got := f"{self.rate} Hz, {self.channels} channels"):
-                raise InputError("its joined parts differ", path=self.name, expected=kind, got=got)
-            for begin, block in self._part(0):
+            if kind != (self.rate, self.channels):
+                raise InputError("its joined files differ in sample rate or channels", path=self.name)
+            for begin, block in self._part(first):
                 yield origin + begin, block
 
     def _open(self, start: int, end: int) -> None:
@@ -211,12 +203,12 @@ class _File:
         self._range, av, what = (start, end), _av(), "cannot be decoded as audio"
         if self._data[start : start + 4] == b"RIFX":  # PyAV takes its samples for little-endian
             raise InputError(what, path=self.name, expected="little-endian WAV", got="RIFX")
-        to_the_end, odd = _wav(self._data, start, end)
+        if wrong := _wrong_wav_length(self._data, start, end):
+            self.remarks.append(wrong)
         self._is_tagged = bool(re.match(_MP3, self._data) and _MP3_LENGTH.search(self._data, start, end))
-        self.remarks += odd
         # The protocol is named, so that no colon in a path is taken for one.
         part = "" if (start, end) == (0, len(self._data)) else f"subfile,,start,{start},end,{end},,:"
-        options = {"protocol_whitelist": "file,subfile", "ignore_length": str(int(to_the_end))}
+        options = {"protocol_whitelist": "file,subfile", "ignore_length": str(int(bool(wrong)))}
         options |= {"max_size": "65536", "max_probe_packets": "1"}  # large packets of PCM, without a search for DTS
         try:
             with av.logging.Capture() as self._errors:
@@ -224,19 +216,16 @@ class _File:
                 self._container, self._stream = file, file.streams.audio[0]
                 self.rate, self.channels = self._stream.rate, self._stream.channels
                 self._form, self._codec = file.format.name.split(",")[0], self._stream.codec.name
-                if not (self.rate and self.channels):
+                if not (self.channels and _MIN_RATE <= (self.rate or 0) <= _MAX_RATE) or "s64" in self._codec:
                     raise IndexError
         except (av.FFmpegError, IndexError, AttributeError) as error:
             got = getattr(error, "strerror", "no audio that it decodes")
             raise InputError(what, path=self.name, expected="a format of FFmpeg", got=got) from None
-        if not _MIN_RATE <= self.rate <= _MAX_RATE:
-            expected, got = f"{_MIN_RATE} to {_MAX_RATE} Hz", f"{self.rate} Hz"
-            raise InputError("bad sample rate in its header", path=self.name, expected=expected, got=got)
         self._stream.thread_type = "NONE"
         self._stream.codec_context.options = {"err_detect": "crccheck+explode"}
         self.coding = f"{self._form} {self._codec}"
         length = (self._stream.duration or 0) * self._stream.time_base or (file.duration or 0) / 1_000_000
-        self.stated = 0.0 if to_the_end or (self._form in _GUESSED and not self._is_tagged) else float(length)
+        self.stated = 0.0 if wrong or (self._form in _GUESSED and not self._is_tagged) else float(length)
         if len(file.streams.audio) > 1:
             self.remarks.append(f"has {len(file.streams.audio)} audio tracks; only the first is read")
 
@@ -252,29 +241,24 @@ class _File:
                 self._open(*self._range)
         # These codecs pad their last packet; the header states the end of the sound.
         is_padded = self._codec.startswith(("aac", "adpcm", "gsm")) and self._form in ("mov", "wav")
-        end, cut = round(self.stated * self.rate) if is_padded and self.stated else None, 0
+        end = round(self.stated * self.rate) if is_padded else 0
         for time, block in self._decoded():
             at = round(time * self.rate) if at is None else at
             block, skip = block[skip:], max(0, skip - len(block))
-            sound = block if end is None else block[: max(0, end - at)]
-            cut += len(block) - len(sound)
-            if len(sound):
-                yield at, sound
-                at += len(sound)
+            if at < end < at + len(block):
+                block = block[: end - at]
+            yield at, block
+            at += len(block)
         self._check((at or 0) / self.rate)
-        if cut > _MAX_PADDING:
-            self.remarks.append(f"{cut / self.rate:.2f} s after the end that its header states are not read")
 
     def _decoded(self) -> Iterator[tuple[float, np.ndarray]]:
         """Yield (seconds by the file's clock, (n, C) float32); packets that do not decode become silence."""
-        self._last = 0
         with _av().logging.Capture() as errors:
             packets = self._container.demux(self._stream)
             while True:
                 packet, frames = None, []
                 try:
                     packet = next(packets)
-                    self._last = max(self._last, (packet.pos or 0) + packet.size)
                     frames = packet.decode()
                 except StopIteration:  # also after an error of the demuxer
                     break
@@ -294,32 +278,26 @@ class _File:
         """Return the (n, C) float32 samples of PyAV's AudioFrame."""
         values, form = frame.to_ndarray(), frame.format
         values = np.ascontiguousarray(values.T) if form.is_planar else values.reshape(-1, self.channels)
-        values = values.astype(np.float32) - 128 if form.name.startswith("u8") else values.astype(np.float32)
+        values = values.astype(np.float32) - (128 if form.name.startswith("u8") else 0)
         values *= np.float32(_SCALES[form.name.rstrip("p")])
         if np.abs(values).max(initial=0.0) > _TOO_LOUD:
             self.remarks.append("far louder than full scale: damaged, or not scaled to 1")
-            if not self._codec.startswith("pcm"):  # a burst out of a damaged packet
-                values = np.clip(values, -1.0, 1.0)
         return values
 
     def _check(self, seconds: float) -> None:
         """Add remarks on a part that decoded to its end, ``seconds`` long."""
         why = f" ({' '.join(self._errors[0][2].split()).rstrip('.!')})" if self._errors else ""
-        tolerance = 0.5 / self.rate if self._codec.startswith("pcm") else _TOLERANCE
-        # _wav checks WAV; AIFF states packets of GSM as if they were samples.
+        # _wrong_wav_length checks WAV; AIFF states packets of GSM as if they were samples.
         lack = self.stated - seconds if self.stated and self._form != "wav" and self._codec != "gsm" else 0.0
-        if abs(lack) > tolerance:
+        if abs(lack) > (0.5 / self.rate if self._codec.startswith("pcm") else _TOLERANCE):
             what = "cut off or damaged" if lack > 0 else "its header is wrong"
             self.remarks.append(f"{what}{why}: it states {self.stated:.2f} s, {seconds:.2f} s decode and are read")
         elif why:
             self.remarks.append(f"damaged{why}: {seconds:.2f} s decode and are read")
-        start, end = self._range
-        if self._last and _ANY_START.search(self._data, start + self._last, end):
-            self.remarks.append("another audio file begins within it, which is not read")
         if self._form == "mp3" and not re.match(rb"\0*(?:ID3|\xff[\xe2-\xff])", self._data):
             self.remarks.append("cut off at its beginning, or bytes there are not MP3")
-        if self._form == "ogg" and not _is_whole_ogg(self._data):
-            self.remarks.append("cut off or damaged: pages are missing; what decodes is read")
+        if self._form == "ogg" and not _has_last_page(self._data):
+            self.remarks.append("cut off: its last page is missing")
 
 
 @functools.lru_cache(maxsize=64)
@@ -328,7 +306,7 @@ def _joined(path: Path, _modified: int) -> list[tuple[int, int]]:
     data = _mapped(path, str(path))
     head = next((re.compile(head, re.DOTALL) for head in _STARTS if re.match(head, data, re.DOTALL)), None)
     head = _MP3_LENGTH if re.match(_MP3, data) else head
-    if head is None or (data[8:12] == b"WAVE" and not _wav(data, 0, len(data))[0]):
+    if head is None or (data[8:12] == b"WAVE" and not _wrong_wav_length(data, 0, len(data))):
         return [(0, len(data))]
     starts = [found.start() for found in head.finditer(data)][1:]
     if head is _MP3_LENGTH:  # with the tag before it
@@ -336,47 +314,30 @@ def _joined(path: Path, _modified: int) -> list[tuple[int, int]]:
     return list(zip([0, *starts], [*starts, len(data)], strict=True))
 
 
-def _is_whole_ogg(data: bytes) -> bool:
-    """Return whether the last page of an Ogg file is marked as such and whole, and no page before it is missing."""
-    last = data.rfind(b"OggS")
-    number, count = struct.unpack("<I4xB", data[last + 18 : last + 27].ljust(9, b"\xff"))
-    size = 27 + count + sum(data[last + 27 : last + 27 + count])
-    return bool(data[last + 5] & 4) and last + size <= len(data) and number < len(re.findall(b"OggS", data))
+def _has_last_page(data: bytes) -> bool:
+    """Return whether the last page of an Ogg file is marked as such, and whole."""
+    at = data.rfind(b"OggS")
+    head = data[at : at + 282].ljust(27, b"\xff")
+    return bool(head[5] & 4) and at + 27 + head[26] + sum(head[27 : 27 + head[26]]) <= len(data)
 
 
-def _wav(data: bytes, start: int, end: int) -> tuple[bool, list[str]]:
-    """Return whether to read a WAV file beyond the length that its header states, and oddities of the header."""
-    if data[start : start + 4] not in (b"RIFF", b"RF64") or data[start + 8 : start + 12] != b"WAVE":
-        return False, []
-    large, odd = 0, []
-    for name, body, size in _chunks(data, start + 12, end):
-        if name == b"ds64":
-            large = int.from_bytes(data[body + 8 : body + 16], "little")
-        elif name == b"fmt " and size >= 16:
-            tag, channels, rate, byte_rate, align, bits = struct.unpack("<HHIIHH", data[body : body + 16])
-            if tag in (1, 3, 6, 7) and (align != channels * ((bits + 7) // 8) or byte_rate != rate * align):
-                states = f"{rate} Hz, {channels} channels, {bits} bits, {byte_rate} bytes a second"
-                odd.append(f"its header contradicts itself ({states}); it may sound too fast, slow or noisy")
-        elif name == b"data":
-            break
-    else:
-        return False, odd
-    size = large if large and size == 0xFFFFFFFF else size
-    there, after = end - body, body + size + size % 2
-    for _, chunk, length in _chunks(data, after, end):
-        after = chunk + length + length % 2
-    if size == there or -1 <= end - after <= 2 or size >= _UNKNOWN:
-        return False, odd
-    what = "cut off, or its header is wrong" if size > there else "its header is wrong"
-    return True, [*odd, f"{what}: it states {size} bytes of sound, {there} are there and are read"]
-
-
-def _chunks(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield (name, first byte, size) of the chunks of a WAV file."""
+def _wrong_wav_length(data: bytes, start: int, end: int) -> str | None:
+    """Return a remark on a WAV file whose header does not state the bytes of sound that are there; else None."""
+    if not re.match(rb"(RIFF|RF64)....WAVE", data[start : start + 12], re.DOTALL):
+        return None
+    stated, there, large, at = _UNKNOWN, 0, 0, start + 12
     while at + 8 <= end and re.match(rb"(?!RIFF)[ -~]{4}", data[at : at + 4]):
-        size = int.from_bytes(data[at + 4 : at + 8], "little")
-        yield bytes(data[at : at + 4]), at + 8, size
+        chunk, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+        if chunk == b"ds64":
+            large = int.from_bytes(data[at + 16 : at + 24], "little")
+        elif chunk == b"data" and not there:
+            size = large if large and size == 0xFFFFFFFF else size
+            stated, there = size, end - at - 8
         at += 8 + size + size % 2
+    if stated == there or (stated >= _UNKNOWN and not large) or -1 <= end - at <= 2:
+        return None
+    what = "cut off, or its header is wrong" if stated > there else "its header is wrong"
+    return f"{what}: it states {stated} bytes of sound, {there} are there and are read"
 
 
 @functools.cache
@@ -395,15 +356,17 @@ def _opened(entry: str | Path) -> Iterator[_File]:
     """Yield an entry as an open file."""
     name = str(entry).strip()
     with tempfile.TemporaryDirectory(prefix="ssdiar.") as folder:
-        path, decoded = Path(name), Path(folder, "sphere.wav")
+        path = Path(name)
         if is_command(entry):
             path = Path(folder, "audio")
             _run_command(name, path)
         try:
             file = _File(path, name)
         except InputError:
-            if not _sph2pipe(path, decoded):
+            if not (path.is_file() and path.open("rb").read(7) == b"NIST_1A" and shutil.which("sph2pipe")):
                 raise
+            decoded = Path(folder, "sphere.wav")
+            _run_command(shlex.join(["sph2pipe", "-f", "wav", "-p", str(path.absolute()), str(decoded)]), os.devnull)
             file = _File(decoded, name)
         yield file
 
@@ -413,17 +376,14 @@ def _mapped(path: Path, name: str) -> mmap.mmap:
     try:
         with open(path, "rb") as stream:
             return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-    except FileNotFoundError:
-        raise InputError("no such file", path=name) from None
-    except IsADirectoryError:
-        raise InputError("is a folder", path=name, expected="an audio file") from None
-    except PermissionError:
-        raise InputError("no permission to read", path=name) from None
+    except OSError as error:
+        what = {FileNotFoundError: "no such file", IsADirectoryError: "is a folder"}.get(type(error), error.strerror)
+        raise InputError(what, path=name) from None
     except ValueError:  # of mmap
         raise InputError("empty file", path=name, expected="audio") from None
 
 
-def _run_command(command: str, output: Path) -> None:
+def _run_command(command: str, output: str | Path) -> None:
     """Run a ``command |`` of wav.scp in a shell as Kaldi does, with its standard output in a file."""
     line = ["bash", "-o", "pipefail", "-c", command.removesuffix("|")]
     with open(output, "wb") as stream:
@@ -431,12 +391,3 @@ def _run_command(command: str, output: Path) -> None:
     if result.returncode != 0:
         lines = result.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
         raise InputError(f"command failed with exit code {result.returncode}", path=command, got=lines[-1].strip())
-
-
-def _sph2pipe(path: Path, output: Path) -> bool:
-    """Decode a NIST sphere file with sph2pipe to WAV; return whether that worked."""
-    if not path.is_file() or not shutil.which("sph2pipe") or path.open("rb").read(7) != b"NIST_1A":
-        return False
-    command = ["sph2pipe", "-f", "wav", "-p", str(path.absolute()), str(output)]
-    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    return result.returncode == 0 and output.is_file() and output.stat().st_size > 0

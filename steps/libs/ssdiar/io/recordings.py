@@ -42,28 +42,23 @@ class Recording:
     parties: tuple[int, ...] = ()
 
     def read(
-        self,
-        sample_rate: int | None = None,
-        start: float | None = None,
-        end: float | None = None,
-        tell: bool = True,
+        self, sample_rate: int | None = None, start: float | None = None, end: float | None = None, warn: bool = True
     ) -> tuple[np.ndarray, int]:
         """Return (samples (n,) float32 mono, rate) of its channel; see :func:`ssdiar.io.audio.read_audio`.
 
         Raises:
             InputError: See there; or the whole recording is read and its length is not that in reco2dur.
         """
-        samples, rate = read_audio(self.entry, sample_rate, self.channel, start, end, tell)
+        samples, rate = read_audio(self.entry, sample_rate, self.channel, start, end, warn)
         if start is None and end is None:
-            self.check_duration(len(samples) / rate)
+            self._check_duration(len(samples) / rate)
         return samples, rate
 
-    def check_duration(self, seconds: float) -> None:
+    def _check_duration(self, seconds: float) -> None:
         """Raise InputError if the audio, ``seconds`` long, has another length in reco2dur."""
         if self.duration is not None and abs(seconds - self.duration) > _DURATION_TOLERANCE:
-            what = "its audio is not as long as reco2dur states"
+            what, expected = "its audio is not as long as reco2dur states", f"{self.duration:.3f} s"
             hint = "Has the file changed since? Prepare the data directory again."
-            expected = f"{self.duration:.3f} s"
             raise InputError(what, path=self.entry, expected=expected, got=f"{seconds:.3f} s", hint=hint)
 
     def seconds(self) -> float:
@@ -79,7 +74,7 @@ class Recording:
         found = probe(self.entry)
         if self.duration is None or abs(found.duration - self.duration) > _DURATION_TOLERANCE:
             found = listen(self.entry)
-        self.check_duration(found.duration)
+        self._check_duration(found.duration)
         return found
 
     def content(self) -> list[object]:
@@ -115,12 +110,10 @@ def load_recordings(data_dir: str | Path, allow_commands: bool = False) -> dict[
         if is_command(entry) and not allow_commands:
             expected = "a path, or --allow-commands true if you trust the commands of this file"
             raise InputError(f"recording {reco} is a command", path=wav_scp, line=line, expected=expected, got=entry)
-        if not os.path.exists(entry) and re.fullmatch(r".*\.(ark|scp):\d+(\[.*\])?", entry):
-            what = f"recording {reco} is a place in a Kaldi archive"
-            expected = "an audio file (wav-copy makes them of an archive; docs/kaldi.md shows how)"
-            raise InputError(what, path=wav_scp, line=line, expected=expected, got=entry)
         if not is_command(entry) and not os.path.isfile(entry):  # of any text, however long
-            raise InputError(f"no such file for recording {reco}", path=wav_scp, line=line, got=entry)
+            in_archive = re.search(r"\.(ark|scp):\d+(\[.*\])?$", entry)
+            hint = "wav-copy makes audio files of a Kaldi archive; docs/kaldi.md shows how." if in_archive else None
+            raise InputError(f"no such file for recording {reco}", path=wav_scp, line=line, got=entry, hint=hint)
         entries[reco] = entry
     if not entries:
         raise InputError("no recordings", path=wav_scp, expected="a line per recording")
@@ -130,7 +123,8 @@ def load_recordings(data_dir: str | Path, allow_commands: bool = False) -> dict[
         if unknown := next((reco for reco in table if reco not in entries), None):
             raise InputError("unknown recording", path=data_dir / name, expected="one of wav.scp", got=unknown)
     durations, channels, parties = tables.values()
-    if durations and (missing := next((reco for reco in entries if reco not in durations), None)):
+    missing = next((reco for reco in entries if reco not in durations), None)
+    if missing is not None and (data_dir / "reco2dur").exists():
         raise InputError(f"no duration of recording {missing}", path=data_dir / "reco2dur", hint="Or remove the file.")
     return {
         reco: Recording(entries[reco], channels.get(reco), durations.get(reco), parties.get(reco, ()))

@@ -129,6 +129,14 @@ def parse_float(text: str, name: str, path: str | Path, line: int) -> float:
     return value
 
 
+def parse_share(text: str, name: str, path: str | Path, line: int) -> float:
+    """Return ``text`` as a number from 0 to 1, or raise an :class:`InputError`."""
+    value = parse_float(text, name, path, line)
+    if value > 1:
+        raise InputError(f"bad {name}", path=path, line=line, expected="a number from 0 to 1", got=text)
+    return value
+
+
 def parse_count(text: str, name: str, path: str | Path, line: int) -> int:
     """Return ``text`` as a whole number of at least 1, or raise an :class:`InputError`."""
     if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
@@ -148,8 +156,7 @@ def read_map(path: str | Path, columns: str) -> dict[str, str]:
 
 def read_sides(folder: str | Path) -> dict[str, str]:
     """Return the recordings by side (:mod:`ssdiar.timeline.sides`); empty if no recording of the folder has sides."""
-    path = Path(folder) / SIDE2RECO
-    return read_map(path, "side recording") if path.exists() else {}
+    return read_if_there(lambda path: read_map(path, "side recording"), Path(folder) / SIDE2RECO, {})
 
 
 def read_counts(path: str | Path, columns: str, names: Names | None = None) -> dict[str, int]:
@@ -160,12 +167,7 @@ def read_counts(path: str | Path, columns: str, names: Names | None = None) -> d
 
 def read_shares(path: str | Path, columns: str) -> dict[str, float]:
     """Read a table of id and number from 0 to 1."""
-    shares = {}
-    for line, (key, text) in read_rows(path, columns):
-        shares[key] = parse_float(text, "number", path, line)
-        if shares[key] > 1:
-            raise InputError("bad number", path=path, line=line, expected="at most 1", got=text)
-    return shares
+    return {key: parse_share(text, "number", path, line) for line, (key, text) in read_rows(path, columns)}
 
 
 def read_durations(path: str | Path) -> dict[str, float]:
@@ -185,8 +187,8 @@ def read_segments(
     Args:
         path: The file.
         recordings: If given, every segment must belong to one of them.
-        durations: If given, seconds per recording; a segment may end at most 0.05 s after its recording (sample counts
-            of compressed audio are rarely exact).
+        durations: If given, seconds by recording; a segment may end up to 0.05 s later, since sample counts of
+            compressed audio are rarely exact.
         names: If given, the recording may have any of its names.
 
     Raises:
@@ -277,9 +279,8 @@ def write_segments(folder: str | Path, segments: Iterable[Segment]) -> None:
     """Write segments, utt2spk and spk2utt, and utt2region if all segments have a region, into ``folder``."""
     folder, segments = Path(folder), sorted(segments, key=lambda segment: segment.id)
     write_segments_file(folder / "segments", segments)
-    write_table(folder / "utt2spk", {segment.id: segment.reco for segment in segments})
-    groups = grouped(segments).items()
-    write_table(folder / "spk2utt", {reco: " ".join(segment.id for segment in group) for reco, group in groups})
+    write_table(folder / "utt2spk", {s.id: s.reco for s in segments})
+    write_table(folder / "spk2utt", {reco: " ".join(s.id for s in own) for reco, own in grouped(segments).items()})
     regions = {segment.id: segment.region for segment in segments}
     write_or_remove(folder / UTT2REGION, {} if None in regions.values() else regions)
 

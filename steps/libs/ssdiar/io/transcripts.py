@@ -18,7 +18,7 @@ from typing import Annotated
 import msgspec
 
 from ssdiar.base.errors import InputError
-from ssdiar.io.tables import check_id, parse_float, read_lines, tell_repeated
+from ssdiar.io.tables import check_id, parse_float, parse_share, read_lines, tell_repeated
 
 #: File name endings of the formats.
 SUFFIXES = (".ctm", ".json", ".srt", ".vtt")
@@ -88,14 +88,13 @@ def read_transcript(path: str | Path, reco: str | None = None) -> list[Word]:
     Raises:
         InputError: The file does not exist, has another ending or is malformed.
     """
-    path = Path(path)
-    readers = {".json": read_whisper, ".srt": read_captions, ".vtt": read_captions}
-    suffix = path.suffix.lower()
+    path, suffix = Path(path), Path(path).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InputError("not a known transcript", path=path, expected=f"a name that ends in {' '.join(SUFFIXES)}")
     if suffix == ".ctm":
         return read_ctm(path)
-    if suffix not in readers:
-        raise InputError("not a known transcript", path=path, expected=f"a name that ends in {' '.join(SUFFIXES)}")
-    return readers[suffix](path, check_id(path.stem, path) if reco is None else reco)
+    reader = read_whisper if suffix == ".json" else read_captions
+    return reader(path, check_id(path.stem, path) if reco is None else reco)
 
 
 def read_ctm(path: str | Path) -> list[Word]:
@@ -105,7 +104,7 @@ def read_ctm(path: str | Path) -> list[Word]:
     warning is logged.
 
     Raises:
-        InputError: A line has another number of fields, a bad id, time or confidence, or opens alternatives.
+        InputError: A line has another number of fields, or a bad id, time (``*`` of alternatives, too) or confidence.
     """
     words: dict[tuple[str, ...], Word] = {}
     repeated = 0
@@ -116,18 +115,12 @@ def read_ctm(path: str | Path) -> list[Word]:
         if not 5 <= len(fields) <= 8:
             expected = "5 to 8 (recording channel start duration word [confidence [type [speaker]]])"
             raise InputError("wrong number of fields", path=path, line=line, expected=expected, got=f"{len(fields)}")
-        if "*" in fields[2:4]:
-            raise InputError("alternatives are not supported", path=path, line=line, expected="one word at a time")
         if len(fields) > 6 and fields[6].lower() in ("non-lex", "misc"):
             continue
         reco = check_id(fields[0], path, line)
         start, duration = parse_float(fields[2], "start", path, line), parse_float(fields[3], "duration", path, line)
-        confidence = None
-        if len(fields) > 5 and fields[5].upper() not in ("NA", "<NA>"):
-            confidence = parse_float(fields[5], "confidence", path, line)
-            if confidence > 1:
-                expected = "a number from 0 to 1"
-                raise InputError("bad confidence", path=path, line=line, expected=expected, got=fields[5])
+        is_known = len(fields) > 5 and fields[5].upper() not in ("NA", "<NA>")
+        confidence = parse_share(fields[5], "confidence", path, line) if is_known else None
         repeated += tuple(fields) in words
         words[tuple(fields)] = Word(reco, fields[4], start, start + duration, confidence)
     tell_repeated(repeated, path)
@@ -182,7 +175,7 @@ def _cues(path: str | Path) -> Iterator[tuple[int, tuple[float, float], str]]:
     """Yield (line of the times, times, text) of each cue; WebVTT's head, notes and styles are passed over."""
     # read_lines leaves out empty lines, so lines of one block have consecutive numbers.
     for _, block in groupby(enumerate(read_lines(path)), key=lambda item: item[1][0] - item[0]):
-        lines = [(line, text.lstrip("\ufeff")) for _, (line, text) in block]
+        lines = [row for _, row in block]
         if lines[0][1].split()[0] in ("WEBVTT", "NOTE", "STYLE", "REGION"):
             continue
         # The cue's number or name may precede its times.

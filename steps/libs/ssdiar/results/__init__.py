@@ -72,19 +72,14 @@ def recording_entry(
     duration: float | None = None,
     probability: float | None = None,
 ) -> RecordingEntry:
-    """Return the entry of a recording.
+    """Return the entry of a recording from its turns, in any order.
 
-    Args:
-        reco: Its id.
-        turns: Its turns, in any order.
-        file: Its audio.
-        duration: Its length in seconds.
-        probability: Probability of the number of speakers, from 0 to 1; None if the number was given.
+    ``duration`` is in seconds, ``probability`` that of the number of speakers (None if the number was given).
     """
-    talk: dict[str, list[Turn]] = {}
+    talk: dict[str, list[tuple[float, float]]] = {}
     for turn in turns:
-        talk.setdefault(turn.speaker, []).append(turn)
-    regions = {name: merge([(turn.start, turn.end) for turn in own]) for name, own in talk.items()}
+        talk.setdefault(turn.speaker, []).append((turn.start, turn.end))
+    regions = {name: merge(own) for name, own in talk.items()}
     seconds = {name: total(own) for name, own in regions.items()}
     everyone = sum(seconds.values())
     overlap = covered(np.concatenate([*regions.values(), np.empty((0, 2))]), 2)
@@ -125,14 +120,13 @@ def read_result(path: str | Path) -> Result:
     Raises:
         InputError: It is not one, or has another schema.
     """
-    hint = "Run make_rttm.sh again."
     try:
         content = msgspec.json.decode(Path(path).read_bytes(), type=Result)
+        what, expected, got = "result of another schema", SCHEMA, content["schema"]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        expected = "the file that make_rttm.sh writes"
-        raise InputError("not a result", path=path, expected=expected, got=str(error), hint=hint) from None
-    if content["schema"] != SCHEMA:
-        raise InputError("result of another schema", path=path, expected=SCHEMA, got=content["schema"], hint=hint)
+        what, expected, got = "not a result", "the file that make_rttm.sh writes", str(error)
+    if got != SCHEMA:
+        raise InputError(what, path=path, expected=expected, got=got, hint="Run make_rttm.sh again.")
     return content
 
 
@@ -143,13 +137,9 @@ def number_found(history: Mapping[str, Any]) -> dict[str, float | int | None]:
 
 
 def count_probabilities(num_spk: Mapping[str, Mapping[str, Any]], sides: Mapping[str, str]) -> dict[str, float]:
-    """Return the probability of the number of speakers of each recording, if it was estimated.
+    """Return the probability of each recording's number of speakers, if it was estimated; sides multiply theirs.
 
-    For a recording with sides it is the product of their probabilities.
-
-    Args:
-        num_spk: ``number`` and ``probability`` by recording or side, from meta.json.
-        sides: Recording by side.
+    ``num_spk`` has the ``number`` and ``probability`` of each recording or side, ``sides`` the recording of each side.
     """
     sure: dict[str, float] = {}
     for key, found in num_spk.items():

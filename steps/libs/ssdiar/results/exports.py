@@ -10,6 +10,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -39,27 +40,22 @@ class Cue(NamedTuple):
     start: float
     end: float
     speaker: str | None
-    text: str | None = None
+    text: str = ""
 
 
 def export(
     turns: Iterable[Turn], folder: str | Path, formats: Sequence[str], durations: Mapping[str, float] | None = None
 ) -> list[Path]:
-    """Write turns into ``folder``; return the files.
+    """Write turns of any recordings into ``folder`` in some formats of :data:`FILE_NAMES`; return the files.
 
-    Args:
-        turns: Turns of any recordings, in any order.
-        folder: It is made if it does not exist.
-        formats: Names of :data:`FILE_NAMES`.
-        durations: Lengths of recordings in seconds, as far as they are known; see :func:`text_of`.
+    ``durations`` are the lengths of recordings in seconds, as far as they are known (see :func:`text_of`).
 
     Raises:
         InputError: A format does not exist.
     """
-    known = durations or {}
 
     def text(name: str, own: Sequence[Turn]) -> str:
-        return text_of(name, own, known.get(own[0].reco))
+        return text_of(name, own, (durations or {}).get(own[0].reco))
 
     return write_files(turns, folder, formats, FILE_NAMES, text)
 
@@ -73,12 +69,7 @@ def write_files(
 ) -> list[Path]:
     """Write turns or words into ``folder``, recordings by id; return the files.
 
-    Args:
-        items: Turns or words of any recordings.
-        folder: It is made if it does not exist.
-        formats: Some keys of ``names``.
-        names: File names by format, as :data:`FILE_NAMES`.
-        text: Returns the text of a file from its format and its items.
+    ``names`` are file names by format, as :data:`FILE_NAMES`; ``text`` makes a file's text of its format and items.
 
     Raises:
         InputError: A format does not exist.
@@ -105,23 +96,20 @@ def check_formats(formats: Sequence[str], known: Iterable[str]) -> None:
 
 
 def text_of(name: str, turns: Sequence[Turn], duration: float | None = None) -> str:
-    """Return a recording in a format.
+    """Return turns (at least one) in a format of :data:`FILE_NAMES`; only ``csv`` and ``rttm`` take several recordings.
 
-    Args:
-        name: A name of :data:`FILE_NAMES`.
-        turns: At least one turn, in any order; only ``csv`` and ``rttm`` take several recordings.
-        duration: Length of the recording in seconds, for ``textgrid`` (by default it ends with the last turn) and
-            ``json``.
+    ``duration`` is the recording's length in seconds, for ``json`` and ``textgrid`` (default: the last turn's end).
     """
     turns = sorted(turns, key=lambda turn: (turn.reco, turn.start, turn.end, turn.speaker))
+    cues = [Cue(turn.start, turn.end, turn.speaker) for turn in turns]
     writers: dict[str, Callable[[], str]] = {
         "audacity": lambda: audacity_text(turns),
         "textgrid": lambda: textgrid_text(turns, duration),
         "csv": lambda: csv_text(turns),
         "rttm": lambda: rttm_text(turns),
         "json": lambda: json_text(recording_entry(turns[0].reco, turns, duration=duration), turns),
-        "srt": lambda: srt_text(Cue(turn.start, turn.end, turn.speaker) for turn in turns),
-        "vtt": lambda: vtt_text(Cue(turn.start, turn.end, turn.speaker) for turn in turns),
+        "srt": lambda: srt_text(cues),
+        "vtt": lambda: vtt_text(cues),
     }
     return writers[name]()
 
@@ -145,7 +133,12 @@ def csv_text(turns: Sequence[Turn]) -> str:
 
 def json_text(entry: Mapping[str, Any], turns: Sequence[Turn]) -> str:
     """Return a recording as JSON: its entry (:func:`ssdiar.results.recording_entry`) and its ``turns``."""
-    return json.dumps({**entry, "turns": list(map(_turn_entry, turns))}, ensure_ascii=False, indent=1) + "\n"
+    rows: list[dict[str, Any]] = []
+    for turn in turns:
+        rows.append({"speaker": turn.speaker, "start": round(turn.start, 3), "end": round(turn.end, 3)})
+        if turn.confidence is not None:
+            rows[-1]["confidence"] = round(turn.confidence, 3)
+    return json.dumps({**entry, "turns": rows}, ensure_ascii=False, indent=1) + "\n"
 
 
 def textgrid_text(turns: Sequence[Turn], duration: float | None = None) -> str:
@@ -158,13 +151,16 @@ def textgrid_text(turns: Sequence[Turn], duration: float | None = None) -> str:
     lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {end:.3f}"]
     lines += ["tiers? <exists>", f"size = {len(speakers)}", "item []:"]
     for number, speaker in enumerate(speakers, 1):
-        intervals = _intervals([turn for turn in turns if turn.speaker == speaker], end)
+        own = [(round(turn.start, 3), round(turn.end, 3)) for turn in turns if turn.speaker == speaker]
+        talk = merge([region for region in own if region[1] > region[0]])
+        edges = enumerate(pairwise([0.0, *talk.ravel().tolist(), end]))  # silence and talk in turn
+        intervals = [(start, stop, speaker if at % 2 else "") for at, (start, stop) in edges if stop > start]
         name = _praat_string(speaker)
         lines += [f"    item [{number}]:", '        class = "IntervalTier"', f"        name = {name}"]
         lines += ["        xmin = 0", f"        xmax = {end:.3f}", f"        intervals: size = {len(intervals)}"]
-        for place, (start, stop, talks) in enumerate(intervals, 1):
+        for place, (start, stop, text) in enumerate(intervals, 1):
             lines += [f"        intervals [{place}]:", f"            xmin = {start:.3f}"]
-            lines += [f"            xmax = {stop:.3f}", f"            text = {name if talks else _praat_string('')}"]
+            lines += [f"            xmax = {stop:.3f}", f"            text = {_praat_string(text)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -172,8 +168,7 @@ def srt_text(cues: Iterable[Cue]) -> str:
     """Return SubRip: numbered captions that begin with the speaker's name; cues may overlap."""
     blocks = []
     for number, cue in enumerate(cues, 1):
-        name = None if cue.speaker is None else shown_name(cue.speaker)
-        text = ": ".join(part for part in (name, cue.text) if part is not None)
+        text = ": ".join(filter(None, (shown_name(cue.speaker), cue.text)))
         times = f"{_clock(cue.start)} --> {_clock(cue.end)}".replace(".", ",")
         blocks.append(f"{number}\n{times}\n{text}\n")
     return "\n".join(blocks)
@@ -183,34 +178,15 @@ def vtt_text(cues: Iterable[Cue]) -> str:
     """Return WebVTT: cues with a voice span each, for the ``<track>`` of a video or audio element; cues may overlap."""
     blocks = ["WEBVTT\n"]
     for cue in cues:
-        text = _vtt_string(cue.text if cue.text is not None else shown_name(cue.speaker or ""))
+        text = _vtt_string(cue.text or shown_name(cue.speaker))
         shown = text if cue.speaker is None else f"<v {_vtt_string(cue.speaker)}>{text}</v>"
         blocks.append(f"{_clock(cue.start)} --> {_clock(cue.end)}\n{shown}\n")
     return "\n".join(blocks)
 
 
-def shown_name(speaker: str) -> str:
-    """Return a speaker's name as people read it: a bare number is "speaker N"."""
-    return f"speaker {speaker}" if speaker.isdecimal() else speaker
-
-
-def _turn_entry(turn: Turn) -> dict[str, Any]:
-    sure = {} if turn.confidence is None else {"confidence": round(turn.confidence, 3)}
-    return {"speaker": turn.speaker, "start": round(turn.start, 3), "end": round(turn.end, 3), **sure}
-
-
-def _intervals(turns: Sequence[Turn], end: float) -> list[tuple[float, float, bool]]:
-    """Return the time from 0 to ``end`` in intervals without gaps: (start, end, whether the speaker talks)."""
-    intervals, last = [], 0.0
-    rounded = [(round(turn.start, 3), round(turn.end, 3)) for turn in turns]
-    for start, stop in merge([region for region in rounded if region[1] > region[0]]).tolist():
-        if start > last:
-            intervals.append((last, start, False))
-        intervals.append((start, stop, True))
-        last = stop
-    if last < end or not intervals:
-        intervals.append((last, end, False))
-    return intervals
+def shown_name(speaker: str | None) -> str:
+    """Return a speaker's name as people read it: a bare number is "speaker N", an unknown speaker is empty."""
+    return f"speaker {speaker}" if speaker and speaker.isdecimal() else speaker or ""
 
 
 def _praat_string(text: str) -> str:

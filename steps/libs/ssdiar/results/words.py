@@ -137,13 +137,12 @@ def stm_text(words: Sequence[Word]) -> str:
 def words_json_text(words: Sequence[Word]) -> str:
     """Return the words of a recording as JSON of WhisperX: segments (utterances) with words; no unknown speakers."""
 
-    def entry(times: Word | Utterance, **rest: object) -> dict[str, object]:
-        speaker = {} if times.speaker is None else {"speaker": times.speaker}
-        return {"start": round(times.start, 3), "end": round(times.end, 3), **rest, **speaker}
+    def entry(one: Word | Utterance, **rest: object) -> dict[str, object]:
+        known = {"start": round(one.start, 3), "end": round(one.end, 3), **rest, "speaker": one.speaker}
+        return {key: value for key, value in known.items() if value is not None}
 
     def of_word(word: Word) -> dict[str, object]:
-        sure = {} if word.confidence is None else {"score": round(word.confidence, 3)}
-        return entry(word, word=word.text, **sure)
+        return entry(word, word=word.text, score=None if word.confidence is None else round(word.confidence, 3))
 
     segments = [entry(one, text=one.text, words=[of_word(word) for word in one.words]) for one in utterances(words)]
     return json.dumps({"segments": segments}, ensure_ascii=False, indent=1) + "\n"
@@ -194,15 +193,11 @@ def _speakers(
 
 
 def _compare(times: np.ndarray, regions: Sequence[tuple[float, float]]) -> np.ndarray:
-    """Compare words with the regions in which one speaker talks, all in milliseconds.
-
-    Args:
-        times: (W, 2) start and end of each word.
-        regions: In seconds, at least one.
+    """Compare words, (W, 2) milliseconds, with the regions in which one speaker talks, in seconds (at least one).
 
     Returns:
-        (3, W): how long the speaker talks during the word; the distance of the nearest region; the start of
-        the last region that begins by the start of the word, -1 if there is none.
+        (3, W) milliseconds: how long the speaker talks during the word; the distance of the nearest region; the start
+        of the last region that begins by the start of the word, -1 if there is none.
     """
     bounds = np.round(1000 * covered(regions)).astype(np.int64)
     lengths = np.diff(bounds, axis=1)
