@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"
 
 import stage
 
-from simulation.corpus import STAGE, CorpusWriter
+from simulation.corpus import STAGE, CorpusWriter, write_corpus
 from ssdiar.base.errors import InputError
 from ssdiar.io.audio import read_audio
 from ssdiar.io.rttm import read_rttm
@@ -54,7 +54,7 @@ def main() -> None:
         if Manifest(out_dir, STAGE).is_current({}, wanted):
             _LOG.info("%s is there already, only the real call", out_dir)
             return
-    with CorpusWriter(out_dir, overwrite=True, settings=wanted) as corpus:
+    with write_corpus(out_dir, overwrite=True, settings=wanted) as corpus:
         turns = read_rttm(downloads / "phone_sample" / "sample.rttm")
         audio = read_audio(downloads / "phone_sample" / "sample.wav")
         corpus.add("phone_sample", *audio, [replace(turn, reco="phone_sample") for turn in turns])
@@ -69,7 +69,7 @@ def _parse() -> argparse.Namespace:
     add("--data-root", type=Path, default=Path("data"), metavar="dir", help="folder of data directories and downloads")
     add("--set", default="mini", metavar="mini", help="the corpus; this recipe has one")
     add("--num-calls", type=stage.whole_number(0), default=8, help="number of simulated calls")
-    add("--seed", type=stage.whole_number(0), default=0, help="seed of the simulation; the same one gives the same calls")
+    add("--seed", type=stage.whole_number(0), default=0, help="seed of the simulation; the same seed, the same calls")
     options = parser.parse_args()
     if options.set != "mini":
         hint = "For another folder of audio, see run.sh --audio."

@@ -31,7 +31,7 @@ import stage
 
 from simulation.casting import assign_voices, read_casts, read_persons
 from simulation.channel import CODECS, Channel
-from simulation.corpus import Call, CorpusWriter, generator, simulate_call
+from simulation.corpus import Call, generator, simulate_call, write_corpus
 from simulation.turns import TurnTaking, draw_duration
 from simulation.voices import RATE, Voice, list_voices, load_voice
 from ssdiar.base.errors import InputError
@@ -138,10 +138,9 @@ def main() -> None:
     folders = list_voices(args.voices_dir)
     recos = [f"{args.prefix}-{number:04d}" for number in range(1, args.num_calls + 1)]
     casts = cast_all(args, recos, folders)
-    corpus = CorpusWriter(args.out_dir, args.overwrite)
-    voices = load_voices(args, {name for cast in casts for name in cast}, folders)
     channel = Channel(leakage=args.leakage if args.channels == "parties" else None, codec=args.codec)
-    with corpus:
+    with write_corpus(args.out_dir, args.overwrite) as corpus:
+        voices = load_voices(args, {name for cast in casts for name in cast}, folders)
         for reco, cast in zip(recos, casts, strict=True):
             duration = draw_duration(*args.duration, generator(args.seed, reco, "duration"))
             plan = TurnTaking().draw(duration, generator(args.seed, reco, "turns"), len(cast))
