@@ -280,11 +280,11 @@ def _sure(config: SystemConfig, sources: Mapping[str, Sequence[Source]], options
         weights, second = fit_sure([one for name in options.sets for one in labelled[name]])
         found = {"weights": _mapping(weights, sure.EVIDENCE, 2), "second": [round(share, 2) for share in second]}
         print(yaml.safe_dump({"sure": found}, sort_keys=False))
-    tests = options.test.split()
+    tests = [one for name in options.test.split() for one in labelled[name]]
     for given in (True, False) if tests else ():
         way = f"Number of speakers {'given' if given else 'estimated'}"
-        turns = [judge(one, weights, second) for name in tests for one in labelled[name] if one.given == given]
-        print(f"{way}: {_sure_report(np.concatenate(turns))}\n\n{_table(turns)}")
+        turns = [judge(one, weights, second) for one in tests if one.given == given]
+        print(f"{way}: {_sure_report(turns)}")
 
 
 def label(sources: Sequence[Source], config: SystemConfig) -> list[Labelled]:
@@ -384,28 +384,29 @@ def _bins(predicted: np.ndarray) -> list[tuple[float, float, np.ndarray]]:
     return [(low, high, mask) for low, high, mask in masks if mask.any()]
 
 
-def _sure_report(turns: np.ndarray) -> str:
-    """Return how much is right, and the expected calibration error: the mean over bins of predicted minus right."""
-    predicted, share, right, seconds = turns[~np.isnan(turns[:, 1])].T
-    rest, bins = turns[np.isnan(turns[:, 1])], _bins(predicted)
+def _sure_report(judged: Sequence[np.ndarray]) -> str:
+    """Return how much of the turns of recordings (:func:`judge`) is right, in all and by certainty.
+
+    ECE is the expected calibration error: the mean over bins of predicted minus right. In brackets is the 95 % interval
+    of the bootstrap over recordings.
+    """
+    turns, owner = np.concatenate(judged), np.repeat(np.arange(len(judged)), [len(own) for own in judged])
+    is_speech, size = ~np.isnan(turns[:, 1]), len(judged)
+    rest, owner, (predicted, share, right, seconds) = turns[~is_speech], owner[is_speech], turns[is_speech].T
+    bins = _bins(predicted)
     by_time = sum(abs((seconds * (predicted - share))[mask].sum()) for _, _, mask in bins) / seconds.sum()
     by_turn = sum(abs((predicted - right)[mask].sum()) for _, _, mask in bins) / len(right)
     means = (100 * np.average(values, weights=seconds) for values in (predicted, share))
-    return (
+    lines = [
         "{} turns, {:.0f} min, predicted {:.1f} %, right {:.1f} % of the time; ECE {:.1f} % by time, {:.1f} % by turn; "
-        "{} more turns, {:.1f} min, are mostly non-speech"
-    ).format(len(right), seconds.sum() / 60, *means, 100 * by_time, 100 * by_turn, len(rest), rest[:, 3].sum() / 60)
-
-
-def _table(judged: Sequence[np.ndarray]) -> str:
-    """Return how much is right by certainty, of turns by recording; in brackets 95 % of the bootstrap over them."""
-    turns, owner = np.concatenate(judged), np.repeat(np.arange(len(judged)), [len(own) for own in judged])
-    owner, (predicted, share, right, seconds) = owner[~np.isnan(turns[:, 1])], turns[~np.isnan(turns[:, 1])].T
-    size = len(judged)
+        "{} more turns, {:.1f} min, are mostly non-speech\n".format(
+            len(right), seconds.sum() / 60, *means, 100 * by_time, 100 * by_turn, len(rest), rest[:, 3].sum() / 60
+        ),
+        "| certainty, % | turns | minutes | predicted, % | right, % of time | right, % of turns |",
+        "| --- |" + " ---: |" * 5,
+    ]
     draws = np.random.default_rng(0).multinomial(size, np.full(size, 1 / size), _RESAMPLINGS)
-    lines = ["| certainty, % | turns | minutes | predicted, % | right, % of time | right, % of turns |"]
-    lines.append("| --- |" + " ---: |" * 5)
-    for low, high, mask in _bins(predicted):
+    for low, high, mask in bins:
         drawn, good = (draws @ np.bincount(owner[mask], v[mask], size) for v in (seconds, seconds * share))
         bounds = np.percentile(100 * good[drawn > 0] / drawn[drawn > 0], [2.5, 97.5])
         means = [100 * np.average(values[mask], weights=seconds[mask]) for values in (predicted, share)]
