@@ -27,19 +27,12 @@ STAGE = "prepare_data"  # in the manifest of a corpus that has one
 
 @dataclass(frozen=True)
 class Call:
-    """A simulated recording and its exact reference.
-
-    Attributes:
-        reco: Its id.
-        samples: (n,) float32 at 8 kHz; (n, lines) with a channel per line.
-        turns: The reference, times on a grid of 10 ms.
-        ran_out: Seconds at which a voice had no unused speech left, by voice; only the first unless voices repeat.
-    """
+    """A simulated recording and its exact reference."""
 
     reco: str
-    samples: np.ndarray
-    turns: tuple[Turn, ...]
-    ran_out: dict[str, float]
+    samples: np.ndarray  # (n,) float32 at 8 kHz; (n, lines) with a channel per line
+    turns: tuple[Turn, ...]  # times on a grid of 10 ms
+    ran_out: dict[str, float]  # seconds at which voices had no unused speech left; only the first unless voices repeat
 
 
 def generator(*parts: object) -> np.random.Generator:
@@ -70,12 +63,11 @@ def simulate_call(
     reference holds the actual times. Spurts under 0.2 s are left out.
 
     Args:
-        reco: Id of the recording; it and ``seed``, the corpus's seed, decide everything random.
+        reco: Id of the recording; it and the corpus's ``seed`` decide everything random.
         voices: The voice of each party.
         plan: Spurts ordered by start; spurts of one party do not overlap.
         duration: Length of the recording in seconds.
         channel: The lines.
-        seed: See ``reco``.
         repeat: Whether a voice repeats itself when it has no unused speech left; otherwise the recording ends there,
             half a second after the last turn.
     """
