@@ -64,8 +64,7 @@ def parse() -> argparse.Namespace:
     add("--num-spk", type=span(stage.whole_number(1)), metavar="n|a-b", help=text)
     text = "seconds: a number, or a range (20-3600) to draw from, uniform in the logarithm (180)"
     add("--duration", type=span(stage.number(5, 36000)), default="180", metavar="s|a-b", help=text)
-    text = "file of lines '<recording> <voice> ...', used in turn, instead of drawn voices"
-    add("--pairs", type=Path, metavar="file", help=text)
+    add("--pairs", type=Path, metavar="file", help="lines '<recording> <voice> ...', used in turn, not drawn voices")
     text = "voices of one person, which never meet: groups separated by spaces, voices in them by commas"
     add("--same-person", default="", metavar="'A,B C,D'", help=text)
     add("--prefix", default="sim", help="recordings are called PREFIX-0001 and so on")
@@ -76,8 +75,7 @@ def parse() -> argparse.Namespace:
     add("--max-speech", type=stage.number(1), metavar="seconds", help=text)
     text = "true: a voice repeats itself when it has no unused speech left; false: the recording ends there"
     add("--repeat", type=stage.boolean, default=False, help=text)
-    text = "how lines are recorded: added up, or one per channel"
-    add("--channels", choices=("mix", "parties"), default="mix", help=text)
+    add("--channels", choices=("mix", "parties"), default="mix", help="lines are added up, or have a channel each")
     text = "share of the other lines' amplitudes in each channel: 0.1 is 20 dB below"
     add("--leakage", type=stage.number(0, 1), default=0.0, metavar="share", help=text)
     add("--codec", choices=tuple(CODECS), default="mulaw", help="codec of a line")

@@ -76,33 +76,27 @@ CLAIMS = (
 
 
 class Group:
-    """Results with one source of speaker counts (at least one result).
-
-    Attributes:
-        origin: Their terms (:func:`paper.grid.describe`).
-        protocols: Names of the scoring protocols.
-        systems: Results by system, one per seed.
-        rows: One per protocol and system: percentages, means over seeds. ``iterations`` and ``epochs`` are medians over
-            the recordings and seeds that trained; ``untrained`` counts the others.
-        comparisons: First minus second system, or the mean over "all pairs", with the interval ``low`` to ``high``;
-            ``claim`` is a claim of the paper, :data:`READING`, or empty for a comparison with one of
-            :data:`REFERENCES`; ``relative`` is in percent of the second system, ``paper`` the paper's difference.
-        headline: The comparisons by the first protocol, and those that do not depend on it.
-    """
+    """Results with one source of speaker counts (at least one result)."""
 
     def __init__(self, set_name: str, results: Sequence[Result]) -> None:
         self.origin = describe(set_name, results)
         self.protocols = list(results[0].scores)
-        self.systems: dict[str, list[Result]] = {}
+        self.systems: dict[str, list[Result]] = {}  # one per seed
         for result in results:
             self.systems.setdefault(result.system, []).append(result)
+        # Percentages, means over seeds. `iterations` and `epochs` are medians over the recordings and seeds that
+        # trained; `untrained` is the number of the others.
         self.rows: Rows = [_row(protocol, own) for protocol in self.protocols for own in self.systems.values()]
+        # First minus second system, or the mean over "all pairs", with the interval `low` to `high`. `claim` is a claim
+        # of the paper, READING, or empty for a comparison with one of REFERENCES; `relative` is percent of the second
+        # system, `paper` the paper's difference.
         self.comparisons: Rows = [
             self._compare(protocol, claim, measure, pairs)
             for protocol in self.protocols
             for claim, measure, pairs in self._pairs()
             if measure == "der" or protocol == self.protocols[0]  # epochs do not depend on the protocol
         ]
+        # The comparisons by the first protocol, and those that do not depend on it.
         self.headline = [row for row in self.comparisons if row["protocol"] in (self.protocols[0], "")]
 
     def _pairs(self) -> list[tuple[str, str, list[tuple[str, str]]]]:
