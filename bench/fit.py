@@ -26,7 +26,7 @@ from msgspec import structs
 
 import common
 from common import ROOT, Source
-from ssdiar.base.arguments import Parser, number, run, whole_number
+from ssdiar.base.arguments import Parser, run, whole_number
 from ssdiar.base.errors import InputError
 from ssdiar.clustering import sure
 from ssdiar.clustering.config import Count, SystemConfig, read_system
@@ -44,6 +44,7 @@ _SEEDS = {"": 11, "test_": 31}  # of the simulation by prefix of the set, one mo
 _PENALTIES = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3)  # of the model of the number
 _SURE_PENALTY = 1e-5  # of the model of certainty; 1e-3 does as well in cross-validation
 _TEMPERATURES = np.arange(1.0, 3.01, 0.1)
+_MIN_SPEECH = 4.0  # seconds of every speaker outside overlap, in recordings to count by
 _FOLDS = 5
 _ROUNDS = 8  # the least certain pair of clusters depends on the weights
 _FOCUS = 0.3  # how fast the importance of a number of clusters falls with its distance from the true number
@@ -75,9 +76,6 @@ def _parse() -> argparse.Namespace:
         fit.add_argument("--system", default="best", help="the system whose evidence is computed")
         fit.add_argument("--test", default="", help="names of further sets, for the report")
         fit.add_argument("sets", nargs="*", metavar="set", help="names of sets to fit to, as in run.sh")
-        if step == "count":
-            text = "leave out recordings with less speech of a speaker outside overlap, seconds"
-            fit.add_argument("--min-speech", type=number(0), default=4.0, help=text)
     options = parser.parse_args()
     if options.step != "simulate" and not options.sets and not options.test:
         parser.error("nothing to fit to; expected names of sets, or --test")
@@ -176,7 +174,7 @@ class Counted(NamedTuple):
 
 
 def _count(config: SystemConfig, sources: Mapping[str, Sequence[Source]], options: argparse.Namespace) -> None:
-    evidence = {name: count_evidence(own, config, options.min_speech) for name, own in sources.items()}
+    evidence = {name: count_evidence(own, config) for name, own in sources.items()}
     models, count = {name: np.array(structs.astuple(getattr(config.count, name))) for name in _MODELS}, config.count
     if options.sets:
         training = [one for name in options.sets for one in evidence[name]]
@@ -191,13 +189,13 @@ def _count(config: SystemConfig, sources: Mapping[str, Sequence[Source]], option
         print(f"# {name}, {model}: {_count_report(own, models[model], count)}")
 
 
-def count_evidence(sources: Sequence[Source], config: SystemConfig, min_speech: float) -> list[Counted]:
-    """Return the evidence of the recordings in which every speaker has ``min_speech`` seconds outside overlap."""
+def count_evidence(sources: Sequence[Source], config: SystemConfig) -> list[Counted]:
+    """Return the evidence of the recordings in which every speaker has enough speech outside overlap."""
     found = []
     for one in sources:
         if one.segmentation is None:
             raise InputError(f"no segmentation of {one.reco}", hint="Run stage 2 with --sad pyannote.")
-        if one.cut.segments and _min_speech(one.reference) >= min_speech:
+        if one.cut.segments and _min_speech(one.reference) >= _MIN_SPEECH:
             rng = random_generator(0, len(one.cut.segments))
             evidence = evidence_by_number(_prepared(one, config), config.consensus, config.count.most + 1, rng)
             found.append(Counted(one.num_spk, dict(evidence)))

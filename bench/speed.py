@@ -249,7 +249,7 @@ def _conformer(repetitions: int, size: int) -> None:
     from ssdiar.clustering import networks as library
     from ssdiar.clustering.pairs import Sampler
 
-    config, (vectors, truth) = read_system(_PAPER), simulate(size, 2, dimension=512)
+    config, (vectors, truth) = read_system(_PAPER), simulate(size, dimension=512)
     encoder, rng = config.encoder, np.random.default_rng(0)
     ours = library.Trainer(512, encoder, config.loss, config.train)
     with mock.patch.object(library, "make_network", _keras_conformer):
@@ -291,7 +291,7 @@ def _keras_conformer(config: Any, dimension: int) -> Any:
 def lengths(options: argparse.Namespace, work: Path) -> None:
     """Measure stage 5 by length; shorter recordings also on the path of those above labels.ahc_most, FINCH first."""
     for size in options.sizes:
-        vectors, truth = simulate(size, 2)
+        vectors, truth = simulate(size)
         write_xvector_dir(work / f"{size}", {"call": vectors})
         paths, found = {f"{size} sub-segments": _PAPER}, []
         if size <= read_system(_PAPER).labels.ahc_most:
@@ -324,7 +324,7 @@ def recordings(options: argparse.Namespace, work: Path) -> None:
         vectors, turns = {}, []
         for index in range(number):
             reco = f"call{index:06d}"
-            vectors[reco], truth = simulate(80, 2, index)
+            vectors[reco], truth = simulate(80, index)
             turns += [Turn(reco, f"{reco}_{who}", 0.75 * at, 0.75 * at + 0.75) for at, who in enumerate(truth)]
         write_xvector_dir(root / "vectors", vectors)
         write_meta(root / "vectors", {"speech_source": "simulated", "xvector_model": "simulated"})
@@ -344,8 +344,8 @@ def recordings(options: argparse.Namespace, work: Path) -> None:
             row("recordings", f"{number} recordings, all{again}", [sum(usage.wall for usage in used.values())], "s")
 
 
-def simulate(size: int, speakers: int, seed: int = 0, dimension: int = 192) -> tuple[np.ndarray, np.ndarray]:
-    """Return x-vectors (size, dimension) float32 of speakers in turns of 2 to 12 sub-segments, and their speakers.
+def simulate(size: int, seed: int = 0, dimension: int = 192) -> tuple[np.ndarray, np.ndarray]:
+    """Return x-vectors (size, dimension) float32 of two speakers in turns of 2 to 12 sub-segments, and their speakers.
 
     Speakers, turns and sub-segments are normal with standard deviations 1, 1 and 2, times a spread that decays over
     the dimensions. Cosines within and between speakers, and the purity of FINCH's first partition, are then
@@ -353,9 +353,8 @@ def simulate(size: int, speakers: int, seed: int = 0, dimension: int = 192) -> t
     """
     rng = np.random.default_rng(seed)
     turns = np.repeat(np.arange(size), rng.integers(2, 13, size))[:size]
-    changes = np.cumsum(rng.integers(1, speakers, size)) if speakers > 1 else np.zeros(size, np.int64)
-    truth, spread = changes[turns] % speakers, np.exp(-np.arange(dimension) / 40)
-    voices, moods = rng.standard_normal((speakers, dimension)), rng.standard_normal((turns[-1] + 1, dimension))
+    truth, spread = (turns + 1) % 2, np.exp(-np.arange(dimension) / 40)
+    voices, moods = rng.standard_normal((2, dimension)), rng.standard_normal((turns[-1] + 1, dimension))
     vectors = (voices[truth] + moods[turns] + 2 * rng.standard_normal((size, dimension))) * spread
     return vectors.astype(np.float32), truth
 
