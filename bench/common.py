@@ -26,7 +26,7 @@ from ssdiar.io.ark import XVectors
 from ssdiar.io.meta import read_meta
 from ssdiar.io.rttm import read_rttm, read_uem
 from ssdiar.io.segmentation import read_segmentation
-from ssdiar.io.tables import read_segments, read_subsegments
+from ssdiar.io.tables import read_if_there, read_segments, read_subsegments
 from ssdiar.pipeline import ESTIMATE, Cut, SpeakerNumber, TurnRules, labels_by_id, labels_of, turns_of
 from ssdiar.scoring.der import Comparison, DiarizationError, Protocol, count_speakers, score_recording
 from ssdiar.timeline.segmentation import Segmentation
@@ -84,16 +84,17 @@ def load(name: str, options: argparse.Namespace) -> list[Source]:
     xvectors = XVectors(options.exp_root / name / f"xvectors_{options.xvector}{options.suffix}" / "xvector.scp")
     parts = [by_recording(read_subsegments(folder))]
     for file in ("short.segments", "overlap.segments"):
-        parts.append(by_recording(read_segments(folder / file)) if (folder / file).exists() else {})
-    uem = read_uem(data / "all.uem") if (data / "all.uem").exists() else None
+        parts.append(by_recording(read_if_there(read_segments, folder / file, [])))
+    uem = read_if_there(read_uem, data / "all.uem", None)
     reference = Comparison(grouped(read_rttm(data / "ref.rttm")), {}, uem)
     if unknown := sorted(parts[0].keys() - set(reference.recordings)):
         raise InputError(f"no reference of recording {unknown[0]}", path=data / "ref.rttm")
     rules, sources = read_meta(folder, TurnRules), []
     for reco in reference.recordings:
-        cut, file = Cut(*(part.get(reco, []) for part in parts)), segmentation / f"{reco}.npz"
+        cut = Cut(*(part.get(reco, []) for part in parts))
         vectors = xvectors.load([segment.id for segment in cut.segments]) if cut.segments else np.zeros((0, 1))
-        windows, turns = read_segmentation(file) if file.exists() else None, reference.reference.get(reco, [])
+        windows = read_if_there(read_segmentation, segmentation / f"{reco}.npz", None)
+        turns = reference.reference.get(reco, [])
         truth = (turns, count_speakers(turns), reference.regions(reco))
         sources.append(Source(reco, cut, vectors, windows, rules, *truth))
     return sources

@@ -26,7 +26,7 @@ from msgspec import structs
 
 import common
 from common import ROOT, Source
-from ssdiar.base.arguments import Parser, number, run, whole_number
+from ssdiar.base.arguments import Parser, run, whole_number
 from ssdiar.base.errors import InputError
 from ssdiar.clustering import sure
 from ssdiar.clustering.config import Count, SystemConfig, read_system
@@ -44,6 +44,7 @@ _SEEDS = {"": 11, "test_": 31}  # of the simulation by prefix of the set, one mo
 _PENALTIES = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3)  # of the model of the number
 _SURE_PENALTY = 1e-5  # of the model of certainty; 1e-3 does as well in cross-validation
 _TEMPERATURES = np.arange(1.0, 3.01, 0.1)
+_MIN_SPEECH = 4.0  # seconds of every speaker outside overlap, in recordings to count by
 _FOLDS = 5
 _ROUNDS = 8  # the least certain pair of clusters depends on the weights
 _FOCUS = 0.3  # how fast the importance of a number of clusters falls with its distance from the true number
@@ -75,9 +76,6 @@ def _parse() -> argparse.Namespace:
         fit.add_argument("--system", default="best", help="the system whose evidence is computed")
         fit.add_argument("--test", default="", help="names of further sets, for the report")
         fit.add_argument("sets", nargs="*", metavar="set", help="names of sets to fit to, as in run.sh")
-        if step == "count":
-            text = "leave out recordings with less speech of a speaker outside overlap, seconds"
-            fit.add_argument("--min-speech", type=number(0), default=4.0, help=text)
     options = parser.parse_args()
     if options.step != "simulate" and not options.sets and not options.test:
         parser.error("nothing to fit to; expected names of sets, or --test")
@@ -176,7 +174,7 @@ class Counted(NamedTuple):
 
 
 def _count(config: SystemConfig, sources: Mapping[str, Sequence[Source]], options: argparse.Namespace) -> None:
-    evidence = {name: count_evidence(own, config, options.min_speech) for name, own in sources.items()}
+    evidence = {name: count_evidence(own, config) for name, own in sources.items()}
     models, count = {name: np.array(structs.astuple(getattr(config.count, name))) for name in _MODELS}, config.count
     if options.sets:
         training = [one for name in options.sets for one in evidence[name]]
@@ -191,13 +189,13 @@ def _count(config: SystemConfig, sources: Mapping[str, Sequence[Source]], option
         print(f"# {name}, {model}: {_count_report(own, models[model], count)}")
 
 
-def count_evidence(sources: Sequence[Source], config: SystemConfig, min_speech: float) -> list[Counted]:
-    """Return the evidence of the recordings in which every speaker has ``min_speech`` seconds outside overlap."""
+def count_evidence(sources: Sequence[Source], config: SystemConfig) -> list[Counted]:
+    """Return the evidence of the recordings in which every speaker has enough speech outside overlap."""
     found = []
     for one in sources:
         if one.segmentation is None:
             raise InputError(f"no segmentation of {one.reco}", hint="Run stage 2 with --sad pyannote.")
-        if one.cut.segments and _min_speech(one.reference) >= min_speech:
+        if one.cut.segments and _min_speech(one.reference) >= _MIN_SPEECH:
             rng = random_generator(0, len(one.cut.segments))
             evidence = evidence_by_number(_prepared(one, config), config.consensus, config.count.most + 1, rng)
             found.append(Counted(one.num_spk, dict(evidence)))
@@ -280,11 +278,11 @@ def _sure(config: SystemConfig, sources: Mapping[str, Sequence[Source]], options
         weights, second = fit_sure([one for name in options.sets for one in labelled[name]])
         found = {"weights": _mapping(weights, sure.EVIDENCE, 2), "second": [round(share, 2) for share in second]}
         print(yaml.safe_dump({"sure": found}, sort_keys=False))
-    tests = options.test.split()
+    tests = [one for name in options.test.split() for one in labelled[name]]
     for given in (True, False) if tests else ():
         way = f"Number of speakers {'given' if given else 'estimated'}"
-        turns = [judge(one, weights, second) for name in tests for one in labelled[name] if one.given == given]
-        print(f"{way}: {_sure_report(np.concatenate(turns))}\n\n{_table(turns)}")
+        turns = [judge(one, weights, second) for one in tests if one.given == given]
+        print(f"{way}: {_sure_report(turns)}")
 
 
 def label(sources: Sequence[Source], config: SystemConfig) -> list[Labelled]:
@@ -384,28 +382,29 @@ def _bins(predicted: np.ndarray) -> list[tuple[float, float, np.ndarray]]:
     return [(low, high, mask) for low, high, mask in masks if mask.any()]
 
 
-def _sure_report(turns: np.ndarray) -> str:
-    """Return how much is right, and the expected calibration error: the mean over bins of predicted minus right."""
-    predicted, share, right, seconds = turns[~np.isnan(turns[:, 1])].T
-    rest, bins = turns[np.isnan(turns[:, 1])], _bins(predicted)
+def _sure_report(judged: Sequence[np.ndarray]) -> str:
+    """Return how much of the turns of recordings (:func:`judge`) is right, in all and by certainty.
+
+    ECE is the expected calibration error: the mean over bins of predicted minus right. In brackets is the 95 % interval
+    of the bootstrap over recordings.
+    """
+    turns, owner = np.concatenate(judged), np.repeat(np.arange(len(judged)), [len(own) for own in judged])
+    is_speech, size = ~np.isnan(turns[:, 1]), len(judged)
+    rest, owner, (predicted, share, right, seconds) = turns[~is_speech], owner[is_speech], turns[is_speech].T
+    bins = _bins(predicted)
     by_time = sum(abs((seconds * (predicted - share))[mask].sum()) for _, _, mask in bins) / seconds.sum()
     by_turn = sum(abs((predicted - right)[mask].sum()) for _, _, mask in bins) / len(right)
     means = (100 * np.average(values, weights=seconds) for values in (predicted, share))
-    return (
+    lines = [
         "{} turns, {:.0f} min, predicted {:.1f} %, right {:.1f} % of the time; ECE {:.1f} % by time, {:.1f} % by turn; "
-        "{} more turns, {:.1f} min, are mostly non-speech"
-    ).format(len(right), seconds.sum() / 60, *means, 100 * by_time, 100 * by_turn, len(rest), rest[:, 3].sum() / 60)
-
-
-def _table(judged: Sequence[np.ndarray]) -> str:
-    """Return how much is right by certainty, of turns by recording; in brackets 95 % of the bootstrap over them."""
-    turns, owner = np.concatenate(judged), np.repeat(np.arange(len(judged)), [len(own) for own in judged])
-    owner, (predicted, share, right, seconds) = owner[~np.isnan(turns[:, 1])], turns[~np.isnan(turns[:, 1])].T
-    size = len(judged)
+        "{} more turns, {:.1f} min, are mostly non-speech\n".format(
+            len(right), seconds.sum() / 60, *means, 100 * by_time, 100 * by_turn, len(rest), rest[:, 3].sum() / 60
+        ),
+        "| certainty, % | turns | minutes | predicted, % | right, % of time | right, % of turns |",
+        "| --- |" + " ---: |" * 5,
+    ]
     draws = np.random.default_rng(0).multinomial(size, np.full(size, 1 / size), _RESAMPLINGS)
-    lines = ["| certainty, % | turns | minutes | predicted, % | right, % of time | right, % of turns |"]
-    lines.append("| --- |" + " ---: |" * 5)
-    for low, high, mask in _bins(predicted):
+    for low, high, mask in bins:
         drawn, good = (draws @ np.bincount(owner[mask], v[mask], size) for v in (seconds, seconds * share))
         bounds = np.percentile(100 * good[drawn > 0] / drawn[drawn > 0], [2.5, 97.5])
         means = [100 * np.average(values[mask], weights=seconds[mask]) for values in (predicted, share)]

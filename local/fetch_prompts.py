@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"
 import stage
 
 from ssdiar.base.errors import InputError
+from ssdiar.base.publish import publish_folder
 
 LOG = logging.getLogger(__name__)
 
@@ -107,17 +108,13 @@ def main() -> None:
     if out_dir.exists():
         LOG.info("%s is there already", out_dir)
         return
-    out_dir.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".fetch.", dir=out_dir.parent) as scratch:
+    with publish_folder(out_dir) as folder, tempfile.TemporaryDirectory() as scratch:
         download(Path(scratch))
-        new = Path(scratch, "new")
-        new.mkdir()
         for package, voice in VOICES.items():
             archives = list(Path(scratch).glob(f"{package}_*.deb"))
             if len(archives) != 1:
                 raise InputError(f"apt-get did not download {package}", expected="one file", got=f"{len(archives)}")
-            LOG.info("%s: %d prompts of %s", voice, unpack(archives[0], new / voice), archives[0].stem)
-        new.rename(out_dir)
+            LOG.info("%s: %d prompts of %s", voice, unpack(archives[0], folder / voice), archives[0].stem)
 
 
 if __name__ == "__main__":

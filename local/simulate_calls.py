@@ -31,7 +31,7 @@ import stage
 
 from simulation.casting import assign_voices, read_casts, read_persons
 from simulation.channel import CODECS, Channel
-from simulation.corpus import Call, CorpusWriter, generator, simulate_call
+from simulation.corpus import Call, generator, simulate_call, write_corpus
 from simulation.turns import TurnTaking, draw_duration
 from simulation.voices import RATE, Voice, list_voices, load_voice
 from ssdiar.base.errors import InputError
@@ -64,8 +64,7 @@ def parse() -> argparse.Namespace:
     add("--num-spk", type=span(stage.whole_number(1)), metavar="n|a-b", help=text)
     text = "seconds: a number, or a range (20-3600) to draw from, uniform in the logarithm (180)"
     add("--duration", type=span(stage.number(5, 36000)), default="180", metavar="s|a-b", help=text)
-    text = "file of lines '<recording> <voice> ...', used in turn, instead of drawn voices"
-    add("--pairs", type=Path, metavar="file", help=text)
+    add("--pairs", type=Path, metavar="file", help="lines '<recording> <voice> ...', used in turn, not drawn voices")
     text = "voices of one person, which never meet: groups separated by spaces, voices in them by commas"
     add("--same-person", default="", metavar="'A,B C,D'", help=text)
     add("--prefix", default="sim", help="recordings are called PREFIX-0001 and so on")
@@ -76,8 +75,7 @@ def parse() -> argparse.Namespace:
     add("--max-speech", type=stage.number(1), metavar="seconds", help=text)
     text = "true: a voice repeats itself when it has no unused speech left; false: the recording ends there"
     add("--repeat", type=stage.boolean, default=False, help=text)
-    text = "how lines are recorded: added up, or one per channel"
-    add("--channels", choices=("mix", "parties"), default="mix", help=text)
+    add("--channels", choices=("mix", "parties"), default="mix", help="lines are added up, or have a channel each")
     text = "share of the other lines' amplitudes in each channel: 0.1 is 20 dB below"
     add("--leakage", type=stage.number(0, 1), default=0.0, metavar="share", help=text)
     add("--codec", choices=tuple(CODECS), default="mulaw", help="codec of a line")
@@ -138,10 +136,9 @@ def main() -> None:
     folders = list_voices(args.voices_dir)
     recos = [f"{args.prefix}-{number:04d}" for number in range(1, args.num_calls + 1)]
     casts = cast_all(args, recos, folders)
-    corpus = CorpusWriter(args.out_dir, args.overwrite)
-    voices = load_voices(args, {name for cast in casts for name in cast}, folders)
     channel = Channel(leakage=args.leakage if args.channels == "parties" else None, codec=args.codec)
-    with corpus:
+    with write_corpus(args.out_dir, args.overwrite) as corpus:
+        voices = load_voices(args, {name for cast in casts for name in cast}, folders)
         for reco, cast in zip(recos, casts, strict=True):
             duration = draw_duration(*args.duration, generator(args.seed, reco, "duration"))
             plan = TurnTaking().draw(duration, generator(args.seed, reco, "turns"), len(cast))

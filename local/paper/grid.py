@@ -26,36 +26,24 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Call:
-    """One call of run.sh: choices of systems, source of speaker counts, seed, and changes of options in all systems.
+    """One call of run.sh."""
 
-    Systems are written as in ``dnn_ahc_triplet+literal``, changes as in ``stop.threshold=0.3``.
-    """
-
-    systems: tuple[str, ...]
-    count: str
+    systems: tuple[str, ...]  # choices such as dnn_ahc_triplet+literal
+    count: str  # source of speaker counts
     seed: int
-    changes: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()  # of options in all systems, such as stop.threshold=0.3
 
 
 @dataclass(frozen=True)
 class Result:
-    """One system's result.
+    """One system's result."""
 
-    Args:
-        system: The system's name, with its reading: ``dnn_ahc_triplet_literal``.
-        seed: Seed of the clustering; None if the system has no randomness.
-        changes: See :class:`Call`.
-        meta: Its meta.json.
-        scores: By protocol name.
-        histories: ``history/RECO.json`` by recording.
-    """
-
-    system: str
-    seed: int | None
-    changes: tuple[str, ...]
-    meta: dict[str, Any]
-    scores: dict[str, Score]
-    histories: dict[str, dict[str, Any]]
+    system: str  # name with reading: dnn_ahc_triplet_literal
+    seed: int | None  # None if the system has no randomness
+    changes: tuple[str, ...]  # as in Call
+    meta: dict[str, Any]  # its meta.json
+    scores: dict[str, Score]  # by protocol name
+    histories: dict[str, dict[str, Any]]  # history/RECO.json by recording
 
     @property
     def iterations(self) -> dict[str, list[dict[str, Any]]]:

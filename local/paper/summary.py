@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import itertools
 import statistics
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,33 +17,25 @@ from paper.grid import Result, Rows, describe
 from ssdiar.scoring.bootstrap import mean_difference
 
 
-@dataclass(frozen=True)
-class PaperRow:
-    """A row of our tables: a system, and if it is in the paper its rows there, DER in percent and parts."""
+class PaperRow(NamedTuple):
+    """The rows of a system in the paper's tables, and its DER there in percent."""
 
-    system: str
     rows: str = ""
     der: float | None = None
-    network: str = ""
-    loss: str = ""
-    first_labels: str = ""
 
 
-#: The rows of the tables, in order. Claims compare the systems that have parts.
+#: The systems of the tables, in order. Their names list their parts, which the claims compare.
 PAPER = {
-    row.system: row
-    for row in (
-        PaperRow("xvector_ahc", "II.1", 26.07),
-        PaperRow("dnn_ahc_triplet", "II.2 III.1", 19.38, "DNN", "triplet", "AHC"),
-        PaperRow("conformer_ahc_triplet", "III.2", 14.15, "conformer", "triplet", "AHC"),
-        PaperRow("conformer_ahc_contrastive", "II.3 III.5", 13.61, "conformer", "contrastive", "AHC"),
-        PaperRow("dnn_finch_ahc_triplet", "III.3", 18.00, "DNN", "triplet", "FINCH"),
-        PaperRow("dnn_finch_ahc_contrastive", "II.4 III.6", 16.61, "DNN", "contrastive", "FINCH"),
-        PaperRow("conformer_finch_ahc_triplet", "III.4", 12.38, "conformer", "triplet", "FINCH"),
-        PaperRow("conformer_finch_ahc_contrastive", "II.5 III.7", 10.69, "conformer", "contrastive", "FINCH"),
-        PaperRow("baseline2"),
-        PaperRow("nmesc"),
-    )
+    "xvector_ahc": PaperRow("II.1", 26.07),
+    "dnn_ahc_triplet": PaperRow("II.2 III.1", 19.38),
+    "conformer_ahc_triplet": PaperRow("III.2", 14.15),
+    "conformer_ahc_contrastive": PaperRow("II.3 III.5", 13.61),
+    "dnn_finch_ahc_triplet": PaperRow("III.3", 18.00),
+    "dnn_finch_ahc_contrastive": PaperRow("II.4 III.6", 16.61),
+    "conformer_finch_ahc_triplet": PaperRow("III.4", 12.38),
+    "conformer_finch_ahc_contrastive": PaperRow("II.5 III.7", 10.69),
+    "baseline2": PaperRow(),
+    "nmesc": PaperRow(),
 }
 #: Systems that all others are compared with, in their own reading if there is one.
 REFERENCES = ("xvector_ahc", "conformer_ahc_contrastive")
@@ -55,91 +46,71 @@ LITERAL = "_literal"  # ends the names of systems in that reading
 
 def paper_row(name: str) -> PaperRow:
     """Return the row of a system's name, with or without a reading; an empty row for a system that has none."""
-    return PAPER.get(name.removesuffix(LITERAL), PaperRow(name))
+    return PAPER.get(name.removesuffix(LITERAL), PaperRow())
 
 
-@dataclass(frozen=True)
-class Claim:
-    """A ranking of the paper: systems whose ``part`` is ``better`` have a lower ``measure`` than those with ``worse``.
+class Claim(NamedTuple):
+    """A ranking of the paper: a lower ``measure`` with the part ``better`` than with ``worse`` in its place.
 
     ``measure`` is ``der`` in percent, or ``epochs`` or ``iterations`` of the whole training.
     """
 
     text: str
-    part: str
     better: str
     worse: str
     measure: str = "der"
 
-    def pairs(self, systems: Iterable[str]) -> list[tuple[str, str]]:
-        """Return the pairs (better, worse) of ``systems`` that have one reading and differ in this part only."""
-
-        rows = {name: paper_row(name) for name in systems}
-
-        def rest(name: str) -> tuple[bool, PaperRow]:
-            return name.endswith(LITERAL), replace(rows[name], system="", rows="", der=None, **{self.part: ""})
-
-        return [
-            (first, second)
-            for first, second in itertools.permutations(rows, 2)
-            if (getattr(rows[first], self.part), getattr(rows[second], self.part)) == (self.better, self.worse)
-            and rest(first) == rest(second)
-        ]
+    def pairs(self, systems: Collection[str]) -> list[tuple[str, str]]:
+        """Return the pairs (better, worse) of ``systems`` of the paper that differ in this part only."""
+        both = [(name, name.replace(self.better, self.worse)) for name in systems if self.better in name]
+        return [(first, second) for first, second in both if second in systems and paper_row(second).rows]
 
 
 CLAIMS = (
-    Claim("FINCH below AHC", "first_labels", "FINCH", "AHC"),
-    Claim("conformer below DNN", "network", "conformer", "DNN"),
-    Claim("contrastive below triplet", "loss", "contrastive", "triplet"),
-    Claim("FINCH needs fewer epochs than AHC", "first_labels", "FINCH", "AHC", "epochs"),
-    Claim("FINCH needs fewer outer iterations than AHC", "first_labels", "FINCH", "AHC", "iterations"),
+    Claim("FINCH below AHC", "_finch_ahc", "_ahc"),
+    Claim("conformer below DNN", "conformer", "dnn"),
+    Claim("contrastive below triplet", "contrastive", "triplet"),
+    Claim("FINCH needs fewer epochs than AHC", "_finch_ahc", "_ahc", "epochs"),
+    Claim("FINCH needs fewer outer iterations than AHC", "_finch_ahc", "_ahc", "iterations"),
 )
 
 
 class Group:
-    """Results with one source of speaker counts (at least one result).
-
-    Attributes:
-        origin: Their terms (:func:`paper.grid.describe`).
-        protocols: Names of the scoring protocols.
-        systems: Results by system, one per seed.
-        rows: One per protocol and system: percentages, means over seeds. ``iterations`` and ``epochs`` are medians over
-            the recordings and seeds that trained; ``untrained`` counts the others.
-        comparisons: First minus second system, or the mean over "all pairs", with the interval ``low`` to ``high``;
-            ``claim`` is a claim of the paper, :data:`READING`, or empty for a comparison with one of
-            :data:`REFERENCES`; ``relative`` is in percent of the second system, ``paper`` the paper's difference.
-        headline: The comparisons by the first protocol, and those that do not depend on it.
-    """
+    """Results with one source of speaker counts (at least one result)."""
 
     def __init__(self, set_name: str, results: Sequence[Result]) -> None:
         self.origin = describe(set_name, results)
         self.protocols = list(results[0].scores)
-        self.systems: dict[str, list[Result]] = {}
+        self.systems: dict[str, list[Result]] = {}  # one per seed
         for result in results:
             self.systems.setdefault(result.system, []).append(result)
+        # Percentages, means over seeds. `iterations` and `epochs` are medians over the recordings and seeds that
+        # trained; `untrained` is the number of the others.
         self.rows: Rows = [_row(protocol, own) for protocol in self.protocols for own in self.systems.values()]
+        # First minus second system, or the mean over "all pairs", with the interval `low` to `high`. `claim` is a claim
+        # of the paper, READING, or empty for a comparison with one of REFERENCES; `relative` is percent of the second
+        # system, `paper` the paper's difference.
         self.comparisons: Rows = [
             self._compare(protocol, claim, measure, pairs)
             for protocol in self.protocols
             for claim, measure, pairs in self._pairs()
             if measure == "der" or protocol == self.protocols[0]  # epochs do not depend on the protocol
         ]
+        # The comparisons by the first protocol, and those that do not depend on it.
         self.headline = [row for row in self.comparisons if row["protocol"] in (self.protocols[0], "")]
 
     def _pairs(self) -> list[tuple[str, str, list[tuple[str, str]]]]:
         """Return (claim, measure, pairs of systems) of every comparison."""
         literal = [name for name in self.systems if name.endswith(LITERAL)]
+        robust = [name for name in self.systems if name not in literal]
         found: list[tuple[str, str, list[tuple[str, str]]]] = []
         for reference, name in itertools.product(REFERENCES, self.systems):
             own = reference + LITERAL
-            second = own if name in literal and own in self.systems else reference
+            second = own if name in literal and own in literal else reference
             if second in self.systems and second != name:
                 found.append(("", "der", [(name, second)]))
-        several = [
-            (claim.text, claim.measure, [pair for pair in claim.pairs(self.systems) if (pair[0] in literal) == reading])
-            for claim, reading in itertools.product(CLAIMS, (False, True))
-        ]
-        both = [(name, robust) for name in literal if (robust := name.removesuffix(LITERAL)) in self.systems]
+        several = [(one.text, one.measure, one.pairs(systems)) for one in CLAIMS for systems in (robust, literal)]
+        both = [(name, name.removesuffix(LITERAL)) for name in literal if name.removesuffix(LITERAL) in robust]
         for claim, measure, pairs in (*several, (READING, "der", both)):
             found += [(claim, measure, [pair]) for pair in pairs]
             found += [(claim, measure, pairs)] if len(pairs) > 1 else []

@@ -17,28 +17,17 @@ _TAPS = 401
 
 @dataclass(frozen=True)
 class Channel:
-    """Telephone lines and their recording. The properties of each line are drawn uniformly from these ranges.
+    """Telephone lines and their recording. The properties of each line are drawn uniformly from these ranges."""
 
-    Attributes:
-        lines: Number of lines; more parties than that share them, like a family.
-        leakage: None: the lines are added up. A share: each line is a channel of the recording, with this share of the
-            other lines' amplitudes in it.
-        band: Lowest and highest frequency that a line passes, Hz (telephone band of ITU-T G.712).
-        gain: Speech on a line is at -26 dB of full scale, plus or minus at most this many dB.
-        tilt: The spectrum of a line rises or falls by at most this many dB per octave, about 1 kHz.
-        snr: Smallest and largest distance of a line's noise below its speech, dB.
-        codec: A key of :data:`CODECS`.
-        party_gain: Parties who share a line differ from its level by at most this many dB.
-    """
-
-    lines: int = 2
+    lines: int = 2  # if there are more parties, they share lines, like a family
+    # None: the lines are added up. A share: each is a channel, with this share of the other lines' amplitudes in it.
     leakage: float | None = None
-    band: tuple[float, float] = (300.0, 3400.0)
-    gain: float = 5.0
-    tilt: float = 2.0
-    snr: tuple[float, float] = (18.0, 32.0)
-    codec: str = "mulaw"
-    party_gain: float = 3.0
+    band: tuple[float, float] = (300.0, 3400.0)  # Hz that a line passes (telephone band of ITU-T G.712)
+    gain: float = 5.0  # speech on a line is at -26 dB of full scale, plus or minus at most this many dB
+    tilt: float = 2.0  # the spectrum of a line rises or falls by at most this many dB per octave, about 1 kHz
+    snr: tuple[float, float] = (18.0, 32.0)  # dB of a line's noise below its speech
+    codec: str = "mulaw"  # a key of CODECS
+    party_gain: float = 3.0  # parties who share a line differ from its level by at most this many dB
 
     def transmit(self, lines: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
         """Return the recording of signals (n,) at 8 kHz, one per line: (n,) float32, or (n, lines) with ``leakage``."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,19 +27,12 @@ STAGE = "prepare_data"  # in the manifest of a corpus that has one
 
 @dataclass(frozen=True)
 class Call:
-    """A simulated recording and its exact reference.
-
-    Attributes:
-        reco: Its id.
-        samples: (n,) float32 at 8 kHz; (n, lines) with a channel per line.
-        turns: The reference, times on a grid of 10 ms.
-        ran_out: Seconds at which a voice had no unused speech left, by voice; only the first unless voices repeat.
-    """
+    """A simulated recording and its exact reference."""
 
     reco: str
-    samples: np.ndarray
-    turns: tuple[Turn, ...]
-    ran_out: dict[str, float]
+    samples: np.ndarray  # (n,) float32 at 8 kHz; (n, lines) with a channel per line
+    turns: tuple[Turn, ...]  # times on a grid of 10 ms
+    ran_out: dict[str, float]  # seconds at which voices had no unused speech left; only the first unless voices repeat
 
 
 def generator(*parts: object) -> np.random.Generator:
@@ -70,12 +63,11 @@ def simulate_call(
     reference holds the actual times. Spurts under 0.2 s are left out.
 
     Args:
-        reco: Id of the recording; it and ``seed``, the corpus's seed, decide everything random.
+        reco: Id of the recording; it and the corpus's ``seed`` decide everything random.
         voices: The voice of each party.
         plan: Spurts ordered by start; spurts of one party do not overlap.
         duration: Length of the recording in seconds.
         channel: The lines.
-        seed: See ``reco``.
         repeat: Whether a voice repeats itself when it has no unused speech left; otherwise the recording ends there,
             half a second after the last turn.
     """
@@ -122,48 +114,14 @@ def _speak(
 
 
 class CorpusWriter:
-    """Context manager that writes a data directory, which appears under its name when the block ends without an error.
+    """Recordings with their reference, on their way into a data directory; :func:`write_corpus` makes one."""
 
-    It holds wav/RECO.flac, wav.scp with absolute paths, utt2spk and spk2utt (an utterance is a whole recording),
-    reco2num_spk, reco2dur, ref.rttm, all.uem and, for recordings of several channels, reco2parties.
-    """
-
-    def __init__(self, out_dir: str | Path, overwrite: bool = False, settings: Mapping[str, Any] | None = None) -> None:
-        """Check the destination.
-
-        Args:
-            out_dir: The directory.
-            overwrite: Whether it may replace an older one.
-            settings: Settings for its manifest (stage :data:`STAGE`); None: it has no manifest.
-
-        Raises:
-            InputError: ``out_dir`` exists and may not be replaced, or is no data directory.
-        """
-        self._out_dir = Path(os.path.abspath(out_dir))
-        self._settings = settings
-        self._tables: dict[str, dict[str, object]] = {"wav.scp": {}, "reco2num_spk": {}, "reco2dur": {}}
+    def __init__(self, folder: Path, final_folder: Path) -> None:
+        self._folder, self._final_folder = folder, final_folder
+        names = ("wav.scp", "utt2spk", "spk2utt", "reco2num_spk", "reco2dur")
+        self.tables: dict[str, dict[str, object]] = {name: {} for name in names}
         self._turns: list[Turn] = []
-        if not self._out_dir.exists():
-            return
-        if not self._out_dir.is_dir() or (any(self._out_dir.iterdir()) and not (self._out_dir / "wav.scp").is_file()):
-            raise InputError("exists and is no data directory, so it is not replaced", path=out_dir)
-        if any(self._out_dir.iterdir()) and not overwrite:
-            raise InputError("exists already", path=out_dir, hint="Give --overwrite true to replace it.")
-
-    def __enter__(self) -> CorpusWriter:
-        self._out_dir.parent.mkdir(parents=True, exist_ok=True)
-        self._scratch = tempfile.TemporaryDirectory(
-            prefix=f".{self._out_dir.name}.", suffix=".tmp", dir=self._out_dir.parent
-        )
-        self._build = Path(self._scratch.name, "new")
-        (self._build / "wav").mkdir(parents=True)
-        return self
-
-    def __exit__(self, kind: type | None, *_: object) -> None:
-        with self._scratch:
-            if kind is None:
-                self._write()
-                publish_folder(self._build, self._out_dir)
+        (folder / "wav").mkdir()
 
     def add(self, reco: str, samples: np.ndarray, rate: int, turns: Sequence[Turn]) -> None:
         """Write one recording, (n,) or (n, channels) floats within -1 to 1, as 16 bits, and keep its reference.
@@ -172,32 +130,55 @@ class CorpusWriter:
         """
         import soundfile
 
-        name = f"{check_id(reco, self._out_dir)}.flac"
-        with open(self._build / "wav" / name, "wb") as stream:
-            soundfile.write(stream, np.clip(samples, -1, 1 - 2**-15), rate, subtype="PCM_16", format="flac")
-        self._tables["wav.scp"][reco] = self._out_dir / "wav" / name
-        self._tables["reco2dur"][reco] = f"{len(samples) / rate:.3f}"
-        self._tables["reco2num_spk"][reco] = len({turn.speaker for turn in turns})
+        path = self._folder / "wav" / f"{check_id(reco, self._final_folder)}.flac"
+        soundfile.write(path, np.clip(samples, -1, 1 - 2**-15), rate, subtype="PCM_16")
+        row = {"wav.scp": self._final_folder / "wav" / path.name, "utt2spk": reco, "spk2utt": reco}
+        row |= {"reco2num_spk": len({turn.speaker for turn in turns}), "reco2dur": f"{len(samples) / rate:.3f}"}
         if samples.ndim > 1 and samples.shape[1] > 1:
-            channels = " ".join(map(str, range(1, samples.shape[1] + 1)))
-            self._tables.setdefault("reco2parties", {})[reco] = channels
+            row["reco2parties"] = " ".join(map(str, range(1, samples.shape[1] + 1)))
+        for name, value in row.items():
+            self.tables.setdefault(name, {})[reco] = value
         self._turns += turns
 
-    def _write(self) -> None:
-        if self._settings is None:
-            self._write_tables()
-            return
-        manifest = Manifest(self._build, STAGE)
-        manifest.plan({}, self._settings)
-        audio = [f"wav/{path.name}" for path in self._tables["wav.scp"].values()]
-        with manifest.finish(*audio, editable=[*self._tables, "utt2spk", "spk2utt", "ref.rttm", "all.uem"]):
-            self._write_tables()
+    def write_tables(self) -> None:
+        """Write everything but the audio."""
+        for name, rows in self.tables.items():
+            write_table(self._folder / name, rows)
+        write_rttm(self._folder / "ref.rttm", self._turns)
+        ends = sorted(self.tables["reco2dur"].items())
+        publish_text(self._folder / "all.uem", "".join(f"{reco} 1 0.000 {end}\n" for reco, end in ends))
 
-    def _write_tables(self) -> None:
-        for name, rows in self._tables.items():
-            write_table(self._build / name, rows)
-        for name in ("utt2spk", "spk2utt"):
-            write_table(self._build / name, {reco: reco for reco in self._tables["wav.scp"]})
-        write_rttm(self._build / "ref.rttm", self._turns)
-        ends = self._tables["reco2dur"]
-        publish_text(self._build / "all.uem", "".join(f"{reco} 1 0.000 {ends[reco]}\n" for reco in sorted(ends)))
+
+@contextmanager
+def write_corpus(
+    out_dir: Path, overwrite: bool = False, settings: Mapping[str, Any] | None = None
+) -> Iterator[CorpusWriter]:
+    """Yield a writer; its data directory appears as ``out_dir`` when the block ends without an error.
+
+    It holds wav/RECO.flac, wav.scp with absolute paths, utt2spk and spk2utt (an utterance is a whole recording),
+    reco2num_spk, reco2dur, ref.rttm, all.uem and, for recordings of several channels, reco2parties.
+
+    Args:
+        out_dir: The directory.
+        overwrite: Whether it may replace an older one.
+        settings: Settings for its manifest (stage :data:`STAGE`); None: it has no manifest.
+
+    Raises:
+        InputError: ``out_dir`` exists and may not be replaced, or is no data directory.
+    """
+    if out_dir.exists() and not (out_dir.is_dir() and not any(out_dir.iterdir())):
+        if not (out_dir / "wav.scp").is_file():
+            raise InputError("exists and is no data directory, so it is not replaced", path=out_dir)
+        if not overwrite:
+            raise InputError("exists already", path=out_dir, hint="Give --overwrite true to replace it.")
+    with publish_folder(out_dir) as folder:
+        writer = CorpusWriter(folder, Path(os.path.abspath(out_dir)))
+        yield writer
+        finish: AbstractContextManager = nullcontext()
+        if settings is not None:
+            manifest = Manifest(folder, STAGE)
+            manifest.plan({}, settings)
+            audio = (f"wav/{reco}.flac" for reco in writer.tables["wav.scp"])
+            finish = manifest.finish(*audio, editable=[*writer.tables, "ref.rttm", "all.uem"])
+        with finish:
+            writer.write_tables()

@@ -36,37 +36,31 @@ class TurnTaking:
     The defaults are round numbers after published descriptions of conversation, not fits to a corpus. Two parties
     alternate; a single party continues after every pause. With more parties, each may take the floor (Sacks, Schegloff
     & Jefferson, Language 50, 1974), at random by its share of talk and by how recently it had the floor.
-
-    Attributes:
-        spurt: Median and log-standard deviation of the log-normal length of a spurt, limited to 0.4-12 s (Brady, Bell
-            Syst. Tech. J. 47, 1968).
-        pause: The same for the pause before a party continues, limited to 0.31-3 s (Heldner & Edlund 2010; Campione &
-            Veronis, Speech Prosody 2002, for the shape).
-        hold: Probability that a party continues after a pause instead of yielding the floor.
-        transfer: Mean and standard deviation of the normal floor-transfer offset, limited to -1.5-3 s (Heldner &
-            Edlund 2010; on the telephone more overlap: ten Bosch et al., Speech Communication 47, 2005).
-        backchannel_rate: Backchannels per minute of other parties' speech, a Poisson process (Jurafsky et al. 1997 on
-            Switchboard); the listener is drawn at random.
-        backchannel: Shortest and longest backchannel, uniform.
-        dominance: Of two parties, the standard deviation of the log-ratio of their spurt lengths. Of more, the standard
-            deviation of the logarithm of a party's share of talk, half of it due to longer spurts and half to taking
-            the floor more often; 0.8 gives shares near the geometric series of discussion groups (Stephan & Mishler,
-            Am. Sociol. Rev. 17, 1952), the smallest of many about :data:`LEAST_SHARE`.
-        recency: Factor on the chance of the party that had the floor just before the present one; its excess over 1
-            halves with each turn since then (Stasser & Taylor, J. Pers. Soc. Psychol. 60, 1991; Gibson, Social Forces
-            81, 2003).
-        least_talk: Seconds for which each of three or more parties has the floor, if the duration suffices.
     """
 
+    # Median and log-standard deviation of the log-normal length of a spurt, limited to 0.4-12 s (Brady, Bell Syst.
+    # Tech. J. 47, 1968).
     spurt: tuple[float, float] = (1.6, 0.8)
+    # The same for the pause before a party continues, limited to 0.31-3 s (Heldner & Edlund 2010; Campione & Veronis,
+    # Speech Prosody 2002, for the shape).
     pause: tuple[float, float] = (0.6, 0.5)
-    hold: float = 0.3
+    hold: float = 0.3  # probability that a party continues after a pause instead of yielding the floor
+    # Mean and standard deviation of the normal floor-transfer offset, limited to -1.5-3 s (Heldner & Edlund 2010; on
+    # the telephone more overlap: ten Bosch et al., Speech Communication 47, 2005).
     transfer: tuple[float, float] = (0.0, 0.6)
+    # Backchannels per minute of other parties' speech, a Poisson process (Jurafsky et al. 1997 on Switchboard); the
+    # listener is drawn at random.
     backchannel_rate: float = 6.0
-    backchannel: tuple[float, float] = (0.3, 0.8)
+    backchannel: tuple[float, float] = (0.3, 0.8)  # shortest and longest, uniform
+    # Of two parties, the standard deviation of the log-ratio of their spurt lengths. Of more, the standard deviation of
+    # the logarithm of a party's share of talk, half of it due to longer spurts and half to taking the floor more often;
+    # 0.8 gives shares near the geometric series of discussion groups (Stephan & Mishler, Am. Sociol. Rev. 17, 1952),
+    # the smallest of many about LEAST_SHARE.
     dominance: float = 0.8
+    # Factor on the chance of the party that had the floor just before the present one; its excess over 1 halves with
+    # each turn since then (Stasser & Taylor, J. Pers. Soc. Psychol. 60, 1991; Gibson, Social Forces 81, 2003).
     recency: float = 4.0
-    least_talk: float = 2.0
+    least_talk: float = 2.0  # seconds for which each of three or more parties has the floor, if the duration suffices
 
     def draw(self, duration: float, rng: np.random.Generator, parties: int = 2) -> list[Spurt]:
         """Return the spurts of ``duration`` seconds, ordered by start; no party overlaps itself."""

@@ -16,6 +16,8 @@ import numpy as np
 
 from ssdiar.base.errors import InputError
 from ssdiar.io.audio import AUDIO_SUFFIXES, read_audio
+from ssdiar.io.recordings import files_below
+from ssdiar.timeline.regions import drop_short, merge
 
 RATE = 8000
 FRAME = RATE // 100
@@ -23,8 +25,8 @@ LONGEST_PAUSE = 0.3
 # Level of active speech: the nominal one of telephony (ITU-T P.56 simplified; level of G.100).
 SPEECH_LEVEL_DB = -26.0
 
-_CUT_PAUSE = 0.12  # shorter silences are often the closure of a stop inside a word
-_SHORTEST_PIECE = 0.1
+_CUT_PAUSE = 12  # frames; shorter silences are often the closure of a stop inside a word
+_SHORTEST_PIECE = 10  # frames
 _LOOK_AHEAD = 80  # number of waiting pieces among which the last one of a stretch is chosen by length
 # Headerless telephony formats by file name: libsndfile subtype; all 8 kHz mono.
 _HEADERLESS = {".gsm": "GSM610", ".ulaw": "ULAW", ".alaw": "ALAW", ".sln": "PCM_16"}
@@ -70,9 +72,8 @@ def list_voices(folder: str | Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise InputError("no such folder", path=folder)
     voices: dict[str, Path] = {}
-    for path in sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: os.fsencode(path.name)):
-        if path.name.startswith("."):
-            continue
+    found = (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    for path in sorted(found, key=os.fsencode):
         voice = re.sub(r"[^A-Za-z0-9_.-]", "_", path.name)
         voice = voice if voice[0].isalnum() else f"v{voice}"
         if voice in voices:
@@ -93,7 +94,9 @@ def load_voice(
     Raises:
         InputError: The folder has no audio, or less than ``min_speech`` seconds of speech.
     """
-    paths = _audio_files(folder)
+    suffixes = _HEADERLESS.keys() | AUDIO_SUFFIXES
+    # In an order that does not depend on the file system.
+    paths = sorted((path for path in files_below(folder) if path.suffix.lower() in suffixes), key=os.fsencode)
     if not paths:
         expected = "wav, flac, gsm, ulaw, ogg, mp3 ..."
         raise InputError(f"voice {voice} has no audio files", path=folder, expected=expected)
@@ -149,23 +152,23 @@ def cut_at_pauses(samples: np.ndarray) -> Prompt:
     frames = len(samples) // FRAME
     samples = samples[: frames * FRAME]
     none = Prompt(samples, np.zeros((0, 2), dtype=np.int64))
-    if frames < _SHORTEST_PIECE * RATE / FRAME:
+    if frames < _SHORTEST_PIECE:
         return none
-    samples = _filtered(samples, 100.0, None)
-    in_band = _filtered(samples, 300.0, 3400.0)
+    samples = _filtered(samples, 100.0, "highpass")
+    in_band = _filtered(samples, (300.0, 3400.0), "bandpass")
     power = np.mean(np.square(in_band.reshape(frames, FRAME)), axis=1)
     decibels = 10 * np.log10(power + 1e-10)
     loud, quiet = np.percentile(decibels, 95), np.percentile(decibels, 10)
     if loud < -65:
         return none
-    threshold = max(loud - 30, min(quiet + 8, loud - 15))
-    runs = _runs(decibels > threshold, round(_CUT_PAUSE * RATE / FRAME))
-    runs = runs[runs[:, 1] - runs[:, 0] >= _SHORTEST_PIECE * RATE / FRAME]
-    if not len(runs):
+    speech = decibels > max(loud - 30, min(quiet + 8, loud - 15))
+    runs = np.flatnonzero(np.diff(speech, prepend=False, append=False)).reshape(-1, 2)
+    pieces = drop_short(merge(runs, _CUT_PAUSE), _SHORTEST_PIECE).astype(np.int64)
+    if not len(pieces):
         return none
-    level = 10 * np.log10(np.mean(power[decibels > threshold]))
+    level = 10 * np.log10(np.mean(power[speech]))
     gain = 10 ** ((SPEECH_LEVEL_DB - level) / 20)
-    return Prompt((samples * gain).astype(np.float32), runs * FRAME)
+    return Prompt((samples * gain).astype(np.float32), pieces * FRAME)
 
 
 class Supply:
@@ -184,13 +187,13 @@ class Supply:
         self._waiting: list[tuple[int, int]] = []
         self._last: tuple[int, int] | None = None
         self._used: set[tuple[int, int]] = set()
-        self._is_filled = False
         self.repeats = False
+        self._fill()
 
     @property
     def is_over(self) -> bool:
         """Whether no piece is left."""
-        return self._ready(1) == 0
+        return not self._waiting
 
     def take(self, seconds: float, longest: float) -> np.ndarray:
         """Return speech of about ``seconds`` and at most ``longest``, as float32 samples at 8 kHz.
@@ -202,16 +205,16 @@ class Supply:
         wanted, maximum = round(seconds * RATE), int(longest * RATE)
         parts: list[np.ndarray] = []
         self._last, length = None, 0
-        while self._ready(1) and length + self._size(0) < wanted - 0.45 * RATE:
+        while self._waiting and length + self._size(0) < wanted - 0.45 * RATE:
             parts += self._pop(0)
             length = sum(map(len, parts))
-        if self._ready(1):
+        if self._waiting:
             parts += self._ending(wanted - length, maximum - length, bool(parts))
         return np.concatenate(parts)
 
     def _ending(self, wanted: int, maximum: int, may_be_empty: bool) -> list[np.ndarray]:
         """Return [pause, piece], together about ``wanted`` and at most ``maximum`` samples long, or nothing."""
-        sizes = np.array([self._size(index) for index in range(self._ready(_LOOK_AHEAD))])
+        sizes = np.array([self._size(index) for index in range(len(self._waiting[:_LOOK_AHEAD]))])
         errors = np.abs(sizes - wanted).astype(float)
         errors[sizes > min(maximum, wanted + 0.1 * RATE)] = np.inf
         best = int(np.argmin(errors))
@@ -227,64 +230,46 @@ class Supply:
 
     def _pop(self, index: int) -> list[np.ndarray]:
         """Remove a waiting piece and return [pause before it, piece]."""
-        pause = self._pause(index)
-        number, piece = self._last = self._waiting.pop(index)
-        self.repeats = self.repeats or self._last in self._used
+        pause, speech = self._peek(index)
+        self._last = self._waiting.pop(index)
+        self.repeats |= self._last in self._used
         self._used.add(self._last)
-        first, end = self._prompts[number].pieces[piece]
-        return [pause, _faded(self._prompts[number].samples[first:end])]
+        if self._repeat:
+            self._fill()
+        return [pause, _faded(speech)]
 
-    def _ready(self, count: int) -> int:
-        """Let up to ``count`` pieces wait, and return how many do."""
-        while len(self._waiting) < count and (self._repeat or not self._is_filled):
-            self._is_filled = True
-            for prompt in self._rng.permutation(len(self._prompts)):
-                self._waiting += [(int(prompt), piece) for piece in range(len(self._prompts[prompt].pieces))]
-        return min(count, len(self._waiting))
+    def _peek(self, index: int) -> list[np.ndarray]:
+        """Return [pause before it, piece] of a waiting piece.
+
+        There is no pause at the start; inside a prompt it is the prompt's own.
+        """
+        number, piece = self._waiting[index]
+        prompt = self._prompts[number]
+        first, end = prompt.pieces[piece]
+        # 0.1 to 0.3 s, computed from the piece's numbers so that repeated calls give the same pause.
+        pause = np.zeros(FRAME * (10 + (7 * number + 3 * piece) % 21), np.float32)
+        if self._last is None:
+            pause = pause[:0]
+        elif self._last == (number, piece - 1) and first - prompt.pieces[piece - 1, 1] <= LONGEST_PAUSE * RATE:
+            pause = prompt.samples[prompt.pieces[piece - 1, 1] : first]
+        return [pause, prompt.samples[first:end]]
 
     def _size(self, index: int) -> int:
         """Return the number of samples of a waiting piece and the pause before it."""
-        number, piece = self._waiting[index]
-        first, end = self._prompts[number].pieces[piece]
-        return int(end - first) + len(self._pause(index))
+        return sum(map(len, self._peek(index)))
 
-    def _pause(self, index: int) -> np.ndarray:
-        """Return the samples before a waiting piece: none at the start, the prompt's own pause inside a prompt."""
-        number, piece = self._waiting[index]
-        if self._last is None:
-            return np.zeros(0, np.float32)
-        if self._last == (number, piece - 1):
-            prompt = self._prompts[number]
-            start, end = prompt.pieces[piece - 1, 1], prompt.pieces[piece, 0]
-            if end - start <= LONGEST_PAUSE * RATE:
-                return prompt.samples[start:end]
-        # 0.1 to 0.3 s, computed from the piece's numbers so that repeated calls give the same pause.
-        return np.zeros(FRAME * (10 + (7 * number + 3 * piece) % 21), np.float32)
+    def _fill(self) -> None:
+        """Let all pieces wait, in random order of prompts; again if they repeat and are few."""
+        while len(self._waiting) < (_LOOK_AHEAD if self._repeat else 1):
+            for prompt in self._rng.permutation(len(self._prompts)).tolist():
+                self._waiting += [(prompt, piece) for piece in range(len(self._prompts[prompt].pieces))]
 
 
-def _filtered(samples: np.ndarray, low: float, high: float | None) -> np.ndarray:
-    """Filter (n,) without delay: pass frequencies above ``low`` Hz and, if given, below ``high`` Hz."""
+def _filtered(samples: np.ndarray, edges: float | tuple[float, float], kind: str) -> np.ndarray:
+    """Filter (n,) without delay; ``edges`` are in Hz."""
     from scipy.signal import butter, sosfiltfilt
 
-    edges, kind = (low, "highpass") if high is None else ((low, high), "bandpass")
     return sosfiltfilt(butter(2, edges, kind, fs=RATE, output="sos"), samples)
-
-
-def _audio_files(folder: Path) -> list[Path]:
-    """Return the audio files below ``folder`` in an order that does not depend on the file system."""
-    found = []
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        wanted = (name for name in names if Path(name).suffix.lower() in _HEADERLESS.keys() | AUDIO_SUFFIXES)
-        found += [Path(place, name) for name in wanted if not name.startswith(".")]
-    return sorted(found, key=lambda path: os.fsencode(path.relative_to(folder)))
-
-
-def _runs(active: np.ndarray, gap: int) -> np.ndarray:
-    """Return the runs of True in ``active`` (n,), joined if less than ``gap`` apart, (k, 2) first and past-last."""
-    runs = np.flatnonzero(np.diff(np.concatenate([[0], active.astype(np.int8), [0]]))).reshape(-1, 2)
-    apart = np.flatnonzero(runs[1:, 0] - runs[:-1, 1] >= gap)
-    return np.stack([runs[[0, *(apart + 1)], 0], runs[[*apart, -1], 1]], axis=1) if len(runs) else runs
 
 
 def _faded(samples: np.ndarray) -> np.ndarray:

@@ -91,16 +91,14 @@ def test_lengths_are_measured_on_both_paths():
     assert 0 < values["60 sub-segments, same by both paths"] <= 100
 
 
-def test_audio_of_a_data_directory_is_linked_and_made_longer(program, tmp_path):
+def test_audio_is_read_and_made_longer(program, tmp_path):
     import soundfile
 
     speed = program("speed")
     soundfile.write(tmp_path / "call è.wav", np.linspace(-0.5, 0.5, 8000), 8000)
-    (tmp_path / "wav.scp").write_text(f"a {tmp_path}/call è.wav\n")
-    options = type("Options", (), {"audio": tmp_path})
-    (tmp_path / "work").mkdir()
-    folder, samples = speed._audio(options, tmp_path / "work")
-    assert [path.name for path in folder.iterdir()] == ["a.wav"] and [len(one) for one in samples] == [16000]
+    (tmp_path / "notes").write_text("no audio\n")
+    samples = speed._samples(tmp_path)
+    assert [len(one) for one in samples] == [16000]
     assert soundfile.info(speed._write_call(tmp_path / "long", samples, 3) / "call.wav").duration == 3
 
 

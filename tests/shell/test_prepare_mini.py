@@ -62,6 +62,8 @@ def test_mini_is_a_real_call_and_simulated_ones(mini):
     assert speech["phone_sample"] == pytest.approx(24.35)
     assert all(70 < speech[name] < 130 for name in names[1:])
     assert {turn.speaker for turn in turns if turn.reco == "sim-0001"} == {"paola_it", "carlo_it"}
+    validate = [ROOT / "utils" / "validate_data_dir.sh", "--no-feats", "--no-text", data]
+    assert subprocess.run(validate, env={**os.environ, "PYTHON": sys.executable}, check=False).returncode == 0
     # The simulated calls are the same ones for everybody and from one version to the next.
     simulated = [line for line in (data / "ref.rttm").read_text().splitlines(keepends=True) if " sim-" in line]
     digest = hashlib.sha256("".join(simulated).encode()).hexdigest()
@@ -162,8 +164,8 @@ def test_nothing_leaves_its_folder_when_a_package_is_unpacked(tmp_path, monkeypa
     ("args", "message"),
     [
         (["--set", "callhome"], "--set: unknown corpus; expected mini, got callhome"),
-        (["--num-calls", "many"], "--num-calls: expected a whole number up to 9999, got 'many'"),
-        (["--seed", "-3"], "--seed: expected a whole number, got '-3'"),
+        (["--num-calls", "many"], "--num-calls: expected a whole number from 0, got many"),
+        (["--seed", "-3"], "--seed: expected a whole number from 0, got -3"),
         (["--python", "/no/python"], "/no/python: no such Python"),
         (["--nope", "1"], "unknown option --nope"),
         (["here"], "expected options only, got here"),

@@ -9,7 +9,7 @@ import soundfile
 
 from simulation.casting import assign_voices, read_casts, read_persons
 from simulation.channel import Channel, through_codec
-from simulation.corpus import CorpusWriter, assign_lines, generator, simulate_call
+from simulation.corpus import assign_lines, generator, simulate_call, write_corpus
 from simulation.turns import SPURT_JOIN, Spurt, TurnTaking, draw_duration
 from simulation.voices import RATE, Supply, Voice, cut_at_pauses, list_voices, load_voice, read_speech
 from ssdiar.base.errors import InputError
@@ -414,23 +414,23 @@ def test_casts_of_any_size(tmp_path):
 
 def test_corpus_writer_publishes_all_or_nothing(tmp_path):
     out = tmp_path / "data"
-    with pytest.raises(RuntimeError), CorpusWriter(out) as corpus:
+    with pytest.raises(RuntimeError), write_corpus(out) as corpus:
         corpus.add("r", np.zeros(800), 8000, [])
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
     for name in ("first", "second"):
-        with CorpusWriter(out, overwrite=True) as corpus:
+        with write_corpus(out, overwrite=True) as corpus:
             corpus.add(name, np.zeros(800), 8000, [Turn(name, "s", 0.0, 0.05)])
         assert (out / "wav.scp").read_text() == f"{name} {out}/wav/{name}.flac\n"
         assert (out / "all.uem").read_text() == f"{name} 1 0.000 0.100\n"
         assert (out / "reco2dur").read_text() == f"{name} 0.100\n"
     assert list(tmp_path.iterdir()) == [out]
-    with pytest.raises(InputError, match="exists already"):
-        CorpusWriter(out)
+    with pytest.raises(InputError, match="exists already"), write_corpus(out):
+        pass
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("precious")
-    with pytest.raises(InputError, match="no data directory"):
-        CorpusWriter(tmp_path / "mine", overwrite=True)
+    with pytest.raises(InputError, match="no data directory"), write_corpus(tmp_path / "mine", overwrite=True):
+        pass
 
 
 def test_reference_survives_being_written(tmp_path, voices):

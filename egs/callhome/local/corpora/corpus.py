@@ -21,29 +21,17 @@ NOT_TWO = ", so not of --subset two-speaker"
 
 @dataclass(frozen=True)
 class Call:
-    """One recording of a corpus.
-
-    Args:
-        reco: Its id.
-        audio: Its audio files in the order of :data:`AUDIO_FORMS`.
-        turns: The reference; turns of one speaker are disjoint (:func:`join_turns`).
-        parts: The parts of the corpus that it belongs to, such as ``train``.
-        num_spk: Number of speakers by the corpus; None: the number of speakers with turns.
-        segments: Speech regions by the corpus.
-        remarks: Corrected oddities, such as ``2 turns of no length left out``.
-        duration: Seconds of audio, once it has been checked.
-        offset: Second of the corpus's audio from which times count.
-    """
+    """One recording of a corpus."""
 
     reco: str
-    audio: tuple[Path, ...]
-    turns: tuple[Turn, ...]
-    parts: frozenset[str] = frozenset()
-    num_spk: int | None = None
-    segments: tuple[Segment, ...] = ()
-    remarks: tuple[str, ...] = ()
-    duration: float = 0.0
-    offset: float = 0.0
+    audio: tuple[Path, ...]  # in the order of AUDIO_FORMS
+    turns: tuple[Turn, ...]  # the reference; turns of one speaker are disjoint (join_turns)
+    parts: frozenset[str] = frozenset()  # parts of the corpus that it belongs to, such as train
+    num_spk: int | None = None  # by the corpus; None: the number of speakers with turns
+    segments: tuple[Segment, ...] = ()  # speech regions by the corpus
+    remarks: tuple[str, ...] = ()  # corrected oddities, such as "2 turns of no length left out"
+    duration: float = 0.0  # seconds of audio, once it has been checked
+    offset: float = 0.0  # second of the corpus's audio from which times count
 
     @property
     def speakers(self) -> list[str]:

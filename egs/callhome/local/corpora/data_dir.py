@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -158,10 +157,7 @@ class DataDir:
         if out_dir.exists() and not is_empty and not work.Manifest(out_dir, self._stage).is_planned():
             what = "exists and was not made here, so it is not replaced"
             raise InputError(what, path=out_dir, hint="Give another --set, or remove it.")
-        out_dir.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{out_dir.name}.", suffix=".tmp", dir=out_dir.parent) as aside:
-            build = Path(aside, "new")
-            build.mkdir()
+        with publish_folder(out_dir) as build:
             manifest = work.Manifest(build, self._stage)
             manifest.plan(self._inputs, self._settings)
             cropped = [f"wav/{reco}.flac" for reco in corpus.calls] if self._crop else []
@@ -174,7 +170,6 @@ class DataDir:
                 _write_tables(build, calls)
                 reasons = {reco: " ".join(reason.split()) for reco, reason in corpus.left_out.items()}
                 write_table(build / "left_out", reasons)
-            publish_folder(build, out_dir)
 
 
 def _cropped(call: Call, folder: Path, final_folder: Path) -> Call:

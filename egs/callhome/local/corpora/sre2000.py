@@ -16,7 +16,7 @@ from corpora.corpus import Call, Corpus, audio_by_stem, join_turns
 from ssdiar.base.errors import InputError
 from ssdiar.io.recordings import files_below
 from ssdiar.io.rttm import read_rttm
-from ssdiar.io.tables import read_counts, read_segments
+from ssdiar.io.tables import read_counts, read_if_there, read_segments
 from ssdiar.timeline.spans import Segment, Turn, by_recording, grouped
 
 NAME = "sre2000"
@@ -49,18 +49,18 @@ def read_corpus(folder: str | Path) -> Corpus:
     key = found[0].parent
     counts = read_counts(key / "reco2num", "recording number")
     turns = grouped(read_rttm(found[0]))
-    segments = by_recording(read_segments(key / "segments")) if (key / "segments").exists() else None
+    segments = by_recording(read_if_there(read_segments, key / "segments", []))
     first = first_half(sorted(counts))
     audio = audio_by_stem(files)
-    sources = [found[0], key / "reco2num", *([] if segments is None else [key / "segments"])]
+    sources = [found[0], key / "reco2num", *([key / "segments"] if segments else [])]
     corpus = Corpus(NAME, LICENCE, sources)
     for reco, count in counts.items():
-        if segments is not None and reco not in segments:
+        if segments and reco not in segments:
             corpus.left_out[reco] = f"not in {key / 'segments'}"
             continue
         joined = join_turns(turns.get(reco, []))
         part = frozenset(["callhome1" if reco in first else "callhome2"])
-        speech = () if segments is None else _with_ids(reco, segments[reco])
+        speech = _with_ids(reco, segments.get(reco, []))
         corpus.add(Call(reco, audio.get(reco, ()), joined, part, count, speech, _remarks(joined, count)))
     corpus.left_out |= dict.fromkeys(turns.keys() - counts.keys(), f"not in {key / 'reco2num'}")
     return corpus

@@ -37,26 +37,26 @@ def publish(path: str | Path) -> Iterator[Path]:
         raise
 
 
-def publish_folder(build: Path, path: Path) -> None:
-    """Put the folder ``build`` in the place of the folder ``path``, which may be there; both are on one file system.
+@contextmanager
+def publish_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder to fill; on a clean exit it becomes ``path``, on an exception it is removed.
 
     Raises:
-        OSError: It cannot be; ``path`` is then as it was.
+        OSError: The folder above cannot be written to, or the disk is full; ``path`` is then as it was.
     """
-    umask = os.umask(0)
-    os.umask(umask)
-    build.chmod(0o777 & ~umask)
-    if not path.exists():
-        os.rename(build, path)
-        return
-    # A folder that holds something cannot be replaced by one rename, so the old one steps aside first.
-    with tempfile.TemporaryDirectory(prefix=".old.", dir=path.parent) as aside:
-        old = Path(aside, "old")
-        os.rename(path, old)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent) as aside:
+        new, old = Path(aside, "new"), Path(aside, "old")
+        new.mkdir()
+        yield new
+        # A folder that holds something cannot be replaced by one rename, so the old one steps aside first.
+        if path.exists():
+            os.rename(path, old)
         try:
-            os.rename(build, path)
+            os.rename(new, path)
         except OSError:
-            os.rename(old, path)
+            if old.exists():
+                os.rename(old, path)
             raise
 
 

@@ -169,25 +169,15 @@ def score(comparison: Comparison, protocol: Protocol) -> dict[str, DiarizationEr
 
 @dataclass(frozen=True)
 class Cells:
-    """The time of one recording, cut so that each speaker talks in all of a cell or in none of it.
+    """The time of one recording, cut so that each speaker talks in all of a cell or in none of it."""
 
-    Attributes:
-        times: (n + 1,) seconds, the boundaries of the cells.
-        scored: (n,) booleans, whether the protocol scores a cell.
-        speakers: (n,) number of reference speakers who talk.
-        miss: (n,) number of missed speakers.
-        false_alarm: (n,) number of false-alarm speakers.
-        confusion: (n,) number of confused speakers.
-        matches: The mapped reference speaker by system speaker, for pairs that ever talk at the same time.
-    """
-
-    times: np.ndarray
-    scored: np.ndarray
-    speakers: np.ndarray
-    miss: np.ndarray
-    false_alarm: np.ndarray
-    confusion: np.ndarray
-    matches: dict[str, str]
+    times: np.ndarray  # (n + 1,) seconds, the boundaries of the cells
+    scored: np.ndarray  # (n,) booleans, whether the protocol scores a cell
+    speakers: np.ndarray  # (n,) number of reference speakers who talk
+    miss: np.ndarray  # (n,) number of missed speakers
+    false_alarm: np.ndarray  # (n,) number of false-alarm speakers
+    confusion: np.ndarray  # (n,) number of confused speakers
+    matches: dict[str, str]  # mapped reference speaker by system speaker, for pairs that ever talk at the same time
 
 
 def cut_cells(

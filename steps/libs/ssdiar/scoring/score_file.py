@@ -51,22 +51,15 @@ class Rates:
 
 @dataclass(frozen=True)
 class Score:
-    """A system's score under one protocol, by one scorer (``ssdiar``, ``md-eval`` or ``dscore``).
-
-    Args:
-        uem: The UEM file as it was named; None if reference extents were scored.
-        total: All recordings, pooled over time.
-        num_spk: (reference, system) numbers of speakers per recording.
-        origin: Values of :data:`ORIGIN_KEYS`, as far as they are known.
-    """
+    """A system's score under one protocol."""
 
     protocol: Protocol
-    uem: str | None
-    scorer: str
-    total: Rates
+    uem: str | None  # the UEM file as it was named; None if reference extents were scored
+    scorer: str  # ssdiar, md-eval or dscore
+    total: Rates  # pooled over time
     recordings: dict[str, Rates]
-    num_spk: dict[str, tuple[int, int]]
-    origin: Mapping[str, str] = field(default_factory=dict)
+    num_spk: dict[str, tuple[int, int]]  # (reference, system) numbers of speakers per recording
+    origin: Mapping[str, str] = field(default_factory=dict)  # values of ORIGIN_KEYS, as far as they are known
 
     @property
     def worst_first(self) -> list[str]:
