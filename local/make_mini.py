@@ -31,7 +31,7 @@ LOG = logging.getLogger(__name__)
 def main() -> None:
     """Run one of the two sub-commands."""
     parser = stage.Parser(__doc__)
-    actions = parser.add_actions()
+    actions = parser.add_subparsers(dest="action", required=True)
     ask, make = actions.add_parser("ask"), actions.add_parser("make")
     for action in (ask, make):
         action.add_argument("--num-calls", type=stage.whole_number(0), required=True, help="simulated calls to make")
