@@ -63,24 +63,16 @@ class Manifest:
 
     def plan(
         self,
-        inputs: Mapping[str, str],
-        settings: Mapping[str, Any],
-        digests: Mapping[str, str] | None = None,
-        costs: Mapping[str, float] | None = None,
-        max_jobs: int = 1,
-        overwrite: bool = False,
+        inputs: Mapping[str, str],  # all files that are read, as check returned them before they were
+        settings: Mapping[str, Any],  # everything that jobs and gathering need to know, as JSON can hold it
+        digests: Mapping[str, str] | None = None,  # of all that decides each recording's result; None: without jobs
+        costs: Mapping[str, float] | None = None,  # expected, of each recording (1); jobs are balanced by them
+        max_jobs: int = 1,  # and never more than recordings to do
+        overwrite: bool = False,  # do all recordings again
     ) -> int:
         """Lock the directory, write the plan, and return the number of jobs that it needs; 0 if everything is done.
 
         Waits for another run in the directory. Until :meth:`finish`, earlier outputs of the stage are not valid.
-
-        Args:
-            inputs: All files that are read, as :func:`check` returned them before they were.
-            settings: Everything that jobs and gathering need to know, as JSON can hold it.
-            digests: Everything that decides the result of each recording; None for a stage without jobs.
-            costs: Expected cost of each recording (1 if not given); jobs are balanced by it.
-            max_jobs: At most this many jobs, and never more than recordings to do.
-            overwrite: Do all recordings again.
         """
         try:
             (self._file.parent if digests is None else self._receipts).mkdir(parents=True, exist_ok=True)
