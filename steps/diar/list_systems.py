@@ -23,7 +23,7 @@ def main() -> None:
     parser = stage.Parser(__doc__)
     parser.add_argument("--sad", default="pyannote", help="source of speech (pyannote)")
     parser.add_argument("--num-spk", default="", help="number of speakers")
-    parser.add_argument("--turns", default="", choices=("", "closed", "tight"), help="kind of turns")
+    parser.add_argument("--turns", choices=("closed", "tight"), help="kind of turns")
     parser.add_argument("--tag", default="", help="suffix of the directories")
     parser.add_argument("systems", nargs="+", help="choices of conf/systems")
     options = parser.parse_args()

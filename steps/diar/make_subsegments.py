@@ -12,20 +12,18 @@ e.g.: make_subsegments.sh --config conf/subsegments.conf data/mini_speech exp/mi
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 from pathlib import Path
-from typing import Any
 
 import stage
 
-from ssdiar.base.errors import InputError
-from ssdiar.base.publish import publish_text
+from ssdiar.io.meta import read_meta, write_meta
 from ssdiar.io.recordings import check_not_features_only
 from ssdiar.io.tables import (
     SIDE2RECO,
     UTT2REGION,
     read_durations,
+    read_if_there,
     read_segments,
     read_sides,
     read_wav_scp,
@@ -40,17 +38,7 @@ from ssdiar.work import Manifest, check
 
 _LOG = logging.getLogger(__name__)
 _INPUTS = ("segments", "overlap.segments", "tight.segments", "wav.scp", "reco2dur", "meta.json", SIDE2RECO)
-_TABLES = (
-    "segments",
-    "utt2spk",
-    "spk2utt",
-    "short.segments",
-    "overlap.segments",
-    "tight.segments",
-    "wav.scp",
-    SIDE2RECO,
-    UTT2REGION,
-)
+_TABLES = ("segments", "utt2spk", "spk2utt", "short.segments", *_INPUTS[1:4], SIDE2RECO, UTT2REGION)
 
 
 def main() -> None:
@@ -59,8 +47,8 @@ def main() -> None:
     check_not_features_only(options.speech_dir)
     inputs = check(*(options.speech_dir / name for name in _INPUTS))
     regions = _read_regions(options.speech_dir, "segments")
-    overlap = _read_regions(options.speech_dir, "overlap.segments") if _has(options, "overlap.segments") else []
-    meta = _read_meta(options.speech_dir / "meta.json")
+    overlap = _read_regions(options.speech_dir, "overlap.segments")
+    meta = {"speech_source": "given", "options": {}} | read_meta(options.speech_dir)
     lengths = {name: getattr(options, name) for name in ("window", "period", "min_segment", "min_piece")}
     cut = subsegments_of(regions, overlap, **lengths)
     meta["options"] |= {name: length / 100 for name, length in lengths.items()}
@@ -69,13 +57,12 @@ def main() -> None:
     with work.finish("meta.json", editable=_TABLES):
         write_segments_file(options.out_dir / "overlap.segments", cut.overlap)
         write_segments_file(options.out_dir / "short.segments", cut.short)
-        if _has(options, "tight.segments"):
-            write_segments_file(options.out_dir / "tight.segments", _read_regions(options.speech_dir, "tight.segments"))
+        write_segments_file(options.out_dir / "tight.segments", _read_regions(options.speech_dir, "tight.segments"))
         write_segments(options.out_dir, cut.segments)
         recordings = {segment.reco for segment in cut.segments}
         _write_wav_scp(options.speech_dir / "wav.scp", options.out_dir / "wav.scp", recordings)
         write_or_remove(options.out_dir / SIDE2RECO, read_sides(options.speech_dir))
-        publish_text(options.out_dir / "meta.json", json.dumps(meta, indent=1) + "\n")
+        write_meta(options.out_dir, meta)
     counts = (options.out_dir, len(cut.segments), len(regions), len(recordings), len(cut.short))
     _LOG.info(
         "%s: %d sub-segments of %d speech regions of %d recordings; %d more are too short for an x-vector", *counts
@@ -110,16 +97,11 @@ def _hundredths(text: str) -> int:
     return round(value)
 
 
-def _has(options: argparse.Namespace, name: str) -> bool:
-    return (options.speech_dir / name).exists()
-
-
 def _read_regions(speech_dir: Path, name: str) -> list[Segment]:
-    """Read one of the segments files, checked against wav.scp and reco2dur where these exist."""
-    wav_scp, reco2dur = speech_dir / "wav.scp", speech_dir / "reco2dur"
-    recordings = read_wav_scp(wav_scp) if wav_scp.exists() else None
-    durations = read_durations(reco2dur) if reco2dur.exists() else None
-    return read_segments(speech_dir / name, recordings, durations)
+    """Read a segments file if it exists, and check it against wav.scp and reco2dur if they exist."""
+    recordings = read_if_there(read_wav_scp, speech_dir / "wav.scp", None)
+    durations = read_if_there(read_durations, speech_dir / "reco2dur", None)
+    return read_if_there(lambda path: read_segments(path, recordings, durations), speech_dir / name, [])
 
 
 def _write_wav_scp(source: Path, path: Path, recordings: set[str]) -> None:
@@ -128,17 +110,6 @@ def _write_wav_scp(source: Path, path: Path, recordings: set[str]) -> None:
         write_table(path, {reco: entry for reco, entry in read_wav_scp(source).items() if reco in recordings})
     else:
         path.unlink(missing_ok=True)
-
-
-def _read_meta(path: Path) -> dict[str, Any]:
-    """Return meta.json of the speech directory; a directory that was made by other means has "given" speech."""
-    if not path.exists():
-        return {"speech_source": "given", "options": {}}
-    try:
-        meta = json.loads(path.read_text())
-        return {**meta, "options": dict(meta["options"])}
-    except (ValueError, KeyError, TypeError):
-        raise InputError("damaged file", path=path, expected="JSON with speech_source and options") from None
 
 
 if __name__ == "__main__":

@@ -133,7 +133,7 @@ def options_of(folder, program, *step):
 @cache
 def options_of_ssdiar():
     """Return the options in the --help of the command ssdiar."""
-    command = [sys.executable, "-m", "ssdiar", "--help"]
+    command = [sys.executable, "-m", "ssdiar.cli", "--help"]
     environment = os.environ | {"PYTHONPATH": str(REPO / "steps" / "libs")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=True)
     return set(re.findall(r"--[a-z][a-z0-9-]*", done.stdout))

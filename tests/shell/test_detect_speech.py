@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -62,7 +63,7 @@ def stamps(work, out="out"):
 
 
 def test_webrtc(work):
-    log = run(work, "--nj", "2", "my data", "out").stderr
+    log = run(work, "--sad", "webrtc", "--nj", "2", "my data", "out").stderr
     assert "WARNING: no speech in 1 of 3 recordings: q" in log
     assert "webrtc finds no overlap" in log
     found = regions(work)
@@ -75,7 +76,7 @@ def test_webrtc(work):
     assert (work / "out/spk2utt").read_text().splitlines()[0].split()[0] == "a"
     meta = json.loads((work / "out/meta.json").read_text())
     assert meta["speech_source"] == "webrtc"
-    assert (meta["options"]["detector"]["gap"], meta["options"]["detector"]["aggressiveness"]) == (0.8, 2)
+    assert (meta["options"]["sad"]["gap"], meta["options"]["sad"]["aggressiveness"]) == (0.8, 2)
     assert (meta["second_speaker"], meta["close_pauses"]) == (False, 0.0)
 
 
@@ -122,7 +123,7 @@ def test_oracle_with_overlap_apart_or_kept(work):
     assert regions(work, "overlap.segments") == [("a", 2.5, 3.0)]
     meta = json.loads((work / "out/meta.json").read_text())
     assert (meta["speech_source"], meta["sad_weights"]) == ("oracle (ref.rttm)", [])
-    assert (meta["options"]["sad"], meta["options"]["overlap"], meta["options"]["detector"]) == ("oracle", "drop", None)
+    assert (meta["options"]["sad"], meta["options"]["overlap"]) == (None, "drop")
     run(work, "--sad", "oracle", "--overlap", "keep", "my data", "out")
     assert regions(work) == [("a", 1.0, 3.1), ("a", 5.0, 7.0), ("b", 2.0, 4.0)]
     assert regions(work, "overlap.segments") == []
@@ -145,11 +146,11 @@ def test_given_segments_serve_without_a_reference(work):
 
 def test_channel_of_the_data_directory_counts(work):
     (work / "my data/reco2channel").write_text("b 2\n")
-    run(work, "my data", "out")
+    run(work, "--sad", "webrtc", "my data", "out")
     assert [r for r in regions(work) if r[0] == "b"] == [("b", pytest.approx(6, abs=0.4), pytest.approx(7, abs=0.4))]
     assert (work / "out/reco2channel").read_text() == "b 2\n"
     (work / "my data/reco2channel").unlink()
-    run(work, "my data", "out")
+    run(work, "--sad", "webrtc", "my data", "out")
     assert not (work / "out/reco2channel").exists()
     assert len([r for r in regions(work) if r[0] == "b"]) == 2
 
@@ -157,21 +158,21 @@ def test_channel_of_the_data_directory_counts(work):
 def test_config_file_and_command_line(work):
     (work / "sad.conf").write_text("sad=oracle\noverlap=keep  # both\n")
     run(work, "--config", "sad.conf", "--overlap", "drop", "my data", "out")
-    options = json.loads((work / "out/meta.json").read_text())["options"]
-    assert (options["sad"], options["overlap"]) == ("oracle", "drop")
+    meta = json.loads((work / "out/meta.json").read_text())
+    assert (meta["speech_source"], meta["options"]["overlap"]) == ("oracle (ref.rttm)", "drop")
 
 
 def test_a_detectors_own_file(work):
     text = (DIAR.parents[1] / "conf/sad/webrtc.yaml").read_text()
     (work / "né.yaml").write_text(text.replace("pad: 0.2", "pad: 3"))
-    run(work, "--sad", "né.yaml", "--sad-options", "min_speech=0.2", "my data", "out")
+    run(work, "--sad", "né.yaml+min_speech=0.2", "my data", "out")
     assert [(reco, end - start) for reco, start, end in regions(work)] == [("a", 8), ("b", 8)]
     meta = json.loads((work / "out/meta.json").read_text())
-    assert (meta["speech_source"], meta["options"]["detector"]["min_speech"]) == ("né", 0.2)
+    assert (meta["speech_source"], meta["options"]["sad"]["min_speech"]) == ("né", 0.2)
 
 
 def test_pyannote_with_its_segmentation_kept(work):
-    options = ("--sad", "pyannote", "--sad-options", "network.step=5")
+    options = ("--sad", "pyannote+step=5")
     run(work, *options, "--overlap", "label", "--nj", "1", "my data", "out")
     assert {reco for reco, *_ in regions(work)} == {"a", "b"}
     assert sorted(os.listdir(work / "out/segmentation")) == ["a.npz", "b.npz", "q.npz"]
@@ -185,7 +186,7 @@ def test_pyannote_with_its_segmentation_kept(work):
 
 
 def test_what_the_network_said_before_is_not_asked_again(work):
-    options = ("--sad", "pyannote", "--sad-options", "network.step=5", "--nj", "1")
+    options = ("--sad", "pyannote+step=5", "--nj", "1")
     run(work, *options, "--changes", "cut", "my data", "anew")
     run(work, *options, "my data", "heard")
     cut = (*options, "--changes", "cut", "--segmentation-from")
@@ -193,46 +194,35 @@ def test_what_the_network_said_before_is_not_asked_again(work):
     for name in ("segments", "meta.json", "segmentation/a.npz", "segmentation/b.npz"):
         assert (work / "out" / name).read_bytes() == (work / "anew" / name).read_bytes()
     run(work, "--sad", "pyannote", "--nj", "1", "--segmentation-from", "heard", "my data", "out")
-    assert json.loads((work / "out/meta.json").read_text())["options"]["network"]["step"] == 2.5
+    assert json.loads((work / "out/meta.json").read_text())["options"]["sad"]["step"] == 2.5
     shutil.copy(work / "heard/segmentation/b.npz", work / "heard/segmentation/a.npz")
     assert "heard/segmentation/a.npz: damaged" in run(work, *cut, "heard", "my data", "out", rc=1).stderr
 
 
-def test_changes_take_the_network_whatever_finds_speech(work):
-    run(work, "--sad", "oracle", "--changes", "cut", "--nj", "1", "my data", "out")
+def test_changes_need_a_network(work):
+    message = run(work, "--sad", "oracle", "--changes", "cut", "my data", "out", rc=1).stderr
+    assert "finds no changes for --changes cut" in message and "webrtc+network=pyannote" in message
+    run(work, "--sad", "pyannote", "--changes", "cut", "--nj", "1", "my data", "out")
     assert sorted(os.listdir(work / "out/segmentation")) == ["a.npz", "b.npz", "q.npz"]
     meta = json.loads((work / "out/meta.json").read_text())
-    assert (meta["options"]["changes"], meta["close_pauses"]) == ("cut", 0.0)  # pauses of given speech stay
-    run(work, "--sad", "pyannote", "--changes", "cut", "--nj", "1", "my data", "out")
-    meta = json.loads((work / "out/meta.json").read_text())
-    assert (meta["options"]["detector"]["gap"], meta["options"]["detector"]["pad"]) == (0.3, 0.1)
-    assert meta["close_pauses"] == 0.8
+    assert (meta["options"]["sad"]["cut"], meta["close_pauses"]) == ({"gap": 0.3, "pad": 0.1}, 0.8)
 
 
 def test_silero_and_overlap_of_the_network(work):
-    options = "onset=0 offset=0 gap=9 network.overlap_min=0 network.overlap_threshold=0.001"
-    run(
-        work,
-        "--sad",
-        "silero",
-        "--sad-options",
-        options,
-        "--overlap-detector",
-        "pyannote",
-        "--nj",
-        "1",
-        "my data",
-        "out",
-    )
+    text = (DIAR.parents[1] / "conf/sad/pyannote.yaml").read_text()
+    for name, value in (("overlap_min", "0"), ("overlap_threshold", "0.001")):
+        text, found = re.subn(rf"^{name}: \S+", f"{name}: {value}", text, flags=re.MULTILINE)
+        assert found == 1
+    (work / "all.yaml").write_text(text)
+    run(work, "--sad", "silero+onset=0+offset=0+gap=9+network=all.yaml", "--nj", "1", "my data", "out")
     speech, overlap = regions(work), regions(work, "overlap.segments")
     assert overlap
     assert sum(end - start for _, start, end in speech + overlap) == pytest.approx(24)
     assert (work / "out/segmentation/b.npz").exists()
     meta = json.loads((work / "out/meta.json").read_text())
     assert meta["speech_source"] == "silero"
-    expected = {"detector": "silero", "gap": 9.0, "min_speech": 0.1, "pad": 0.25, "onset": 0.0, "offset": 0.0}
-    assert meta["options"]["detector"] == expected
-    assert meta["options"]["network"] == {"step": 2.5, "overlap_threshold": 0.001, "overlap_min": 0.0}
+    assert [meta["options"]["sad"][name] for name in ("detector", "gap", "onset")] == ["silero", 9.0, 0.0]
+    assert meta["options"]["network"]["overlap_threshold"] == 0.001
     assert [len(digest) for digest in meta["sad_weights"]] == [64, 64]
 
 
@@ -241,7 +231,7 @@ def test_speech_of_a_file(work):
     run(work, "--sad", "vad segments", "my data", "out")
     assert regions(work) == [("b", 1.0, 2.5)]
     meta = json.loads((work / "out/meta.json").read_text())
-    assert (meta["speech_source"], meta["options"]["sad"]) == ("given (vad segments)", "vad segments")
+    assert (meta["speech_source"], meta["options"]["sad"]) == ("given (vad segments)", None)
     shutil.copy(work / "my data/ref.rttm", work / "others.rttm")
     run(work, "--sad", "./others.rttm", "--overlap", "label", "my data", "out")
     assert regions(work, "overlap.segments") == [("a", 2.5, 3.0)]
@@ -272,7 +262,7 @@ def path_to(folder):
         ("wav.scp", "a ./text.wav\n", [], "text.wav: cannot be decoded as audio"),
         ("wav.scp", "", [], "my data/wav.scp: no recordings"),
         ("wav.scp", "a\n", [], "my data/wav.scp:1: wrong number of fields"),
-        ("reco2dur", "a 3\nb 8\nq 8\n", [], "its audio is not as long as reco2dur says; expected 3.000 s, got 8.000 s"),
+        ("reco2dur", "a 3\nb 8\nq 8\n", [], "its audio is not as long as reco2dur states; expected 3.000 s, got 8.000 s"),
         ("reco2channel", "a 2\n", [], "reco2channel: no such channel of recording a; expected 1 to 1, got 2"),
         ("reco2parties", "a 1 2\n", [], "reco2parties: no such channel of recording a; expected 1 to 1, got 2"),
         (
@@ -283,27 +273,12 @@ def path_to(folder):
         ),
         ("ref.rttm", "SPEAKER a 1 0 nan\n", ["--sad", "oracle"], "ref.rttm:1: wrong number of fields"),
         ("ref.rttm", "", ["--sad", "oracle"], "ref.rttm: no speech of any recording of wav.scp"),
-        (
-            None,
-            "",
-            ["--sad", "magic"],
-            "bad --sad, and no such file; expected pyannote, silero, webrtc, oracle, or a file",
-        ),
-        (
-            None,
-            "",
-            ["--overlap", "label"],
-            "nothing finds the overlap that --overlap label is about; expected --overlap-d",
-        ),
-        (None, "", ["--sad-options", "frame=15"], "webrtc.yaml: frame: Invalid enum value 15"),
-        (None, "", ["--sad-options", "onset=0.3"], "webrtc.yaml: Object contains unknown field `onset`"),
-        (None, "", ["--sad-options", "gap"], "bad change of an option; expected name=value"),
-        (
-            None,
-            "",
-            ["--sad", "pyannote", "--sad-source", "/no/where"],
-            "/no/where: no such file or folder; expected we",
-        ),
+        (None, "", ["--sad", "magic"], "magic.yaml: no such file; expected one of that folder (pyannote silero webrtc)"),
+        (None, "", ["--sad", "webrtc", "--overlap", "label"], "finds no overlap for --overlap label"),
+        (None, "", ["--sad", "webrtc+frame=15"], "webrtc.yaml: frame: Invalid enum value 15"),
+        (None, "", ["--sad", "webrtc+onset=0.3"], "unknown field `onset`"),
+        (None, "", ["--sad", "webrtc+gap"], "gap.yaml: no such file"),
+        (None, "", ["--sad", "pyannote+source=/no/where"], "/no/where: no such file or folder"),
         ("vad", "x a 3 2\n", ["--sad", "my data/vad"], "my data/vad:1: segment x has no length"),
         ("vad.rttm", "hello\n", ["--sad", "my data/vad.rttm"], "my data/vad.rttm:1: not an RTTM line"),
         (None, "", ["--sad", "none.yaml"], "none.yaml: no such file"),

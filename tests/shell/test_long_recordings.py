@@ -15,14 +15,13 @@ from ssdiar.io.ark import XVectors
 from ssdiar.io.recordings import Recording
 from ssdiar.io.segmentation import read_segmentation
 from ssdiar.io.tables import write_segments
-from ssdiar.speech import make_detector
 from ssdiar.speech.source import read_sad
 from ssdiar.timeline.spans import Segment
 from ssdiar.xvectors.models import load_model, read_model_config
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 680.0
-SEGMENTATION = ["--sad", "pyannote", "--sad-options", "network.step=10", "--changes", "cut", "--overlap", "label"]
+SEGMENTATION = ["--sad", "pyannote+step=10", "--changes", "cut", "--overlap", "label"]
 STARTS = np.array([0.0, 20.3, 77.53, 119.6, 121.0, 239.9, 240.0, 301.25, 679.25])
 # Two lengths and starts for which frames are rounded from a half.
 ENDS = STARTS + np.where(np.isin(STARTS, [77.53, 239.9]), 0.74, 0.75)
@@ -72,7 +71,7 @@ def test_x_vectors(work):
     vectors = XVectors(work / "vectors3/xvector.scp")
     model = load_model(read_model_config(ROOT / "conf/xvector/campplus.yaml"))
     samples, _ = Recording(str(work / "long.wav")).read(16000)
-    whole = model.embed(samples, STARTS, ENDS)
+    whole = model.embed(samples, np.column_stack([STARTS, ENDS]))
     ids = [piece_id("long", *place) for place in zip(STARTS, ENDS, strict=True)]
     np.testing.assert_allclose(vectors.load(ids), whole, atol=1e-5)
 
@@ -87,11 +86,11 @@ def test_speech_regions_and_segmentation(work):
     assert costs["long@0"] == costs["long@1"] == pytest.approx(8 * costs["long@2"]), "32, 32 and 4 windows"
     found = read_segmentation(work / "speech3/segmentation/long.npz")
     samples, rate = Recording(str(work / "long.wav")).read()
-    whole = make_detector(read_sad(ROOT / "conf/sad/pyannote.yaml", ["network.step=10"])).segment(samples, rate)
+    whole = read_sad("pyannote+step=10").segment(samples, rate)
     for name, value in vars(whole).items():
         np.testing.assert_array_equal(getattr(found, name), value)
     # Another threshold joins the parts that are there anew.
-    arguments[3] += " onset=0.5"
+    arguments[1] += "+onset=0.5"
     run(work, "detect_speech.sh", *arguments, "data", "speech1")
     log = "".join(path.read_text() for path in (work / "speech1/log").iterdir())
     assert "long: " in log and "part" not in log

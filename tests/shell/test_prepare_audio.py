@@ -207,8 +207,8 @@ def test_what_is_done_with_channels(work):
     assert read(work, "reco2parties") == "faint 1 2\nparties 1 2\n"
     assert read(work, "reco2channel") == "anti 1\ndead 2\nnoise 1\n"
     assert "anti.wav: the mix of its channels cancels" in log
-    assert "noise.wav: channel 2 holds nothing but steady noise; channel 1 is used alone" in log
-    assert "dead.wav: channel 1 is silent; channel 2 is used alone" in log
+    assert "noise.wav: channel 2 holds nothing but steady noise; channel 1 is the only one used" in log
+    assert "dead.wav: channel 1 is silent; channel 2 is the only one used" in log
     assert "2 recordings of 2 channels: one party per channel (--channels mix" in log
     assert "channel 2 is 26 dB below channel 1" in {row[0]: row[7] for row in rows}["faint"]
     log = run(work, "--set", "calls", "--channels", "mix", "calls").stderr

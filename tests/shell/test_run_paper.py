@@ -273,7 +273,7 @@ def test_speechbrain_vectors_of_512_dimensions_go_all_the_way(tmp_path):
     for script, *arguments in (
         ("detect_speech.sh", "--sad", "oracle", *roots[:2]),
         ("make_subsegments.sh", *roots[1:3]),
-        ("extract_xvectors.sh", "--xvector", "speechbrain", "--xvector-source", "the model", *roots[1:]),
+        ("extract_xvectors.sh", "--xvector", "speechbrain+source=the model", *roots[1:]),
     ):
         command = [diar / script, "--python", sys.executable, *arguments]
         subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=300)

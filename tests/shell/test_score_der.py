@@ -272,7 +272,7 @@ def test_bad_values(work, options, message):
         ("exp/rttm", "SPEAKER typo 1 0 2 <NA> <NA> A <NA> <NA>\n", "exp/rttm: 1 recordings have no reference: typo"),
         ("data/all.uem", "good 1 5 4\n", "data/all.uem:1: region has no length"),
         ("data/ref.rttm", None, "data/ref.rttm: no such file; expected the reference"),
-        ("exp/rttm", None, "exp/rttm: no such file; expected what make_rttm.sh writes"),
+        ("exp/rttm", None, "exp/rttm: no such file; expected the output of make_rttm.sh"),
     ],
 )
 def test_bad_input_touches_nothing(work, file, text, message):

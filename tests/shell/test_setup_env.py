@@ -140,18 +140,20 @@ def test_the_environment_is_made_once_and_mended(recipe, path_without):
 
 
 def test_only_what_best_needs(recipe, path_without):
+    shutil.copytree(UTILS.parent / "conf", recipe / "conf")
     (recipe / "requirements-best.txt").write_text("ssdiartiny>=1.2,<2\n")
     (recipe / "requirements.txt").write_text("-r requirements-best.txt\nssdiarlarge\n")
     python = recipe / ".venv/bin/python3"
-    done = run(recipe, "--only", "best", **path_without)
+    choices = ["--choices", "best campplus+device=cuda"]
+    done = run(recipe, *choices, **path_without)
     assert done.stdout == f"{python}\n" and "0.6 GB" in done.stderr
-    assert run(recipe, "--only", "best", **path_without).stderr == f"setup_env.sh: using {python}\n"
-    assert run(recipe, "--python", str(python), "--only", "best").stdout == f"{python}\n"
+    assert run(recipe, *choices, **path_without).stderr == f"setup_env.sh: using {python}\n"
+    assert run(recipe, "--python", str(python), *choices).stdout == f"{python}\n"
     message = run(recipe, "--python", str(python), rc=1).stderr
     assert message.endswith("lacks 1 packages: ssdiarlarge: not installed\n")
-    message = run(recipe, rc=1, **path_without).stderr
-    assert "could not install requirements.txt" in message, "what else is needed is asked for when it is"
-    assert "--only: expected best, got 'most'" in run(recipe, "--only", "most", rc=1).stderr
+    for other in ("dnn_ahc_triplet+literal", "silero+gap=0.5", "speechbrain"):
+        message = run(recipe, "--choices", f"best {other}", rc=1, **path_without).stderr
+        assert "could not install requirements.txt" in message, "these need the rest"
 
 
 def test_a_cpu_build_of_torch_is_taken_where_pip_finds_one(recipe, path_without, tmp_path):

@@ -103,5 +103,5 @@ def test_other_files_are_done_although_one_is_bad(command, tmp_path):
 )
 def test_bad_options(command, options):
     code, _, err, calls = command("a.wav", *options)
-    assert code == 2 and not calls
+    assert code == 1 and not calls
     assert options[0] in err and len(err.splitlines()) == 1

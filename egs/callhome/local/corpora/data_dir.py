@@ -97,7 +97,7 @@ def _probe(path: Path) -> AudioInfo:
     except InputError as error:
         with open(path, "rb") as stream:
             is_shortened = b"embedded-shorten" in stream.read(1024)
-        hint = " (shorten-compressed NIST SPHERE: sph2pipe must be on the PATH; ffmpeg knows it as 16 bits only)"
+        hint = " (shorten-compressed NIST SPHERE: sph2pipe must be on the PATH; PyAV decodes 16-bit shorten only)"
         reason = str(error).split("\n")[0]
         raise InputError(reason + (hint if is_shortened and not shutil.which("sph2pipe") else "")) from None
     # The copy of a known corpus must be whole, or its gaps would be scored as errors of the system.

@@ -19,7 +19,7 @@ import numpy as np
 
 from ssdiar.base.errors import InputError
 from ssdiar.io.audio import AudioInfo, is_command, listen, probe, read_audio
-from ssdiar.io.tables import parse_count, read_durations, read_rows
+from ssdiar.io.tables import parse_count, read_durations, read_if_there, read_rows
 from ssdiar.work import file_digest
 
 _DURATION_TOLERANCE = 0.05  # seconds
@@ -61,7 +61,7 @@ class Recording:
     def check_duration(self, seconds: float) -> None:
         """Raise InputError if the audio, ``seconds`` long, has another length in reco2dur."""
         if self.duration is not None and abs(seconds - self.duration) > _DURATION_TOLERANCE:
-            what = "its audio is not as long as reco2dur says"
+            what = "its audio is not as long as reco2dur states"
             hint = "Has the file changed since? Prepare the data directory again."
             expected = f"{self.duration:.3f} s"
             raise InputError(what, path=self.entry, expected=expected, got=f"{seconds:.3f} s", hint=hint)
@@ -124,20 +124,16 @@ def load_recordings(data_dir: str | Path, allow_commands: bool = False) -> dict[
         entries[reco] = entry
     if not entries:
         raise InputError("no recordings", path=wav_scp, expected="a line per recording")
-    durations = read_durations(data_dir / "reco2dur") if (data_dir / "reco2dur").exists() else None
-    channels = read_channels(data_dir / "reco2channel") if (data_dir / "reco2channel").exists() else {}
-    if durations is not None:
-        _check_known(durations, entries, data_dir / "reco2dur")
-        for reco in entries:
-            if reco not in durations:
-                raise InputError(f"no duration of recording {reco}", path=data_dir / "reco2dur", hint="Or remove it.")
-    _check_known(channels, entries, data_dir / "reco2channel")
-    parties = read_parties(data_dir / "reco2parties") if (data_dir / "reco2parties").exists() else {}
-    _check_known(parties, entries, data_dir / "reco2parties")
+    readers = {"reco2dur": read_durations, "reco2channel": read_channels, "reco2parties": read_parties}
+    tables = {name: read_if_there(reader, data_dir / name, {}) for name, reader in readers.items()}
+    for name, table in tables.items():
+        if unknown := next((reco for reco in table if reco not in entries), None):
+            raise InputError("unknown recording", path=data_dir / name, expected="one of wav.scp", got=unknown)
+    durations, channels, parties = tables.values()
+    if durations and (missing := next((reco for reco in entries if reco not in durations), None)):
+        raise InputError(f"no duration of recording {missing}", path=data_dir / "reco2dur", hint="Or remove the file.")
     return {
-        reco: Recording(
-            entries[reco], channels.get(reco), None if durations is None else durations[reco], parties.get(reco, ())
-        )
+        reco: Recording(entries[reco], channels.get(reco), durations.get(reco), parties.get(reco, ()))
         for reco in sorted(entries)
     }
 
@@ -170,12 +166,6 @@ def read_parties(path: str | Path) -> dict[str, tuple[int, ...]]:
             raise InputError("bad channels", path=path, line=line, expected="two or more, each once", got=text)
         parties[reco] = channels
     return parties
-
-
-def _check_known(table: dict[str, object], entries: dict[str, str], path: Path) -> None:
-    for reco in table:
-        if reco not in entries:
-            raise InputError("unknown recording", path=path, expected="one of wav.scp", got=reco)
 
 
 def files_below(folder: Path) -> Iterator[Path]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from ssdiar.base.errors import InputError
 from ssdiar.base.publish import publish_text
@@ -23,6 +24,7 @@ _LOG = logging.getLogger(__name__)
 
 SIDE2RECO = "side2reco"
 UTT2REGION = "utt2region"
+_Table = TypeVar("_Table")
 # Ids become file names and fields of text files. A leading '-' would be an option, a leading '.' a hidden file or '..'.
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
 
@@ -220,6 +222,11 @@ def read_subsegments(folder: str | Path) -> list[Segment]:
     regions = read_map(path, "sub-segment region")
     check_same_ids(segments, regions, path, "region")
     return [replace(segment, region=regions[segment.id]) for segment in segments]
+
+
+def read_if_there(read: Callable[[Path], _Table], path: str | Path, default: _Table) -> _Table:
+    """Return the content of a file by its reader, or a default if there is no such file."""
+    return read(Path(path)) if Path(path).exists() else default
 
 
 def read_tsv(path: str | Path) -> list[dict[str, str]]:

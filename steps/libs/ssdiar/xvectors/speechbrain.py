@@ -94,7 +94,7 @@ def load(config: ModelConfig) -> SpeechBrainXVector:
     Raises:
         InputError: The hub cannot be reached, the folder does not hold the model, or the device cannot be used.
     """
-    folder = config.folder
+    folder = config.folder()
     if folder is not None:
         for name in ("hyperparams.yaml", _WEIGHTS_FILE):
             if not (folder / name).is_file():
