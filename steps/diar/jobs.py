@@ -88,9 +88,9 @@ def main(
     total, left = (len({key.partition("@")[0] for key in keys}) for keys in (todo.digests, work.costs))
     if number == 0:
         _LOG.info("nothing to do: all %d recordings are done", total)
-    elif left < total:
-        _LOG.info("%d of %d recordings are done; %d to do", total - left, total, left)
-    if number > 0:
+    else:
+        if left < total:
+            _LOG.info("%d of %d recordings are done; %d to do", total - left, total, left)
         _run_jobs(work, number, options, todo.unit)
     gather(work)
 
@@ -110,12 +110,10 @@ def _run_jobs(work: Manifest, number: int, options: argparse.Namespace, unit: st
     utils = [str(folder / "utils") for folder in (Path.cwd(), Path(__file__).resolve().parents[2])]
     environment = os.environ | {"PATH": os.pathsep.join([*utils, os.environ["PATH"]])}
     with_bar = verbose != 0 and sys.stderr.isatty()
-    output = (
-        {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"} if with_bar else {}
-    )
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} if with_bar else {}
     try:
         # Jobs on this machine inherit the lock of the output directory and keep it if this process is killed.
-        process = subprocess.Popen(words, env=environment, pass_fds=[work.lock], **output)
+        process = subprocess.Popen(words, env=environment, pass_fds=[work.lock], errors="replace", **output)
     except OSError as error:
         raise InputError(f"cannot run {words[0]}: {error.strerror}", expected="--cmd run.pl or the like") from None
     signals: list[int] = []

@@ -122,7 +122,12 @@ def test_run_sh_with_verbose_0_is_quiet_on_a_terminal_too(repo, work):
     roots = ["--data-root", str(work / "data"), "--exp-root", str(work / "exp"), "--python", sys.executable]
     # A warning would be shown, and rightly: noise is speech to this detector, while pyannote would find none.
     options = ["--audio", str(work / "calls"), "--set", "calls", "--sad", "webrtc", "--stop-stage", "3"]
-    options += ["--systems", "best+input.overlap=keep", "--verbose", "0"]  # webrtc hears no overlap, and would warn that it drops none
+    options += [
+        "--systems",
+        "best+input.overlap=keep",
+        "--verbose",
+        "0",
+    ]  # webrtc hears no overlap, and would warn that it drops none
     terminal = Terminal([str(repo / "run.sh"), *roots, *options], repo)
     assert terminal.read() == "" and terminal.code == 0
     assert (work / "exp" / "calls" / "subsegments_keep" / "segments").is_file()

@@ -145,7 +145,7 @@ class Manifest:
         return receipt.digest == self._load().recordings[recording] and self._has(receipt.files)
 
     def done_so_far(self) -> set[str]:
-        """Return the recordings that jobs of the plan have done, by their receipts alone."""
+        """Return the recordings that jobs of the plan have done; reads receipts only, not their files."""
         content = self._load()
         return {key for key in content.costs if self._receipt(key).digest == content.recordings[key]}
 
@@ -219,10 +219,8 @@ class Manifest:
             problem = "WARNING: %s cannot be locked (%s); do not run two stages there at once"
             _LOG.warning(problem, self.out_dir, error.strerror)
         os.ftruncate(descriptor, 0)
-        since = time.strftime("%Y-%m-%d %H:%M:%S")
-        os.pwrite(
-            descriptor, f"{self.stage}, process {os.getpid()} on {socket.gethostname()}, since {since}\n".encode(), 0
-        )
+        place = f"process {os.getpid()} on {socket.gethostname()}, since {time.strftime('%F %T')}"
+        os.pwrite(descriptor, f"{self.stage}, {place}\n".encode(), 0)
 
     def _load(self) -> _Content:
         self._content = self._content or self._read()
