@@ -20,19 +20,19 @@ import argparse
 import logging
 import os
 import re
-import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import stage
 
 from ssdiar.base.errors import InputError
-from ssdiar.work import FileDigest, Manifest
+from ssdiar.work import Manifest
 
 _LOG = logging.getLogger(__name__)
 _INTERVAL = 1.0  # seconds between two looks at the receipts
@@ -40,21 +40,13 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Plan(NamedTuple):
-    """The work of a stage.
+    """The work of a stage; ``Manifest.plan`` explains all but ``unit``."""
 
-    Attributes:
-        inputs: All files that are read, as ``check`` returned them.
-        settings: Everything that jobs and gathering need, as JSON can hold it.
-        digests: Digest of everything that decides the result of a recording or of <recording>@<part>.
-        costs: Expected cost of each; jobs are balanced by it.
-        unit: Unit of the costs for the progress bar, such as "s of audio"; without one it counts recordings.
-    """
-
-    inputs: Mapping[str, FileDigest]
+    inputs: Mapping[str, str]
     settings: Mapping[str, Any]
-    digests: Mapping[str, str]
+    digests: Mapping[str, str]  # of recordings and of parts, <recording>@<part>
     costs: Mapping[str, float]
-    unit: str = ""
+    unit: str = ""  # of the costs in the progress bar, such as "s of audio"; without one it counts recordings
 
 
 def parser(description: str | None, *inputs: str, out: str) -> stage.Parser:
@@ -62,6 +54,7 @@ def parser(description: str | None, *inputs: str, out: str) -> stage.Parser:
     parser = stage.Parser(description)
     for name in inputs:
         parser.add_argument(name, type=Path)
+    parser.set_defaults(inputs=inputs)
     parser.add_argument("out_dir", metavar=out, type=Path)
     add = parser.running.add_argument
     add("--nj", type=stage.whole_number(1), default=2, help="run at most this many jobs; does not affect the result")
@@ -89,27 +82,26 @@ def main(
     options = parser.parse_args()
     if not options.cmd.split():
         raise InputError("empty --cmd", expected="run.pl or the like")
-    inputs = [getattr(options, action.dest) for action in parser._positionals._group_actions[:-1]]
-    stage.apart(options.out_dir, *inputs)
+    stage.apart(options.out_dir, *(getattr(options, name) for name in options.inputs))
     work, todo = Manifest(options.out_dir, name), plan(options)
-    number = work.plan(*todo[:4], options.nj, options.overwrite, todo.unit)
-    total, left = (len({key.partition("@")[0] for key in keys}) for keys in (todo.digests, work.todo))
+    number = work.plan(*todo[:4], options.nj, options.overwrite)
+    total, left = (len({key.partition("@")[0] for key in keys}) for keys in (todo.digests, work.costs))
     if number == 0:
         _LOG.info("nothing to do: all %d recordings are done", total)
     else:
         if left < total:
             _LOG.info("%d of %d recordings are done; %d to do", total - left, total, left)
-        _run_jobs(work, number, options)
+        _run_jobs(work, number, options, todo.unit)
     gather(work)
 
 
-def _run_jobs(work: Manifest, number: int, options: argparse.Namespace) -> None:
-    """Run jobs 1 to ``number`` by --cmd; exit with 1 if one fails, as --cmd has then reported."""
+def _run_jobs(work: Manifest, number: int, options: argparse.Namespace, unit: str) -> None:
+    """Run jobs 1 to ``number`` by --cmd; exit with 1 if one fails, which --cmd has then reported."""
     out_dir, verbose = str(work.out_dir), getattr(options, "verbose", 1)
     (work.out_dir / "log").mkdir(exist_ok=True)
     _LOG.debug("%d jobs, logs: %s/log/%s.*.log", number, out_dir, work.stage)
     command = [options.python or sys.executable, str(Path(sys.argv[0]).absolute())]
-    variable = "JOB"  # which --cmd replaces by the number, wherever it stands
+    variable = "JOB"  # --cmd replaces it by the number wherever it occurs
     while variable in " ".join([*command, out_dir]):
         variable += "_"
     command += ["--verbose", str(verbose), "--job", variable, out_dir]
@@ -119,12 +111,12 @@ def _run_jobs(work: Manifest, number: int, options: argparse.Namespace) -> None:
     environment = os.environ | {"PATH": os.pathsep.join([*utils, os.environ["PATH"]])}
     with_bar = verbose != 0 and sys.stderr.isatty()
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} if with_bar else {}
-    signals: list[int] = []
     try:
         # Jobs on this machine inherit the lock of the output directory and keep it if this process is killed.
-        process = subprocess.Popen(words, env=environment, pass_fds=[work.lock], **output)
+        process = subprocess.Popen(words, env=environment, pass_fds=[work.lock], errors="replace", **output)
     except OSError as error:
         raise InputError(f"cannot run {words[0]}: {error.strerror}", expected="--cmd run.pl or the like") from None
+    signals: list[int] = []
 
     def forward(received: int, _: object) -> None:
         signals.append(received)
@@ -132,7 +124,7 @@ def _run_jobs(work: Manifest, number: int, options: argparse.Namespace) -> None:
 
     before = {each: signal.signal(each, forward) for each in _SIGNALS}
     if with_bar:
-        _show_progress(work, process.stdout.fileno())
+        _show_progress(work, unit, process.stdout)
     code = process.wait()
     for each, handler in before.items():
         signal.signal(each, handler)
@@ -143,25 +135,28 @@ def _run_jobs(work: Manifest, number: int, options: argparse.Namespace) -> None:
 def job_word(text: str) -> str:
     """Return a word of a job's command as --cmd must get it.
 
-    Kaldi's run.pl and queue.pl make one shell line of their arguments; they put those with blanks between double quotes
-    and leave the others as they are. So text with other characters becomes a substitution, which has blanks.
+    Kaldi's run.pl and queue.pl join their arguments to one shell line, in which only those with blanks get quotes. So
+    text with other special characters becomes a substitution, which has blanks.
     """
     if re.fullmatch(r"[\w./:=@%+,-]+", text):
         return text
     return "$(printf %b " + "".join(f"\\\\0{byte:03o}" for byte in os.fsencode(text)) + ")"
 
 
-def _show_progress(work: Manifest, output: int) -> None:
+def _show_progress(work: Manifest, unit: str, output: IO[str]) -> None:
     """Show a bar until the command of the jobs has closed its output, which is written above the bar."""
     from tqdm import tqdm
 
+    def relay() -> None:
+        for line in output:
+            tqdm.write(line.rstrip("\n"), file=sys.stderr)
+
     sized = os.get_terminal_size(2).columns > 0
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
-    first = work.progress()
     # The mean rate since the start (smoothing=0), because jobs of a queue start late and end in bursts.
     with tqdm(
-        total=first.cost if first.unit else first.planned,
-        unit=first.unit.partition(" ")[0] or "rec",
+        total=sum(work.costs.values()) if unit else len(work.costs),
+        unit=unit.partition(" ")[0] or "rec",
         bar_format="{desc} {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}, {rate_fmt}]",
         colour=None if plain else "cyan",
         smoothing=0,
@@ -170,26 +165,21 @@ def _show_progress(work: Manifest, output: int) -> None:
         dynamic_ncols=sized,
         leave=False,
     ) as bar:
-        rest, is_open = b"", True
-        while is_open:
-            seconds = _draw(bar, work)
-            # Looking at very many receipts takes at most a tenth of a core.
-            if select.select([output], [], [], max(_INTERVAL, 10 * seconds))[0]:
-                data = os.read(output, 65536)
-                is_open = bool(data)
-                lines, newline, rest = (rest + data).rpartition(b"\n")
-                if text := lines + newline + (b"" if is_open or not rest else rest + b"\n"):
-                    with tqdm.external_write_mode(file=sys.stderr):
-                        print(text.decode(errors="replace"), end="", file=sys.stderr, flush=True)
-        _draw(bar, work)
+        reader = threading.Thread(target=relay)
+        reader.start()
+        while reader.is_alive():
+            seconds = _draw(bar, work, unit)
+            reader.join(max(_INTERVAL, 10 * seconds))  # looking at very many receipts takes at most a tenth of a core
+        _draw(bar, work, unit)
         bar.leave = bar.n == bar.total
 
 
-def _draw(bar: Any, work: Manifest) -> float:
+def _draw(bar: Any, work: Manifest, unit: str) -> float:
     """Draw the bar as things stand; return the seconds that this took."""
-    started, now = time.monotonic(), work.progress()
-    bar.n = bar.total if now.done == now.planned else round(now.share * bar.total, 3)
-    done = f"{bar.n:.0f} of {bar.total:.0f} {now.unit}" if now.unit else f"{now.done} of {now.planned} recordings"
-    bar.set_description_str(f"{work.stage}: {done}", refresh=False)
+    started, costs, done = time.monotonic(), work.costs, work.done_so_far()
+    share = sum(costs[key] for key in done) / (sum(costs.values()) or 1.0)
+    bar.n = bar.total if len(done) == len(costs) else round(share * bar.total, 3)
+    shown = f"{bar.n:.0f} of {bar.total:.0f} {unit}" if unit else f"{len(done)} of {len(costs)} recordings"
+    bar.set_description_str(f"{work.stage}: {shown}", refresh=False)
     bar.refresh()
     return time.monotonic() - started

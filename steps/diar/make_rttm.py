@@ -64,6 +64,7 @@ def main() -> None:
         *(folder / name for name in _SUBSEGMENTS),
         *(labels_dir / name for name in _LABELS),
         *(tables / name for name in ("wav.scp", "reco2dur")),
+        stage="make_rttm",
     )
     decided = read_meta(folder, TurnRules)
     rules = TurnRules(

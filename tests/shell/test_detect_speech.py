@@ -266,7 +266,7 @@ def path_to(folder):
             "reco2dur",
             "a 3\nb 8\nq 8\n",
             [],
-            "its audio is not as long as reco2dur states; expected 3.000 s, got 8.000 s",
+            "not as long as reco2dur states; expected 3.000 s, got 8.000 s",
         ),
         ("reco2channel", "a 2\n", [], "reco2channel: no such channel of recording a; expected 1 to 1, got 2"),
         ("reco2parties", "a 1 2\n", [], "reco2parties: no such channel of recording a; expected 1 to 1, got 2"),

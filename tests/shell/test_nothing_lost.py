@@ -316,25 +316,21 @@ def flip(name):
     ("change", "number", "message"),
     [
         (same_size_and_date, 3, "out of date: {root}/data/a.wav has changed since detect_speech.sh read it"),
-        (
-            same_size_and_date,
-            5,
-            "out of date: {root}/data/a.wav has changed since extract_xvectors.sh read it",
-        ),
+        (same_size_and_date, 5, "out of date: {root}/data/a.wav has changed since detect_speech.sh read it"),
         (replace("given.rttm", " 2 ", " 1 "), 3, "out of date: {root}/given.rttm has changed since detect_speech.sh"),
         (again(2, "--overlap", "keep"), 4, "out of date: {root}/speech/meta.json has changed since make_subsegments"),
         (again(3, "--window", "1"), 5, "out of date: {root}/pieces/segments has changed since extract_xvectors.sh"),
         (again(3, "--window", "1"), 6, "out of date: {root}/pieces/segments has changed since extract_xvectors.sh"),
         (replace("own.yaml", "test", "tests"), 6, "out of date: {root}/own.yaml has changed since cluster_ssl.sh read"),
         (again(5, "--num-spk", "1"), 7, "rttm: out of date: exp/own/labels has changed since make_rttm.sh read"),
-        (again(5, "--num-spk", "1"), 8, "result.json: out of date: exp/own/labels has changed since make_rttm.sh read"),
+        (again(5, "--num-spk", "1"), 8, "rttm: out of date: exp/own/labels has changed since make_rttm.sh read"),
         (again(5, "--seed", "1", "--cmd", "false", rc=1), 6, "labels: not complete: cluster_ssl.sh was started again"),
-        (cut("exp/own/labels"), 6, "exp/own/labels: damaged: not what cluster_ssl.sh wrote"),
-        (cut("exp/own/history/a.json"), 8, "exp/own/history/a.json: damaged: not what cluster_ssl.sh wrote"),
-        (cut("exp/own/meta.json"), 8, "exp/own/meta.json: damaged: not what cluster_ssl.sh wrote"),
-        (flip("x/xvector.a.ark"), 5, "x/xvector.a.ark: damaged: not what extract_xvectors.sh wrote"),
-        (cut("x/xvector.scp"), 5, "x/xvector.scp: damaged: not what extract_xvectors.sh wrote"),
-        (cut("pieces/meta.json"), 4, "pieces/meta.json: damaged: not what make_subsegments.sh wrote"),
+        (cut("exp/own/labels"), 6, "exp/own/labels: damaged: not as cluster_ssl.sh wrote it"),
+        (cut("exp/own/history/a.json"), 8, "exp/own/history/a.json: damaged: not as cluster_ssl.sh wrote it"),
+        (cut("exp/own/meta.json"), 8, "exp/own/meta.json: damaged: not as cluster_ssl.sh wrote it"),
+        (flip("x/xvector.a.ark"), 5, "x/xvector.a.ark: damaged: not as extract_xvectors.sh wrote it"),
+        (cut("x/xvector.scp"), 5, "x/xvector.scp: damaged: not as extract_xvectors.sh wrote it"),
+        (cut("pieces/meta.json"), 4, "pieces/meta.json: damaged: not as make_subsegments.sh wrote it"),
     ],
 )
 def test_what_is_stale_or_damaged_is_refused_by_name(chain, change, number, message):
@@ -343,6 +339,30 @@ def test_what_is_stale_or_damaged_is_refused_by_name(chain, change, number, mess
         change(chain)
         error = run(chain, stage, *args, rc=1).stderr
     assert message.format(root=chain) in error, error
+
+
+@pytest.mark.parametrize("number", [5, 6, 7, 8])
+def test_a_stage_repairs_its_unreadable_manifest(chain, number):
+    """The stages after it name it, others do not mind, and none needs more than one repair."""
+    manifests = {5: "exp/own/.manifest/cluster_ssl.json", 6: "exp/own/.manifest/make_rttm.json"}
+    manifests |= {7: "exp/own/.manifest/score_der.fair.json", 8: "report/.manifest/make_report.json"}
+    with kept(chain):
+        cut(manifests[number])(chain)
+        for later in range(number + 1, 8):
+            stage, *args = CHAIN[later]
+            error = run(chain, stage, *args, rc=1).stderr
+            assert f"{manifests[number]}: damaged" in error and f"Run {CHAIN[number][0]}.sh again" in error
+        for again in range(number, 9):
+            stage, *args = CHAIN[again]
+            run(chain, stage, *args)
+
+
+def test_the_scores_of_a_foreign_rttm_repair_their_manifests(chain):
+    (chain / "foreign").mkdir()
+    shutil.copy(chain / "exp/own/rttm", chain / "foreign/rttm")
+    for _ in range(2):
+        run(chain, "score_der", "data", "foreign")
+        cut("foreign/.manifest/score_der.full.json")(chain)
 
 
 @pytest.mark.parametrize("change", [replace("data/ref.rttm", " A ", " C "), cut("exp/own/score/full.json")])

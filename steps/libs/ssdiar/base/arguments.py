@@ -32,25 +32,20 @@ class Parser(argparse.ArgumentParser):
         super().__init__(description=description, add_help=False, **options)
         self.running = self.add_argument_group("Running")
         add = self.running.add_argument
-        if is_script := self.prog.endswith(".sh"):
+        if self.prog.endswith(".sh"):
             add("--python", help="Python that has the requirements ($PYTHON, else .venv, else python3)")
         help_text = "0: warnings only, 1: progress, 2: details (1)"
         # No default, because the default of a sub-command would replace the value before it.
         add("--verbose", type=int, choices=(0, 1, 2), default=argparse.SUPPRESS, help=help_text)
         add("--config", metavar="file", help="read options from name=value lines, before the others")
         add("--help", action="help", help="show this text and exit")
-        self._is_script = is_script
-
-    def add_actions(self) -> argparse._SubParsersAction:
-        """Return the place for sub-commands, one of which must be given."""
-        return self.add_subparsers(dest="action", required=True)
 
     def parse_args(self, *args: Any, **more: Any) -> argparse.Namespace:
         """Parse the command line, set the level of the log, and show the command of a script."""
         parsed = super().parse_args(*args, **more)
         verbose = getattr(parsed, "verbose", 1)
         logging.getLogger().setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[verbose])
-        if self._is_script and verbose:
+        if self.prog.endswith(".sh") and verbose:
             path = Path(sys.argv[0]).with_suffix(".sh")
             shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
             print(shlex.join([str(shown), *sys.argv[1:]]), file=sys.stderr)
@@ -58,7 +53,9 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Translate the command line for argparse, and parse."""
-        words, given, config, rest = list(sys.argv[1:] if args is None else args), {}, {}, []
+        words, given, config = list(sys.argv[1:] if args is None else args), {}, {}
+        options: list[str] = []
+        rest: list[str] = []
         while words:
             word = words.pop(0)
             if word == "--" or (self._subparsers and not word.startswith("-")):
@@ -70,22 +67,20 @@ class Parser(argparse.ArgumentParser):
             if word in ("--help", "-h"):
                 self.print_help()
                 self.exit()
-            name = self._known(word)
-            if self._option_string_actions[name].nargs == 0:
-                given[name] = None
+            action = self._action(word)
+            if action.nargs == 0:
+                options.append(action.option_strings[0])
                 continue
             if not words or self._is_option(words[0]):
                 self.error(f"option {word} needs a value" + (f", got the option {words[0]}" if words else ""))
-            given[name] = words.pop(0)
-            if name == "--config":
-                config |= self._read_config(Path(given.pop(name)))
+            value = words.pop(0)
+            if action.dest == "config":
+                config |= self._read_config(Path(value))
+            else:
+                given[action] = value
         given = config | given
-        for action in self._required():
-            if not given.get(action.option_strings[0]):
-                self.error(f"expected {self._expected()}, got no {action.option_strings[0]}")
-        unset = {name for name in given if given[name] == "" and self._option_string_actions[name].default is None}
-        options = [name if value is None else f"{name}={value}" for name, value in given.items() if name not in unset]
-        self._check_count([word for word in rest if word != "--"])
+        self._check_usage([action for action in given if given[action]], [word for word in rest if word != "--"])
+        options += [f"{key.option_strings[0]}={text}" for key, text in given.items() if text or key.default is not None]
         return super().parse_known_args(options + rest, namespace)
 
     def error(self, message: str) -> NoReturn:
@@ -101,54 +96,52 @@ class Parser(argparse.ArgumentParser):
             action.help = action.help or argparse.SUPPRESS  # the usage names it
         return super().format_help()
 
-    def _known(self, word: str) -> str:
-        """Return the name of an option, with ``-`` for ``_``."""
+    def _is_option(self, word: str) -> bool:
+        return word.startswith("-") and word.replace("_", "-") in self._option_string_actions
+
+    def _action(self, word: str, place: str = "") -> argparse.Action:
+        """Return the action of an option; errors begin with ``place``."""
         if "=" in word:
             self.error(f"options are given as --name value, got '{word}'")
         if not self._is_option(word):
-            self.error(f"unknown option {word}")
-        return _dashed(word)
+            self.error(f"{place}unknown option {word}")
+        return self._option_string_actions[word.replace("_", "-")]
 
-    def _is_option(self, word: str) -> bool:
-        return word.startswith("--") and _dashed(word) in self._option_string_actions
-
-    def _read_config(self, path: Path) -> dict[str, str]:
+    def _read_config(self, path: Path) -> dict[argparse.Action, str]:
         """Return the options of a config file."""
         if not path.is_file():
             self.error(f"{path}: no such config file")
         options = {}
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            place = f"{path}:{number}: "
             if not line.strip() or line.lstrip().startswith("#"):
                 continue
-            match = _CONFIG_LINE.fullmatch(line)
+            place, match = f"{path}:{number}: ", _CONFIG_LINE.fullmatch(line)
             if match is None:
                 self.error(f"{place}expected name=value, one word or quoted text without expansions, got '{line}'")
-            if not self._is_option(f"--{match[1]}"):
-                self.error(f"{place}unknown option --{match[1]}")
-            name, value = _dashed(f"--{match[1]}"), match[2] or match[3] or match[4] or ""
+            action, value = self._action(f"--{match[1]}", place), match[2] or match[3] or match[4] or ""
             try:
-                action = self._option_string_actions[name]
                 if value or action.default is not None:
                     self._check_value(action, self._get_value(action, value))
             except argparse.ArgumentError as error:
-                self.error(f"{place}{name}: {error.message}")
-            options[name] = value
+                self.error(f"{place}{action.option_strings[0]}: {error.message}")
+            options[action] = value
         return options
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
-            choices = list(map(str, action.choices))
-            text = f"expected {', '.join(choices[:-1])} or {choices[-1]}, got {value}"
-            raise argparse.ArgumentError(action, text)
+            *choices, last = map(str, action.choices)
+            raise argparse.ArgumentError(action, f"expected {', '.join(choices)} or {last}, got {value}")
 
-    def _check_count(self, got: list[str]) -> None:
-        """Exit unless there are as many arguments as the usage names."""
+    def _check_usage(self, options: list[argparse.Action], arguments: list[str]) -> None:
+        """Exit unless all required options are there, and as many arguments as the usage names."""
+        for action in self._required():
+            if action not in options:
+                self.error(f"expected {self._expected()}, got no {action.option_strings[0]}")
         numbers = [action.nargs for action in self._positionals._group_actions]
         needed = sum(number in (None, "+") for number in numbers)
-        maximum = len(got) if {"+", "*"} & set(numbers) else len(numbers)
-        if not self._subparsers and not needed <= len(got) <= maximum:
-            found = f"got {got[0]}" if got and maximum == 0 else f"got {len(got)} arguments"
+        maximum = len(arguments) if {"+", "*"} & set(numbers) else len(numbers)
+        if not self._subparsers and not needed <= len(arguments) <= maximum:
+            found = f"got {arguments[0]}" if arguments and maximum == 0 else f"got {len(arguments)} arguments"
             self.error(f"expected {self._expected() or 'options only'}, {found}")
 
     def _required(self) -> list[argparse.Action]:
@@ -169,20 +162,14 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
         super().add_usage(usage, actions, groups, "Usage: ")
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
-        if not action.option_strings:
-            return _value(action)
-        return action.option_strings[0] + ("" if action.nargs == 0 else f" {_value(action)}")
+        name = action.option_strings[:1]
+        return " ".join(name if action.nargs == 0 else [*name, _value(action)])
 
     def _get_help_string(self, action: argparse.Action) -> str:
         text, default = action.help or "", action.default
-        if default in (None, "", (), argparse.SUPPRESS) or action.nargs == 0 or text.endswith(")"):
+        if default in (None, "", argparse.SUPPRESS) or action.nargs == 0 or text.endswith(")"):
             return text
-        shown = str(default).lower() if isinstance(default, bool) else default
-        return f"{text} ({' '.join(map(str, shown)) if isinstance(shown, (list, tuple)) else shown})".strip()
-
-
-def _dashed(word: str) -> str:
-    return word.replace("_", "-")
+        return f"{text} ({str(default).lower() if isinstance(default, bool) else default})".strip()
 
 
 def _value(action: argparse.Action) -> str:
@@ -194,14 +181,21 @@ def _value(action: argparse.Action) -> str:
     return {"?": f"[{name}]", "+": f"{name} ...", "*": f"[{name} ...]"}.get(str(action.nargs), name)
 
 
-def boolean(text: str) -> bool:
-    """Convert an option's ``true`` or ``false``."""
-    if text not in ("true", "false"):
-        raise argparse.ArgumentTypeError(f"expected true or false, got {text}")
-    return text == "true"
+def _converter(shown_as: str, expected: str, convert: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return a converter of an option's value, from one that raises ValueError for a bad value."""
+
+    def converted(text: str) -> Any:
+        try:
+            return convert(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"expected {expected}, got {text}") from None
+
+    converted.shown_as = shown_as
+    return converted
 
 
-boolean.shown_as = "true|false"
+#: Converter of an option's ``true`` or ``false``.
+boolean = _converter("true|false", "true or false", lambda text: ("false", "true").index(text) == 1)
 
 
 def whole_number(minimum: int) -> Callable[[str], int]:
@@ -209,28 +203,22 @@ def whole_number(minimum: int) -> Callable[[str], int]:
 
     def convert(text: str) -> int:
         if not re.fullmatch(r"-?[0-9]{1,18}", text) or int(text) < minimum:
-            raise argparse.ArgumentTypeError(f"expected a whole number from {minimum}, got {text}")
+            raise ValueError
         return int(text)
 
-    convert.shown_as = "n"
-    return convert
+    return _converter("n", f"a whole number from {minimum}", convert)
 
 
 def number(minimum: float, maximum: float = float("inf")) -> Callable[[str], float]:
     """Return a converter of an option's number from ``minimum`` to ``maximum``."""
 
     def convert(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = float("nan")
-        if not minimum <= value <= maximum or value == float("inf"):
-            bounds = f"from {minimum:g}" if maximum == float("inf") else f"from {minimum:g} to {maximum:g}"
-            raise argparse.ArgumentTypeError(f"expected a number {bounds}, got {text}")
-        return value
+        if not minimum <= float(text) <= maximum or float(text) == float("inf"):
+            raise ValueError
+        return float(text)
 
-    convert.shown_as = "number"
-    return convert
+    bounds = f"from {minimum:g}" if maximum == float("inf") else f"from {minimum:g} to {maximum:g}"
+    return _converter("number", f"a number {bounds}", convert)
 
 
 def program_name() -> str:
@@ -241,14 +229,12 @@ def program_name() -> str:
 
 
 def explain(error: BaseException) -> str | None:
-    """Return the line that an error of the user's or of the machine's is reported by; None for an error of ours."""
+    """Return the line that reports an error of the user or the machine; None for an error of the program."""
     if isinstance(error, InputError):
         return str(error)
     if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("ssdiar"):
-        return (
-            f"{sys.executable} has no package {error.name.partition('.')[0]}; run utils/setup_env.sh, which makes an "
-            "environment that has everything, or name one by --python"
-        )
+        hint = "run utils/setup_env.sh, which makes an environment that has everything, or name one by --python"
+        return f"{sys.executable} has no package {error.name.partition('.')[0]}; {hint}"
     # torch, TensorFlow and the loader of libraries each report a lack of memory in a way of their own.
     text = f"{type(error).__name__} {error}".lower()
     known = ("allocate memory", "out of memory", "resourceexhausted", "bad_alloc", "oom when", "memoryerror")
@@ -262,9 +248,7 @@ def explain(error: BaseException) -> str | None:
 def run(main: Callable[[], None], program: str | None = None) -> NoReturn:
     """Run a program's ``main``; errors that :func:`explain` knows are one line on stderr and exit code 1.
 
-    Args:
-        main: The program.
-        program: Its name, if it is not that of its file.
+    ``program`` is its name, if that is not the name of its file.
     """
     program = program or program_name()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format=f"{program}: %(message)s")

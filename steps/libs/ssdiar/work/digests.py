@@ -6,13 +6,11 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
-#: A file's digest, and its identity when it was read; without an identity it is read again next time.
-FileDigest = tuple[str, list[int] | None]
-
 _SETTLED = 2_000_000_000  # nanoseconds: more than a tick of the coarsest clock of a file system
-_known: dict[tuple[str, tuple[int, ...]], str] = {}
+_known: dict[tuple[str, tuple[int, ...]], str] = {}  # absolute path and identity -> digest
 
 
 def digest(*parts: object) -> str:
@@ -26,39 +24,42 @@ def digest(*parts: object) -> str:
 
 
 def file_digest(path: str | Path) -> str:
-    """Return the digest of a file's content: its sha256, in hexadecimal."""
-    return identified_digest(path)[0]
+    """Return the digest of a file's content (sha256, in hexadecimal); a file whose identity is known is not read.
 
-
-def identified_digest(path: str | Path) -> FileDigest:
-    """Return a file's digest and identity; a file whose identity is known is not read.
-
-    The identity is size, modification time, change time and inode. Writing to a file changes its change time, replacing
-    it its inode, even if size and modification time stay. A file that changed less than two seconds ago has no identity
-    yet, because it may change again within one tick of the clock.
+    A file that changed less than two seconds ago is read again next time, because it may change again within one tick
+    of the clock.
     """
-    identity = _identity(os.stat(path))
-    if found := _known.get((os.path.abspath(path), identity)):
-        return found, list(identity)
+    name = os.path.abspath(path)
+    if found := _known.get((name, identity(os.stat(path)))):
+        return found
     content = hashlib.sha256()
     with open(path, "rb") as stream:
         status = os.fstat(stream.fileno())
         settled = time.time_ns() - status.st_ctime_ns > _SETTLED
         while block := stream.read(1 << 20):
             content.update(block)
-    result = content.hexdigest(), list(_identity(status)) if settled else None
-    remember(path, result)
-    return result
+    if settled:
+        _known[name, identity(status)] = content.hexdigest()
+    return content.hexdigest()
 
 
-def remember(path: str | Path, known: FileDigest) -> None:
-    """Keep a file's digest for as long as its identity is the same."""
-    if known[1] is not None:
-        _known[os.path.abspath(path), tuple(known[1])] = known[0]
+def identity(status: os.stat_result) -> tuple[int, ...]:
+    """Return the identity of a file: size, modification time, change time and inode.
 
-
-def _identity(status: os.stat_result) -> tuple[int, ...]:
+    Writing to a file changes its change time, replacing it its inode, even if size and modification time stay.
+    """
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+def identities(digests: Mapping[str, str]) -> dict[str, list[int]]:
+    """Return the identities of the files that are known to have these digests, for :func:`remember`."""
+    found = {path: identity(os.stat(path)) for path in digests}
+    return {path: list(own) for path, own in found.items() if _known.get((os.path.abspath(path), own)) == digests[path]}
+
+
+def remember(path: str | Path, own: list[int], known: str) -> None:
+    """Keep the digest of a file for as long as it has this identity."""
+    _known[os.path.abspath(path), tuple(own)] = known
 
 
 def cores() -> int:
