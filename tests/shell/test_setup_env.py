@@ -208,7 +208,7 @@ def test_an_installation_that_fails_says_which(recipe, path_without):
 def test_no_python_at_all(recipe, tmp_path):
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name in ("bash", "dirname", "basename", "readlink", "wc", "paste", "env"):
+    for name in ("bash", "dirname", "basename", "readlink", "sed", "wc", "paste", "env"):
         (programs / name).symlink_to(shutil.which(name))
     message = run(recipe, rc=1, PATH=str(programs)).stderr
     assert message == (
