@@ -65,8 +65,7 @@ sub shell_word {
         return $argument if $argument =~ /^[^\s'"]+\z/a;
         return "\"$argument\"" if $argument =~ /\s|^\z/a && $argument !~ /"/;
     }
-    $argument =~ s/'/'\\''/g;
-    return "'$argument'";
+    return quoted($argument);
 }
 
 # Returns text as one word of bash.
@@ -139,10 +138,9 @@ sub report_jobs {
         print STDERR "$script: JOB is in the log's name, but there is no JOB=1:n before it\n"
           if $call->{name} eq '' && $log =~ /JOB/;
     } else {
-        my @few = map { $state eq 'lost' ? "$_ ($why->{$_})" : $_ } @jobs > 20 ? (@jobs[0 .. 19]) : @jobs;
-        push @few, '...' if @jobs > 20;
+        my @list = map { $state eq 'lost' ? "$_ ($why->{$_})" : $_ } @jobs;
         print STDERR "$script: error: ", scalar @jobs, " / $call->{number} $state, log is in ", log_of($call, '*'),
-          "; $state jobs: @few\n";
+          "; $state jobs: @list\n";
     }
     my @lines = last_lines($log);
     print STDERR "$script: last lines of $log ($why->{$jobs[0]}):\n", @lines ? @lines : "  (the command wrote nothing)\n";

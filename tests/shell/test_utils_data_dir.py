@@ -73,7 +73,7 @@ BAD = [
     ("utt2spk", "a-0000000 a\n", "a-0000000 a\na-0000000 a\n", ":2: duplicate id a-0000000"),
     ("utt2spk", "b.x-0000000 b.x\n", "", ""),
     ("utt2spk", "a-0000005 a", "a-0000005 b.x", ":2: utterance a-0000005 does not begin with its speaker"),
-    ("spk2utt", "a-0000005", "a-0000006", ":1: utterances of a differ from those of utt2spk"),
+    ("spk2utt", "a-0000005", "a-0000006", ":1: row of a disagrees with utt2spk"),
     ("spk2utt", "c_1", "c_2", ":3: ids differ from those of utt2spk: 1 missing, 1 too many"),
     (
         "segments",
