@@ -18,6 +18,17 @@ use File::Path     qw(make_path);
 our @EXPORT = qw(fail warning read_command_line quoted log_of job_script prepare_logs report_jobs last_lines die_of_signal);
 
 my $script = basename($0);
+my $usage  = <<"END";
+Usage: $script [options] [JOB=first:last] <log> <command> [arguments...]
+e.g.:  $script --mem 4G JOB=1:4 exp/log/x.JOB.log python3 x.py --job JOB
+Runs the command, in parallel for every JOB, and waits; exit code 1 if any job failed or is lost.
+  --max-jobs-run N (or -tc N)   # run at most N jobs at a time; default: as many as the cluster takes, or one per core of
+                                # this machine (per GPU with --gpu)
+  --num-threads N               # threads (cores) of a job
+  --gpu N                       # GPUs of a job
+  --mem X, --time X             # memory (500M, 4G) and time limit (90 for minutes, 12:00:00, 2-0) of a job on a cluster
+  --NAME X, -x X                # any other: passed to sbatch, as in --partition long, -A account; ignored by run.pl
+END
 
 sub warning { print STDERR "$script: WARNING: $_[0]\n"; }
 sub fail    { print STDERR "$script: error: $_[0]\n"; exit 1; }
@@ -25,7 +36,6 @@ sub fail    { print STDERR "$script: error: $_[0]\n"; exit 1; }
 # Returns a hash: name of the job variable ('' without one), first, last, number of jobs, log, command, max-jobs-run
 # (0: no limit), num-threads, gpu, and options: the other options as [name, value].
 sub read_command_line {
-    my ($usage) = @_;
     my %call = (name => '', first => 1, last => 1, 'max-jobs-run' => 0, 'num-threads' => 1, gpu => 0, options => []);
     while (@ARGV && $ARGV[0] =~ m{^-|^[A-Za-z_]\w*=(?:\d+\z|[^/]*:)}) {
         my $name = shift @ARGV;

@@ -10,6 +10,7 @@ for Linux on x86_64 brings CUDA libraries.) It imports none of these packages, a
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -28,10 +29,8 @@ _SAME = {"tensorflow-cpu": "tensorflow", "tensorflow": "tensorflow-cpu", "onnxru
 def installed_version(name: str) -> "str | None":
     """Return the installed version of a distribution, or of one with the same modules."""
     for candidate in (name, _SAME.get(name, name)):
-        try:
+        with suppress(metadata.PackageNotFoundError):
             return metadata.version(candidate)
-        except metadata.PackageNotFoundError:
-            continue
     return None
 
 

@@ -87,6 +87,3 @@ while [[ $# -gt 0 ]]; do
   shift $(($# > 1 ? 2 : 1))
 done
 for ((_po_i = 0; _po_i < ${#_po_given[@]}; _po_i += 2)); do _po_assign "" "${_po_given[@]:_po_i:2}"; done
-unset -f _po_die _po_is_option _po_assign _po_read_config
-unset -v _po_names _po_section _po_file _po_name _po_default _po_given _po_i
-true

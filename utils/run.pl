@@ -9,15 +9,7 @@ use IO::Handle;
 use Jobs;
 use POSIX ();
 
-my $call = read_command_line(<<'END');
-Usage: run.pl [options] [JOB=first:last] <log> <command> [arguments...]
-e.g.:  run.pl JOB=1:4 exp/log/x.JOB.log python3 x.py --job JOB
-Runs the command, in parallel for every JOB, and waits; exit code 1 if any job failed.
-  --max-jobs-run N (or -tc N)   # run at most N jobs at a time; default: one per core (per GPU with --gpu)
-  --gpu N                       # the jobs use GPUs, if N is not 0
-  --num-threads N               # threads of a job: written to the log
-  -V, --mem X, -l X, -pe X Y, any other with a value   # for queues: accepted and ignored
-END
+my $call = read_command_line();
 # SIGTERM ends the command; this script survives it and writes the end of the log.
 my $script = job_script($call, "trap : TERM\n_job=\$1\n", '');
 my (%running, %failed, @stopped);    # process => job; job => exit code; process groups that a signal stopped

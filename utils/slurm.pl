@@ -13,17 +13,7 @@ use FindBin        ();
 use lib $FindBin::RealBin;
 use Jobs;
 
-my $call = read_command_line(<<'END');
-Usage: slurm.pl [options] [JOB=first:last] <log> <command> [arguments...]
-e.g.:  slurm.pl --mem 4G --time 1:00:00 JOB=1:40 exp/log/x.JOB.log python3 x.py --job JOB
-Runs the command, in parallel for every JOB, on a Slurm cluster, and waits; exit code 1 if any job failed or is lost.
-  --mem X                       # memory of a job, as in 500M, 4G
-  --time X                      # time limit of a job, as in 90 (minutes), 12:00:00, 2-0
-  --gpu N                       # GPUs of a job
-  --num-threads N               # threads (cores) of a job
-  --max-jobs-run N (or -tc N)   # run at most N jobs at a time; default: as many as the cluster takes
-  --NAME X, -x X                # any other: passed to sbatch, as in --partition long, -A account
-END
+my $call = read_command_line();
 
 # States of a job after its end. In any other state it waits, runs, or is cleaned up after.
 my $ended = qr/^(?:BOOT_FAIL|CANCELLED|COMPLETED|DEADLINE|FAILED|NODE_FAIL|OUT_OF_MEMORY|PREEMPTED|TIMEOUT)\z/;
