@@ -74,7 +74,7 @@ def check_rows(wanted: Mapping[str, str | None], name: str, got: Mapping[str, st
     if missing or extra:
         counts = f"{len(missing)} missing, {len(extra)} too many, first {[*missing, *extra][0]}"
         line = list(got).index(extra[0]) + 1 if extra else None
-        raise InputError(f"ids differ from those of {name}: {counts}", path=path, line=line)
+        raise InputError(f"ids differ from {name}: {counts}", path=path, line=line)
     for line, key in enumerate(got, 1):
         if got[key] != wanted[key]:
             raise InputError(f"row of {key} disagrees with {name}", path=path, line=line)
