@@ -1,6 +1,6 @@
 package Jobs;
 
-# Shared by run.pl and slurm.pl: Kaldi's command line, quoting, logs, and the report of failed jobs.
+# Shared by run.pl and slurm.pl: Kaldi's command line, quoting, the script of a job, and the report of failed jobs.
 #
 # JOB=1:n replaces each JOB in the name of the log and in the command by the number of the job.
 # The arguments are joined to one line for bash, as in Kaldi:
@@ -14,56 +14,50 @@ use warnings;
 use Exporter       qw(import);
 use File::Basename qw(basename dirname);
 use File::Path     qw(make_path);
-use POSIX          qw(strftime);
 
-our @EXPORT = qw(fail warning read_command_line for_job prepare_logs add_to_log now report_jobs last_lines die_of_signal);
+our @EXPORT = qw(fail warning read_command_line quoted log_of job_script prepare_logs report_jobs last_lines die_of_signal);
 
 my $script = basename($0);
+my $usage  = <<"END";
+Usage: $script [options] [JOB=first:last] <log> <command> [arguments...]
+e.g.:  $script --mem 4G JOB=1:4 exp/log/x.JOB.log python3 x.py --job JOB
+Runs the command, in parallel for every JOB, and waits; exit code 1 if any job failed or is lost.
+  --max-jobs-run N (or -tc N)   # run at most N jobs at a time; default: as many as the cluster takes, or one per core of
+                                # this machine (per GPU with --gpu)
+  --num-threads N               # threads (cores) of a job
+  --gpu N                       # GPUs of a job
+  --mem X, --time X             # memory (500M, 4G) and time limit (90 for minutes, 12:00:00, 2-0) of a job on a cluster
+  --NAME X, -x X                # any other: passed to sbatch, as in --partition long, -A account; ignored by run.pl
+END
 
-sub warning { print STDERR "$script: WARNING: $_[0]\n"; return; }
+sub warning { print STDERR "$script: WARNING: $_[0]\n"; }
 sub fail    { print STDERR "$script: error: $_[0]\n"; exit 1; }
-sub now     { return strftime('%a %b %e %H:%M:%S %Z %Y', localtime); }
-
-sub shell_word {
-    my ($argument) = @_;
-    if ($argument !~ /(?<!\\)(?:\\\\)*\\\z/) {    # a backslash at the end would swallow what comes after it
-        return $argument if $argument =~ /^[^\s'"]+\z/a;
-        return "\"$argument\"" if $argument =~ /\s|^\z/a && $argument !~ /"/;
-    }
-    $argument =~ s/'/'\\''/g;
-    return "'$argument'";
-}
 
 # Returns a hash: name of the job variable ('' without one), first, last, number of jobs, log, command, max-jobs-run
 # (0: no limit), num-threads, gpu, and options: the other options as [name, value].
 sub read_command_line {
-    my ($usage) = @_;
     my %call = (name => '', first => 1, last => 1, 'max-jobs-run' => 0, 'num-threads' => 1, gpu => 0, options => []);
-    if (@ARGV && $ARGV[0] =~ /^(?:--help|-h)\z/) { print $usage; exit 0; }
-    for my $round (1, 2) {    # options may stand before and after JOB=1:n
-        while (@ARGV && $ARGV[0] =~ /^-/) {
-            my $name = shift @ARGV;
-            next if $name eq '-V';
-            my $value = shift @ARGV;
-            fail("option $name needs a value") if !defined $value || $value =~ /^--|^[A-Za-z_]\w*=\d+:\d+\z/;
-            if ($name =~ /^(?:--max-jobs-run|-tc)\z/) {
-                fail("bad value of $name; expected a whole number from 1, got '$value'") if $value !~ /^[1-9]\d*\z/;
-                $call{'max-jobs-run'} = $value if !$call{'max-jobs-run'} || $value < $call{'max-jobs-run'};
-            } elsif ($name =~ /^--(?:gpu|num-threads)\z/) {
-                fail("bad value of $name; expected a whole number, got '$value'") if $value !~ /^\d+\z/;
-                $call{ substr $name, 2 } = $value;
-            } else {
-                $value .= ' ' . (shift @ARGV // '') if $name eq '-pe';
-                push @{ $call{options} }, [$name, $value];
-            }
-        }
-        if (@ARGV && $ARGV[0] =~ /^([A-Za-z_]\w*)=(\d+)(?::(\d+))?\z/) {
+    while (@ARGV && $ARGV[0] =~ m{^-|^[A-Za-z_]\w*=(?:\d+\z|[^/]*:)}) {
+        my $name = shift @ARGV;
+        if ($name =~ /^(?:--help|-h)\z/) { print $usage; exit 0; }
+        next if $name eq '-V';
+        if ($name !~ /^-/) {
+            fail("bad job range $name; expected 1 <= first <= last, as in JOB=1:4")
+              if $name !~ /^(\w+)=([1-9]\d*)(?::(\d+))?\z/ || defined $3 && $3 < $2;
             @call{qw(name first last)} = ($1, $2, $3 // $2);
-            fail("bad job range $ARGV[0]; expected it to start from 1 and to end no lower than it starts")
-              if $call{first} < 1 || $call{last} < $call{first};
-            shift @ARGV;
-        } elsif (@ARGV && $ARGV[0] =~ m{^[A-Za-z_]\w*=[^/]*:}) {
-            fail("bad job range $ARGV[0]; expected for example JOB=1:4");
+            next;
+        }
+        my $value = shift @ARGV;
+        fail("option $name needs a value") if !defined $value || $value =~ /^--|^[A-Za-z_]\w*=\d+:\d+\z/;
+        $name = '--max-jobs-run' if $name eq '-tc';
+        if ($name =~ /^--(max-jobs-run|num-threads|gpu)\z/) {
+            my $lowest = $1 eq 'gpu' ? 0 : 1;
+            $call{$1} = $value;
+            fail("bad value of $name; expected a whole number from $lowest, got '$value'")
+              if $value !~ /^\d+\z/ || $value < $lowest;
+        } else {
+            $value .= ' ' . (shift @ARGV // '') if $name eq '-pe';
+            push @{ $call{options} }, [$name, $value];
         }
     }
     if (@ARGV < 2) { print STDERR $usage; exit 1; }
@@ -75,74 +69,97 @@ sub read_command_line {
     return \%call;
 }
 
-# The log or the command of one job.
-sub for_job {
-    my ($call, $key, $job) = @_;
-    my $text = $call->{$key};
-    $text =~ s/$call->{name}/$job/g if $call->{name} ne '';
-    return $text;
+sub shell_word {
+    my ($argument) = @_;
+    if ($argument !~ /(?<!\\)(?:\\\\)*\\\z/) {    # a backslash at the end would quote the next character
+        return $argument if $argument =~ /^[^\s'"]+\z/a;
+        return "\"$argument\"" if $argument =~ /\s|^\z/a && $argument !~ /"/;
+    }
+    return quoted($argument);
+}
+
+# Returns text as one word of bash.
+sub quoted {
+    my ($text) = @_;
+    $text =~ s/'/'\\''/g;
+    $text =~ s/\r/'\$'\\r''/g;    # sbatch takes a carriage return for a script from Windows
+    return "'$text'";
+}
+
+# Returns the name of the log of a job, or of all jobs for '*'.
+sub log_of {
+    my ($call, $job) = @_;
+    return $call->{name} eq '' ? $call->{log} : $call->{log} =~ s/$call->{name}/$job/gr;
+}
+
+# Returns the script of every job, for bash. $begin sets _job to the number of the job, $end may use its exit code, _code.
+# The underscores keep variables that the user has exported.
+sub job_script {
+    my ($call, $begin, $end) = @_;
+    my $values = join '', map { "_$_=" . quoted($call->{$_}) . "\n" } qw(name log command);
+    return "$values$begin" . <<'END' =~ s/THREADS/$call->{'num-threads'}/r . "${end}exit \$_code\n";
+_line=$'\n'
+if [ -n "$_name" ]; then _log=${_log//$_name/$_job} _command=${_command//$_name/$_job}; fi
+_now() { date '+%a %b %e %H:%M:%S %Z %Y'; }
+printf '# %s\n# Running on %s\n# Started at %s\n#\n' "${_command//$_line/$_line# }" "$(uname -n)" "$(_now)" >"$_log" ||
+  exit 1
+_start=$(date +%s)
+# Through a pipe, because an argument of `bash -c` may not be longer than 128 kB.
+{
+  printf '(\n%s\n) </dev/null\n' "$_command" | bash >>"$_log" 2>&1
+  _code=${PIPESTATUS[1]}
+} 2>/dev/null
+# A job that Slurm kills as a whole must not report its own end before its turn comes.
+if [ "$_code" -gt 128 ] && [ -n "${SLURM_JOB_ID-}" ]; then sleep 1; fi
+_seconds=$(($(date +%s) - _start))
+if [ -n "$(tail -c 1 "$_log")" ]; then echo >>"$_log"; fi
+printf '# Accounting: time=%s threads=THREADS\n# Ended (code %s) at %s, elapsed time %s seconds\n' \
+  "$_seconds" "$_code" "$(_now)" "$_seconds" >>"$_log"
+END
 }
 
 # Empties all logs before the first job starts, so that no log of an earlier run passes for one of this run.
 sub prepare_logs {
     my ($call) = @_;
-    for my $log (map { for_job($call, 'log', $_) } $call->{first} .. $call->{last}) {
+    for my $log (map { log_of($call, $_) } $call->{first} .. $call->{last}) {
         make_path(dirname($log), { error => \my $errors });
         open my $stream, '>', $log or fail("cannot write the log $log: $!");
-        close $stream;
     }
-    return;
 }
 
-# Appends whole lines to a log, after a line end if it lacks one.
-sub add_to_log {
-    my ($log, $text) = @_;
-    open my $stream, '+>>', $log or return warning("cannot write to $log: $!");
-    if (seek $stream, -1, 2) { read $stream, my $last, 1; $text = "\n$text" if $last ne "\n"; }
-    print {$stream} $text;
-    return close $stream;
-}
-
-# The last lines that the command wrote.
+# Returns the last lines that the command wrote, indented.
 sub last_lines {
-    my ($log, $number) = @_;
+    my ($log) = @_;
     open my $stream, '<', $log or return ();
-    seek $stream, -65536, 2 or seek $stream, 0, 0;
-    my @lines = <$stream>;
-    if (@lines && $lines[0] =~ /^# /) {    # the header, which a line '#' ends
-        while (@lines) { last if shift(@lines) eq "#\n"; }
-    }
-    @lines = grep { !/^# (?:Accounting: |Ended |Lost )/ && /\S/ } @lines;
-    s/\n?\z/\n/ for @lines;
-    return @lines > $number ? @lines[-$number .. -1] : @lines;
+    seek $stream, -65536, 2;      # fails in a shorter log, which is then read from its start
+    my $text = do { local $/; <$stream> } // '';
+    $text =~ s/\A# .*?^#\n//ms;
+    my @lines = grep { /\S/ && !/^# (?:Accounting: |Ended |Lost )/ } split /\n/, $text;
+    return map { "  $_\n" } @lines > 5 ? @lines[-5 .. -1] : @lines;
 }
 
-# Reports jobs that are "failed" or "lost"; $why->{job} is the reason, shown for each if $with_why.
+# Reports jobs that are "failed" or "lost"; $why->{job} is the reason, listed for each lost job.
 sub report_jobs {
-    my ($call, $state, $why, $with_why) = @_;
+    my ($call, $state, $why) = @_;
     my @jobs = sort { $a <=> $b } keys %$why or return;
-    my $log = for_job($call, 'log', $jobs[0]);
+    my $log = log_of($call, $jobs[0]);
     if ($call->{number} == 1) {
         print STDERR "$script: error: job $state ($why->{$jobs[0]}), log is in $log\n";
         print STDERR "$script: JOB is in the log's name, but there is no JOB=1:n before it\n"
           if $call->{name} eq '' && $log =~ /JOB/;
     } else {
-        my @few = map { $with_why ? "$_ ($why->{$_})" : $_ } @jobs > 20 ? @jobs[0 .. 19] : @jobs;
-        push @few, '...' if @jobs > 20;
-        print STDERR "$script: error: ", scalar @jobs, " / $call->{number} $state, log is in ",
-          for_job($call, 'log', '*'), "; $state jobs: @few\n";
+        my @list = map { $state eq 'lost' ? "$_ ($why->{$_})" : $_ } @jobs;
+        print STDERR "$script: error: ", scalar @jobs, " / $call->{number} $state, log is in ", log_of($call, '*'),
+          "; $state jobs: @list\n";
     }
-    my @lines = last_lines($log, 5);
-    print STDERR "$script: last lines of $log ($why->{$jobs[0]}):\n",
-      map { "  $_" } @lines ? @lines : "(the command wrote nothing)\n";
-    return;
+    my @lines = last_lines($log);
+    print STDERR "$script: last lines of $log ($why->{$jobs[0]}):\n", @lines ? @lines : "  (the command wrote nothing)\n";
 }
 
-# Reports the signal that stopped all jobs, and ends of it, for the caller to see.
+# Reports the signal that stopped all jobs, and dies of it, so that the caller sees it.
 sub die_of_signal {
     my ($call, $signal) = @_;
-    print STDERR "$script: error: stopped by SIG$signal, and all jobs with it; log is in ", for_job($call, 'log', '*'),
-      "\n";
+    print STDERR "$script: error: stopped by SIG$signal, and all jobs with it; log is in ", log_of($call, '*'), "\n";
     $SIG{$signal} = 'DEFAULT';
     kill $signal, $$;
     exit 1;

@@ -2,10 +2,15 @@
 """Print each package of requirements files that this Python lacks or has in another version; exit code 1 if any.
 
 Usage: check_requirements.py <requirements.txt> ...
-It imports none of these packages, and runs in a bare Python.
+       check_requirements.py --cpu-build <requirement>
+The second form prints the newest CPU build that pip finds, as in torch==2.9.1+cpu; exit code 1 if none. (PyPI's torch
+for Linux on x86_64 brings CUDA libraries.) It imports none of these packages, and runs in a bare Python.
 """
 
+import re
+import subprocess
 import sys
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -18,16 +23,14 @@ except ImportError:  # a bare Python has it only inside pip
         Requirement = None
 
 # Distributions with the same modules.
-_SAME = {"tensorflow-cpu": ["tensorflow"], "tensorflow": ["tensorflow-cpu"], "onnxruntime": ["onnxruntime-gpu"]}
+_SAME = {"tensorflow-cpu": "tensorflow", "tensorflow": "tensorflow-cpu", "onnxruntime": "onnxruntime-gpu"}
 
 
 def installed_version(name: str) -> "str | None":
     """Return the installed version of a distribution, or of one with the same modules."""
-    for candidate in [name, *_SAME.get(name, [])]:
-        try:
+    for candidate in (name, _SAME.get(name, name)):
+        with suppress(metadata.PackageNotFoundError):
             return metadata.version(candidate)
-        except metadata.PackageNotFoundError:
-            continue
     return None
 
 
@@ -47,8 +50,21 @@ def unmet(path: str) -> "list[str]":
     return problems
 
 
+def cpu_builds(text: str) -> "list[str]":
+    """Return the CPU builds that pip finds for a requirement, newest first."""
+    requirement = Requirement(text)
+    command = [sys.executable, "-m", "pip", "index", "versions", "--disable-pip-version-check", requirement.name]
+    output = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False).stdout
+    builds = re.findall(r"[0-9][0-9.]*\+cpu\b", output)
+    return [f"{requirement.name}=={build}" for build in builds if requirement.specifier.contains(build)]
+
+
 def main() -> int:
-    """Check the files of the command line."""
+    """Do as the command line asks, and return the exit code."""
+    if sys.argv[1:2] == ["--cpu-build"]:
+        builds = cpu_builds(sys.argv[2])
+        print(*builds[:1])
+        return 0 if builds else 1
     if not (3, 10) <= sys.version_info < (3, 13):
         problems = [f"Python >=3.10,<3.13: {sys.version.split()[0]}"]
     elif Requirement is None:

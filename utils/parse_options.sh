@@ -9,28 +9,21 @@
 #   . utils/parse_options.sh # afterwards "$@" holds only the positional arguments
 #
 # --some-name VALUE (or --some_name VALUE) sets $some_name. --config FILE reads name=value lines, before the command line;
-# the file can set only options, and nothing in it is expanded. --help prints $help_message and exits with 0. Anything
-# else that looks like an option is refused in one line and with 1. A line "old_name ..: what to use instead" of
-# $moved_options is shown to those who still use the old name. Without the two comment lines, every variable is an option.
-# Works under `set -euo pipefail`.
+# the file can set only options, and nothing in it is expanded. --help prints $help_message and exits with 0. Any other
+# option is an error of one line and exit code 1, with the text of a line "old_name ..: text" of $moved_options if it is
+# one of these names. Without the two comment lines, every variable is an option. Works under `set -euo pipefail`.
 
 _po_die() {
   printf '%s: error: %s\n' "${0##*/}" "$1" >&2
   exit 1
 }
 
-# The names of the options, between blanks: those of the marked section of the script, or of the script that sources it.
+# The names of the options, between blanks: those in the marked section of the script, or of the script that sources it.
+_po_section='/^# Begin configuration section/,/^# End configuration section/'
 _po_names=
 for _po_file in "${BASH_SOURCE[@]:1}"; do
   [[ -z $_po_names && -f $_po_file ]] || continue
-  _po_section=
-  while IFS= read -r _po_name; do
-    case $_po_name in
-      '# Begin configuration section'*) _po_section=1 ;;
-      '# End configuration section'*) break ;;
-      [a-z]*=*) [[ -z $_po_section ]] || _po_names+="${_po_name%%=*} " ;;
-    esac
-  done <"$_po_file"
+  _po_names=$(sed -n "$_po_section s/^\([a-z][a-z0-9_]*\)=.*/ \1 /p" "$_po_file")
 done
 
 # _po_is_option <--name>: set _po_name to its variable; fail if it is no option.
@@ -39,7 +32,7 @@ _po_is_option() {
   _po_name=${1#--}
   _po_name=${_po_name//-/_}
   [[ $1 == --* && $_po_name =~ ^[a-z][a-z0-9_]*$ && $_po_name != help_message && -n ${!_po_name+set} ]] || return 1
-  [[ -z $_po_names || " $_po_names" == *" $_po_name "* ]]
+  [[ -z $_po_names || $_po_names == *" $_po_name "* ]]
 }
 
 # _po_assign <file:line: or nothing> <--name> <value>
@@ -62,51 +55,35 @@ _po_assign() {
 # _po_read_config <file>
 _po_read_config() {
   # shellcheck disable=SC2016 # the text of a pattern
-  local _po_line _po_number=0 _po_value='([^[:space:]"'\''$`\]*|"[^"$`\]*"|'\''[^'\'']*'\'')'
+  local _po_line _po_number=0 _po_text _po_value='([^[:space:]"'\''$`\]*|"[^"$`\]*"|'\''[^'\'']*'\'')'
   [[ -f $1 && -r $1 ]] || _po_die "$1: no such config file"
   while IFS= read -r _po_line || [[ -n $_po_line ]]; do
     _po_number=$((_po_number + 1))
     [[ ! ${_po_line%$'\r'} =~ ^[[:space:]]*(#.*)?$ ]] || continue
     [[ ${_po_line%$'\r'} =~ ^[[:space:]]*(--)?([^=[:space:]]+)=$_po_value([[:space:]]+#.*|[[:space:]]*)$ ]] ||
       _po_die "$1:$_po_number: expected name=value, one word or quoted text without expansions, got '$_po_line'"
-    _po_value_text=${BASH_REMATCH[3]}
-    [[ $_po_value_text != [\"\']* ]] || _po_value_text=${_po_value_text:1:-1}
-    _po_assign "$1:$_po_number: " "--${BASH_REMATCH[2]}" "$_po_value_text"
+    _po_text=${BASH_REMATCH[3]}
+    [[ $_po_text != [\"\']* ]] || _po_text=${_po_text:1:-1}
+    _po_assign "$1:$_po_number: " "--${BASH_REMATCH[2]}" "$_po_text"
   done <"$1"
 }
 
-# Help and config files come first, so that the command line wins wherever they stand.
-_po_args=("$@")
-for ((_po_i = 0; _po_i < $#; _po_i++)); do
-  case "${_po_args[_po_i]}" in
-    --help | -h) printf '%s\n' "${help_message:-${0##*/}: no help message}" && exit 0 ;;
-    --config)
-      [[ $((_po_i + 1)) -lt $# ]] || _po_die "option --config needs a value"
-      _po_read_config "${_po_args[++_po_i]}"
-      ;;
-    --*=*) ;;
-    --*) _po_i=$((_po_i + 1)) ;;
-    *) break ;;
-  esac
-done
-
+# Config files are read at once and options assigned later, so that the command line wins wherever it has --config.
+_po_given=()
 while [[ $# -gt 0 ]]; do
   case "$1" in
+    --help | -h) printf '%s\n' "${help_message:-${0##*/}: no help message}" && exit 0 ;;
     --) _po_die "bare '--'; expected --name value" ;;
-    --*=*) _po_die "options are given as --name value, got '$1'" ;;
-    --config) ;;
+    --*=* | -[A-Za-z]*) _po_die "options are given as --name value, got '$1'" ;;
     --*)
-      if _po_is_option "$1"; then
+      if [[ $1 == --config ]] || _po_is_option "$1"; then
         [[ $# -ge 2 ]] || _po_die "option $1 needs a value"
         ! _po_is_option "$2" || _po_die "option $1 needs a value, got the option $2"
       fi
-      _po_assign "" "$1" "${2-}"
+      if [[ $1 == --config ]]; then _po_read_config "$2"; else _po_given+=("$1" "${2-}"); fi
       ;;
-    -[A-Za-z]*) _po_die "unknown option $1; options are given as --name value" ;;
     *) break ;;
   esac
-  shift 2
+  shift $(($# > 1 ? 2 : 1))
 done
-unset -f _po_die _po_is_option _po_assign _po_read_config
-unset -v _po_names _po_file _po_section _po_name _po_default _po_value_text _po_args _po_i
-true
+for ((_po_i = 0; _po_i < ${#_po_given[@]}; _po_i += 2)); do _po_assign "" "${_po_given[@]:_po_i:2}"; done

@@ -78,8 +78,9 @@ progress "installing into $venv ($size)"
 pip=("$venv/bin/python3" -m pip install --disable-pip-version-check)
 if [ "$verbose" = 0 ] || { [ "$verbose" = 1 ] && [ ! -t 2 ]; }; then pip+=(--quiet --progress-bar off); fi
 build=
-if [ "$(uname -s) $(uname -m)" = "Linux x86_64" ]; then
-  build=$("$venv/bin/python3" "$root/utils/cpu_build.py" "$needed" torch) ||
+torch=$(unmet "$venv/bin/python3" | sed -n 's/^\(torch[<>=].*\): .*/\1/p') || true
+if [ -n "$torch" ] && [ "$(uname -s) $(uname -m)" = "Linux x86_64" ]; then
+  build=$("$venv/bin/python3" "$root/utils/check_requirements.py" --cpu-build "$torch") ||
     progress "pip finds no CPU build of PyTorch and takes one with CUDA libraries, some 3 GB more; for the CPU build, stop" \
       "this (Ctrl-C) and type: PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu $0"
 fi

@@ -9,8 +9,9 @@ Kaldi's own script with --no-feats --no-text. feats.scp and text are not checked
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "diar"))
@@ -19,7 +20,7 @@ import stage
 
 from ssdiar.base.errors import InputError
 from ssdiar.io.rttm import read_rttm, read_uem
-from ssdiar.io.tables import check_id, parse_count, parse_float, read_lines, read_segments
+from ssdiar.io.tables import check_id, parse_count, parse_float, read_lines, read_rows, read_segments
 
 TABLES = {
     "wav.scp": "recording path-or-command...",
@@ -33,82 +34,73 @@ TABLES = {
     "reco2offset": "recording seconds",
     "side2reco": "side recording",
 }
-FOR_SOME = ("reco2channel", "reco2parties", "reco2offset", "side2reco")  # that need not name all recordings
-ABOUT = {"ref.rttm": 1, "all.uem": 0, "overlap.segments": 1}  # the field (from 0) that names the recording
+# The field (from 0) of the recording in files that need not name all recordings, and the readers of those formats.
+FOR_SOME = {"reco2channel": 0, "reco2parties": 0, "reco2offset": 0, "side2reco": 0}
+FOR_SOME |= {"ref.rttm": 1, "all.uem": 0, "overlap.segments": 1}
+READERS = {"ref.rttm": read_rttm, "all.uem": read_uem, "overlap.segments": read_segments}
+BAD_TEXT = {
+    r"\r": "carriage return",
+    r"^[ \t]*\n": "empty line",
+    r"^[ \t]": "line begins with a blank",
+    r"[^\n]\Z": "last line is not complete",
+    r"^\S+[ \t]+~": "'~' is not expanded in wav.scp",
+}
 
 
 def read_table(path: Path, columns: str) -> dict[str, str]:
     """Return the rest of each line by its id; InputError if a line is malformed, or ids are not sorted and unique."""
-    data, titles, rows, last = path.read_bytes(), columns.split(), {}, ""
-    for line, text in enumerate([*read_lines(path)] and data.decode().split("\n"), 1):  # read_lines checks the encoding
-        if line > data.count(b"\n") and not text:
-            break
-        for is_bad, what in (
-            (line > data.count(b"\n"), "last line is not complete"),
-            ("\r" in text, "carriage return"),
-            (not text.strip(), "empty line"),
-            (text[:1].isspace(), "line begins with a blank"),
-        ):
-            if is_bad:
-                raise InputError(what, path=path, line=line)
-        fields = text.split(None, len(titles) - 1 if titles[-1].endswith("...") else -1)
-        if len(fields) != len(titles):
-            expected = f"{len(titles)} ({columns})"
-            raise InputError("wrong number of fields", path=path, line=line, expected=expected, got=len(fields))
-        if (key := check_id(fields[0], path, line)) <= last:
-            what = f"duplicate id {key}" if key in rows else f"not sorted: {key} comes after {last}"
-            raise InputError(what, path=path, line=line, hint="Sort it under LC_ALL=C.")
-        if titles[-1] == "seconds" and parse_float(fields[1], "seconds", path, line) == 0 and path.name == "reco2dur":
-            raise InputError("bad seconds", path=path, line=line, expected="more than 0", got=fields[1])
-        if titles[-1] == "number":
-            parse_count(fields[1], "number", path, line)
-        if path.name == "wav.scp" and fields[1].startswith("~"):
-            raise InputError("'~' is not expanded in wav.scp", path=path, line=line, expected="the whole path")
-        rows[key], last = text.split(None, 1)[1].strip(), key
+    rows, last = {}, ""
+    for line, (key, *fields) in read_rows(path, columns, strict=True):
+        if key < last:
+            hint = "Sort it under LC_ALL=C."
+            raise InputError(f"not sorted: {key} comes after {last}", path=path, line=line, hint=hint)
+        if columns.endswith("seconds"):
+            seconds = parse_float(fields[0], "seconds", path, line)
+            if seconds == 0 and path.name == "reco2dur":
+                raise InputError("bad seconds", path=path, line=line, expected="more than 0", got=0)
+        if columns.endswith("number"):
+            parse_count(fields[0], "number", path, line)
+        rows[key], last = " ".join(" ".join(fields).split()), key
+    text = path.read_bytes().decode()
+    for pattern, problem in BAD_TEXT.items():
+        if found := re.search(pattern, text, re.MULTILINE):
+            raise InputError(problem, path=path, line=text.count("\n", 0, found.start()) + 1)
     return rows
 
 
-def check_ids(wanted: Collection[str], name: str, got: Mapping[str, str], path: Path) -> None:
-    """Raise InputError unless a table has exactly the ids of the file ``name``."""
+def check_rows(wanted: Mapping[str, str | None], name: str, got: Mapping[str, str | None], path: Path) -> None:
+    """Raise InputError unless a table has exactly the rows that it must have by the file ``name``."""
     missing, extra = [key for key in wanted if key not in got], [key for key in got if key not in wanted]
     if missing or extra:
         counts = f"{len(missing)} missing, {len(extra)} too many, first {[*missing, *extra][0]}"
         line = list(got).index(extra[0]) + 1 if extra else None
-        raise InputError(f"ids differ from those of {name}: {counts}", path=path, line=line)
+        raise InputError(f"ids differ from {name}: {counts}", path=path, line=line)
+    for line, key in enumerate(got, 1):
+        if got[key] != wanted[key]:
+            raise InputError(f"row of {key} disagrees with {name}", path=path, line=line)
 
 
 def check_speakers(folder: Path, tables: Mapping[str, dict[str, str]]) -> list[str]:
     """Check utt2spk, spk2utt and segments, and return the recordings that they name; InputError if they disagree."""
-    utt2spk, path, by_speaker, last = tables["utt2spk"], folder / "utt2spk", {}, (b"", b"")
-    for line, (utterance, speaker) in enumerate(utt2spk.items(), 1):
+    path, by_speaker, last = folder / "utt2spk", {}, ""
+    for line, (utterance, speaker) in enumerate(tables["utt2spk"].items(), 1):
         if not utterance.startswith(check_id(speaker, path, line)):
             raise InputError(f"utterance {utterance} does not begin with its speaker", path=path, line=line)
-        if (order := (speaker.encode(), utterance.encode())) < last:  # Kaldi's programs rely on both orders
+        if speaker < last:  # Kaldi's programs rely on both orders
             raise InputError("sorted by utterance but not by speaker", path=path, line=line)
-        last = order
+        last = speaker
         by_speaker.setdefault(speaker, []).append(utterance)
-    check_ids(by_speaker, "utt2spk", tables["spk2utt"], folder / "spk2utt")
-    for line, (speaker, utterances) in enumerate(tables["spk2utt"].items(), 1):
-        if utterances.split() != by_speaker[speaker]:
-            what = f"utterances of {speaker} differ from those of utt2spk"
-            raise InputError(what, path=folder / "spk2utt", line=line)
+    utterances = {speaker: " ".join(own) for speaker, own in by_speaker.items()}
+    check_rows(utterances, "utt2spk", tables["spk2utt"], folder / "spk2utt")
     if "segments" in tables:
         durations = {reco: float(seconds) for reco, seconds in tables.get("reco2dur", {}).items()}
         segments = read_segments(folder / "segments", tables.get("wav.scp"), durations)
-        check_ids(utt2spk, "utt2spk", tables["segments"], folder / "segments")
-        for line, segment in enumerate(segments, 1):
-            if (speaker := utt2spk[segment.id]) != segment.reco:
-                what = f"speaker of {segment.id} is not the recording of its segment"
-                raise InputError(what, path=path, line=line, expected=segment.reco, got=speaker)
+        check_rows(tables["utt2spk"], "utt2spk", {one.id: one.reco for one in segments}, folder / "segments")
     return list(by_speaker)
 
 
 def validate(folder: Path, needs_audio: bool) -> None:
-    """Check a data directory.
-
-    Raises:
-        InputError: A file is missing, malformed or disagrees with another.
-    """
+    """Check a data directory; InputError if a file is missing, malformed or disagrees with another."""
     if not folder.is_dir():
         raise InputError("no such directory", path=folder)
     has_speech = any((folder / name).exists() for name in ("utt2spk", "spk2utt", "segments"))
@@ -120,22 +112,18 @@ def validate(folder: Path, needs_audio: bool) -> None:
         if name in tables and not tables[name]:
             raise InputError("empty file", path=folder / name)
     source = "wav.scp" if "wav.scp" in tables else "utt2spk"
-    recordings = check_speakers(folder, tables) if has_speech else list(tables["wav.scp"])
-    if "wav.scp" in tables:
-        check_ids(recordings, "segments" if "segments" in tables else "utt2spk", tables["wav.scp"], folder / "wav.scp")
-    for name in ("reco2dur", "reco2num_spk"):
+    recordings = dict.fromkeys(check_speakers(folder, tables) if has_speech else tables["wav.scp"])
+    of_speech = "segments" if "segments" in tables else "utt2spk"
+    for name, other in {"wav.scp": of_speech, "reco2dur": source, "reco2num_spk": source}.items():
         if name in tables:
-            check_ids(recordings, source, tables[name], folder / name)
-    known = set(recordings)
-    mentions = [(folder / name, row) for name in FOR_SOME for row in enumerate(tables.get(name, ()), 1)]
-    for name, field in ABOUT.items():
-        if (path := folder / name).is_file():
-            {"ref.rttm": read_rttm, "all.uem": read_uem, "overlap.segments": read_segments}[name](path)
-            lines = [(line, text.split()) for line, text in read_lines(path) if not text.startswith(";;")]
-            mentions += [(path, (line, fields[field])) for line, fields in lines]
-    for path, (line, reco) in mentions:
-        if reco not in known:
-            raise InputError("unknown recording", path=path, line=line, expected=f"one of {source}", got=reco)
+            check_rows(recordings, other, dict.fromkeys(tables[name]), folder / name)
+    for name, field in FOR_SOME.items():
+        path = folder / name
+        if path.is_file() and name in READERS:
+            READERS[name](path)
+        for line, text in read_lines(path) if path.is_file() else ():
+            if not text.startswith(";;") and (reco := text.split()[field]) not in recordings:
+                raise InputError("unknown recording", path=path, line=line, expected=f"one of {source}", got=reco)
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ def recipe(tmp_path):
     """A recipe with the scripts of stage 0 and requirements of its own, which this Python meets."""
     root = tmp_path / "récipé à part"
     (root / "utils").mkdir(parents=True)
-    for name in ("setup_env.sh", "parse_options.sh", "check_requirements.py", "cpu_build.py"):
+    for name in ("setup_env.sh", "parse_options.sh", "check_requirements.py"):
         shutil.copy(UTILS / name, root / "utils")
     (root / "requirements.txt").write_text("# what runs\n\nnumpy>=2  # arrays\n")
     (root / "requirements-models.txt").write_text("")
@@ -139,21 +139,30 @@ def test_the_environment_is_made_once_and_mended(recipe, path_without):
     assert run(recipe, **path_without).stderr == again.stderr
 
 
-def test_only_what_best_needs(recipe, path_without):
-    shutil.copytree(UTILS.parent / "conf", recipe / "conf")
+def test_choices_that_train_nothing_need_the_smaller_file(recipe, path_without):
+    for name, text in (
+        ("systems/quick", "method: consensus"),
+        ("systems/trained", "method: ssl"),
+        ("sad/silero", "detector: silero"),
+        ("xvector/large", "loader:  speechbrain"),
+    ):
+        path = recipe / "conf" / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"# a comment\n{text}\n")
     (recipe / "requirements-best.txt").write_text("ssdiartiny>=1.2,<2\n")
     (recipe / "requirements.txt").write_text("-r requirements-best.txt\nssdiarlarge\n")
     python = recipe / ".venv/bin/python3"
-    choices = ["--choices", "best campplus+device=cuda"]
-    done = run(recipe, *choices, **path_without)
+    few = ("--choices", "quick+count.most=4 oracle")
+    done = run(recipe, *few, **path_without)
     assert done.stdout == f"{python}\n" and "0.6 GB" in done.stderr
-    assert run(recipe, *choices, **path_without).stderr == f"setup_env.sh: using {python}\n"
-    assert run(recipe, "--python", str(python), *choices).stdout == f"{python}\n"
-    message = run(recipe, "--python", str(python), rc=1).stderr
-    assert message.endswith("lacks 1 packages: ssdiarlarge: not installed\n")
-    for other in ("dnn_ahc_triplet+literal", "silero+gap=0.5", "speechbrain"):
-        message = run(recipe, "--choices", f"best {other}", rc=1, **path_without).stderr
-        assert "could not install requirements.txt" in message, "these need the rest"
+    assert run(recipe, *few, **path_without).stderr == f"setup_env.sh: using {python}\n"
+    assert run(recipe, "--python", str(python), *few).stdout == f"{python}\n"
+    own = recipe.parent / "own.yaml"
+    own.write_text("method: ssl\n")
+    for choice in ("trained+x=1", "silero", "large", f"{own}+x=1"):
+        message = run(recipe, "--python", str(python), "--choices", f"quick {choice}", rc=1).stderr
+        assert message.endswith("lacks 1 packages: ssdiarlarge: not installed\n")
+    assert "could not install requirements.txt" in run(recipe, rc=1, **path_without).stderr
 
 
 def test_a_cpu_build_of_torch_is_taken_where_pip_finds_one(recipe, path_without, tmp_path):
@@ -210,7 +219,7 @@ def test_an_installation_that_fails_says_which(recipe, path_without):
 def test_no_python_at_all(recipe, tmp_path):
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name in ("bash", "dirname", "basename", "readlink", "wc", "paste", "env"):
+    for name in ("bash", "dirname", "basename", "readlink", "sed", "wc", "paste", "env"):
         (programs / name).symlink_to(shutil.which(name))
     message = run(recipe, rc=1, PATH=str(programs)).stderr
     assert message == (

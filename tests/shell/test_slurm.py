@@ -215,7 +215,7 @@ def test_more_jobs_than_an_array_takes_are_refused(run, tmp_path):
 def no_slurm(tmp_path_factory):
     """Return a folder for the PATH with no command of Slurm in it."""
     folder = tmp_path_factory.mktemp("bin")
-    for name in ("env", "perl"):
+    for name in ("env", "perl", "setsid"):
         (folder / name).symlink_to(shutil.which(name))
     return folder
 
@@ -225,7 +225,7 @@ def no_slurm(tmp_path_factory):
     [
         (["--mem"], "option --mem needs a value"),
         (["JOB=1:2", "x.log", "true"], "2 parallel jobs would write to one log, x.log; expected JOB in its name"),
-        (["x.log", "true"], "sbatch took no job: cannot run sbatch: No such file"),
+        (["x.log", "true"], "sbatch took no job: setsid: failed to execute sbatch: No such file"),
         (["x.log"], "Usage: slurm.pl"),
     ],
 )

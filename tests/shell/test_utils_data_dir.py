@@ -73,8 +73,8 @@ BAD = [
     ("utt2spk", "a-0000000 a\n", "a-0000000 a\na-0000000 a\n", ":2: duplicate id a-0000000"),
     ("utt2spk", "b.x-0000000 b.x\n", "", ""),
     ("utt2spk", "a-0000005 a", "a-0000005 b.x", ":2: utterance a-0000005 does not begin with its speaker"),
-    ("spk2utt", "a-0000005", "a-0000006", ":1: utterances of a differ from those of utt2spk"),
-    ("spk2utt", "c_1", "c_2", ":3: ids differ from those of utt2spk: 1 missing, 1 too many"),
+    ("spk2utt", "a-0000005", "a-0000006", ":1: row of a disagrees with utt2spk"),
+    ("spk2utt", "c_1", "c_2", ":3: ids differ from utt2spk: 1 missing, 1 too many"),
     (
         "segments",
         "5.000 6.500",
@@ -93,7 +93,7 @@ BAD = [
     ("wav.scp", "a sox '/é x/a.sph' -t wav - |", "a", ":1: wrong number of fields"),
     ("wav.scp", "a sox", "a* sox", ":1: bad id"),
     ("reco2dur", "a 20.0", "a 0", ":1: bad seconds; expected more than 0, got 0"),
-    ("reco2dur", "a 20.0\n", "", ": ids differ from those of wav.scp: 1 missing, 0 too many"),
+    ("reco2dur", "a 20.0\n", "", ": ids differ from wav.scp: 1 missing, 0 too many"),
     ("reco2num_spk", "c_1 2", "c_1 0", ":3: bad number; expected a whole number from 1, got 0"),
     ("reco2num_spk", "a 2\nb.x 2\n", "b.x 2\na 2\n", ":2: not sorted: a comes after b.x"),
     ("reco2channel", "b.x 2", "b.x 0", ":1: bad number; expected a whole number from 1, got 0"),
@@ -130,7 +130,7 @@ def test_differing_ids_are_counted(data):
     (data / "segments").write_text("".join([*text[1:3], "b.x-0000001 b.x 1 2\n", *text[3:]]))
     (data / "segments").write_text("".join(sorted((data / "segments").read_text().splitlines(keepends=True))))
     done = validate(data)
-    what = f"{data}/segments:3: ids differ from those of utt2spk: 1 missing, 1 too many, first a-0000000"
+    what = f"{data}/segments:3: ids differ from utt2spk: 1 missing, 1 too many, first a-0000000"
     assert done.stderr == f"validate_data_dir.sh: error: {what}\n"
 
 
@@ -166,7 +166,7 @@ def test_recordings_without_speech_do_not_pass_as_in_kaldi(data):
         stream.write("d silent.wav\n")
     for name in ("reco2num_spk", "reco2dur"):
         (data / name).unlink()
-    assert "wav.scp:4: ids differ from those of segments: 0 missing, 1 too many" in validate(data).stderr
+    assert "wav.scp:4: ids differ from segments: 0 missing, 1 too many" in validate(data).stderr
     for name in ("segments", "utt2spk", "spk2utt"):
         (data / name).write_text("")
     assert "empty file" in validate(data).stderr

@@ -96,9 +96,9 @@ def test_killed_command_has_failed_with_128_and_the_signal(run, tmp_path, comman
     ("arguments", "message"),
     [
         (["JOB=1:2", "x.log", "true"], "2 parallel jobs would write to one log, x.log; expected JOB in its name"),
-        (["JOB=1:", "x.JOB.log", "true"], "bad job range JOB=1:; expected for example JOB=1:4"),
-        (["JOB=0:2", "x.JOB.log", "true"], "bad job range JOB=0:2; expected it to start from 1"),
-        (["JOB=2:1", "x.JOB.log", "true"], "bad job range JOB=2:1; expected it to start from 1"),
+        (["JOB=1:", "x.JOB.log", "true"], "bad job range JOB=1:; expected 1 <= first <= last, as in JOB=1:4"),
+        (["JOB=0:2", "x.JOB.log", "true"], "bad job range JOB=0:2; expected 1 <= first <= last"),
+        (["JOB=2:1", "x.JOB.log", "true"], "bad job range JOB=2:1; expected 1 <= first <= last"),
         (
             ["--max-jobs-run", "0", "x.log", "true"],
             "bad value of --max-jobs-run; expected a whole number from 1, got '0'",
