@@ -6,7 +6,7 @@ name recordings, as in Kaldi's diarization), short.segments (speech too short fo
 wav.scp and meta.json. make_rttm.sh gives short and overlapped speech the label of the nearest sub-segment.
 Tail rule, as in Kaldi: a sub-segment starts every period while more than a window is left of the region; the rest is
 a sub-segment, or, if it is shorter than min-segment, the last sub-segment is the last window of the region.
-e.g.: make_subsegments.sh --config conf/subsegments.conf data/mini_speech exp/mini/subsegments
+e.g.: make_subsegments.sh data/mini_speech exp/mini/subsegments
 """
 
 from __future__ import annotations
@@ -32,13 +32,19 @@ from ssdiar.io.tables import (
     write_segments_file,
     write_table,
 )
-from ssdiar.pipeline import subsegments_of
-from ssdiar.timeline.spans import Segment
+from ssdiar.pipeline import Lengths, subsegments_of
 from ssdiar.work import Manifest, check
 
 _LOG = logging.getLogger(__name__)
 _INPUTS = ("segments", "overlap.segments", "tight.segments", "wav.scp", "reco2dur", "meta.json", SIDE2RECO)
 _TABLES = ("segments", "utt2spk", "spk2utt", "short.segments", *_INPUTS[1:4], SIDE2RECO, UTT2REGION)
+
+_HELP = {
+    "window": "cut sub-segments of this length",
+    "period": "start a sub-segment this long after the one before, at most the window",
+    "min_segment": "replace a last sub-segment that would be shorter by a whole window",
+    "min_piece": "leave shorter speech regions without an x-vector; they only get a label",
+}
 
 
 def main() -> None:
@@ -46,18 +52,25 @@ def main() -> None:
     options = _parse()
     check_not_features_only(options.speech_dir)
     inputs = check(*(options.speech_dir / name for name in _INPUTS))
-    regions = _read_regions(options.speech_dir, "segments")
-    overlap = _read_regions(options.speech_dir, "overlap.segments")
+    known = [
+        read_if_there(read_wav_scp, options.speech_dir / "wav.scp", None),
+        read_if_there(read_durations, options.speech_dir / "reco2dur", None),
+    ]
+    regions = read_segments(options.speech_dir / "segments", *known)
+    overlap, tight = (
+        read_if_there(lambda path: read_segments(path, *known), options.speech_dir / f"{name}.segments", [])
+        for name in ("overlap", "tight")
+    )
     meta = {"speech_source": "given", "options": {}} | read_meta(options.speech_dir)
-    lengths = {name: getattr(options, name) for name in ("window", "period", "min_segment", "min_piece")}
-    cut = subsegments_of(regions, overlap, **lengths)
-    meta["options"] |= {name: length / 100 for name, length in lengths.items()}
+    lengths = Lengths(*(getattr(options, name) for name in _HELP))
+    cut = subsegments_of(regions, overlap, lengths)
+    meta["options"] |= {name: length / 100 for name, length in lengths._asdict().items()}
     work = Manifest(options.out_dir, "make_subsegments")
     work.plan(inputs, meta["options"])
     with work.finish("meta.json", editable=_TABLES):
         write_segments_file(options.out_dir / "overlap.segments", cut.overlap)
         write_segments_file(options.out_dir / "short.segments", cut.short)
-        write_segments_file(options.out_dir / "tight.segments", _read_regions(options.speech_dir, "tight.segments"))
+        write_segments_file(options.out_dir / "tight.segments", tight)
         write_segments(options.out_dir, cut.segments)
         recordings = {segment.reco for segment in cut.segments}
         _write_wav_scp(options.speech_dir / "wav.scp", options.out_dir / "wav.scp", recordings)
@@ -74,13 +87,9 @@ def _parse() -> argparse.Namespace:
     add = parser.add_argument
     add("speech_dir", type=Path)
     add("out_dir", metavar="subsegments-dir", type=Path)
-    add("--window", type=_hundredths, default="0.75", metavar="seconds", help="cut sub-segments of this length")
-    help_text = "start a sub-segment every so many seconds, at most the window"
-    add("--period", type=_hundredths, default="0.75", metavar="seconds", help=help_text)
-    help_text = "replace a last sub-segment that would be shorter by a whole window"
-    add("--min-segment", type=_hundredths, default="0.5", metavar="seconds", help=help_text)
-    help_text = "leave shorter speech regions without an x-vector; they only get a label"
-    add("--min-piece", type=_hundredths, default="0.1", metavar="seconds", help=help_text)
+    for name, length in Lengths()._asdict().items():
+        option = f"--{name.replace('_', '-')}"
+        add(option, type=_hundredths, default=f"{length / 100:g}", metavar="seconds", help=_HELP[name])
     options = parser.parse_args()
     stage.apart(options.out_dir, options.speech_dir)
     if not 0 < options.period <= options.window:
@@ -95,13 +104,6 @@ def _hundredths(text: str) -> int:
     if abs(value - round(value)) > 1e-6:
         raise argparse.ArgumentTypeError(f"expected whole hundredths of a second, got {text}")
     return round(value)
-
-
-def _read_regions(speech_dir: Path, name: str) -> list[Segment]:
-    """Read a segments file if it exists, and check it against wav.scp and reco2dur if they exist."""
-    recordings = read_if_there(read_wav_scp, speech_dir / "wav.scp", None)
-    durations = read_if_there(read_durations, speech_dir / "reco2dur", None)
-    return read_if_there(lambda path: read_segments(path, recordings, durations), speech_dir / name, [])
 
 
 def _write_wav_scp(source: Path, path: Path, recordings: set[str]) -> None:

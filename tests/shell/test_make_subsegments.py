@@ -81,7 +81,7 @@ def test_a_plain_kaldi_directory_will_do(work):
         ("segments", "r z 1 2\n", [], "segments:1: segment r is of an unknown recording"),
         ("segments", "r a 2 2\n", [], "segments:1: segment r has no length"),
         ("overlap.segments", "r a 2\n", [], "overlap.segments:1: wrong number of fields; expected 4"),
-        ("meta.json", "{", [], "meta.json: damaged file"),
+        ("meta.json", "{", [], "meta.json: damaged"),
         (None, "", ["--period", "1"], "--period must be above 0 and at most --window"),
         (None, "", ["--window", "0"], "--period must be above 0 and at most --window"),
         (None, "", ["--min-segment", "0.8"], "--min-segment must be at most --window"),

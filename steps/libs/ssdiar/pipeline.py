@@ -55,6 +55,18 @@ class Cut(NamedTuple):
     overlap: list[Segment]
 
 
+class Lengths(NamedTuple):
+    """The lengths of sub-segments in hundredths of a second; their defaults are the paper's."""
+
+    window: int = 75
+    period: int = 75  # from one start to the next
+    min_segment: int = 50  # see :func:`ssdiar.timeline.subsegments.make_subsegments`
+    min_piece: int = 10  # shorter sub-segments get no x-vector
+
+
+LENGTHS = Lengths()
+
+
 class TurnRules(msgspec.Struct, frozen=True):
     """The decisions of earlier stages about turns, as meta.json has them.
 
@@ -131,23 +143,10 @@ def speech_of(
     return {reco: source.find(recording, turns, segmentation)}
 
 
-def subsegments_of(
-    regions: Sequence[Segment],
-    overlap: Sequence[Segment] = (),
-    window: int = 75,
-    period: int = 75,
-    min_segment: int = 50,
-    min_piece: int = 10,
-) -> Cut:
-    """Cut speech regions of recordings or sides into sub-segments.
-
-    Args:
-        regions: Speech regions.
-        overlap: Overlapped speech.
-        window, period, min_segment: Hundredths of a second (:func:`ssdiar.timeline.subsegments.make_subsegments`).
-        min_piece: Hundredths of a second; shorter sub-segments get no x-vector.
-    """
-    segments, short = split_short(make_subsegments(regions, window, period, min_segment), min_piece)
+def subsegments_of(regions: Sequence[Segment], overlap: Sequence[Segment] = (), lengths: Lengths = LENGTHS) -> Cut:
+    """Cut speech regions of recordings or sides into sub-segments, which leave out ``overlap``."""
+    *shape, min_piece = lengths
+    segments, short = split_short(make_subsegments(regions, *shape), min_piece)
     return Cut(segments, short, list(overlap))
 
 
