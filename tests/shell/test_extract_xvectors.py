@@ -167,7 +167,7 @@ def test_speechbrain_from_a_folder_without_any_network(work):
     offline = {"HF_HUB_OFFLINE": "1", **network}
     message = run(work, "--xvector", "speechbrain", "--nj", "1", "my data", "pieces", "hub out", rc=1, **offline).stderr
     assert "error: cannot get the model speechbrain/spkrec-xvect-voxceleb from the Hugging Face hub" in message
-    assert "make the hub reachable once" in message and "--xvector-source DIR" in message
+    assert "make the hub reachable once" in message and "--xvector speechbrain+source=DIR" in message
     assert not (work / "hub out/xvector.scp").exists() and not list((work / "hub out").glob("*.ark"))
     assert not (work / "trace").exists()
 

@@ -229,7 +229,7 @@ def test_sides_keep_how_sure_they_are(work):
     ("sure", "meta", "message"),
     [
         ("a-1 0.9\n", "{}", "sys/sure: no probability of sub-segment a-2 (4 of 5"),
-        ("a-1 1.1\n", "{}", "sys/sure:1: bad number; expected at most 1"),
+        ("a-1 1.1\n", "{}", "sys/sure:1: bad number; expected a number from 0 to 1"),
         (None, '{"second_sure": [0.5, 1.5]}', "sys/meta.json: second_sure[1]: "),
         (None, '{"second_sure": 0.5}', "sys/meta.json: second_sure: "),
     ],

@@ -22,7 +22,7 @@ REPO = Path(__file__).resolve().parents[2]
 PAPER = REPO / "local/paper/run.sh"
 RECORDINGS = {"a": 30, "b.x": 24, "c-1": 12}
 
-_BEGIN = """#!{python}
+_BEGIN = """
 import json, subprocess, sys
 from pathlib import Path
 sys.path.insert(0, "{repo}/steps/libs")
@@ -75,7 +75,8 @@ _RESULTS = """
 
 def stand_in(folder, body):
     """Put a stand-in for run.sh into a recipe's folder."""
-    (folder / "run.sh").write_text((_BEGIN + body).format(python=sys.executable, repo=REPO))
+    (folder / "stand_in.py").write_text((_BEGIN + body).format(python=sys.executable, repo=REPO))
+    (folder / "run.sh").write_text(f"#!/usr/bin/env bash\nexec '{sys.executable}' stand_in.py \"$@\"\n")
     (folder / "run.sh").chmod(0o755)
     (folder / "calls").unlink(missing_ok=True)
 
