@@ -1,7 +1,4 @@
 #!/usr/bin/env bash
-# Copyright 2026  ssdiar authors
-# Apache 2.0
-
 # Self-supervised speaker diarization, from audio to RTTM and DER: runs stages 0-8 in order, on the recipe directory that
 # it is run from (the one with local/). Every stage is a script of its own that can be run by hand.
 

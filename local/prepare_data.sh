@@ -1,7 +1,4 @@
 #!/usr/bin/env bash
-# Copyright 2026  ssdiar authors
-# Apache 2.0
-
 # Stage 1 of the root recipe: its own corpus mini; see --help. detect_speech.sh comes next.
 # shellcheck source=steps/diar/begin.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../steps/diar/begin.sh"

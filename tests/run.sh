@@ -1,7 +1,4 @@
 #!/usr/bin/env bash
-# Copyright 2026  ssdiar authors
-# Apache 2.0
-
 # Every test of the project: linters, then unit tests, scripts, and whole runs. Makes the environment if need be.
 # Programs that tests compare with (md-eval.pl of Debian's sctk, shellcheck, sox, ffmpeg) are used where installed; with
 # CI set, their absence is a failure.

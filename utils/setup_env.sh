@@ -1,7 +1,4 @@
 #!/usr/bin/env bash
-# Copyright 2026  ssdiar authors
-# Apache 2.0
-
 # Stage 0: finds or makes a Python with the packages of requirements.txt and requirements-models.txt, and prints its path.
 # Takes .venv beside requirements.txt or the active python3 if one of them has all; otherwise makes or completes .venv.
 

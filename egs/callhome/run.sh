@@ -1,7 +1,4 @@
 #!/usr/bin/env bash
-# Copyright 2026  ssdiar authors
-# Apache 2.0
-
 # The recipe on CALLHOME: stages and options of the root run.sh; local/prepare_data.sh prepares the corpus (README.md).
 #   ./run.sh --data "--corpus-dir ~/LDC --crop uem"
 set -euo pipefail

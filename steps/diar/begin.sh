@@ -1,6 +1,3 @@
-# Copyright 2026  ssdiar authors
-# Apache 2.0
-
 # Start of every stage script: sources path.sh of the current recipe if there is one, and sets `here`, the physical folder
 # of the script, and `python`: --python <path>, else $PYTHON, else .venv of the current folder, else that of the repository,
 # else python3. The script then ends with: exec "$python" "$here/NAME.py" "$@"

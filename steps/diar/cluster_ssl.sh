@@ -1,7 +1,4 @@
 #!/usr/bin/env bash
-# Copyright 2026  ssdiar authors
-# Apache 2.0
-
 # Stage 5: clusters the x-vectors of each recording. <xvector-dir> -> <out-dir>, with a label for each sub-segment; see
 # --help. make_rttm.sh comes next.
 # shellcheck source=steps/diar/begin.sh

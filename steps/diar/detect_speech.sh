@@ -1,7 +1,4 @@
 #!/usr/bin/env bash
-# Copyright 2026  ssdiar authors
-# Apache 2.0
-
 # Stage 2: finds speech regions, overlapped speech and changes of speaker. <data-dir> -> <speech-dir>; see --help.
 # make_subsegments.sh comes next.
 # shellcheck source=steps/diar/begin.sh

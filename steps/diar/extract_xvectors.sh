@@ -1,7 +1,4 @@
 #!/usr/bin/env bash
-# Copyright 2026  ssdiar authors
-# Apache 2.0
-
 # Stage 4: computes an x-vector for each sub-segment. <data-dir> <subsegments-dir> -> <xvector-dir>; see --help.
 # cluster_ssl.sh comes next.
 # shellcheck source=steps/diar/begin.sh

@@ -1,7 +1,4 @@
 #!/usr/bin/env bash
-# Copyright 2026  ssdiar authors
-# Apache 2.0
-
 # Stage 8: writes the page and the table of all systems of a set. <exp-set-dir> -> <out-dir>; see --help.
 # shellcheck source=steps/diar/begin.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/begin.sh"

@@ -1,7 +1,4 @@
 #!/usr/bin/env bash
-# Copyright 2026  ssdiar authors
-# Apache 2.0
-
 # Stage 6: writes who speaks when, as RTTM. <subsegments-dir> <labels-dir> -> <labels-dir>/rttm; see --help.
 # score_der.sh comes next.
 # shellcheck source=steps/diar/begin.sh

@@ -1,7 +1,4 @@
 #!/usr/bin/env bash
-# Copyright 2026  ssdiar authors
-# Apache 2.0
-
 # Stage 7: computes the diarization error rate of an RTTM. <data-dir> <exp-dir> -> <exp-dir>/score; see --help.
 # shellcheck source=steps/diar/begin.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/begin.sh"

@@ -1,7 +1,4 @@
 #!/usr/bin/env bash
-# Copyright 2026  ssdiar authors
-# Apache 2.0
-
 # Stage 1: from a CALLHOME corpus to a data directory; see --help and README.md.
 # shellcheck source=steps/diar/begin.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../../steps/diar/begin.sh"
