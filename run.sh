@@ -152,7 +152,7 @@ while IFS='|' read -r choice name input overlap changes number row_turns <&3; do
   xvectors=$exp/xvectors_$(basename "${xvector%%+*}" .yaml)$input
   if [[ $inputs != *" x$input "* ]]; then
     inputs+="x$input "
-    if wants 2 "speech regions ($sad$input)"; then
+    if wants 2 "speech regions $speech ($sad)"; then
       steps/diar/detect_speech.sh "${common[@]}" "${jobs[@]}" --allow-commands "$allow_commands" --sad "$sad" \
         --overlap "$overlap" --changes "$changes" --segmentation-from "$first_speech" "$data_dir" "$speech"
     fi
