@@ -105,6 +105,7 @@ wants() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ] && say $'\n'"== St
 
 [ $# = 0 ] || die "expected options only, got '$1' (see run.sh --help)"
 [[ $stage$stop_stage =~ ^[0-9]{2,6}$ ]] || die "--stage, --stop-stage: expected whole numbers, got '$stage', '$stop_stage'"
+[[ $nj =~ ^[1-9][0-9]*$ ]] || die "--nj: expected a whole number from 1, got '$nj'"
 [ -n "$audio" ] || [ -z "$rttm$uem" ] || die "--rttm and --uem go with --audio"
 for file in "$audio" "$rttm" "$uem"; do [ -z "$file" ] || [ -e "$file" ] || die "$file: no such file or folder"; done
 if [ -n "$audio" ]; then
