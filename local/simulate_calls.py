@@ -92,7 +92,7 @@ def cast_all(args: argparse.Namespace, recos: list[str], folders: dict[str, Path
     """Return the voices of each recording.
 
     Raises:
-        InputError: There are too few voices, or those of ``--pairs`` or ``--same-person`` are unknown.
+        InputError: There are too few voices, or ``--pairs`` or ``--same-person`` names unknown ones.
     """
     if args.pairs:
         casts = read_casts(args.pairs, folders)

@@ -28,12 +28,11 @@ from ssdiar.base.config import config_files, config_name
 from ssdiar.base.errors import InputError
 from ssdiar.base.publish import publish_text
 from ssdiar.clustering.config import read_system
-from ssdiar.clustering.sides import share_out
 from ssdiar.io.ark import read_xvector_dir
 from ssdiar.io.meta import read_meta, write_meta
 from ssdiar.io.segmentation import read_segmentation
 from ssdiar.io.tables import SIDE2RECO, UTT2REGION, read_counts, read_sides
-from ssdiar.pipeline import ESTIMATE, SpeakerNumber, labels_by_id, labels_of, parse_num_spk
+from ssdiar.pipeline import ESTIMATE, SpeakerNumber, labels_by_id, labels_of, numbers_of_sides, parse_num_spk
 from ssdiar.results import number_found
 from ssdiar.work import Manifest, check, digest, file_digest
 
@@ -53,7 +52,7 @@ def main() -> None:
     help_text = "cluster by a system of conf/systems or a .yaml file; changes may follow, as in best+count.most=4"
     add("--system", default="conformer_finch_ahc_contrastive", metavar="choice", help=help_text)
     help_text = "set the speakers per recording: a number; limits to estimate within, or estimate; a file of lines "
-    help_text += "<recording> <number> (others are estimated); or those of --reco2num-spk (oracle) (the system's)"
+    help_text += "<recording> <number> (others are estimated); or the file --reco2num-spk (oracle) (the system's)"
     add("--num-spk", metavar="n|a-b|estimate|file|oracle", help=help_text)
     help_text = "read the reference's <recording> <number>, for --num-spk oracle only"
     add("--reco2num-spk", type=Path, metavar="file", help=help_text)
@@ -170,11 +169,8 @@ def _numbers(
         members.setdefault(sides.get(side, side), []).append(side)
     numbers: dict[str, SpeakerNumber] = {}
     for reco, number in _numbers_of_recordings(asked, file, members).items():
-        if reco in vectors or number.given is None:
-            numbers |= dict.fromkeys(members[reco], number)
-        else:
-            shares = share_out(number.given, {side: vectors[side] for side in members[reco]})
-            numbers |= {side: SpeakerNumber(share, share) for side, share in shares.items()}
+        own = {side: vectors[side] for side in members[reco]}
+        numbers |= {reco: number} if reco in own else numbers_of_sides(number, own)
     return numbers
 
 

@@ -35,6 +35,7 @@ from ssdiar.io.recordings import Recording, audio_files, load_recordings, read_c
 from ssdiar.io.segmentation import read_segmentation, write_segmentation
 from ssdiar.io.tables import (
     SIDE2RECO,
+    read_if_there,
     read_lines,
     read_wav_scp,
     write_or_remove,
@@ -309,8 +310,8 @@ def _merge(out_dir: Path, recordings: list[str], settings: Mapping[str, Any]) ->
 
 def _write_channels(data_dir: Path, out_dir: Path, owner: Mapping[str, str]) -> None:
     """Write reco2channel and side2reco, if there is anything to write."""
-    channels = read_channels(data_dir / "reco2channel") if (data_dir / "reco2channel").exists() else {}
-    parties = read_parties(data_dir / "reco2parties") if (data_dir / "reco2parties").exists() else {}
+    channels = read_if_there(read_channels, data_dir / "reco2channel", {})
+    parties = read_if_there(read_parties, data_dir / "reco2parties", {})
     channels |= {side_id(reco, number): number for reco in parties for number in parties[reco]}
     write_or_remove(out_dir / "reco2channel", {side: number for side, number in channels.items() if side in owner})
     write_or_remove(out_dir / SIDE2RECO, {side: reco for side, reco in owner.items() if side != reco})

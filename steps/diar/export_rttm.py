@@ -30,7 +30,7 @@ def main() -> None:
     add("source", metavar="rttm-or-system-dir", type=Path)
     add("out_dir", type=Path, nargs="?")
     add("--formats", default=" ".join(FILE_NAMES), metavar='"a b"', help="write these formats")
-    help_text = "end TextGrids at these lengths (those of result.json beside the RTTM, else the last turn)"
+    help_text = "end TextGrids at these lengths (by result.json beside the RTTM, else at the last turn)"
     add("--reco2dur", type=Path, metavar="file", help=help_text)
     options = parser.parse_args()
     rttm = options.source / "rttm" if options.source.is_dir() else options.source

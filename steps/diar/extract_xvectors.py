@@ -31,6 +31,7 @@ from ssdiar.io.recordings import Recording, audio_files, load_recordings
 from ssdiar.io.tables import (
     SIDE2RECO,
     UTT2REGION,
+    read_if_there,
     read_segments,
     read_sides,
     read_subsegments,
@@ -157,8 +158,7 @@ def _merge(out_dir: Path, keys: list[str], settings: Mapping[str, Any]) -> None:
 
 def _read_overlap(folder: Path) -> dict[str, list[Segment]]:
     """Return the overlapped speech of each recording, which gets no x-vectors."""
-    path = folder / "overlap.segments"
-    return by_recording(read_segments(path)) if path.exists() else {}
+    return by_recording(read_if_there(read_segments, folder / "overlap.segments", []))
 
 
 if __name__ == "__main__":

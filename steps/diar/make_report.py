@@ -1,11 +1,10 @@
 """Stage 8: write the report of an experiment set: one page that needs no network, and a table.
 
-Reads <exp-set-dir>/*/{rttm,result.json,labels,meta.json,score/*.json,history/*.json,latent/*.npz}. <out-
-dir>/index.html has the scores of all systems, recordings worst first, and for each recording a player, timelines with
-errors marked, talk time and the course of the clustering. <out-dir>/table.md, also printed, has a row per system for
-each protocol. Without a reference, page and table lead with the speakers of each recording, the least certain first.
-Speakers and turns can be corrected in the page and saved. Audio is copied as MP3 into <out-dir>/audio, so that <out-
-dir> can be moved.
+Reads <exp-set-dir>/*/{rttm,result.json,meta.json,score/*.json,history/*.json}. Writes into <out-dir>: index.html, with
+the scores of all systems, recordings worst first, and for each recording a player, timelines with errors marked and
+talk time; table.md, also printed, with a row per system for each protocol. Without a reference, both lead with the
+speakers of each recording, the least certain first. Speakers and turns can be corrected in the page and saved. Audio is
+copied as MP3 into <out-dir>/audio, so that the folder can be moved.
 e.g.: make_report.sh --data-dir data/mini exp/mini exp/mini/report
 """
 

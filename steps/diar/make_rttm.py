@@ -32,6 +32,7 @@ from ssdiar.io.tables import (
     check_same_ids,
     read_counts,
     read_durations,
+    read_if_there,
     read_segments,
     read_shares,
     read_sides,
@@ -40,7 +41,7 @@ from ssdiar.io.tables import (
 )
 from ssdiar.pipeline import Cut, TurnRules, turns_of
 from ssdiar.results import count_probabilities, recording_entry, result_content, result_text
-from ssdiar.timeline.spans import Segment, Turn, grouped
+from ssdiar.timeline.spans import Turn, grouped
 from ssdiar.work import Manifest, check
 
 _LOG = logging.getLogger(__name__)
@@ -77,19 +78,19 @@ def main() -> None:
     if work.is_current(inputs, settings):
         _LOG.info("%s is up to date", labels_dir / "rttm")
         return
-    cut = Cut(read_segments(folder / "segments"), _read(folder, "short.segments"), _read(folder, "overlap.segments"))
+    others = (read_if_there(read_segments, folder / f"{name}.segments", []) for name in ("short", "overlap"))
+    cut = Cut(read_segments(folder / "segments"), *others)
     labels = read_counts(labels_dir / "labels", "sub-segment label")
     check_same_ids(cut.segments, labels, labels_dir / "labels", "label")
-    sure = None
-    if (sure_file := labels_dir / "sure").exists():
-        sure = read_shares(sure_file, "sub-segment probability")
-        check_same_ids(cut.segments, sure, sure_file, "probability")
+    sure = read_if_there(lambda path: read_shares(path, "sub-segment probability"), labels_dir / "sure", None)
+    if sure is not None:
+        check_same_ids(cut.segments, sure, labels_dir / "sure", "probability")
     sides = read_sides(folder)
     tight = _tight(folder, cut) if options.turns == "tight" else None
     turns = turns_of(cut, labels, rules, sure, tight, sides)
     work.plan(inputs, settings)
-    files = read_wav_scp(tables / "wav.scp") if (tables / "wav.scp").exists() else {}
-    files = {sides.get(side, side): entry for side, entry in files.items()}
+    entries = read_if_there(read_wav_scp, tables / "wav.scp", {})
+    files = {sides.get(side, side): entry for side, entry in entries.items()}
     with work.finish("result.json", editable=["rttm", "reco2file"]):
         write_rttm(labels_dir / "rttm", turns)
         publish_text(labels_dir / "result.json", result_text(_result(options, turns, files, sides)))
@@ -131,18 +132,13 @@ def _result(
     """Return the content of result.json: every recording that the turns or ``files`` name."""
     meta = read_meta(options.labels_dir)
     sure = count_probabilities(meta.get("num_spk", {}), sides)
-    reco2dur = (options.data_dir or options.subsegments_dir) / "reco2dur"
-    durations = read_durations(reco2dur) if reco2dur.exists() else {}
+    durations = read_if_there(read_durations, (options.data_dir or options.subsegments_dir) / "reco2dur", {})
     spoken = {reco: [] for reco in files} | grouped(turns)
     entries = [
         recording_entry(reco, own, file=files.get(reco), duration=durations.get(reco), probability=sure.get(reco))
         for reco, own in spoken.items()
     ]
     return result_content(meta, entries)
-
-
-def _read(folder: Path, name: str) -> list[Segment]:
-    return read_segments(folder / name) if (folder / name).exists() else []
 
 
 if __name__ == "__main__":

@@ -22,17 +22,16 @@ from ssdiar.base.config import config_name
 from ssdiar.base.errors import InputError
 from ssdiar.clustering.config import read_system
 from ssdiar.clustering.recording import Clustering
-from ssdiar.clustering.sides import share_out
 from ssdiar.io.audio import AudioInfo, is_quick_to_probe, listen
 from ssdiar.io.names import recording_ids
 from ssdiar.io.recordings import Recording
 from ssdiar.io.tables import check_id
 from ssdiar.io.transcripts import Word, read_transcript
 from ssdiar.pipeline import (
-    SpeakerNumber,
     TurnRules,
     labels_by_id,
     labels_of,
+    numbers_of_sides,
     parse_num_spk,
     parts_of,
     regions_of,
@@ -217,8 +216,7 @@ def diarize(
         cut = subsegments_of(*regions_of(speech))
         segments = grouped(sorted(cut.segments, key=lambda segment: segment.id))
         vectors = work.vectors(model, segments, grouped(cut.overlap))
-        given = share_out(number.given, vectors) if use.parties and number.given else {}
-        numbers = {side: SpeakerNumber(given[side], given[side]) if given else number for side in vectors}
+        numbers = numbers_of_sides(number, vectors) if use.parties else dict.fromkeys(vectors, number)
         results = {
             side: labels_of(
                 *(config, segments[side], vectors[side], numbers[side]),

@@ -253,6 +253,15 @@ def labels_of(
     return cluster_recording(own, system, seed, threshold, number, threads)
 
 
+def numbers_of_sides(number: SpeakerNumber, vectors: Mapping[str, np.ndarray]) -> dict[str, SpeakerNumber]:
+    """Return each side's part of a call's requested number of speakers, given the x-vectors (S, D) by side."""
+    from ssdiar.clustering.sides import share_out
+
+    if number.given is None:
+        return dict.fromkeys(vectors, number)
+    return {side: SpeakerNumber(share, share) for side, share in share_out(number.given, vectors).items()}
+
+
 def labels_by_id(
     segments: Mapping[str, Sequence[Segment]], results: Mapping[str, Clustering]
 ) -> tuple[dict[str, int], dict[str, float] | None]:

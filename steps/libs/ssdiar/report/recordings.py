@@ -11,6 +11,7 @@ import msgspec
 from ssdiar.base.errors import InputError
 from ssdiar.io.recordings import Recording, load_recordings
 from ssdiar.io.rttm import read_rttm, read_uem
+from ssdiar.io.tables import read_if_there
 from ssdiar.report.systems import ReportSystem
 from ssdiar.scoring.der import Region
 from ssdiar.timeline.spans import Turn, grouped
@@ -80,9 +81,8 @@ def read_recordings(
     if data_dir is not None:
         data_dir = Path(data_dir)
         audio = load_recordings(data_dir, allow_commands)
-        if (data_dir / "ref.rttm").exists():
-            reference = grouped(read_rttm(data_dir / "ref.rttm"))
-        uem = read_uem(data_dir / "all.uem") if (data_dir / "all.uem").exists() else {}
+        reference = read_if_there(lambda path: grouped(read_rttm(path)), data_dir / "ref.rttm", None)
+        uem = read_if_there(read_uem, data_dir / "all.uem", {})
     turns = {system.name: grouped(read_rttm(system.folder / "rttm")) for system in systems}
     names = {*audio, *(reference or ()), *(reco for group in turns.values() for reco in group)}
     recordings = []
