@@ -20,7 +20,8 @@ from ssdiar.speech.source import SpeechSource
 
 def main() -> None:
     """Read the systems' files and print the lines."""
-    parser = stage.Parser(__doc__)
+    parser = stage.Parser(__doc__, prog="run.sh")  # whose options these are
+    parser.set_defaults(verbose=0)
     parser.add_argument("--sad", default="pyannote", help="source of speech (pyannote)")
     parser.add_argument("--num-spk", default="", help="number of speakers")
     parser.add_argument("--turns", choices=("closed", "tight"), help="kind of turns")
@@ -47,4 +48,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    stage.run(main)
+    stage.run(main, "run.sh")
