@@ -22,27 +22,34 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
-from msgspec import structs
+from msgspec import structs, to_builtins
 
 import common
 from common import ROOT, Source
 from ssdiar.base.arguments import Parser, run, whole_number
 from ssdiar.base.errors import InputError
 from ssdiar.clustering import sure
-from ssdiar.clustering.config import Count, SystemConfig, read_system
+from ssdiar.clustering.config import Count, LabelWeights, Sure, SystemConfig, read_system
+from ssdiar.clustering.consensus import Views
 from ssdiar.clustering.counting import EVIDENCE, LINKS, Estimate, estimate_from_evidence, evidence_by_number
 from ssdiar.clustering.recording import Clustering, Prepared, RecordingVectors, prepare
 from ssdiar.clustering.systems import random_generator
+from ssdiar.clustering.vectors import length_normalise
+from ssdiar.io.rttm import read_rttm, write_rttm
 from ssdiar.pipeline import times_of
 from ssdiar.scoring.der import PROTOCOLS, cut_cells
 from ssdiar.timeline.regions import intersect, merge, subtract, total
 from ssdiar.timeline.sides import speaker_name
 from ssdiar.timeline.spans import Turn
+from ssdiar.xvectors.models import XVectorModel, load_model, read_model_config
 
-_GRID = "one:40x1x20-240 two:80x2x20-240 some:80x3-7x20-240 many:70x3-7x120-420 brief:40x1-2x15-60 long:18x1-3x240-900"
-_SEEDS = {"": 11, "test_": 31}  # of the simulation by prefix of the set, one more for every further set
+sys.path.insert(0, str(ROOT / "local"))
+
+from simulation.voices import RATE, load_voice
+
 _PENALTIES = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3)  # of the model of the number
 _SURE_PENALTY = 1e-5  # of the model of certainty; 1e-3 does as well in cross-validation
+_DOUBTS = np.arange(0.0, 1.01, 0.1)
 _TEMPERATURES = np.arange(1.0, 3.01, 0.1)
 _MIN_SPEECH = 4.0  # seconds of every speaker outside overlap, in recordings to count by
 _FOLDS = 5
@@ -66,8 +73,7 @@ def _parse() -> argparse.Namespace:
     parser = Parser(__doc__)
     steps = parser.add_subparsers(dest="step", required=True, prog=parser.prog)
     add = steps.add_parser("simulate", help="make recordings and run stages 1 to 4 on them").add_argument
-    add("--voices", type=Path, help="a sub-folder of audio per voice (default: made by local/fetch_prompts.py)")
-    add("--grid", default=_GRID, help=f"sets, as name:RECORDINGSxSPEAKERSxSECONDS ({_GRID})")
+    add("--readers", metavar="url|dir", help="source of local/fetch_readers.py, if not GitHub")
     add("--nj", type=whole_number(1), default=2, help="jobs")
     add("out_dir", type=Path)
     for step, text in (("count", "fit the model of the number of speakers"), ("sure", "fit the model of certainty")):
@@ -82,31 +88,120 @@ def _parse() -> argparse.Namespace:
     return options
 
 
+class _Set(NamedTuple):
+    """A set of simulated recordings."""
+
+    size: int
+    speakers: str  # as simulate_calls.py takes them
+    seconds: str
+    prompts: bool = False  # whether to use only the voices of prompts, which have enough speech for long recordings
+    alike: bool = False  # whether the two voices are among the pairs that are most alike
+    echo: float = 0.0  # if given, only the first party's channel is kept, with this share of the other one
+
+
+_SETS = {
+    "one": _Set(90, "1", "20-240"),
+    "monologue": _Set(20, "1", "240-720", prompts=True),
+    "echo": _Set(40, "2", "40-200", echo=0.1),
+    "two": _Set(100, "2", "20-240"),
+    "dialogue": _Set(16, "2", "240-720", prompts=True),
+    "alike": _Set(44, "2", "60-180", alike=True),
+    "some": _Set(80, "3-7", "20-240"),
+    "many": _Set(60, "3-7", "120-420"),
+    "brief": _Set(50, "1-2", "15-60"),
+}
+_PREFIXES = ("", "test_")
+_TEST_SHARE = 0.5  # size of a test set
+_HELD_OUT = ("armelle_fr", "july_es", "paola_it")  # and every fourth reader: voices of the test sets
+_ONE_PERSON = "allison_en,allison_es"
+
+
 def simulate(options: argparse.Namespace) -> None:
-    """Make the sets of the grid, and test sets a quarter as large; finished sets stay as they are."""
+    """Make the sets to fit to and to test on, of different voices; finished sets stay as they are."""
     out = options.out_dir.resolve()
-    voices = options.voices.resolve() if options.voices else out / "voices"
-    if not voices.exists():
-        _call("local/fetch_prompts.py", voices)
-    common_options = ["--max-speech", 900]
-    if (voices / "allison_en").exists():
-        common_options += ["--same-person", "allison_en,allison_es"]
+    out.mkdir(parents=True, exist_ok=True)
+    _call("local/fetch_readers.py", *(["--source", options.readers] if options.readers else []), out / "readers")
+    _call("local/fetch_prompts.py", out / "prompts")
     places = ["--data-root", out / "data", "--exp-root", out / "exp"]  # of run.sh and of the other two commands
-    names: dict[str, list[str]] = {prefix: [] for prefix in _SEEDS}
-    for (prefix, seed), (index, item) in itertools.product(_SEEDS.items(), enumerate(options.grid.split())):
-        name, _, shape = item.partition(":")
-        size, speakers, seconds = shape.split("x")
-        name, size = prefix + name, int(size) // (4 if prefix else 1)
-        folder = out / "simulated" / name
-        if not folder.exists():
-            call = ["--num-calls", size, "--num-spk", speakers, "--duration", seconds, "--seed", seed + index]
-            _call("local/simulate_calls.py", *common_options, *call, "--prefix", name, voices, folder)
-        data = ["--audio", folder / "wav", "--rttm", folder / "ref.rttm", "--uem", folder / "all.uem"]
-        stages = ["--systems", "best", "--stop-stage", 4, "--nj", options.nj, "--python", sys.executable]
-        _call("run.sh", "--set", name, *data, *places, *stages)
-        names[prefix].append(name)
+    readers, prompts = (sorted((out / kind).iterdir()) for kind in ("readers", "prompts"))
+    held_out = {*readers[::4], *(voice for voice in prompts if voice.name in _HELD_OUT)}
+    for prefix in _PREFIXES:
+        for kind, voices in (("voices", readers + prompts), ("prompts", prompts)):
+            own = [voice for voice in voices if (voice in held_out) == (prefix == "test_")]
+            _link(own, out / "cast" / (prefix + kind))
+        for number, (name, shape) in enumerate(_SETS.items()):
+            voices = out / "cast" / (prefix + ("prompts" if shape.prompts else "voices"))
+            data = _simulate_set(prefix + name, shape, voices, out, number + (31 if prefix else 11))
+            stages = ["--systems", "best", "--stop-stage", 4, "--nj", options.nj, "--python", sys.executable]
+            _call("run.sh", "--set", prefix + name, *data, *places, *stages)
+    names = {prefix: " ".join(prefix + name for name in _SETS) for prefix in _PREFIXES}
     for step in ("count", "sure"):
-        print("bench/fit.py", step, *places, "--test", f'"{" ".join(names["test_"])}"', *names[""])
+        print("bench/fit.py", step, *places, "--test", f'"{names["test_"]}"', names[""])
+
+
+def _link(folders: Sequence[Path], into: Path) -> None:
+    """Make a folder of links to folders, unless it is there."""
+    if not into.exists():
+        into.mkdir(parents=True)
+        for folder in folders:
+            (into / folder.name).symlink_to(folder)
+
+
+def _simulate_set(name: str, shape: _Set, voices: Path, out: Path, seed: int) -> list[object]:
+    """Simulate a set, unless it is there; return the options by which run.sh reads it."""
+    folder = out / "simulated" / name
+    size = round(shape.size * _TEST_SHARE) if name.startswith("test_") else shape.size
+    pairs = _pairs(voices, size, shape.alike, seed) if shape.alike or shape.echo else []
+    if not folder.exists():
+        call = ["--num-calls", size, "--duration", shape.seconds, "--seed", seed, "--prefix", name]
+        call += ["--max-speech", 900]
+        call += ["--channels", "parties", "--leakage", shape.echo] if shape.echo else []
+        if pairs:
+            lines = [f"{name}-{number:04d} {first} {second}\n" for number, (first, second) in enumerate(pairs, 1)]
+            (out / f"{name}.pairs").write_text("".join(lines))
+            call += ["--pairs", out / f"{name}.pairs"]
+        else:
+            call += ["--num-spk", shape.speakers]
+            call += ["--same-person", _ONE_PERSON] if (voices / _ONE_PERSON.partition(",")[0]).exists() else []
+        _call("local/simulate_calls.py", *call, voices, folder)
+    if not shape.echo:
+        return ["--audio", folder / "wav", "--rttm", folder / "ref.rttm", "--uem", folder / "all.uem"]
+    # The first party's channel: the other party is an echo in it.
+    own = {f"{name}-{number:04d}": first for number, (first, _) in enumerate(pairs, 1)}
+    turns = [turn for turn in read_rttm(folder / "ref.rttm") if turn.speaker == own[turn.reco]]
+    write_rttm(out / f"{name}.rttm", turns)
+    channel = ["--data", "--channels 1"]
+    return ["--audio", folder / "wav", "--rttm", out / f"{name}.rttm", "--uem", folder / "all.uem", *channel]
+
+
+def _pairs(folder: Path, size: int, alike: bool, seed: int) -> list[tuple[str, str]]:
+    """Return pairs of voices: the pairs that are most alike, each voice in at most two, or random ones."""
+    names = sorted(path.name for path in folder.iterdir() if path.name not in _ONE_PERSON.split(","))
+    if not alike:
+        rng = np.random.default_rng(seed)
+        return [tuple(rng.choice(names, 2, replace=False).tolist()) for _ in range(size)]
+    model = load_model(read_model_config("campplus"))
+    means = np.array([_mean_vector(model, folder / name) for name in names])
+    means = length_normalise(means - means.mean(axis=0))
+    likeness = np.triu(means @ means.T, 1)
+    found, used = [], dict.fromkeys(names, 0)
+    for index in np.argsort(-likeness, axis=None):
+        pair = tuple(names[i] for i in np.unravel_index(index, likeness.shape))
+        if len(found) < size and max(used[name] for name in pair) < 2:
+            found.append(pair)
+            used |= {name: used[name] + 1 for name in pair}
+    return found
+
+
+def _mean_vector(model: XVectorModel, folder: Path) -> np.ndarray:
+    """Return the mean x-vector of half a minute of a voice."""
+    from scipy.signal import resample_poly
+
+    voice, _ = load_voice(folder.name, folder, np.random.default_rng(0), 5, 30)
+    samples = np.concatenate([prompt.samples[first:last] for prompt in voice.prompts for first, last in prompt.pieces])
+    starts = np.arange(0, len(samples) / RATE - 0.75, 0.75)
+    wide = resample_poly(samples, model.config.sample_rate, RATE).astype(np.float32)
+    return model.embed(wide, np.column_stack([starts, starts + 0.75])).mean(axis=0)
 
 
 def _call(program: str, *arguments: object) -> None:
@@ -119,15 +214,15 @@ def _call(program: str, *arguments: object) -> None:
 
 def fit_logistic(
     rows: np.ndarray, truth: np.ndarray, importance: np.ndarray, penalty: float, mixture: Any = None
-) -> np.ndarray:
-    """Return the weights (F,) of a logistic model, by maximum likelihood with a penalty of squared weights.
+) -> tuple[np.ndarray, float]:
+    """Return the weights (F,) of a logistic model with the maximum likelihood less a penalty of squares, and the loss.
 
     Args:
         rows: (R, F) standardised features, the constant first; its weight has no penalty.
         truth: (N,) observed frequencies, 0 to 1.
         importance: (N,) weights of the observations, of sum 1.
         penalty: Weight of the squared weights.
-        mixture: (N, R) sparse shares: the probability of an observation is this mean over rows. None: N = R.
+        mixture: (N, R) sparse shares: the probability of an observation is this sum over rows. None: N = R.
     """
     from scipy.optimize import minimize
     from scipy.special import expit
@@ -141,7 +236,8 @@ def fit_logistic(
         size = np.concatenate([[0.0], weights[1:]])
         return -likelihood + penalty * size @ size, rows.T @ slope + 2 * penalty * size
 
-    return minimize(loss, np.zeros(rows.shape[1]), jac=True, method="L-BFGS-B").x
+    found = minimize(loss, np.zeros(rows.shape[1]), jac=True, method="L-BFGS-B")
+    return found.x, float(found.fun)
 
 
 def _scale(features: np.ndarray) -> np.ndarray:
@@ -196,16 +292,17 @@ def count_evidence(sources: Sequence[Source], config: SystemConfig) -> list[Coun
         if one.segmentation is None:
             raise InputError(f"no segmentation of {one.reco}", hint="Run stage 2 with --sad pyannote.")
         if one.cut.segments and _min_speech(one.reference) >= _MIN_SPEECH:
-            rng = random_generator(0, len(one.cut.segments))
-            evidence = evidence_by_number(_prepared(one, config), config.consensus, config.count.most + 1, rng)
+            views = Views(_views(one, config), config.consensus, random_generator(0, len(one.cut.segments)))
+            evidence = evidence_by_number(views, config.consensus, config.count.most + 1)
             found.append(Counted(one.num_spk, dict(evidence)))
     return found
 
 
-def _prepared(one: Source, config: SystemConfig) -> Prepared:
+def _views(one: Source, config: SystemConfig) -> list[Prepared]:
     regions = [segment.region for segment in one.cut.segments]
     known = {"segmentation": one.segmentation, "regions": None if None in regions else np.array(regions)}
-    return prepare(RecordingVectors(one.reco, one.vectors, times_of(one.cut.segments), **known), config.prepare)
+    recording = RecordingVectors(one.reco, one.vectors, times_of(one.cut.segments), **known)
+    return [prepare(recording, preparation) for preparation in config.preparations]
 
 
 def _min_speech(turns: Sequence[Turn]) -> float:
@@ -240,7 +337,7 @@ def fit_count(recordings: Sequence[Counted], size: int, penalty: float) -> np.nd
     for _ in range(_ROUNDS):
         rows = np.array([pairs[(pairs @ weights).argmin()] for pairs in evidence])
         truth = (numbers >= clusters).astype(float)
-        weights = scale @ fit_logistic(rows @ scale, truth, importance / importance.sum(), penalty)
+        weights = scale @ fit_logistic(rows @ scale, truth, importance / importance.sum(), penalty)[0]
     return weights
 
 
@@ -259,12 +356,12 @@ def _count_report(recordings: Sequence[Counted], weights: np.ndarray, count: Cou
 
 
 class Labelled(NamedTuple):
-    """A clustered recording, whether its number of speakers was given, and the evidence (S, features) of its labels."""
+    """A clustered recording, and the evidence of its labels."""
 
     source: Source
-    given: bool
+    number: float  # probability of the number of speakers; 1 if it was given
     result: Clustering
-    evidence: np.ndarray
+    evidence: np.ndarray  # (S, features)
 
     def turns(self, certainty: np.ndarray, second: tuple[float, float]) -> list[Turn]:
         """Return the turns, given the certainty (S,) of the labels and of second speakers."""
@@ -273,29 +370,26 @@ class Labelled(NamedTuple):
 
 def _sure(config: SystemConfig, sources: Mapping[str, Sequence[Source]], options: argparse.Namespace) -> None:
     labelled = {name: label(own, config) for name, own in sources.items()}
-    weights, second = np.array(structs.astuple(config.sure.weights)), config.sure.second
+    model = config.sure
     if options.sets:
-        weights, second = fit_sure([one for name in options.sets for one in labelled[name]])
-        found = {"weights": _mapping(weights, sure.EVIDENCE, 2), "second": [round(share, 2) for share in second]}
-        print(yaml.safe_dump({"sure": found}, sort_keys=False))
-    tests = [one for name in options.test.split() for one in labelled[name]]
-    for given in (True, False) if tests else ():
-        way = f"Number of speakers {'given' if given else 'estimated'}"
-        turns = [judge(one, weights, second) for one in tests if one.given == given]
-        print(f"{way}: {_sure_report(turns)}")
+        model = fit_sure([one for name in options.sets for pair in labelled[name] for one in pair])
+        print(yaml.safe_dump({"sure": to_builtins(model)}, sort_keys=False))
+    tests = [pair for name in options.test.split() for pair in labelled[name]]
+    for column, way in enumerate(("given", "estimated") if tests else ()):
+        print(f"Number of speakers {way}: {_sure_report([judge(pair[column], model) for pair in tests])}")
 
 
-def label(sources: Sequence[Source], config: SystemConfig) -> list[Labelled]:
+def label(sources: Sequence[Source], config: SystemConfig) -> list[tuple[Labelled, Labelled]]:
     """Return the recordings of a set, each clustered with its number of speakers given and estimated."""
-    found = []
-    for one, given in itertools.product(sources, (True, False)):
-        if one.cut.segments:
-            result, prepared = one.cluster(config, given), _prepared(one, config)
-            chance = result.history.get("num_spk_probabilities", {}).get(result.history["num_spk"], 1.0)
-            support = np.ones(len(result.labels)) if result.support is None else result.support
-            evidence = sure.label_evidence(result.labels, support, prepared.vectors, prepared.times, chance)
-            found.append(Labelled(one, given, result, evidence))
-    return found
+    return [tuple(_label(one, config, given) for given in (True, False)) for one in sources if one.cut.segments]
+
+
+def _label(one: Source, config: SystemConfig, given: bool) -> Labelled:
+    result, views = one.cluster(config, given), _views(one, config)
+    number = result.history.get("num_spk_probabilities", {}).get(result.history["num_spk"], 1.0)
+    support = np.ones(len(result.labels)) if result.support is None else result.support
+    evidence = sure.label_evidence(result.labels, support, [view.vectors for view in views], views[0].times)
+    return Labelled(one, number, result, evidence)
 
 
 def truths(reference: Sequence[Turn], turns: Sequence[Turn]) -> np.ndarray:
@@ -324,11 +418,8 @@ def _by_speaker(turns: Sequence[Turn]) -> dict[str, list[tuple[float, float]]]:
     return spans
 
 
-def fit_sure(recordings: Sequence[Labelled]) -> tuple[np.ndarray, tuple[float, float]]:
-    """Return the weights, constant first, and the probability of second speakers among two speakers and among more.
-
-    They maximise the likelihood of the truth of the recordings' turns, half of it by time and half by turn.
-    """
+def fit_sure(recordings: Sequence[Labelled]) -> Sure:
+    """Return the model that gives the truth of the turns the maximum likelihood, half of it by time and half by turn."""
     from scipy.sparse import csr_array
     from scipy.special import expit
 
@@ -337,20 +428,26 @@ def fit_sure(recordings: Sequence[Labelled]) -> tuple[np.ndarray, tuple[float, f
     # The last two rows stand for second speakers, among two speakers and among more, each with a weight of its own.
     rows = np.zeros((size + 2, evidence.shape[1] + 2))
     rows[:size, :-2], rows[size:, -2:] = evidence @ scale, np.eye(2)
-    shares, places, seconds, right, first = [], [], [], [], 0
+    shares, doubtful, places, seconds, right, first = [], [], [], [], [], 0
     for one in recordings:
         for turn, truth, own, parts, second in _composition(one):
             shares += [*parts, second]
+            doubtful += [*(parts * (1 - one.number)), 0.0]
             places += [(len(right), column) for column in (*(first + own), size + (one.result.labels.max() > 1))]
             seconds.append(turn.end - turn.start)
             right.append(truth)
         first += len(one.evidence)
-    mixture = csr_array((shares, tuple(np.array(places).T)), shape=(len(right), size + 2))
     by_time, by_turn = np.array(seconds) / sum(seconds) / 2, 1 / len(seconds) / 2
     share, whole = np.array(right).T
     truth = (by_time * share + by_turn * whole) / (by_time + by_turn)
-    weights = fit_logistic(rows, truth, by_time + by_turn, _SURE_PENALTY, mixture)
-    return scale @ weights[:-2], tuple(expit(weights[-2:]).tolist())
+    fits = []
+    for doubt in _DOUBTS:
+        kept = np.array(shares) - doubt * np.array(doubtful)
+        mixture = csr_array((kept, tuple(np.array(places).T)), shape=(len(right), size + 2))
+        fits.append((*fit_logistic(rows, truth, by_time + by_turn, _SURE_PENALTY, mixture), float(doubt)))
+    weights, _, doubt = min(fits, key=lambda fit: fit[1])
+    labels = LabelWeights(*np.round(scale @ weights[:-2], 2).tolist())
+    return Sure(labels, round(doubt, 2), tuple(np.round(expit(weights[-2:]), 2).tolist()))
 
 
 def _composition(one: Labelled) -> Iterator[tuple[Turn, np.ndarray, np.ndarray, np.ndarray, float]]:
@@ -366,9 +463,12 @@ def _composition(one: Labelled) -> Iterator[tuple[Turn, np.ndarray, np.ndarray, 
             yield turn, truth, own, (1 - second) * lengths[own] / lengths[own].sum(), second
 
 
-def judge(one: Labelled, weights: np.ndarray, second: tuple[float, float]) -> np.ndarray:
+def judge(one: Labelled, model: Sure) -> np.ndarray:
     """Return certainty, truth (:func:`truths`) and seconds of the turns that have a certainty, (T, 4)."""
-    turns = one.turns(sure.label_probabilities(one.evidence, weights), second)
+    certainty = sure.label_probabilities(
+        one.evidence, np.array(structs.astuple(model.weights)), model.doubt, one.number
+    )
+    turns = one.turns(certainty, model.second)
     known = [(np.nan if turn.confidence is None else turn.confidence, turn.end - turn.start) for turn in turns]
     certainty, seconds = np.array(known).reshape(-1, 2).T
     found = np.column_stack([certainty, truths(one.source.reference, turns), seconds])

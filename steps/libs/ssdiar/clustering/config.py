@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Meta
+from msgspec.structs import replace
 
 from ssdiar.base.config import AtLeastOne, Config, NotNegative, Positive, Share, config_files, read_config
 from ssdiar.base.errors import InputError
@@ -27,6 +28,7 @@ Weight = Annotated[float, Meta(ge=-1000, le=1000)]
 class Preparation(Config, frozen=True):
     """How the x-vectors of a recording are prepared, in this order."""
 
+    rectify: bool = False  # set negative values to 0, as networks with a ReLU at their end do
     # Subtract the mean of the recording, which removes channel and language, or of the other fold: the half of the set
     # (every second recording) that this one is not in.
     centre: Literal["none", "recording", "fold"] = "recording"
@@ -127,6 +129,13 @@ class Consensus(Config, frozen=True):
     chunk: Positive = 1.5  # seconds over which x-vectors of a stretch are averaged before Ward's criterion merges them
 
 
+class View(Config, frozen=True):
+    """What a view of the x-vectors has of its own in the preparation."""
+
+    rectify: bool
+    shrinkage: Share
+
+
 class PairWeights(Config, frozen=True):
     """Weights of the model that two clusters are two speakers; :func:`ssdiar.clustering.counting.pair_evidence`."""
 
@@ -181,13 +190,13 @@ class LabelWeights(Config, frozen=True):
     support: Weight
     margin: Weight
     log_stint: Weight
-    number: Weight
 
 
 class Sure(Config, frozen=True):
     """How certain a system is of its labels (:mod:`ssdiar.clustering.sure`)."""
 
     weights: LabelWeights
+    doubt: Share  # share of the labels that are wrong because the number of speakers is
     second: tuple[Share, Share]  # the same for second speakers of overlapped speech, in recordings of two and of more
 
 
@@ -213,6 +222,8 @@ class SystemConfig(Config, frozen=True):
     num_spk: Literal["estimate"] | AtLeastOne = 2  # number of speakers of each recording, unless an option gives it
     turns: Literal["closed", "tight"] = "closed"  # with short pauses of the speaker, or only speech
     prepare: Preparation = Preparation()
+    # consensus: the x-vectors are prepared in each of these ways, and the labels of all vote; without any, in one way.
+    views: tuple[View, ...] = ()
     count: Count = Count()
     labels: Labels = Labels()  # ssl; ahc uses ahc_most
     encoder: Encoder = Encoder()  # ssl, as the next three
@@ -221,6 +232,16 @@ class SystemConfig(Config, frozen=True):
     stop: Stop = Stop()
     consensus: Consensus = Consensus()
     sure: Sure | None = None  # consensus; without it labels have no probabilities
+
+    def __post_init__(self) -> None:
+        if self.count.method == "evidence" and self.method != "consensus":
+            raise ValueError("count.method evidence needs method consensus")
+
+    @property
+    def preparations(self) -> list[Preparation]:
+        """The preparation of each view, at least one."""
+        changes = [{"rectify": view.rectify, "shrinkage": view.shrinkage} for view in self.views]
+        return [replace(self.prepare, **change) for change in changes] or [self.prepare]
 
     @property
     def says_how_sure(self) -> bool:

@@ -1,8 +1,9 @@
 """Labels by consensus: random subsets of a recording are clustered, each labels everything, and they vote.
 
-A subset is a random share of the recording's blocks of time. Its x-vectors are averaged over chunks of a stretch,
-Ward's criterion merges the chunks, and k-means of its sub-segments refines the clusters. Any subset finds a split into
-true speakers. A split caused by a cough or a change of noise is rare, and is outvoted.
+A recording is seen in one or more views: its x-vectors, prepared in different ways, which err on different recordings.
+In each view, a subset is a random share of the recording's blocks of time. Its x-vectors are averaged over chunks of a
+stretch, Ward's criterion merges the chunks, and k-means of its sub-segments refines the clusters. Any subset finds a
+split into true speakers. A split caused by a cough or a change of noise is rare, and is outvoted.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from ssdiar.clustering.ahc import Dendrogram
 from ssdiar.clustering.config import Consensus
+from ssdiar.clustering.links import local_speakers, purity
 from ssdiar.clustering.neighbours import chunks
 from ssdiar.clustering.recording import Prepared
 from ssdiar.clustering.vectors import fill_empty, length_normalise, seconds_of, sums_by
@@ -29,7 +31,12 @@ class Vote(NamedTuple):
     """The result of a vote."""
 
     labels: np.ndarray  # (S,) from 0, every number in use
-    support: np.ndarray  # (S,) share of the votes for each label, 0 to 1
+    shares: np.ndarray  # (S, K) share of the votes for each cluster, of sum 1
+
+    @property
+    def support(self) -> np.ndarray:
+        """Return the share of the votes for each label, (S,), 0 to 1."""
+        return self.shares[np.arange(len(self.labels)), self.labels]
 
 
 class _Part(NamedTuple):
@@ -41,8 +48,55 @@ class _Part(NamedTuple):
     seconds: np.ndarray  # (C,)
 
 
+class Views:
+    """A recording in several views, its x-vectors prepared in several ways, which vote."""
+
+    def __init__(self, prepared: Sequence[Prepared], config: Consensus, rng: np.random.Generator) -> None:
+        self.prepared = prepared
+        self._parts = [Parts(view, config, rng) for view in prepared]
+        first = prepared[0]
+        segmentation = first.recording.segmentation
+        self._local = None if segmentation is None else local_speakers(segmentation, first.times)
+        self._seconds = seconds_of(first.times)
+
+    def vote(self, clusters: int) -> Vote:
+        """Return labels of min(clusters, S) clusters, and how far views and subsets agree on them.
+
+        With output of the segmentation network, only the purer half of the views votes: those whose clusters divide the
+        network's local speakers least.
+        """
+        size = len(self._seconds)
+        if size <= clusters:
+            return Vote(np.arange(size), np.eye(size))
+        votes = [parts.vote(clusters) for parts in self._parts]
+        if self._local is not None and len(votes) > 1:
+            purities = [purity(self._local, vote.labels, clusters) for vote in votes]
+            chosen = np.argsort(purities, kind="stable")[::-1][: len(votes) // 2]
+            votes = [votes[index] for index in chosen]
+        return joint_vote([vote.labels for vote in votes], [vote.shares for vote in votes], self._seconds)
+
+
+def joint_vote(opinions: Sequence[np.ndarray], shares: Sequence[np.ndarray], seconds: np.ndarray) -> Vote:
+    """Return the joint vote of opinions, which number their clusters independently.
+
+    Args:
+        opinions: (S,) labels of each.
+        shares: (S, K) how far each is for each cluster.
+        seconds: (S,) weights.
+    """
+    clusters = shares[0].shape[1]
+    tables = [[_table(a, b, seconds, clusters) for b in opinions] for a in opinions]
+    # The opinion that agrees best with the others gives the clusters their numbers.
+    leader = int(np.argmax([np.mean([_matched(table)[1] for table in row]) for row in tables]))
+    votes = np.zeros((len(seconds), clusters))
+    for row, share in zip(tables, shares, strict=True):
+        names, agreed = _matched(row[leader])
+        votes[:, names] += agreed * share
+    return Vote(fill_empty(votes.argmax(axis=1), votes, clusters), votes / votes.sum(axis=1, keepdims=True))
+
+
 class Parts:
-    """A recording with vectors of length 1 and random subsets of it, merged once, cut for any number of clusters."""
+    """One view of a recording and random subsets of it, merged once, cut for any number of clusters."""
 
     def __init__(self, prepared: Prepared, config: Consensus, rng: np.random.Generator) -> None:
         times = prepared.times
@@ -52,23 +106,12 @@ class Parts:
         self._parts = self._each(self._merge, [np.ones(len(times), bool), *_random_subsets(times, config, rng)])
 
     def vote(self, clusters: int) -> Vote:
-        """Return labels of min(clusters, S) clusters, and how far the subsets agree on them."""
-        vectors = self._vectors
-        if len(vectors) <= clusters:
-            return Vote(np.arange(len(vectors)), np.ones(len(vectors)))
+        """Return labels of fewer clusters than sub-segments, and how far the subsets agree on them."""
         able = [part for part in self._parts if part.tree.leaves >= clusters]
         opinions = self._each(lambda part: self._opinion(part, clusters), able)
         if not opinions:  # fewer chunks than clusters
-            opinions = [Dendrogram(vectors, "ward").cut(clusters)]
-        tables = [[_table(a, b, self._seconds, clusters) for b in opinions] for a in opinions]
-        # The opinion that agrees best with the others gives the clusters their numbers.
-        leader = int(np.argmax([np.mean([_matched(table)[1] for table in row]) for row in tables]))
-        votes = np.zeros((len(vectors), clusters))
-        for number, opinion in enumerate(opinions):
-            names, agreed = _matched(tables[number][leader])
-            votes[np.arange(len(vectors)), names[opinion]] += agreed
-        labels = fill_empty(votes.argmax(axis=1), votes, clusters)
-        return Vote(labels, votes[np.arange(len(vectors)), labels] / votes.sum(axis=1))
+            opinions = [Dendrogram(self._vectors, "ward").cut(clusters)]
+        return joint_vote(opinions, [np.eye(clusters)[opinion] for opinion in opinions], self._seconds)
 
     def _each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         """Return the results of a function for each item, in order."""

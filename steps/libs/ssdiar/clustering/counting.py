@@ -1,9 +1,9 @@
 """Estimate the number of speakers.
 
 For each k, the recording is clustered into k clusters and every pair of clusters is scored: are these two people? A
-logistic model maps features to log odds: separation in units of the spread within clusters, seconds and turn length of
-the smaller cluster, and links by the segmentation network's local speakers. k speakers are likely if the weakest pair
-at k is still two people and the weakest pair at k + 1 is not.
+logistic model maps features to log odds: separation in units of the spread within clusters (mean of the views), seconds
+and turn length of the smaller cluster, and links by the segmentation network's local speakers. k speakers are likely if
+the weakest pair at k is still two people and the weakest pair at k + 1 is not.
 
 No feature grows with the length of the recording or depends on the scale of the x-vectors. The weights are in
 conf/systems/best.yaml, which names the simulated recordings and the command that gave them.
@@ -11,17 +11,16 @@ conf/systems/best.yaml, which names the simulated recordings and the command tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from msgspec.structs import astuple, replace
 
 from ssdiar.clustering.config import Consensus, Count, PairWeights, PairWeightsWithLinks, SystemConfig
-from ssdiar.clustering.consensus import Parts
+from ssdiar.clustering.consensus import Views
 from ssdiar.clustering.links import links_of_clusters
 from ssdiar.clustering.neighbours import chunks
-from ssdiar.clustering.recording import Prepared
 from ssdiar.clustering.vectors import length_normalise, seconds_of, sums_by
 from ssdiar.timeline.segmentation import Segmentation
 
@@ -51,23 +50,20 @@ class Estimate(NamedTuple):
     odds: dict[int, float]  # for each number of clusters, the log odds that its weakest pair is two speakers
 
 
-def estimate_num_spk(
-    prepared: Prepared, config: SystemConfig, limits: tuple[int, int], rng: np.random.Generator
-) -> Estimate:
+def estimate_num_spk(views: Views, config: SystemConfig, limits: tuple[int, int]) -> Estimate:
     """Estimate the number of speakers of one recording.
 
     Args:
-        prepared: The recording, with times and vectors of length 1.
-        config: ``count`` has the model, ``consensus`` makes the clusters.
+        views: The recording.
+        config: ``count`` has the model, ``consensus`` makes the chunks.
         limits: Minimum and maximum number.
-        rng: Random generator of :class:`ssdiar.clustering.consensus.Parts`.
     """
-    count, recording = config.count, prepared.recording
+    count, recording = config.count, views.prepared[0].recording
     if recording.is_side:
         count = replace(count, prior=count.prior_of_side)
     weights = np.array(astuple(count.weights if recording.segmentation is None else count.weights_with_links))
     found, behind = {}, 0.0
-    for clusters, pairs in evidence_by_number(prepared, config.consensus, limits[1] + 1, rng):
+    for clusters, pairs in evidence_by_number(views, config.consensus, limits[1] + 1):
         found[clusters] = pairs
         # Log likelihood of this number relative to the best one so far; log odds are ratios of adjacent numbers.
         behind = min(behind + _min_odds(pairs, weights), 0.0)
@@ -106,25 +102,24 @@ def _log_likelihood(number: int, odds: Mapping[int, float]) -> float:
     return -sum(float(np.logaddexp(0, -value if clusters <= number else value)) for clusters, value in odds.items())
 
 
-def evidence_by_number(
-    prepared: Prepared, consensus: Consensus, limit: int, rng: np.random.Generator
-) -> Iterator[tuple[int, np.ndarray]]:
+def evidence_by_number(views: Views, consensus: Consensus, limit: int) -> Iterator[tuple[int, np.ndarray]]:
     """Yield numbers of clusters from 2, with the features of all pairs, (pairs, features).
 
     It ends at ``limit`` or when there is too little speech to compare.
     """
-    parts = Parts(prepared, consensus, rng)
-    chunk = chunks(prepared.times, prepared.stretch, consensus.chunk)
+    first = views.prepared[0]
+    chunk = chunks(first.times, first.stretch, consensus.chunk)
     for clusters in range(2, limit + 1):
         if chunk.max() + 1 < _CHUNKS_PER_SPEAKER * clusters or len(chunk) <= clusters:
             return
-        labels, segmentation = parts.vote(clusters).labels, prepared.recording.segmentation
-        yield clusters, pair_evidence(labels, prepared.vectors, prepared.times, chunk, segmentation)
+        vectors = [view.vectors for view in views.prepared]
+        labels = views.vote(clusters).labels
+        yield clusters, pair_evidence(labels, vectors, first.times, chunk, first.recording.segmentation)
 
 
 def pair_evidence(
     labels: np.ndarray,
-    vectors: np.ndarray,
+    views: Sequence[np.ndarray],
     times: np.ndarray,
     chunk: np.ndarray,
     segmentation: Segmentation | None = None,
@@ -133,7 +128,7 @@ def pair_evidence(
 
     Args:
         labels: (S,) from 0, every number in use.
-        vectors: (S, D) prepared, of length 1.
+        views: (S, D) prepared vectors of length 1 of each view.
         times: (S, 2) seconds.
         chunk: (S,) chunk of each sub-segment.
         segmentation: Adds the columns :data:`LINKS` to :data:`EVIDENCE`.
@@ -145,7 +140,8 @@ def pair_evidence(
     first, second = np.triu_indices(clusters, 1)
     small = np.where(seconds[first] < seconds[second], first, second)
     short = np.exp(-seconds[small] / 5)
-    separation = np.clip(separations(labels, vectors, times, chunk)[first, second], 0, _MAX_SEPARATION)
+    found = [separations(labels, vectors, times, chunk)[first, second] for vectors in views]
+    separation = np.mean(np.clip(found, 0, _MAX_SEPARATION), axis=0)
     columns = [
         separation,
         np.log(np.minimum(seconds[small], _LONG_ENOUGH)),

@@ -60,7 +60,7 @@ class Clustering:
 
 
 def prepare(recording: RecordingVectors, config: Preparation, threads: int = 1) -> Prepared:
-    """Centre, whiten, scale and average a recording's x-vectors.
+    """Rectify, centre, whiten, scale and average a recording's x-vectors.
 
     Raises:
         ValueError: The system uses neighbours in time and the recording has no times.
@@ -69,6 +69,8 @@ def prepare(recording: RecordingVectors, config: Preparation, threads: int = 1) 
     if times is None and (config.whiten == "neighbours" or config.average):
         raise ValueError("times are needed to know neighbours")
     stretch = None if times is None else stretches(times, recording.regions)
+    if config.rectify:
+        vectors = np.maximum(vectors, 0)
     own = Moments.of(vectors)
     other = own if recording.background is None else recording.background
     if config.centre != "none":

@@ -1,16 +1,20 @@
 """Probability that each label is right, from evidence that clustering has anyway.
 
-Wrong labels lie between two clusters, have few of the votes, interrupt another speaker, or the number of
-clusters is wrong. A logistic model turns these four into a probability of the speaker given speech; whether a noise is
-speech is the detector's matter. Its weights are fitted to whole turns of simulated recordings (bench/fit.py sure): the
-probability of a turn is the mean of its sub-segments, and 90 % of the turns with a probability of 0.9 are right.
+Wrong labels lie between two clusters, have few of the votes, interrupt another speaker, or the number of clusters is
+wrong. A logistic model turns the first three into a probability of the speaker given the right number, and a wrong
+number spoils a share of all labels. Whether a noise is speech is the detector's matter. The model is fitted to whole
+turns of simulated recordings (bench/fit.py sure): the probability of a turn is the mean of its sub-segments, and 90 %
+of the turns with a probability of 0.9 are right.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
 
-from ssdiar.clustering.config import LabelWeights
+import numpy as np
+from msgspec.structs import astuple
+
+from ssdiar.clustering.config import LabelWeights, Sure
 from ssdiar.clustering.vectors import length_normalise, seconds_of
 
 # These define the features. The weights of the model are fitted to the features: a change needs a new fit.
@@ -21,31 +25,32 @@ _MIN_STINT, _MAX_STINT = 0.3, 8.0  # seconds
 EVIDENCE = LabelWeights.__struct_fields__[1:]
 
 
-def label_probabilities(evidence: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the probability that each label is right, (S,), by a logistic model's weights, the constant first."""
-    return 1 / (1 + np.exp(-(weights[0] + evidence @ weights[1:])))
+def label_probabilities(evidence: np.ndarray, model: Sure, number: float) -> np.ndarray:
+    """Return the probability that each label is right, (S,).
+
+    Args:
+        evidence: (S, features), see :func:`label_evidence`.
+        model: The system's.
+        number: Probability of the number of clusters; 1 if it is given.
+    """
+    weights = np.array(astuple(model.weights))
+    return (1 - model.doubt * (1 - number)) / (1 + np.exp(-(weights[0] + evidence @ weights[1:])))
 
 
 def label_evidence(
-    labels: np.ndarray, support: np.ndarray, vectors: np.ndarray, times: np.ndarray, number: float
+    labels: np.ndarray, support: np.ndarray, views: Sequence[np.ndarray], times: np.ndarray
 ) -> np.ndarray:
     """Return features that separate right from wrong labels, (S, features), columns as in :data:`EVIDENCE`.
 
     Args:
         labels: (S,) from 0, every number in use.
         support: (S,) share of the votes for each label, 0 to 1.
-        vectors: (S, D) prepared.
+        views: (S, D) prepared vectors of each view.
         times: (S, 2) seconds, in order, without overlap.
-        number: Probability of the number of clusters; 1 if it is given.
     """
     seconds = seconds_of(times)
-    columns = [
-        support,
-        margins(labels, vectors, seconds),
-        np.log(_stints(labels, seconds)),
-        np.full(len(labels), number),
-    ]
-    return np.column_stack(columns)
+    margin = np.mean([margins(labels, vectors, seconds) for vectors in views], axis=0)
+    return np.column_stack([support, margin, np.log(_stints(labels, seconds))])
 
 
 def margins(labels: np.ndarray, vectors: np.ndarray, seconds: np.ndarray) -> np.ndarray:

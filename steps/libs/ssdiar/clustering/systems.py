@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from msgspec.structs import astuple
 
 from ssdiar.clustering.ahc import Dendrogram
 from ssdiar.clustering.config import Preparation, SystemConfig
+from ssdiar.clustering.consensus import Views
 from ssdiar.clustering.recording import Clustering, Prepared, RecordingVectors, prepare
 from ssdiar.clustering.ssl import cluster_ssl
 from ssdiar.clustering.vectors import cluster_means, fill_empty, length_normalise, relabel_by_time
@@ -43,21 +44,23 @@ def cluster_recording(
     started = time.monotonic()
     size, num_spk, counted = len(recording.vectors), recording.num_spk, {}
     estimates = num_spk is None and threshold is None
-    prepared = prepare(recording, config.prepare, threads)
+    views = [prepare(recording, preparation, threads) for preparation in config.preparations]
+    prepared, rng = views[0], random_generator(seed, size)
+    consensus = Views(views, config.consensus, rng) if config.method == "consensus" else None
     if threshold is not None:
         num_spk = _dendrogram(prepared, config).clusters_at(threshold)
     elif num_spk is None:
         low = 1 if recording.is_side else limits[0]  # limits are of the whole call
         high = limits[1] or max(low, config.count.most)
-        num_spk, counted = _estimate(prepared, config, (low, high), random_generator(seed, size))
+        num_spk, counted = _estimate(consensus or prepared, config, (low, high))
     target = min(num_spk, size)
     if target == 1:
         result = Clustering(np.zeros(size, np.int64), {"stop_reason": "one speaker"})
     else:
-        result = _cluster(prepared, target, config, random_generator(seed, size))
+        result = _cluster(consensus or prepared, target, config, rng)
         result.labels = _exactly(result.labels, prepared.vectors, target)
     if config.says_how_sure:
-        _add_probabilities(result, prepared, config, counted.get("num_spk_probabilities", {}).get(num_spk, 1.0))
+        _add_probabilities(result, views, config, counted.get("num_spk_probabilities", {}).get(num_spk, 1.0))
     result.history |= counted
     result.history |= {
         "num_spk": num_spk,
@@ -75,13 +78,14 @@ def random_generator(seed: int, size: int) -> np.random.Generator:
     return np.random.default_rng([seed, size])
 
 
-def _add_probabilities(result: Clustering, prepared: Prepared, config: SystemConfig, number: float) -> None:
+def _add_probabilities(result: Clustering, views: Sequence[Prepared], config: SystemConfig, number: float) -> None:
     """Add the probability that each label is right, given the one of the number of speakers."""
     from ssdiar.clustering.sure import label_evidence, label_probabilities
 
     support = np.ones(len(result.labels)) if result.support is None else result.support
-    evidence = label_evidence(result.labels, support, prepared.vectors, prepared.times, number)
-    result.sure = label_probabilities(evidence, np.array(astuple(config.sure.weights)))
+    vectors = [view.vectors for view in views]
+    evidence = label_evidence(result.labels, support, vectors, views[0].times)
+    result.sure = label_probabilities(evidence, config.sure, number)
     result.history["sure"] = round(float(result.sure.mean()), 4)
 
 
@@ -99,38 +103,35 @@ def _exactly(labels: np.ndarray, vectors: np.ndarray, clusters: int) -> np.ndarr
     return labels
 
 
-def _estimate(
-    prepared: Prepared, config: SystemConfig, limits: tuple[int, int], rng: np.random.Generator
-) -> tuple[int, dict[str, Any]]:
+def _estimate(recording: Prepared | Views, config: SystemConfig, limits: tuple[int, int]) -> tuple[int, dict[str, Any]]:
     """Return the estimated number of speakers, and entries of the history."""
     if config.count.method == "evidence":
         from ssdiar.clustering import counting
 
-        estimate = counting.estimate_num_spk(prepared, config, limits, rng)
+        estimate = counting.estimate_num_spk(recording, config, limits)
         return estimate.number, {"num_spk_probabilities": estimate.probabilities, "num_spk_odds": estimate.odds}
-    if prepared.recording.is_side:  # eigengaps have no prior, so a side is one speaker
+    own = recording.prepared[0].recording if isinstance(recording, Views) else recording.recording
+    if own.is_side:  # eigengaps have no prior, so a side is one speaker
         return limits[0], {}
     from ssdiar.clustering import nmesc
 
-    number = nmesc.estimate_num_spk(prepare(prepared.recording, Preparation()).vectors, limits[1])
+    number = nmesc.estimate_num_spk(prepare(own, Preparation()).vectors, limits[1])
     return max(number, limits[0]), {}
 
 
-def _cluster(prepared: Prepared, num_spk: int, config: SystemConfig, rng: np.random.Generator) -> Clustering:
+def _cluster(recording: Prepared | Views, num_spk: int, config: SystemConfig, rng: np.random.Generator) -> Clustering:
     """Cluster into at most ``num_spk`` speakers, two or more, by the system's method."""
-    if config.method == "ssl":
-        return cluster_ssl(prepared, num_spk, config, rng)
     history = {"stop_reason": "number of clusters reached"}
+    if isinstance(recording, Views):
+        vote = recording.vote(num_spk)
+        return Clustering(vote.labels, history | {"support": round(float(vote.support.mean()), 4)}, vote.support)
+    if config.method == "ssl":
+        return cluster_ssl(recording, num_spk, config, rng)
     if config.method == "ahc":
-        return Clustering(_dendrogram(prepared, config).cut(num_spk), history)
-    if config.method == "nmesc":
-        from ssdiar.clustering.nmesc import spectral_labels
+        return Clustering(_dendrogram(recording, config).cut(num_spk), history)
+    from ssdiar.clustering.nmesc import spectral_labels
 
-        return Clustering(spectral_labels(prepared.vectors, num_spk, rng), history)
-    from ssdiar.clustering.consensus import Parts
-
-    vote = Parts(prepared, config.consensus, rng).vote(num_spk)
-    return Clustering(vote.labels, history | {"support": round(float(vote.support.mean()), 4)}, vote.support)
+    return Clustering(spectral_labels(recording.vectors, num_spk, rng), history)
 
 
 def _dendrogram(prepared: Prepared, config: SystemConfig) -> Dendrogram:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import count
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,29 +37,54 @@ def build(weights: Weights, device: str = "cpu") -> Network:
     Raises:
         KeyError, ValueError: The weights belong to another network.
     """
-    graph = Graph({"features": ("B", "T", BANDS), "pool": ("S", "F")}, {"segment": ("F",)})
+    graph, vectors = graph_of(weights)
+    return graph.load(vectors, device=device)
+
+
+def graph_of(weights: Weights) -> tuple[Graph, str]:
+    """Return the graph from ``features`` (B, T, 80), and the name of its output, vectors (B, 192)."""
+    graph = Graph({"features": ("B", "T", BANDS)})
+    context = _context(graph)
     frames = _front_end(graph, weights)
     for block, dilation in _DILATIONS.items():
         for layer in count(1):
             prefix = f"xvector.block{block}.tdnnd{layer}."
             if prefix + "linear1.weight" not in weights:
                 break
-            frames = graph("Concat", frames, _dense_layer(graph, frames, weights, prefix, dilation), axis=1)
+            new = _dense_layer(graph, frames, weights, prefix, dilation, context)
+            frames = graph("Concat", frames, new, axis=1)
         prefix = f"xvector.transit{block}."
         frames = _normalized_product(
             graph, frames, weights, prefix + "nonlinear.batchnorm", weights[prefix + "linear.weight"][:, :, 0]
         )
-    return graph.load(_pooled(graph, frames, weights), device=device)
+    return graph, _pooled(graph, frames, weights, context)
 
 
 def run(network: Network, banks: np.ndarray) -> np.ndarray:
     """Return the vectors (B, 192) of filter banks (B, T, 80) float32, T at least 3."""
-    frames = (banks.shape[1] + 1) // 2
-    segment = np.arange(frames) // _SEGMENT
-    # A layer's context is the average over the whole sub-segment plus that over the segment.
-    pool = (segment == np.arange(segment[-1] + 1)[:, None]).astype(np.float32)
-    pool = pool / pool.sum(axis=1, keepdims=True) + np.float32(1 / frames)
-    return network(features=banks, pool=pool, segment=segment)[0]
+    return network(features=banks)[0]
+
+
+class _Context(NamedTuple):
+    """Names of the values that depend on the number of frames."""
+
+    frames: str  # (1,) F, their number after the first layers
+    segment: str  # (F,) segment of each frame
+    pool: str  # (segments, F) weights of a layer's context: the average over all frames plus that over the segment
+
+
+def _context(graph: Graph) -> _Context:
+    zero, one = np.array(0), np.array(1)
+    steps = graph("Gather", graph("Shape", "features"), one)
+    frames = graph("Div", graph("Add", steps, one), np.array(2))
+    segment = graph("Div", graph("Range", zero, frames, one), np.array(_SEGMENT))
+    segments = graph("Div", graph("Add", frames, np.array(_SEGMENT - 1)), np.array(_SEGMENT))
+    number = graph("Unsqueeze", graph("Range", zero, segments, one), np.array([1]))
+    member = graph("Cast", graph("Equal", number, segment), to=1)
+    size = graph("ReduceSum", member, np.array([1]), keepdims=1)
+    over_all = graph("Reciprocal", graph("Cast", frames, to=1))
+    pool = graph("Add", graph("Div", member, size), over_all)
+    return _Context(graph("Unsqueeze", frames, np.array([0])), segment, pool)
 
 
 def _scale_and_shift(weights: Weights, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -121,7 +147,7 @@ def _normalized_product(
     return graph("Gemm", bounded, product.T.astype(np.float32), offset.astype(np.float32))
 
 
-def _dense_layer(graph: Graph, frames: str, weights: Weights, prefix: str, dilation: int) -> str:
+def _dense_layer(graph: Graph, frames: str, weights: Weights, prefix: str, dilation: int, context: _Context) -> str:
     """Return the 32 new channels of a layer, (N, 32): a convolution of three taps, masked by its context."""
     matrix = weights[prefix + "linear1.weight"][:, :, 0]
     norms = (prefix + "nonlinear1.batchnorm", prefix + "nonlinear2.batchnorm")
@@ -129,9 +155,8 @@ def _dense_layer(graph: Graph, frames: str, weights: Weights, prefix: str, dilat
     prefix += "cam_layer."
     # The three taps as one product of (N, 128), whose parts are then shifted in time and added.
     taps = weights[prefix + "linear_local.weight"].transpose(1, 2, 0).reshape(_CHANNELS, 3 * _GROWTH)
-    by_piece = graph("Shape", "segment")
     local = graph("Gemm", hidden, taps)
-    local = graph("Reshape", local, graph("Concat", np.array([-1]), by_piece, np.array([3 * _GROWTH]), axis=0))
+    local = graph("Reshape", local, graph("Concat", np.array([-1]), context.frames, np.array([3 * _GROWTH]), axis=0))
     local = graph("Pad", local, np.array([0, dilation, 0, 0, dilation, 0]))
     ends = (-2 * dilation, -dilation, np.iinfo(np.int64).max)
     parts = [
@@ -145,26 +170,29 @@ def _dense_layer(graph: Graph, frames: str, weights: Weights, prefix: str, dilat
         for tap in range(3)
     ]
     local = graph("Add", graph("Add", parts[0], parts[1]), parts[2])
-    hidden = graph("Reshape", hidden, graph("Concat", np.array([-1]), by_piece, np.array([_CHANNELS]), axis=0))
-    context = graph("MatMul", "pool", hidden)
+    hidden = graph("Reshape", hidden, graph("Concat", np.array([-1]), context.frames, np.array([_CHANNELS]), axis=0))
+    around = graph("MatMul", context.pool, hidden)
     for name, activation in (("linear1", "Relu"), ("linear2", "Sigmoid")):
-        product = graph("MatMul", context, weights[f"{prefix}{name}.weight"][:, :, 0].T)
-        context = graph(activation, graph("Add", product, weights[f"{prefix}{name}.bias"]))
-    mask = graph("Gather", context, "segment", axis=1)
+        product = graph("MatMul", around, weights[f"{prefix}{name}.weight"][:, :, 0].T)
+        around = graph(activation, graph("Add", product, weights[f"{prefix}{name}.bias"]))
+    mask = graph("Gather", around, context.segment, axis=1)
     return graph("Reshape", graph("Mul", local, mask), np.array([-1, _GROWTH]))
 
 
-def _pooled(graph: Graph, frames: str, weights: Weights) -> str:
-    """Return vectors: mean and standard deviation of the frames of a piece, through a last layer."""
+def _pooled(graph: Graph, frames: str, weights: Weights, context: _Context) -> str:
+    """Return vectors: mean and standard deviation of the frames of a piece, through a last layer.
+
+    The last layer has a normalisation and no ReLU, as published; some copies of the network have one.
+    """
     scale, shift = _scale_and_shift(weights, "xvector.out_nonlinear.batchnorm")
     frames = graph("Add", graph("Mul", frames, scale.astype(np.float32)), shift.astype(np.float32))
-    shape = graph("Concat", np.array([-1]), graph("Shape", "segment"), np.array([len(scale)]), axis=0)
+    shape = graph("Concat", np.array([-1]), context.frames, np.array([len(scale)]), axis=0)
     frames = graph("Reshape", graph("Relu", frames), shape)
     mean = graph("ReduceMean", frames, np.array([1]), keepdims=1)
     squares = graph("ReduceSumSquare", graph("Sub", frames, mean), np.array([1]), keepdims=0)
-    others = graph("Cast", graph("Sub", graph("Shape", "segment"), np.array([1])), to=1)
+    others = graph("Cast", graph("Sub", context.frames, np.array([1])), to=1)
     deviation = graph("Sqrt", graph("Div", squares, others))
     statistics = graph("Concat", graph("Squeeze", mean, np.array([1])), deviation, axis=1)
     scale, shift = _scale_and_shift(weights, "xvector.dense.nonlinear.batchnorm")
     matrix = weights["xvector.dense.linear.weight"][:, :, 0] * scale[:, None]
-    return graph("Relu", graph("Gemm", statistics, matrix.T.astype(np.float32), shift.astype(np.float32)))
+    return graph("Gemm", statistics, matrix.T.astype(np.float32), shift.astype(np.float32))

@@ -31,18 +31,14 @@ class Graph:
 
     Args:
         inputs: Shape of every input of the graph by name, all float32; a letter stands for a length that varies.
-        indices: The same for inputs that are whole numbers.
     """
 
-    def __init__(self, inputs: Mapping[str, Sequence[int | str]], indices: Mapping[str, Sequence[int | str]] = {}):
+    def __init__(self, inputs: Mapping[str, Sequence[int | str]]):
         from onnx import TensorProto, helper
 
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
         self._inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs.items()]
-        self._inputs += [
-            helper.make_tensor_value_info(name, TensorProto.INT64, shape) for name, shape in indices.items()
-        ]
 
     def __call__(self, operator: str, *inputs: str | np.ndarray, outputs: int = 1, **attributes: Any) -> Any:
         """Add a node; return the name of its output, or a list of names if there are more (``outputs``)."""
@@ -58,25 +54,29 @@ class Graph:
         from onnx import numpy_helper
 
         name = f"constant_{len(self._constants)}"
-        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        self._constants.append(numpy_helper.from_array(np.array(value, order="C"), name))
         return name
 
-    def load(self, *outputs: str, device: str = "cpu") -> Network:
-        """Return the graph ready to run.
-
-        Args:
-            outputs: Names of its outputs, all float32.
-            device: ``cpu``, ``cuda`` or ``cuda:N`` (:func:`device_of_job`).
-
-        Raises:
-            InputError: This onnxruntime has nothing for the device.
-        """
+    def content(self, *outputs: str) -> bytes:
+        """Return the graph as the content of a file in ONNX; its outputs, by name, are all float32."""
         from onnx import TensorProto, helper
 
         results = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
         graph = helper.make_graph(self._nodes, "network", self._inputs, results, self._constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)
-        return Network(model.SerializeToString(), device)
+        return model.SerializeToString()
+
+    def load(self, *outputs: str, device: str = "cpu") -> Network:
+        """Return the graph ready to run.
+
+        Args:
+            outputs: Names of its outputs.
+            device: ``cpu``, ``cuda`` or ``cuda:N`` (:func:`device_of_job`).
+
+        Raises:
+            InputError: This onnxruntime has nothing for the device.
+        """
+        return Network(self.content(*outputs), device)
 
 
 class Network:
@@ -102,6 +102,11 @@ class Network:
         if number:
             settings = settings | {"device_id": int(number)}
         self._session = onnxruntime.InferenceSession(model, options, providers=[(provider, settings)])
+        #: Name and shape of every input; None for a length that varies.
+        self.inputs: list[tuple[str, list[int | None]]] = [
+            (one.name, [size if isinstance(size, int) else None for size in one.shape])
+            for one in self._session.get_inputs()
+        ]
 
     def __call__(self, **inputs: np.ndarray) -> list[np.ndarray]:
         """Run the network."""

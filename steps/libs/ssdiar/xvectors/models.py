@@ -15,10 +15,11 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from ssdiar.base.config import AtLeastOne, Config, Device, read_config
+from ssdiar.base.config import AtLeastOne, Config, Device, Positive, read_config
 from ssdiar.base.errors import InputError
 from ssdiar.networks.graph import device_of_job
 
+_SAMPLE = 40  # sub-segments, half a minute of speech: more do not move the mean by as much as one part of a call does
 _GPU_BATCHES = 16  # batches of a CPU in one of a GPU, which takes many more than a CPU's cache holds
 
 
@@ -28,22 +29,33 @@ class ModelConfig(Config, frozen=True):
     Attributes:
         name: Name of the model in every result.
         loader: Module of this package that loads it.
-        source: The package, folder or (speechbrain) hub repository with its weights.
+        source: The package, folder, (onnx) file or (speechbrain) hub repository with its weights.
         sample_rate: Hz; audio is resampled to it.
-        dimension: Length of a vector.
+        dimension: Length of a vector; None (onnx): the network's.
         min_duration: Seconds; shorter sub-segments are widened to it, around their centre if nothing is in the way.
         batch_size: Sub-segments per call of the network on a CPU.
         device: ``cpu`` or ``cuda``.
+        bands: Number of filter banks, for a network on these; as the next two.
+        window: Kaldi's name of their window function.
+        scale: Samples are from -1 to 1 times this.
     """
 
     name: str
-    loader: Literal["campplus", "speechbrain"]
+    loader: Literal["campplus", "speechbrain", "onnx"]
     source: str
     sample_rate: Annotated[int, Meta(ge=8000)]
-    dimension: AtLeastOne
+    dimension: AtLeastOne | None
     min_duration: Annotated[float, Meta(ge=0.1)]
     batch_size: AtLeastOne
     device: Device = "cpu"
+    bands: AtLeastOne = 80
+    window: Literal["povey", "hamming", "hanning"] = "povey"
+    scale: Positive = 1.0
+
+    @property
+    def title(self) -> str:
+        """The model in results: its name, and the file of a model in ONNX."""
+        return f"{self.name} ({Path(self.source).name})" if self.loader == "onnx" else self.name
 
     def folder(self) -> Path | None:
         """Return the folder with the weights: the package's, if ``source`` is one; None for a repository of the hub.
@@ -78,14 +90,38 @@ class XVectorModel(ABC):
     Attributes:
         config: The description that it was loaded from.
         weights_sha256: Digest of its weights, so that a result names exactly the model that made it.
+        dimension: Length of a vector.
     """
 
-    config: ModelConfig
-    weights_sha256: str
+    def __init__(self, config: ModelConfig, weights_sha256: str, dimension: int) -> None:
+        """Keep what loading found.
+
+        Raises:
+            InputError: The dimension is not the one of the description.
+        """
+        if config.dimension not in (None, dimension):
+            problem = f"vectors of another dimension than {config.name} has"
+            raise InputError(problem, path=config.source, expected=f"{config.dimension}", got=dimension)
+        self.config, self.weights_sha256, self.dimension = config, weights_sha256, dimension
+
+    def level(self, samples: np.ndarray, times: np.ndarray, origin: int = 0) -> np.ndarray | None:
+        """Return the mean features of stretches of a recording; None for a model that subtracts no such mean.
+
+        Args:
+            samples: See :meth:`embed`, as for the others.
+            times: (S, 2), S at least 1.
+            origin: Second of the recording at which samples begin.
+        """
+        return None
 
     @abstractmethod
     def embed(
-        self, samples: np.ndarray, times: np.ndarray, bounds: np.ndarray | None = None, origin: int = 0
+        self,
+        samples: np.ndarray,
+        times: np.ndarray,
+        bounds: np.ndarray | None = None,
+        origin: int = 0,
+        level: np.ndarray | None = None,
     ) -> np.ndarray:
         """Return one vector (D,) per stretch of a recording, (S, D) float32.
 
@@ -95,6 +131,7 @@ class XVectorModel(ABC):
             times: (S, 2) start and end in seconds.
             bounds: (S, 2) seconds that a widened stretch stays within (:func:`free_of`); by default the recording.
             origin: Second of the recording at which samples begin.
+            level: The mean features of the recording's speech (:meth:`level`), if these are stretches of a part of it.
         """
 
 
@@ -109,6 +146,8 @@ def local_files(config: ModelConfig) -> list[Path]:
     Raises:
         InputError: See :meth:`ModelConfig.folder`.
     """
+    if config.loader == "onnx":
+        return [Path(config.source)]
     if (folder := config.folder()) is None:
         return []
     pattern = "*.p[yt]" if config.source.isidentifier() else "[!.]*"  # a package has libraries besides
@@ -137,6 +176,11 @@ def reason(error: Exception) -> str:
         return f"no file {Path(error.filename).name}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def sample(size: int) -> np.ndarray:
+    """Return the indices, evenly spread, of the sub-segments whose mean stands for all ``size`` of a recording."""
+    return np.unique(np.linspace(0, size - 1, min(size, _SAMPLE)).astype(int))
 
 
 def equal_length_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:

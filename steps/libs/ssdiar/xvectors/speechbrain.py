@@ -34,7 +34,6 @@ class SpeechBrainXVector(XVectorModel):
     """SpeechBrain's EncoderClassifier, fed with batches of equal length so that nothing is padded."""
 
     def __init__(self, config: ModelConfig, folder: Path | None) -> None:
-        self.config = config
         _make_torchaudio_importable()
         from speechbrain.inference.classifiers import EncoderClassifier
         from speechbrain.utils.fetching import FetchConfig
@@ -56,19 +55,18 @@ class SpeechBrainXVector(XVectorModel):
                 run_opts={"device": config.device},
             )
             weights = Path(temporary) / "model" / _WEIGHTS_FILE
-            self.weights_sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
+            sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
         with torch.inference_mode():
             dimension = self._encoder.encode_batch(torch.zeros(1, _SHORTEST)).shape[-1]
-        if dimension != config.dimension:
-            raise InputError(
-                f"vectors of another dimension than {config.name} has",
-                path=config.source,
-                expected=f"{config.dimension}",
-                got=dimension,
-            )
+        super().__init__(config, sha256, dimension)
 
     def embed(
-        self, samples: np.ndarray, times: np.ndarray, bounds: np.ndarray | None = None, origin: int = 0
+        self,
+        samples: np.ndarray,
+        times: np.ndarray,
+        bounds: np.ndarray | None = None,
+        origin: int = 0,
+        level: np.ndarray | None = None,
     ) -> np.ndarray:
         """See :meth:`XVectorModel.embed`.
 
