@@ -35,7 +35,6 @@ from ssdiar.clustering.counting import EVIDENCE, LINKS, Estimate, estimate_from_
 from ssdiar.clustering.recording import Clustering, Prepared, RecordingVectors, prepare
 from ssdiar.clustering.systems import random_generator
 from ssdiar.clustering.vectors import length_normalise
-from ssdiar.io.rttm import read_rttm, write_rttm
 from ssdiar.pipeline import times_of
 from ssdiar.scoring.der import PROTOCOLS, cut_cells
 from ssdiar.timeline.regions import intersect, merge, subtract, total
@@ -91,27 +90,26 @@ def _parse() -> argparse.Namespace:
 class _Set(NamedTuple):
     """A set of simulated recordings."""
 
+    seed: int
     size: int
     speakers: str  # as simulate_calls.py takes them
     seconds: str
     prompts: bool = False  # whether to use only the voices of prompts, which have enough speech for long recordings
     alike: bool = False  # whether the two voices are among the pairs that are most alike
-    echo: float = 0.0  # if given, only the first party's channel is kept, with this share of the other one
 
 
 _SETS = {
-    "one": _Set(90, "1", "20-240"),
-    "monologue": _Set(20, "1", "240-720", prompts=True),
-    "echo": _Set(40, "2", "40-200", echo=0.1),
-    "two": _Set(100, "2", "20-240"),
-    "dialogue": _Set(16, "2", "240-720", prompts=True),
-    "alike": _Set(44, "2", "60-180", alike=True),
-    "some": _Set(80, "3-7", "20-240"),
-    "many": _Set(60, "3-7", "120-420"),
-    "brief": _Set(50, "1-2", "15-60"),
+    "one": _Set(11, 90, "1", "20-240"),
+    "monologue": _Set(12, 20, "1", "240-720", prompts=True),
+    "two": _Set(14, 80, "2", "20-240"),
+    "dialogue": _Set(15, 12, "2", "240-600", prompts=True),
+    "alike": _Set(16, 44, "2", "60-180", alike=True),
+    "some": _Set(17, 60, "3-7", "20-240"),
+    "many": _Set(18, 40, "3-7", "120-300"),
+    "brief": _Set(19, 60, "1-2", "15-60"),
 }
 _PREFIXES = ("", "test_")
-_TEST_SHARE = 0.5  # size of a test set
+_TEST_SHARE, _TEST_SEED = 0.35, 20  # size and seed of a test set, by those of the set to fit to
 _HELD_OUT = ("armelle_fr", "july_es", "paola_it")  # and every fourth reader: voices of the test sets
 _ONE_PERSON = "allison_en,allison_es"
 
@@ -129,9 +127,9 @@ def simulate(options: argparse.Namespace) -> None:
         for kind, voices in (("voices", readers + prompts), ("prompts", prompts)):
             own = [voice for voice in voices if (voice in held_out) == (prefix == "test_")]
             _link(own, out / "cast" / (prefix + kind))
-        for number, (name, shape) in enumerate(_SETS.items()):
+        for name, shape in _SETS.items():
             voices = out / "cast" / (prefix + ("prompts" if shape.prompts else "voices"))
-            data = _simulate_set(prefix + name, shape, voices, out, number + (31 if prefix else 11))
+            data = _simulate_set(prefix + name, shape, voices, out)
             stages = ["--systems", "best", "--stop-stage", 4, "--nj", options.nj, "--python", sys.executable]
             _call("run.sh", "--set", prefix + name, *data, *places, *stages)
     names = {prefix: " ".join(prefix + name for name in _SETS) for prefix in _PREFIXES}
@@ -147,39 +145,28 @@ def _link(folders: Sequence[Path], into: Path) -> None:
             (into / folder.name).symlink_to(folder)
 
 
-def _simulate_set(name: str, shape: _Set, voices: Path, out: Path, seed: int) -> list[object]:
+def _simulate_set(name: str, shape: _Set, voices: Path, out: Path) -> list[object]:
     """Simulate a set, unless it is there; return the options by which run.sh reads it."""
-    folder = out / "simulated" / name
-    size = round(shape.size * _TEST_SHARE) if name.startswith("test_") else shape.size
-    pairs = _pairs(voices, size, shape.alike, seed) if shape.alike or shape.echo else []
+    folder, size, seed = out / "simulated" / name, shape.size, shape.seed
+    if name.startswith("test_"):
+        size, seed = round(size * _TEST_SHARE), seed + _TEST_SEED
     if not folder.exists():
         call = ["--num-calls", size, "--duration", shape.seconds, "--seed", seed, "--prefix", name]
-        call += ["--max-speech", 900]
-        call += ["--channels", "parties", "--leakage", shape.echo] if shape.echo else []
-        if pairs:
-            lines = [f"{name}-{number:04d} {first} {second}\n" for number, (first, second) in enumerate(pairs, 1)]
+        if shape.alike:
+            pairs = enumerate(_alike(voices, size), 1)
+            lines = [f"{name}-{number:04d} {first} {second}\n" for number, (first, second) in pairs]
             (out / f"{name}.pairs").write_text("".join(lines))
             call += ["--pairs", out / f"{name}.pairs"]
         else:
             call += ["--num-spk", shape.speakers]
             call += ["--same-person", _ONE_PERSON] if (voices / _ONE_PERSON.partition(",")[0]).exists() else []
-        _call("local/simulate_calls.py", *call, voices, folder)
-    if not shape.echo:
-        return ["--audio", folder / "wav", "--rttm", folder / "ref.rttm", "--uem", folder / "all.uem"]
-    # The first party's channel: the other party is an echo in it.
-    own = {f"{name}-{number:04d}": first for number, (first, _) in enumerate(pairs, 1)}
-    turns = [turn for turn in read_rttm(folder / "ref.rttm") if turn.speaker == own[turn.reco]]
-    write_rttm(out / f"{name}.rttm", turns)
-    channel = ["--data", "--channels 1"]
-    return ["--audio", folder / "wav", "--rttm", out / f"{name}.rttm", "--uem", folder / "all.uem", *channel]
+        _call("local/simulate_calls.py", *call, "--max-speech", 900, voices, folder)
+    return ["--audio", folder / "wav", "--rttm", folder / "ref.rttm", "--uem", folder / "all.uem"]
 
 
-def _pairs(folder: Path, size: int, alike: bool, seed: int) -> list[tuple[str, str]]:
-    """Return pairs of voices: the pairs that are most alike, each voice in at most two, or random ones."""
+def _alike(folder: Path, size: int) -> list[tuple[str, str]]:
+    """Return the pairs of voices that are most alike, each voice in at most two."""
     names = sorted(path.name for path in folder.iterdir() if path.name not in _ONE_PERSON.split(","))
-    if not alike:
-        rng = np.random.default_rng(seed)
-        return [tuple(rng.choice(names, 2, replace=False).tolist()) for _ in range(size)]
     model = load_model(read_model_config("campplus"))
     means = np.array([_mean_vector(model, folder / name) for name in names])
     means = length_normalise(means - means.mean(axis=0))
@@ -419,7 +406,7 @@ def _by_speaker(turns: Sequence[Turn]) -> dict[str, list[tuple[float, float]]]:
 
 
 def fit_sure(recordings: Sequence[Labelled]) -> Sure:
-    """Return the model that gives the truth of the turns the maximum likelihood, half of it by time and half by turn."""
+    """Return the model with the maximum likelihood of the turns' truth, half of it by time and half by turn."""
     from scipy.sparse import csr_array
     from scipy.special import expit
 

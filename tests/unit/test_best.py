@@ -320,11 +320,11 @@ def test_a_side_of_a_call_is_one_voice_unless_two_are_plain():
 
 def test_evidence_has_a_row_for_every_pair_and_a_column_for_every_name():
     vectors, times, truth = call(speakers=3, turns=16)
-    prepared = prepare(RecordingVectors("r", vectors, times), read_system(BEST).prepare).vectors
+    views = [prepare(RecordingVectors("r", vectors, times), one).vectors for one in read_system(BEST).preparations]
     chunk = chunks(times, stretches(times), 1.5)
-    assert pair_evidence(truth, prepared, times, chunk).shape == (3, len(EVIDENCE))
+    assert pair_evidence(truth, views, times, chunk).shape == (3, len(EVIDENCE))
     segmentation = heard(times, np.minimum(truth, 1), times[-1, 1])
-    assert pair_evidence(truth, prepared, times, chunk, segmentation).shape == (3, len(EVIDENCE + LINKS))
+    assert pair_evidence(truth, views, times, chunk, segmentation).shape == (3, len(EVIDENCE + LINKS))
 
 
 def test_the_prior_decides_where_the_evidence_does_not():

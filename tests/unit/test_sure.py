@@ -44,24 +44,24 @@ def test_margin_of_one_cluster_and_of_one_vector():
 def test_evidence_is_finite_for_the_smallest_recordings():
     for labels in ([0], [0, 1], [0, 0, 1]):
         times = np.zeros((len(labels), 2))
-        evidence = label_evidence(np.array(labels), np.ones(len(labels)), np.zeros((len(labels), 4)), times, 1.0)
+        evidence = label_evidence(np.array(labels), np.ones(len(labels)), [np.zeros((len(labels), 4))], times)
         assert evidence.shape == (len(labels), len(EVIDENCE))
         assert np.isfinite(evidence).all()
 
 
 def test_stints_are_seconds_of_one_speaker():
     times = np.array([[0, 1], [1, 2], [5, 6], [6, 6.5]], float)
-    evidence = label_evidence(np.array([0, 0, 0, 1]), np.ones(4), AXES[[0, 0, 0, 1]], times, 0.4)
+    evidence = label_evidence(np.array([0, 0, 0, 1]), np.ones(4), [AXES[[0, 0, 0, 1]]], times)
     assert np.exp(evidence[:, EVIDENCE.index("log_stint")]) == pytest.approx([3, 3, 3, 0.5])
-    assert list(evidence[:, EVIDENCE.index("number")]) == [0.4] * 4
 
 
 def test_probabilities_rise_with_all_evidence_of_best():
-    weights = np.array(astuple(read_system(BEST).sure.weights))
-    doubtful, sure = [0.5, 0.0, np.log(0.5), 0.5], [1.0, 1.0, np.log(8), 1.0]
-    assert (weights[1:] > 0).all()
-    low, high = label_probabilities(np.array([doubtful, sure]), weights)
-    assert low < 0.5 < 0.95 < high < 1
+    model = read_system(BEST).sure
+    evidence = np.array([[0.5, 0.0, np.log(0.5)], [1.0, 1.0, np.log(8)]])
+    assert (np.array(astuple(model.weights))[1:] > 0).all()
+    low, high = label_probabilities(evidence, model, 1.0)
+    assert low < 0.7 < 0.95 < high < 1
+    assert label_probabilities(evidence, model, 0.5)[1] == pytest.approx(high * (1 - model.doubt / 2))
 
 
 def test_best_is_less_sure_of_what_is_between_two_voices():
@@ -112,4 +112,4 @@ def test_bad_weights(change, message):
 
 def test_probabilities_need_weights():
     with pytest.raises(InputError, match=r"nmesc\.yaml: sure: .*weights"):
-        read_system("nmesc", ["sure={second: [0.5, 0.5]}"])
+        read_system("nmesc", ["sure={doubt: 0.5, second: [0.5, 0.5]}"])

@@ -233,10 +233,6 @@ class SystemConfig(Config, frozen=True):
     consensus: Consensus = Consensus()
     sure: Sure | None = None  # consensus; without it labels have no probabilities
 
-    def __post_init__(self) -> None:
-        if self.count.method == "evidence" and self.method != "consensus":
-            raise ValueError("count.method evidence needs method consensus")
-
     @property
     def preparations(self) -> list[Preparation]:
         """The preparation of each view, at least one."""

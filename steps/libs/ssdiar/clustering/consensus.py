@@ -16,7 +16,7 @@ import numpy as np
 
 from ssdiar.clustering.ahc import Dendrogram
 from ssdiar.clustering.config import Consensus
-from ssdiar.clustering.links import local_speakers, purity
+from ssdiar.clustering.links import explained, local_speakers
 from ssdiar.clustering.neighbours import chunks
 from ssdiar.clustering.recording import Prepared
 from ssdiar.clustering.vectors import fill_empty, length_normalise, seconds_of, sums_by
@@ -52,9 +52,10 @@ class Views:
     """A recording in several views, its x-vectors prepared in several ways, which vote."""
 
     def __init__(self, prepared: Sequence[Prepared], config: Consensus, rng: np.random.Generator) -> None:
-        self.prepared = prepared
-        self._parts = [Parts(view, config, rng) for view in prepared]
         first = prepared[0]
+        self.prepared, self._threads = prepared, first.threads
+        seeds = rng.spawn(len(prepared))  # so that the order in which threads end decides nothing
+        self._parts = self._each(lambda pair: Parts(pair[0], config, pair[1]), list(zip(prepared, seeds, strict=True)))
         segmentation = first.recording.segmentation
         self._local = None if segmentation is None else local_speakers(segmentation, first.times)
         self._seconds = seconds_of(first.times)
@@ -62,18 +63,24 @@ class Views:
     def vote(self, clusters: int) -> Vote:
         """Return labels of min(clusters, S) clusters, and how far views and subsets agree on them.
 
-        With output of the segmentation network, only the purer half of the views votes: those whose clusters divide the
-        network's local speakers least.
+        With output of the segmentation network, only the better half of the views votes, judged without a reference: by
+        how far the network's local speakers tell the clusters apart.
         """
         size = len(self._seconds)
         if size <= clusters:
             return Vote(np.arange(size), np.eye(size))
-        votes = [parts.vote(clusters) for parts in self._parts]
+        votes = self._each(lambda parts: parts.vote(clusters), self._parts)
         if self._local is not None and len(votes) > 1:
-            purities = [purity(self._local, vote.labels, clusters) for vote in votes]
-            chosen = np.argsort(purities, kind="stable")[::-1][: len(votes) // 2]
-            votes = [votes[index] for index in chosen]
+            found = [explained(self._local, vote.labels, clusters) for vote in votes]
+            votes = [votes[index] for index in np.argsort(found, kind="stable")[::-1][: len(votes) // 2]]
         return joint_vote([vote.labels for vote in votes], [vote.shares for vote in votes], self._seconds)
+
+    def _each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        """Return the results of a function for each item, in order."""
+        if self._threads == 1:
+            return [function(item) for item in items]
+        with ThreadPoolExecutor(self._threads) as pool:
+            return list(pool.map(function, items))
 
 
 def joint_vote(opinions: Sequence[np.ndarray], shares: Sequence[np.ndarray], seconds: np.ndarray) -> Vote:
@@ -100,23 +107,19 @@ class Parts:
 
     def __init__(self, prepared: Prepared, config: Consensus, rng: np.random.Generator) -> None:
         times = prepared.times
-        self._vectors, self._threads = prepared.vectors, prepared.threads
+        self._vectors = prepared.vectors
         self._seconds = seconds_of(times)
         self._chunks = chunks(times, prepared.stretch, max(config.chunk, self._seconds.sum() / _MAX_CHUNKS))
-        self._parts = self._each(self._merge, [np.ones(len(times), bool), *_random_subsets(times, config, rng)])
+        subsets = [np.ones(len(times), bool), *_random_subsets(times, config, rng)]
+        self._parts = [self._merge(subset) for subset in subsets]
 
     def vote(self, clusters: int) -> Vote:
         """Return labels of fewer clusters than sub-segments, and how far the subsets agree on them."""
         able = [part for part in self._parts if part.tree.leaves >= clusters]
-        opinions = self._each(lambda part: self._opinion(part, clusters), able)
+        opinions = [self._opinion(part, clusters) for part in able]
         if not opinions:  # fewer chunks than clusters
             opinions = [Dendrogram(self._vectors, "ward").cut(clusters)]
         return joint_vote(opinions, [np.eye(clusters)[opinion] for opinion in opinions], self._seconds)
-
-    def _each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-        """Return the results of a function for each item, in order."""
-        with ThreadPoolExecutor(self._threads) as pool:
-            return list(pool.map(function, items))
 
     def _merge(self, known: np.ndarray) -> _Part:
         """Merge the chunks of the sub-segments that a mask (S,) selects."""

@@ -46,18 +46,19 @@ def cluster_recording(
     estimates = num_spk is None and threshold is None
     views = [prepare(recording, preparation, threads) for preparation in config.preparations]
     prepared, rng = views[0], random_generator(seed, size)
-    consensus = Views(views, config.consensus, rng) if config.method == "consensus" else None
+    uses_votes = config.method == "consensus" or (estimates and config.count.method == "evidence")
+    voters = Views(views, config.consensus, rng) if uses_votes else None
     if threshold is not None:
         num_spk = _dendrogram(prepared, config).clusters_at(threshold)
     elif num_spk is None:
         low = 1 if recording.is_side else limits[0]  # limits are of the whole call
         high = limits[1] or max(low, config.count.most)
-        num_spk, counted = _estimate(consensus or prepared, config, (low, high))
+        num_spk, counted = _estimate(prepared, voters, config, (low, high))
     target = min(num_spk, size)
     if target == 1:
         result = Clustering(np.zeros(size, np.int64), {"stop_reason": "one speaker"})
     else:
-        result = _cluster(consensus or prepared, target, config, rng)
+        result = _cluster(prepared, voters, target, config, rng)
         result.labels = _exactly(result.labels, prepared.vectors, target)
     if config.says_how_sure:
         _add_probabilities(result, views, config, counted.get("num_spk_probabilities", {}).get(num_spk, 1.0))
@@ -103,35 +104,38 @@ def _exactly(labels: np.ndarray, vectors: np.ndarray, clusters: int) -> np.ndarr
     return labels
 
 
-def _estimate(recording: Prepared | Views, config: SystemConfig, limits: tuple[int, int]) -> tuple[int, dict[str, Any]]:
+def _estimate(
+    prepared: Prepared, voters: Views | None, config: SystemConfig, limits: tuple[int, int]
+) -> tuple[int, dict[str, Any]]:
     """Return the estimated number of speakers, and entries of the history."""
     if config.count.method == "evidence":
         from ssdiar.clustering import counting
 
-        estimate = counting.estimate_num_spk(recording, config, limits)
+        estimate = counting.estimate_num_spk(voters, config, limits)
         return estimate.number, {"num_spk_probabilities": estimate.probabilities, "num_spk_odds": estimate.odds}
-    own = recording.prepared[0].recording if isinstance(recording, Views) else recording.recording
-    if own.is_side:  # eigengaps have no prior, so a side is one speaker
+    if prepared.recording.is_side:  # eigengaps have no prior, so a side is one speaker
         return limits[0], {}
     from ssdiar.clustering import nmesc
 
-    number = nmesc.estimate_num_spk(prepare(own, Preparation()).vectors, limits[1])
+    number = nmesc.estimate_num_spk(prepare(prepared.recording, Preparation()).vectors, limits[1])
     return max(number, limits[0]), {}
 
 
-def _cluster(recording: Prepared | Views, num_spk: int, config: SystemConfig, rng: np.random.Generator) -> Clustering:
+def _cluster(
+    prepared: Prepared, voters: Views | None, num_spk: int, config: SystemConfig, rng: np.random.Generator
+) -> Clustering:
     """Cluster into at most ``num_spk`` speakers, two or more, by the system's method."""
-    history = {"stop_reason": "number of clusters reached"}
-    if isinstance(recording, Views):
-        vote = recording.vote(num_spk)
-        return Clustering(vote.labels, history | {"support": round(float(vote.support.mean()), 4)}, vote.support)
     if config.method == "ssl":
-        return cluster_ssl(recording, num_spk, config, rng)
+        return cluster_ssl(prepared, num_spk, config, rng)
+    history = {"stop_reason": "number of clusters reached"}
     if config.method == "ahc":
-        return Clustering(_dendrogram(recording, config).cut(num_spk), history)
-    from ssdiar.clustering.nmesc import spectral_labels
+        return Clustering(_dendrogram(prepared, config).cut(num_spk), history)
+    if config.method == "nmesc":
+        from ssdiar.clustering.nmesc import spectral_labels
 
-    return Clustering(spectral_labels(recording.vectors, num_spk, rng), history)
+        return Clustering(spectral_labels(prepared.vectors, num_spk, rng), history)
+    vote = voters.vote(num_spk)
+    return Clustering(vote.labels, history | {"support": round(float(vote.support.mean()), 4)}, vote.support)
 
 
 def _dendrogram(prepared: Prepared, config: SystemConfig) -> Dendrogram:
