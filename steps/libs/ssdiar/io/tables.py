@@ -47,8 +47,8 @@ def check_reco(text: str, names: Names | None, path: str | Path, line: int | Non
         raise InputError(error.what, path=path, line=line, expected="a name of one recording") from None
 
 
-def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
-    """Yield (line number from 1, text without its line end) for each non-empty line of a UTF-8 text file.
+def read_text(path: str | Path) -> str:
+    """Return the content of a UTF-8 text file, without a byte order mark.
 
     Raises:
         InputError: There is no such file, or it is not UTF-8 text.
@@ -65,11 +65,19 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
         hint = "Save it as UTF-8, or: iconv -f UTF-16 -t UTF-8."
         raise InputError("is UTF-16 text", path=path, expected="UTF-8", hint=hint)
     try:
-        text = data.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InputError("not UTF-8 text", path=path, line=line) from None
-    for number, line_text in enumerate(text.split("\n"), 1):
+
+
+def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
+    """Yield (line number from 1, text without its line end) for each non-empty line of a UTF-8 text file.
+
+    Raises:
+        InputError: See :func:`read_text`.
+    """
+    for number, line_text in enumerate(read_text(path).split("\n"), 1):
         if line_text.strip():
             yield number, line_text.rstrip("\r")
 
