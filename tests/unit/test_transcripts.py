@@ -201,6 +201,8 @@ BOTH = [("good", 0.3, 2), ("yes", 6.7, 8)]
     [
         ("a.srt", ["1", FIRST, "good", "2", SECOND, "yes"], BOTH),
         ("a.srt", ["1", FIRST, "good", "", "2", "", SECOND, "yes"], BOTH),
+        ("a.srt", ["0", FIRST, "good", "1", SECOND, "yes"], BOTH),
+        ("a.srt", [FIRST, "good", "2", SECOND, "yes"], BOTH),
         ("a.srt", ["1", FIRST, "good", "", "2", "0:00:02 --> 0:00:03", "3", SECOND, "yes"], BOTH),
         ("a.srt", ["1", FIRST, "42", "", "2", SECOND, "2"], [("42", 0.3, 2), ("2", 6.7, 8)]),
         ("a.srt", ["1", FIRST, "42", "2", SECOND, "2"], [("42", 0.3, 2), ("2", 6.7, 8)]),

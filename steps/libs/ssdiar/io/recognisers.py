@@ -112,7 +112,7 @@ def _phrases(value: Any, glued: bool) -> list[Item]:
     if isinstance(alternatives := value.get("alternatives"), list) and alternatives:
         value = _object(alternatives[0])  # of Vosk, the best one first
     words = _list(value, ("words", "result"))
-    if words and not all("word" in _object(word) for word in words):
+    if not any("word" in _object(word) for word in words):
         words = []  # of a service with other units
     phrases = [_item(item, glued) for item in _list(value, _PHRASES)]
     if phrases:
@@ -122,8 +122,8 @@ def _phrases(value: Any, glued: bool) -> list[Item]:
         return _joined(phrases, glued) if is_split else phrases
     if words or value.keys() & {"start", "timestamp", "offsets"}:
         return [_item(value, glued)]
-    empty = [key for key in (*_PHRASES, "result", "words") if value.get(key) == []]
-    if empty or not str(value.get("text", value.get("partial", "?"))).strip():
+    content = [own for key, own in value.items() if key in (*_PHRASES, *_WORDS, "text", "partial")]
+    if content and not any(own.strip() if isinstance(own, str) else own for own in content):
         return []  # of silence
     raise _UnknownShape(f"an object of {', '.join(list(value)[:6]) or 'nothing'}")
 
@@ -188,7 +188,7 @@ def _object(value: Any) -> dict[str, Any]:
 def _list(value: dict[str, Any], keys: Sequence[str]) -> list[Any]:
     """Return the first list of objects; [] if there is none (Whisper's own ``tokens`` are numbers)."""
     lists = (value[key] for key in keys if isinstance(value.get(key), list))
-    return next((own for own in lists if own and isinstance(own[0], dict)), [])
+    return next((own for own in lists if any(isinstance(one, dict) for one in own)), [])
 
 
 def _number(value: Any, unit: float = 1.0) -> float | None:

@@ -36,8 +36,8 @@ def read_rttm(path: str | Path, names: Names | None = None, anonymous: bool = Fa
         anonymous: Whether turns need no speaker, as those that only tell where speech is.
 
     Raises:
-        InputError: A line has neither 9 nor 10 fields, a bad recording id, no speaker (an empty column or ``<NA>``), or
-            a time that is negative or no number.
+        InputError: A line has neither 9 nor 10 fields (of other types, more), a bad recording id, no speaker (an empty
+            column or ``<NA>``), or a time that is negative or no number.
     """
     turns: dict[Turn, int] = {}
     repeated = 0
@@ -45,7 +45,8 @@ def read_rttm(path: str | Path, names: Names | None = None, anonymous: bool = Fa
         if fields[0] != "SPEAKER":
             if not _OTHER_TYPES.fullmatch(fields[0]):
                 raise InputError("not an RTTM line", path=path, line=line, expected="SPEAKER first", got=fields[0])
-            continue
+            if len(fields) <= 10:
+                continue
         if len(fields) not in (9, 10):
             what, expected = "wrong number of fields", "10 (9 in older files)"
             raise InputError(what, path=path, line=line, expected=expected, got=f"{len(fields)}")

@@ -26,8 +26,8 @@ SUFFIXES = (".ctm", ".json", ".vtt", ".srt")
 _LOG = logging.getLogger(__name__)
 
 _TIME = r"(-?)(?:(\d{1,4}):)?(\d{1,2}):(\d{2})(?:[.,](\d{1,3}))?"
-_CUE = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?:\s.*)?")
-_ODD_TIMES = re.compile(r"-->|:\d\d\S*\s*->|^\s*(\d+:)?\d+:\d\d[.,]\d{3}\b")  # no text of a cue
+_CUE = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?:\s+\w+:\S+)*\s*")  # settings may follow
+_ODD_TIMES = re.compile(r"-->|(?<![<\d:])\d+:\d\d:\d\d[.,]\d{3}|^\s*\d+:\d\d[.,]\d{3}")  # no text of a cue
 _INNER_TIME = re.compile(rf"<{_TIME}>")
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>|<[\d:.,]+>|\{\\[^{}]*\}")  # the last ones are of SubStation Alpha
 _LETTERS_A_SECOND = 15.0  # of English conversation, set by hand
@@ -161,33 +161,35 @@ def read_captions(path: str | Path, reco: str) -> list[Word]:
 def _cues(path: str | Path) -> Iterator[tuple[int, tuple[float, float], str]]:
     """Yield (line of the times, times, text) of each cue; WebVTT's head, notes and styles are passed over.
 
-    A line of times begins a cue wherever it stands. The line above it is the cue's number or name if it stands below a
-    blank line or in a head or note; or if it is a number and the cue before has one, too.
+    A line of times begins a cue wherever it stands. The line above it is the cue's number, or in WebVTT its name, if
+    there is a blank line, head or note above it. A number needs none if the cue before has one, or if it counts right.
     """
     rows = list(read_lines(path))  # without blank lines, so that numbers of lines have gaps there
     is_vtt = Path(path).suffix.lower() == ".vtt" or (bool(rows) and _is_block(rows[0][1]))
-    number, aside = 0, False  # the number of the cue before (0: none); whether this is a head or note
+    numbered, aside = False, False  # whether the cue before has a number; whether this is a head or note
     cue: tuple[int, tuple[float, float], list[str]] | None = None
+    count = 0
     for at, (line, text) in enumerate(rows):
         after_blank = at == 0 or rows[at - 1][0] < line - 1
-        below = rows[at + 1][1] if at + 1 < len(rows) else ""
-        before_blank = at + 1 < len(rows) and rows[at + 1][0] > line + 1
-        digits = int(text) if re.fullmatch(r"\s*[0-9]{1,9}\s*", text) else 0
+        below, line_below = (rows[at + 1][1], rows[at + 1][0]) if at + 1 < len(rows) else ("", 0)
+        digits = re.fullmatch(r"\s*([0-9]{1,9})\s*", text)
+        is_next = digits is not None and int(digits[1]) == count + 1
         aside &= not after_blank
         if times := _CUE.fullmatch(text):
             if cue is not None:
                 yield *cue[:2], " ".join(cue[2])
             cue, aside = (line, (_seconds(times.groups()[:5]), _seconds(times.groups()[5:])), []), False
+            count += 1
         elif _CUE.fullmatch(below) and (
-            ((after_blank or aside) and not before_blank)
-            or (digits and (number or cue is None) and (after_blank or not before_blank))
+            (line_below == line + 1 and (after_blank or aside) and (digits or is_vtt))
+            or (digits and (line_below == line + 1 or after_blank) and (numbered or is_next))
         ):
-            number = digits
-        elif aside or (is_vtt and after_blank and _is_block(text)):
+            numbered = digits is not None
+        elif (aside and not _ODD_TIMES.search(text)) or (is_vtt and after_blank and _is_block(text)):
             aside = True
-        elif cue is None or _ODD_TIMES.search(text) or (after_blank and digits == number + 1):
+        elif cue is None or _ODD_TIMES.search(text) or (after_blank and is_next):
             if digits and below:  # the number is right, but not the line of times
-                line, text = rows[at + 1]
+                line, text = line_below, below
             raise InputError("not a cue", path=path, line=line, expected="hh:mm:ss,mmm --> hh:mm:ss,mmm", got=text[:40])
         else:
             cue[2].append(text)
