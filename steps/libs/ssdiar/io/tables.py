@@ -184,6 +184,16 @@ def read_durations(path: str | Path) -> dict[str, float]:
     return {key: parse_float(text, "duration", path, line) for line, (key, text) in rows}
 
 
+def is_open(end: str) -> bool:
+    """Return whether the end of a segment is -1, Kaldi's end of the recording."""
+    return re.fullmatch(r"-1(\.0*)?", end) is not None
+
+
+def recordings_with_open_end(path: str | Path) -> set[str]:
+    """Return the recordings with a segment that ends where the recording does (-1)."""
+    return {fields[1] for _, fields in read_rows(path, "segment recording start end") if is_open(fields[3])}
+
+
 def read_segments(
     path: str | Path,
     recordings: Iterable[str] | None = None,
@@ -206,7 +216,7 @@ def read_segments(
     segments = []
     for line, (key, reco, start_text, end_text) in read_rows(path, "segment recording start end"):
         reco = check_reco(reco, names, path, line)
-        start, to_end = parse_float(start_text, "start", path, line), end_text in ("-1", "-1.0")
+        start, to_end = parse_float(start_text, "start", path, line), is_open(end_text)
         if to_end and reco not in durations:
             what = f"segment {key} ends where its recording does (-1), and its length is not known"
             raise InputError(what, path=path, line=line, expected=f"reco2dur with {reco}, or an end")
