@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The recipe on CALLHOME: stages and options of the root run.sh; local/prepare_data.sh prepares the corpus (README.md).
 #   ./run.sh --data "--corpus-dir ~/LDC --crop uem"
-set -eu
+set -eu # sh may not know pipefail
 
 here=$(cd -P "$(dirname "$0")" && pwd)
 if [ "$(pwd -P)" != "$here" ]; then
