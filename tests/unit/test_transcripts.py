@@ -154,6 +154,16 @@ def test_json_of_other_recognisers(tmp_path, name):
         assert {word.confidence for word in found} == {0.9}
 
 
+def test_words_beside_segments_come_once(tmp_path):
+    """A word may begin a little before its segment."""
+    segments = [{"start": 0.4, "end": 1.0, "text": " Good"}, {"start": 1.1, "end": 2, "text": " day."}]
+    found = read(tmp_path, "a.json", json.dumps({"words": OPENAI_WORDS, "segments": segments}))
+    assert [(word.text, word.phrase) for word in found] == [("Good", 0), ("day", 1)]
+    segments[1]["start"] = 1.3
+    found = read(tmp_path, "a.json", json.dumps({"words": OPENAI_WORDS, "segments": segments}))
+    assert [word.text for word in found] == ["Good", "day"]
+
+
 def test_phrases_of_transformers(tmp_path):
     """The end of the last chunk may be null."""
     chunks = [{"timestamp": [0.0, 1.0], "text": " ab ab"}, {"timestamp": [1.0, None], "text": " abcd"}]
@@ -246,6 +256,7 @@ def test_a_line_of_times_begins_a_cue_wherever_it_stands(tmp_path, name, lines, 
         ),
         ("a.json", '{"recording": "a", "turns": []}', "a.json", "got an object of recording, turns"),
         ("a.json", "[1]", "a.json", "got 1"),
+        ("a.json", '{"words": [' * 400 + "1" + "]}" * 400, "a.json", "not a known transcript"),
         ("a.json", "\0{", "a.json", "UTF-16"),
         ("a.json", "", "a.json:1", "not JSON"),
         ("a.srt", "1\n00:00:01,000 -> 00:00:02,000\nhi\n", "a.srt:2", "not a cue"),

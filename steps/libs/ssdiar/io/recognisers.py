@@ -74,7 +74,7 @@ def read_phrases(path: str | Path) -> tuple[list[Item], bool]:
         glued = any(_language(value) in _NO_BLANKS for value in values)
         for value in values:
             phrases += _phrases(value, glued)
-    except _UnknownShape as error:
+    except (_UnknownShape, RecursionError) as error:
         raise InputError("not a known transcript", path=path, expected=_EXPECTED, got=str(error)) from None
     if len(phrases) > 1 and not any(one.words or len(one.text.split()) > 1 for one in phrases):
         return [Item("", words=phrases)], glued  # a word each
@@ -129,15 +129,16 @@ def _phrases(value: Any, glued: bool) -> list[Item]:
 
 
 def _shared_out(words: Sequence[Item], phrases: Sequence[Item]) -> list[Item]:
-    """Return phrases with the words that begin in them or, at the latest, before the next one."""
+    """Return phrases with words instead of text: each with those whose middle is before the next phrase begins."""
     starts = [one.start or 0.0 for one in phrases]
     owned: list[list[Item]] = [[] for _ in phrases]
     at = 0
     for word in words:
         if word.start is not None:
-            at = max(bisect_right(starts, word.start) - 1, 0)
+            middle = (word.start + (word.start if word.end is None else word.end)) / 2
+            at = max(bisect_right(starts, middle) - 1, 0)
         owned[at].append(word)
-    return [one._replace(words=own) for one, own in zip(phrases, owned, strict=True)]
+    return [one._replace(text="", words=own) for one, own in zip(phrases, owned, strict=True)]
 
 
 def _item(value: Any, glued: bool) -> Item:
