@@ -137,13 +137,13 @@ def read_xvector_dir(folder: Path) -> tuple[dict[str, list[Segment]], list[Segme
     """
     subsegments, segments, utt2spk = read_subsegments(folder), folder / "segments", folder / "utt2spk"
     xvectors = XVectors(folder / "xvector.scp")
+    ids = xvectors.keys()
     if utt2spk.exists():
         recordings = read_map(utt2spk, "sub-segment recording")
         for one in subsegments:
-            if recordings.get(one.id) != one.reco:
+            if one.id in ids and recordings.get(one.id) != one.reco:
                 what, got = f"sub-segment {one.id} differs from {segments}", recordings.get(one.id, "no such line")
                 raise InputError(what, path=utt2spk, expected=f"recording {one.reco}", got=got)
-    ids = xvectors.keys()
     if unknown := ids - {one.id for one in subsegments}:
         what = f"x-vector of a sub-segment that {segments} does not have ({len(unknown)} of {len(ids)})"
         raise InputError(what, path=xvectors.path, got=min(unknown))
