@@ -2,6 +2,13 @@
 # Self-supervised speaker diarization, from audio to RTTM and DER: runs stages 0-8 in order, on the recipe directory that
 # it is run from (the one with local/). Every stage is a script of its own that can be run by hand.
 
+# Under sh, or in bash without its own features, it starts again.
+if [ -z "${BASH_VERSION:-}" ] || [ -n "${POSIXLY_CORRECT+set}" ]; then
+  unset POSIXLY_CORRECT
+  exec bash "$0" "$@"
+fi
+unset PYTHONSAFEPATH # programs import their neighbours
+
 # Begin configuration section.
 set=
 audio=

@@ -30,7 +30,7 @@ from ssdiar.base.publish import publish_text
 from ssdiar.io.audio import AUDIO_SUFFIXES, AudioInfo, listen
 from ssdiar.io.names import Names, recording_ids
 from ssdiar.io.recordings import files_below
-from ssdiar.io.rttm import read_rttm, read_uem, write_rttm
+from ssdiar.io.rttm import read_noscore, read_rttm, read_uem, write_rttm
 from ssdiar.io.tables import check_id, read_counts, write_or_remove, write_table, write_tsv
 from ssdiar.speech.channels import Levels, Use, use_of_channels
 from ssdiar.timeline.spans import Turn
@@ -89,7 +89,8 @@ def main() -> None:
         rows = ((file.path, file.reason, file.remedy) for file in left_out)
         write_tsv(data_dir / "left_out.tsv", ("file", "reason", "what to do"), rows)
     if turns is not None:
-        write_rttm(data_dir / "ref.rttm", turns)
+        noscore = {reco: own for reco, own in read_noscore(options.rttm, names).items() if reco in audio}
+        write_rttm(data_dir / "ref.rttm", turns, noscore)
     if uem is not None:
         lines = [f"{reco} 1 {start:.3f} {end:.3f}\n" for reco in sorted(uem) for start, end in uem[reco]]
         publish_text(data_dir / "all.uem", "".join(lines))

@@ -1,24 +1,29 @@
 """Give each word of a transcript the speaker who says it.
 
-Reads a transcript (CTM, the JSON of Whisper or WhisperX, SubRip, WebVTT), or a folder with one per recording, named
-<recording>.json, .srt, .vtt or .ctm; and the RTTM of make_rttm.sh or any other. Writes into <out-dir>, by default the
-folder words beside the RTTM: words.ctm (8 columns, the last is the speaker), words.stm, and <recording>.json, .srt,
-.vtt. A word gets the speaker whose turns overlap it most; in a gap, that of the nearest turn. If it ties in
-overlapped speech, it goes to the speaker who is not saying another word then, else to the speaker of the word before
-(ssdiar/results/words.py has all rules). Words of captions share the time of their phrase by their letters.
+Reads a transcript (CTM, the JSON of Whisper, WhisperX, OpenAI, whisper.cpp, Transformers or Vosk, WebVTT, SubRip), or a
+folder with one per recording, named after it or its audio file (of .ctm, .json, .vtt and .srt, the first is taken);
+and the RTTM of make_rttm.sh or any other. Writes into <out-dir>, by default the folder words beside the RTTM: words.ctm
+(8 columns, the last is the speaker), words.stm, and <recording>.json, .srt, .vtt. A word gets the speaker whose turns
+overlap it most; in a gap, that of the nearest turn. If it ties in overlapped speech, it goes to the speaker who is not
+saying another word then, else to the speaker of the word before (ssdiar/results/words.py has all rules). Words of
+captions share the time of their phrase by their letters.
 e.g.: assign_words.sh whisper/call1.json exp/calls/best
 """
 
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 
 import stage
 
 from ssdiar.base.errors import InputError
+from ssdiar.io.names import Names
 from ssdiar.io.rttm import read_rttm
+from ssdiar.io.tables import check_reco, read_if_there
 from ssdiar.io.transcripts import SUFFIXES, Word, read_transcript
+from ssdiar.results import read_result
 from ssdiar.results.words import FARTHEST, FILE_NAMES, assign_words, write_words
 
 _LOG = logging.getLogger(__name__)
@@ -37,19 +42,22 @@ def main() -> None:
     help_text = "leave a word that is farther from any turn without a speaker"
     add("--farthest", type=stage.number(0), default=FARTHEST, metavar="seconds", help=help_text)
     options = parser.parse_args()
-    words = read_words(options.transcript, options.recording)
     rttm = options.source / "rttm" if options.source.is_dir() else options.source
     turns = read_rttm(rttm)
-    known, named = {turn.reco for turn in turns}, {word.reco for word in words}
-    if not known & named:
+    entries = read_if_there(lambda path: read_result(path)["recordings"], rttm.parent / "result.json", [])
+    files = {entry["recording"]: entry["file"] or "" for entry in entries}
+    spoken = {turn.reco for turn in turns}
+    words = read_words(options.transcript, options.recording, Names(files, spoken))
+    named = {word.reco for word in words}
+    if not named & (spoken | files.keys()):
         raise InputError(
             f"no turn of a recording of {options.transcript}",
             path=rttm,
             expected=" ".join(sorted(named)[:5]),
-            got=" ".join(sorted(known)[:5]) or "no SPEAKER line",
+            got=" ".join(sorted(spoken)[:5]) or "no SPEAKER line",
             hint="Name each transcript after its recording, or give --recording.",
         )
-    for reco in sorted(named - known):
+    for reco in sorted(named - spoken):
         _LOG.warning("WARNING: %s: no turn of %s, so its words have no speaker", rttm, reco)
     out_dir = options.out_dir or rttm.parent / "words"
     assigned = assign_words(words, turns, options.farthest)
@@ -58,25 +66,48 @@ def main() -> None:
     _LOG.info("%s: %d words (%d without a speaker), %d files", out_dir, len(assigned), unassigned, len(files))
 
 
-def read_words(path: Path, reco: str | None) -> list[Word]:
-    """Read a transcript, or all of a folder.
+def read_words(path: Path, reco: str | None, names: Names) -> list[Word]:
+    """Read a transcript, or all of a folder: of each recording, that with most detail (the order of SUFFIXES).
 
     Raises:
         InputError: A file is malformed; or there is none, no word, or a second one of the same recording.
     """
-    files = [path]
-    if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
-        if reco is not None:
-            raise InputError("--recording is for a single file, not for a folder", path=path)
-    words: list[Word] = []
-    for file in files:
-        found = read_transcript(file, reco)
-        if twice := {word.reco for word in words} & {word.reco for word in found}:
-            raise InputError(f"a second transcript of {min(twice)}", path=file, expected="one for each recording")
-        words += found
+    if not path.is_dir():
+        words = read_transcript(path, reco or _recording(path, names))
+    elif reco is not None:
+        raise InputError("--recording is for a single file, not for a folder", path=path)
+    else:
+        words = _read_folder(path, names)
     if not words:
         raise InputError("no word", path=path, expected=f"a transcript ({' '.join(SUFFIXES)})")
+    return words
+
+
+def _recording(file: Path, names: Names) -> str:
+    """Return the recording of a transcript, which may be named call.json, call.wav.json or call.en.srt."""
+    without = re.sub(r"\.[A-Za-z][A-Za-z0-9]{1,3}$", "", file.stem)
+    return check_reco(file.stem if file.stem in names or without not in names else without, names, file)
+
+
+def _read_folder(folder: Path, names: Names) -> list[Word]:
+    files = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
+    known = [file for file in files if file.suffix.lower() in SUFFIXES]
+    words: list[Word] = []
+    sources: dict[str, Path] = {}  # by recording
+    for file in sorted(known, key=lambda file: SUFFIXES.index(file.suffix.lower())):
+        reco = _recording(file, names)
+        if reco in sources and sources[reco].suffix.lower() != file.suffix.lower():
+            continue
+        found = read_transcript(file, reco)
+        recordings = {word.reco for word in found} if file.suffix.lower() == ".ctm" else {reco}
+        if twice := recordings & sources.keys():
+            what = f"a second transcript of {min(twice)}, beside {sources[min(twice)].name}"
+            raise InputError(what, path=file, expected="one for each recording")
+        sources |= dict.fromkeys(recordings, file)
+        words += found
+    if left := [file.name for file in files if file not in sources.values()]:
+        more = " ..." if len(left) > 5 else ""
+        _LOG.info("%s: %d other files are passed over: %s%s", folder, len(left), " ".join(left[:5]), more)
     return words
 
 

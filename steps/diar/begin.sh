@@ -3,6 +3,13 @@
 # else python3. The script then ends with: exec "$python" "$here/NAME.py" "$@"
 # shellcheck shell=bash
 
+# Under sh, or in bash without its own features, the script starts again.
+if [ -z "${BASH_VERSION:-}" ] || [ -n "${POSIXLY_CORRECT+set}" ]; then
+  unset POSIXLY_CORRECT
+  exec bash "$0" "$@"
+fi
+unset PYTHONSAFEPATH # programs import their neighbours
+
 # shellcheck source=/dev/null
 if [ -f path.sh ]; then . ./path.sh; fi
 set -euo pipefail

@@ -3,7 +3,8 @@
 
 Reads a directory with xvector.scp, segments and utt2spk ("spk" files name recordings), made by extract_xvectors.sh,
 Kaldi, VBx or another toolkit. Writes labels (<sub-segment> <number from 1>), history/<recording>.json, meta.json, and
-for systems that estimate it the probability of each label, sure (<sub-segment> <0 to 1>).
+for systems that estimate it the probability of each label, sure (<sub-segment> <0 to 1>). A sub-segment without an
+x-vector gets the label of the nearest one.
 A rerun does the recordings that are missing or out of date.
 e.g.: cluster_ssl.sh --system xvector_ahc --num-spk 2 exp/mini/xvectors_campplus exp/mini/xvector_ahc
 """
@@ -15,7 +16,7 @@ import json
 import logging
 import statistics
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +27,11 @@ from msgspec import to_builtins
 import jobs
 from ssdiar.base.config import config_files, config_name
 from ssdiar.base.errors import InputError
-from ssdiar.base.publish import publish_text
 from ssdiar.clustering.config import read_system
 from ssdiar.io.ark import read_xvector_dir
 from ssdiar.io.meta import read_meta, write_meta
 from ssdiar.io.segmentation import read_segmentation
-from ssdiar.io.tables import SIDE2RECO, UTT2REGION, read_counts, read_sides
+from ssdiar.io.tables import SIDE2RECO, UTT2REGION, read_counts, read_sides, write_table
 from ssdiar.pipeline import ESTIMATE, SpeakerNumber, labels_by_id, labels_of, numbers_of_sides, parse_num_spk
 from ssdiar.results import number_found
 from ssdiar.work import Manifest, check, digest, file_digest
@@ -39,6 +39,7 @@ from ssdiar.work import Manifest, check, digest, file_digest
 if TYPE_CHECKING:
     from ssdiar.clustering.config import SystemConfig
     from ssdiar.clustering.vectors import Moments
+    from ssdiar.timeline.spans import Segment
 
 _LOG = logging.getLogger(__name__)
 _FORMAT = 5  # of the files of a job; part of every digest
@@ -70,7 +71,16 @@ def _plan(options: argparse.Namespace) -> jobs.Plan:
     counts = _counts_file(asked, options.reco2num_spk)
     tables = [options.xvector_dir / name for name in _TABLES]
     inputs = check(*tables, *config_files(options.system, "systems"), *filter(None, [counts]))
-    segments, xvectors = read_xvector_dir(options.xvector_dir)
+    segments, without, xvectors = read_xvector_dir(options.xvector_dir)
+    if without:
+        number = len(without) + sum(map(len, segments.values()))
+        problem = (
+            "WARNING: %s: %d of %d sub-segments have no x-vector, the first is %s; they get the nearest one's label"
+        )
+        _LOG.warning(problem, xvectors.path, len(without), number, without[0].id)
+        if lost := sorted({one.reco for one in without} - segments.keys()):
+            problem = "WARNING: %s: no x-vector of %d recordings, the first is %s; each gets one speaker"
+            _LOG.warning(problem, xvectors.path, len(lost), lost[0])
     inputs |= check(*xvectors.archives())
     read_meta(options.xvector_dir)  # gather needs it: a damaged one is reported before any work
     vectors = {reco: xvectors.load([segment.id for segment in own]) for reco, own in segments.items()}
@@ -189,7 +199,7 @@ def _numbers_of_recordings(asked: str, file: Path | None, recordings: Iterable[s
 def _run(work: Manifest, todo: list[str], _: int) -> None:
     settings = work.settings
     system = read_system(settings["choice"])
-    segments, xvectors = read_xvector_dir(Path(settings["xvector_dir"]))
+    segments, _, xvectors = read_xvector_dir(Path(settings["xvector_dir"]))
     everything = segments if system.prepare.needs_fold else todo
     vectors = {reco: xvectors.load([segment.id for segment in segments[reco]]) for reco in everything}
     backgrounds, sides = _backgrounds(vectors, system), read_sides(settings["xvector_dir"])
@@ -257,15 +267,18 @@ def _gather(work: Manifest) -> None:
     system = read_system(settings["choice"])
     if system.says_how_sure:
         meta["second_sure"] = system.sure.second
-    tables = ["labels", "sure"] if system.says_how_sure else ["labels"]
+    # Tables, with the value of a sub-segment in a recording without x-vectors.
+    tables = {"labels": "1", "sure": "0.0000"} if system.says_how_sure else {"labels": "1"}
+    nearest = _nearest(*read_xvector_dir(Path(settings["xvector_dir"]))[:2])
     with work.finish("meta.json", *tables) as recordings:
         histories = [json.loads((out_dir / "history" / f"{reco}.json").read_text()) for reco in recordings]
         meta["num_spk"] = {history["recording"]: number_found(history) for history in histories}
         write_meta(out_dir, meta)
         (out_dir / "sure").unlink(missing_ok=True)  # an earlier system's
-        for table in tables:
+        for table, alone in tables.items():
             parts = [(out_dir / "parts" / f"{reco}.{table}").read_text() for reco in recordings]
-            publish_text(out_dir / table, "".join(sorted(line for part in parts for line in part.splitlines(True))))
+            rows = dict(line.split() for part in parts for line in part.splitlines())
+            write_table(out_dir / table, rows | {key: rows.get(other, alone) for key, other in nearest.items()})
     fewer = [history["recording"] for history in histories if history["clusters"] < history["num_spk"]]
     if fewer:
         problem = "WARNING: %d recordings have fewer sub-segments than speakers, the first is %s (see meta.json)"
@@ -275,6 +288,16 @@ def _gather(work: Manifest) -> None:
     counts = (len(recordings), sum(history["sub_segments"] for history in histories), median)
     more = f", {fallbacks} without training" if fallbacks else ""
     _LOG.info("%s: %d recordings, %d sub-segments, %.2f s per recording (median)%s", out_dir / "labels", *counts, more)
+
+
+def _nearest(segments: Mapping[str, Sequence[Segment]], without: Iterable[Segment]) -> dict[str, str | None]:
+    """Return the sub-segment with an x-vector that is nearest in time to each of those without, by id; None: none."""
+
+    def distance(one: Segment, other: Segment) -> float:
+        return max(other.start - one.end, one.start - other.end)
+
+    others = {one: segments.get(one.reco, ()) for one in without}
+    return {one.id: min(own, key=lambda other: distance(one, other)).id if own else None for one, own in others.items()}
 
 
 if __name__ == "__main__":

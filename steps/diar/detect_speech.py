@@ -35,6 +35,7 @@ from ssdiar.io.recordings import Recording, audio_files, load_recordings, read_c
 from ssdiar.io.segmentation import read_segmentation, write_segmentation
 from ssdiar.io.tables import (
     SIDE2RECO,
+    is_open,
     read_if_there,
     read_lines,
     read_wav_scp,
@@ -185,7 +186,7 @@ def _given(path: Path | None, recordings: Mapping[str, Recording]) -> dict[str, 
     """Return the turns of a file by recording."""
     if path is None:
         return {}
-    asks = any(text.split()[-1] == "-1" for _, text in read_lines(path))  # for the ends of recordings
+    asks = any(is_open(text.split()[-1]) for _, text in read_lines(path))  # for the ends of recordings
     durations = {reco: r.seconds() for reco, r in recordings.items() if asks or r.duration is not None}
     turns = read_turns(path, recordings, durations, Names({reco: r.entry for reco, r in recordings.items()}))
     if not turns.keys() & recordings.keys():

@@ -3,7 +3,8 @@
 
 Reads an RTTM, or the folder of a system with one. Writes into <out-dir>, by default the folder export beside the
 RTTM: audacity (labels, <recording>.txt), textgrid (Praat and ELAN), srt and vtt (captions with speakers), json (turns
-and talk time), csv (turns.csv of all recordings) and rttm (one file per recording).
+and talk time), csv (turns.csv of all recordings) and rttm (one file per recording). Recordings that only result.json
+beside the RTTM names, in which no one speaks, have empty files.
 e.g.: export_rttm.sh exp/mini/xvector_ahc
 """
 
@@ -16,7 +17,7 @@ import stage
 
 from ssdiar.base.errors import InputError
 from ssdiar.io.rttm import read_rttm
-from ssdiar.io.tables import read_durations
+from ssdiar.io.tables import read_durations, read_if_there
 from ssdiar.results import read_result
 from ssdiar.results.exports import FILE_NAMES, export
 
@@ -35,20 +36,15 @@ def main() -> None:
     options = parser.parse_args()
     rttm = options.source / "rttm" if options.source.is_dir() else options.source
     turns = read_rttm(rttm)
-    if not turns:
+    entries = read_if_there(lambda path: read_result(path)["recordings"], rttm.parent / "result.json", [])
+    if not turns and not entries:
         raise InputError("no SPEAKER line, so there is nothing to export", path=rttm)
-    durations = _durations(options.reco2dur, rttm.parent / "result.json")
+    durations = {entry["recording"]: entry["duration"] for entry in entries if entry["duration"] is not None}
+    if options.reco2dur is not None:
+        durations = read_durations(options.reco2dur)
     out_dir = options.out_dir or rttm.parent / "export"
-    files = export(turns, out_dir, options.formats.split(), durations)
+    files = export(turns, out_dir, options.formats.split(), durations, [entry["recording"] for entry in entries])
     _LOG.info("%s: %d files (%s)", out_dir, len(files), options.formats)
-
-
-def _durations(reco2dur: Path | None, result: Path) -> dict[str, float]:
-    """Return the lengths of recordings in seconds, from reco2dur or else from result.json beside the RTTM."""
-    if reco2dur is not None:
-        return read_durations(reco2dur)
-    entries = read_result(result)["recordings"] if result.exists() else []
-    return {entry["recording"]: entry["duration"] for entry in entries if entry["duration"] is not None}
 
 
 if __name__ == "__main__":

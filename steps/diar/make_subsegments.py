@@ -17,8 +17,9 @@ from pathlib import Path
 
 import stage
 
+from ssdiar.io.audio import is_command
 from ssdiar.io.meta import read_meta, write_meta
-from ssdiar.io.recordings import check_not_features_only
+from ssdiar.io.recordings import Recording, check_not_features_only
 from ssdiar.io.tables import (
     SIDE2RECO,
     UTT2REGION,
@@ -27,6 +28,7 @@ from ssdiar.io.tables import (
     read_segments,
     read_sides,
     read_wav_scp,
+    recordings_with_open_end,
     write_or_remove,
     write_segments,
     write_segments_file,
@@ -52,10 +54,14 @@ def main() -> None:
     options = _parse()
     check_not_features_only(options.speech_dir)
     inputs = check(*(options.speech_dir / name for name in _INPUTS))
-    known = [
-        read_if_there(read_wav_scp, options.speech_dir / "wav.scp", None),
-        read_if_there(read_durations, options.speech_dir / "reco2dur", None),
-    ]
+    entries = read_if_there(read_wav_scp, options.speech_dir / "wav.scp", None)
+    durations = read_if_there(read_durations, options.speech_dir / "reco2dur", None)
+    if durations is None and entries is not None:
+        asked = entries.keys() & recordings_with_open_end(options.speech_dir / "segments")
+        files = {reco: entries[reco] for reco in asked if not is_command(entries[reco])}
+        inputs |= check(*files.values())
+        durations = {reco: Recording(file).seconds() for reco, file in files.items()}
+    known = [entries, durations]
     regions = read_segments(options.speech_dir / "segments", *known)
     overlap, tight = (
         read_if_there(lambda path: read_segments(path, *known), options.speech_dir / f"{name}.segments", [])

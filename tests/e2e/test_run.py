@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import packaging
 import pytest
+import soundfile
 
 from ssdiar.io.rttm import read_rttm
 from ssdiar.io.transcripts import Word
@@ -20,11 +21,11 @@ from ssdiar.io.transcripts import Word
 SYSTEMS = ("xvector_ahc", "conformer_finch_ahc_contrastive", "best")
 
 
-def run(recipe, *options, ok=True):
-    """Run run.sh in a recipe directory; return the finished process."""
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+def run(recipe, *options, ok=True, command=("./run.sh",), **more):
+    """Run run.sh in a recipe directory, with ``more`` in its environment; return the finished process."""
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"} | more
     result = subprocess.run(
-        ["./run.sh", *options], cwd=recipe, env=environment, capture_output=True, text=True, check=False
+        [*command, *options], cwd=recipe, env=environment, capture_output=True, text=True, check=False
     )
     assert (result.returncode == 0) == ok, result.stderr[-3000:]
     return result
@@ -233,6 +234,28 @@ def test_a_wrong_command_line_is_one_line_and_touches_nothing(recipe, tmp_path, 
     errors = [line for line in result.stderr.splitlines() if "error:" in line]
     assert len(errors) == 1 and message in errors[0]
     assert not (tmp_path / "data/none_such").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "setting"),
+    [
+        (["sh", "run.sh"], {}),
+        (["bash", "--posix", "run.sh"], {}),
+        (["./run.sh"], {"POSIXLY_CORRECT": "1"}),
+        (["./run.sh"], {"PYTHONSAFEPATH": "1"}),
+    ],
+)
+def test_settings_of_the_shell_and_of_python_do_not_matter(recipe, tmp_path, command, setting):
+    """Of run.sh, of a stage by hand, and of a program."""
+    soundfile.write(tmp_path / "call.wav", np.zeros(8000), 8000)
+    roots = ["--data-root", str(tmp_path / "data"), "--exp-root", str(tmp_path / "exp")]
+    run(recipe, *roots, "--audio", str(tmp_path / "call.wav"), "--stop-stage", "1", command=command, **setting)
+    assert (tmp_path / "data/call/wav.scp").is_file()
+    (tmp_path / "data/call/segments").write_text("call-1 call 0 1\n")
+    by_hand = [*command[:-1], "steps/diar/make_subsegments.sh"]
+    run(recipe, str(tmp_path / "data/call"), str(tmp_path / "out"), command=by_hand, **setting)
+    assert (tmp_path / "out/segments").read_text()
+    run(recipe, "--help", command=[sys.executable, "local/simulate_calls.py"], **setting)
 
 
 def test_help_names_every_option(recipe):

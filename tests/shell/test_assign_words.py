@@ -5,6 +5,8 @@ import json
 import pytest
 from running import DIAR, run_script
 
+from ssdiar.results import recording_entry, result_content, result_text
+
 
 def assign(cwd, *args, rc=0):
     return run_script(DIAR / "assign_words.sh", *args, cwd=cwd, rc=rc)
@@ -46,6 +48,35 @@ def test_folder_of_transcripts(work):
     assert "r1 1 2 2.500 3.000 there" in (work / "best/words/words.stm").read_text()
 
 
+def test_a_folder_as_whisper_writes_it(work):
+    """The JSON has times of words; copies of a Mac and unknown files are no transcripts."""
+    srt = "1\n00:00:01,000 --> 00:00:02,000\nhello there\n"
+    for name in ("r1.srt", "r1.tsv", "r1.txt", "._r1.json", ".DS_Store", "r1.vtt"):
+        (work / "text" / name).write_text(srt)
+    (work / "text/r1.d.json").mkdir()
+    done = assign(work, "text", "best")
+    assert "4 words" in done.stderr and "WARNING" not in done.stderr
+    assert "text: 5 other files are passed over: notes.txt r1.srt r1.tsv r1.txt r1.vtt" in done.stderr
+    assert "r1 1 1.000 0.500 hello 0.500 lex 1" in (work / "best/words/words.ctm").read_text()
+
+
+def test_transcripts_are_named_after_recordings_or_their_files(work):
+    """With result.json, by the file's own name; a recording in which no one speaks is known from there."""
+    (work / "text/r1.json").rename(work / "text/r1.wav.json")
+    (work / "text/r2.srt").rename(work / "text/Łódź 1.srt")
+    (work / "text/mute.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nhm\n")
+    entries = [recording_entry(reco, [], file=f"/calls/{name}") for reco, name in (("r2", "Łódź 1.mp3"), ("mute", "a"))]
+    (work / "best/result.json").write_text(result_text(result_content({}, entries)))
+    assign(work, "text", "best")
+    words = [line.split() for line in (work / "best/words/words.ctm").read_text().splitlines()]
+    assert [(row[0], row[7]) for row in words] == [
+        ("mute", "unknown"),
+        *[("r1", "1"), ("r1", "2")],
+        *[("r2", "Zoë"), ("r2", "Zoë")],
+    ]
+    assign(work, "text/mute.srt", "best", "out")
+
+
 def test_one_file_and_chosen_formats(work):
     (work / "text/r1.json").rename(work / "a transcript.json")
     assign(work, "--recording", "r1", "--formats", "vtt", "a transcript.json", "best/rttm", "out")
@@ -72,6 +103,7 @@ def test_refusals(work):
         (("--formats", "srt doc", "text", "best"), "expected some of: ctm stm json srt vtt, got doc"),
         (("two", "best"), "two/r1.ctm: a second transcript of r1"),
         (("none", "best"), "none: no word"),
+        (("nowhere", "best"), "nowhere: no such folder"),
         (("--recording", "r1", "text", "best"), "text: --recording is for a single file"),
         (("text/notes.txt", "best"), "text/notes.txt: not a known transcript"),
         (("text", "nothing"), "nothing: no such file"),

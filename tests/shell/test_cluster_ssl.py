@@ -341,9 +341,30 @@ def make_other_dimension_of_a_recording(folder):
     (folder / "xvector.scp").write_text("".join(lines))
 
 
-def cut_scp(folder):
+def lose_xvectors(folder, *keys):
     lines = (folder / "xvector.scp").read_text().splitlines(keepends=True)
-    (folder / "xvector.scp").write_text("".join(lines[:-1]))
+    (folder / "xvector.scp").write_text("".join(line for line in lines if line.split()[0] not in keys))
+
+
+@pytest.mark.parametrize("system", ["xvector_ahc", "best"])
+def test_pieces_without_an_x_vector_get_the_label_of_the_nearest(work, system):
+    """As Kaldi's extractor leaves those that are too short for it; a recording without any gets one speaker."""
+    ids = {reco: piece_ids(reco, size) for reco, size in SIZES.items()}
+    lost = [ids["a"][0], ids["a"][7], ids["a"][8]]
+    lose_xvectors(work / "x vectors", *lost, *ids["c-1"])
+    replace_line(work / "x vectors/utt2spk", f"{lost[0]} a\n", "")
+    log = run(work, "--num-spk", "2", "x vectors", "out", system=system).stderr
+    assert f"WARNING: x vectors/xvector.scp: 11 of 73 sub-segments have no x-vector, the first is {lost[0]}" in log
+    assert "no x-vector of 1 recordings, the first is c-1" in log
+    found = labels(work)
+    assert found.keys() == {key for own in ids.values() for key in own}
+    assert [found[key] for key in lost] == [found[ids["a"][at]] for at in (1, 6, 9)]
+    assert {found[key] for key in ids["c-1"]} == {1}
+    run_script(DIAR / "make_rttm.sh", "x vectors", "out", cwd=work)
+    turns = [line.split() for line in (work / "out/rttm").read_text().splitlines()]
+    assert sum(float(turn[4]) for turn in turns) == pytest.approx(0.75 * 73, abs=0.01)
+    if system == "best":
+        assert [turn[8] for turn in turns if turn[1] == "c-1"] == ["0.000"]
 
 
 LAST = piece_ids("c-1", 8)[7]
@@ -358,7 +379,10 @@ LAST = piece_ids("c-1", 8)[7]
             f"xvector.scp:73: x-vector of sub-segment {LAST}: another dimension; exp",
         ),
         (make_other_dimension_of_a_recording, "xvector.scp: x-vectors of recording c-1 have another dimension"),
-        (cut_scp, f"xvector.scp: no x-vector of sub-segment {LAST}"),
+        (
+            lambda folder: (folder / "xvector.scp").write_text(""),
+            "xvector.scp: no x-vector of any of the 73 sub-segments",
+        ),
         (lambda folder: (folder / "xvector.c-1.ark").unlink(), "xvector.scp:66: x-vector of sub-segment c-1-0000000-"),
         (lambda folder: os.truncate(folder / "xvector.c-1.ark", 500), "unreadable archive entry; expected a vector"),
         (lambda folder: (folder / "xvector.scp").unlink(), "xvector.scp: no such file"),

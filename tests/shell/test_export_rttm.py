@@ -46,6 +46,20 @@ def test_lengths_are_those_of_the_result(work):
     assert json.loads((work / "ahc/export/r2.json").read_text())["duration"] == 20
 
 
+def test_a_recording_without_speech_has_its_files(work):
+    entries = [recording_entry(reco, [], duration=30) for reco in ("r2", "mute")]
+    (work / "ahc/result.json").write_text(result_text(result_content({}, entries)))
+    export(work, "ahc")
+    files = {path.suffix: path.read_text() for path in (work / "ahc/export").glob("mute.*")}
+    assert {files[ending] for ending in (".rttm", ".srt", ".txt")} == {""} and files[".vtt"] == "WEBVTT\n"
+    assert "xmax = 30.000" in files[".TextGrid"] and "size = 0" in files[".TextGrid"]
+    entry = json.loads(files[".json"])
+    assert (entry["recording"], entry["duration"], entry["turns"]) == ("mute", 30, [])
+    (work / "ahc/rttm").write_text("")
+    export(work, "--formats", "csv srt", "ahc", "silence")
+    assert sorted(path.name for path in (work / "silence").iterdir()) == ["mute.srt", "r2.srt", "turns.csv"]
+
+
 def test_chosen_formats_of_a_file(work):
     export(work, "--formats", "vtt", "ahc/rttm", "captions of ahc")
     assert sorted(path.name for path in (work / "captions of ahc").iterdir()) == ["r1.vtt", "r2.vtt"]

@@ -2,7 +2,9 @@
 
 import json
 
+import numpy as np
 import pytest
+import soundfile
 from running import DIAR, run_script
 
 
@@ -72,6 +74,20 @@ def test_a_plain_kaldi_directory_will_do(work):
     run(work, "speech", "out")
     assert len((work / "out/segments").read_text().splitlines()) == 4
     assert json.loads((work / "out/meta.json").read_text())["speech_source"] == "given"
+
+
+def test_an_end_of_minus_one_is_the_end_of_the_file(work):
+    """Without reco2dur; the length of a command is not known."""
+    for name in ("reco2dur", "overlap.segments", "meta.json"):
+        (work / "speech" / name).unlink()
+    soundfile.write(work / "a.wav", np.zeros(8000 * 3), 8000)
+    (work / "speech/wav.scp").write_text("a a.wav\nb cat b.wav |\n")
+    (work / "speech/segments").write_text("r a 0 0.5\ns a 1.75 -1\n")
+    run(work, "speech", "out")
+    ends = [line.split()[3] for line in (work / "out/segments").read_text().splitlines()]
+    assert ends == ["0.500", "2.500", "3.000"]
+    (work / "speech/segments").write_text("r a 0.75 -1.00\ns b 0 -1\n")
+    assert "segments:2: segment s ends where its recording does (-1)" in run(work, "speech", "other", rc=1).stderr
 
 
 @pytest.mark.parametrize(

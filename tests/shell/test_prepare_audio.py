@@ -70,8 +70,11 @@ def test_reference_by_raw_or_legal_name(work):
         work, ("b(1)", "x", 0, 1), ("Łódź", "A", 0, 0.5), ("Łódź", "B", 0.5, 0.5), ("a", "A", 0, 1), ("lost", "A", 0, 1)
     )
     (work / "calls/b (1).wav").rename(work / "calls/b(1).wav")
+    with (work / "ref.rttm").open("a") as stream:
+        stream.write("NOSCORE a 1 1 0.5 <NA> <NA> <NA> <NA>\nNOSCORE lost 1 1 0.5 <NA> <NA> <NA> <NA>\n")
     log = run(work, "--set", "calls", "--rttm", "ref.rttm", "calls").stderr
     assert "WARNING: ref.rttm: 1 recordings (e.g. lost) have no audio, left out" in log
+    assert "NOSCORE sub_dir-a 1 1.000 0.500 " in read(work, "ref.rttm")
     assert read(work, "reco2num_spk") == "Lodz 2\nb_1_ 1\nsub_dir-a 1\n"
     assert read(work, "all.uem").splitlines()[1:] == ["b_1_ 1 0.000 1.500", "sub_dir-a 1 0.000 2.000"]
     assert read(work, "ref.rttm").count("SPEAKER Lodz ") == 2

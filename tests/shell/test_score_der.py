@@ -186,6 +186,26 @@ print("*** OVERALL ***\\t25.125000\\t1.0")
 """
 
 
+@pytest.mark.parametrize("scorer", ["ssdiar", "md-eval"])
+@pytest.mark.parametrize("uem", [True, False])
+def test_noscore_regions_are_not_scored(work, scorer, uem, need):
+    need("md-eval.pl")
+    rttm(work / "data/ref.rttm", "good A 1 4, good B 6 4, bad.call A 1 4, bad.call B 6 4")
+    with (work / "data/ref.rttm").open("a") as stream:
+        stream.writelines(f"NOSCORE {line} <NA> <NA> <NA> <NA>\n" for line in ("good 1 1 2", "bad.call 1 0 12"))
+    rttm(work / "exp/rttm", "good 1 3 2, good 2 6 4, bad.call 1 0 12")
+    if not uem:
+        (work / "data/all.uem").unlink()
+    run(work, "--scorer", scorer, "--protocols", "full")
+    assert (read(work, "full")["der"], read(work, "full")["scored_seconds"]) == (0, 6)
+
+
+def test_a_reference_without_a_speaker(work):
+    (work / "data/ref.rttm").write_text("SPEAKER good 1 1 4 <NA> <NA>  0.9 <NA>\n")
+    assert "data/ref.rttm:1: the name of the speaker is missing" in error_line(run(work, rc=1))
+    assert not (work / "exp/score").exists()
+
+
 def test_dscore_gives_the_der_alone(work):
     root = work / "dscore"
     (root / "scorelib").mkdir(parents=True)

@@ -2,11 +2,13 @@
 
 import re
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from ssdiar.base.errors import InputError
+from ssdiar.io.rttm import write_rttm
 from ssdiar.scoring.der import (
     PROTOCOLS,
     Comparison,
@@ -195,8 +197,11 @@ def random_comparison(seed, count, with_uem, grid=0.001):
 def run_md_eval(md_eval, folder, comparison, protocol, recordings):
     """Run the program on ``recordings``; return {"ALL" or "f=<reco>": (scored, miss, fa, confusion, DER %)}."""
     for name, side in (("ref", comparison.reference), ("sys", comparison.system)):
-        text = rttm_text(turn for reco in recordings for turn in side.get(reco, []))
-        (folder / f"{name}.rttm").write_text(text)
+        turns = [turn for reco in recordings for turn in side.get(reco, [])]
+        noscore = {
+            reco: comparison.noscore[reco] for reco in recordings if name == "ref" and reco in comparison.noscore
+        }
+        write_rttm(folder / f"{name}.rttm", turns, noscore)
     command = ["perl", md_eval, "-a", "f", "-c", str(protocol.collar), "-r", "ref.rttm", "-s", "sys.rttm"]
     command += ["-1"] if protocol.ignore_overlap else []
     if comparison.uem is not None:
@@ -227,6 +232,19 @@ def assert_equal_to_md_eval(md_eval, folder, comparison, protocol):
         assert seconds == pytest.approx(official[key][:4], abs=0.00501), key
         assert 100 * error.der == pytest.approx(official[key][4], abs=0.00501), key
     return len(scoreable)
+
+
+@pytest.mark.parametrize("with_uem", [True, False])
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
+def test_noscore_regions_are_left_out_as_by_md_eval(tmp_path, protocol, with_uem, need):
+    """Before the last turn, since md-eval never ends the regions after it."""
+    comparison, rng = random_comparison(2, 20, with_uem), np.random.default_rng(3)
+    for reco, turns in comparison.reference.items():
+        edges = np.sort(rng.uniform(0, max(turn.start for turn in turns), 4)).round(3).tolist()
+        comparison.noscore[reco] = [(edges[0], edges[1]), (edges[2], edges[3])]
+    scored = sum(error.scored for error in score(comparison, protocol).values())
+    assert scored < sum(error.scored for error in score(replace(comparison, noscore={}), protocol).values())
+    assert assert_equal_to_md_eval(need("md-eval.pl"), tmp_path, comparison, protocol) > 10
 
 
 @pytest.mark.parametrize("with_uem", [True, False])

@@ -1,8 +1,10 @@
 """Whatever bytes a file holds, its reader gives a valid result or an InputError of one line: no traceback, no hang."""
 
 import contextlib
+import copy
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -18,10 +20,10 @@ from ssdiar.base.errors import InputError
 from ssdiar.io.ark import XVectors
 from ssdiar.io.meta import read_meta
 from ssdiar.io.recordings import load_recordings
-from ssdiar.io.rttm import read_rttm, read_uem
+from ssdiar.io.rttm import read_noscore, read_rttm, read_uem
 from ssdiar.io.segmentation import read_segmentation, write_segmentation
 from ssdiar.io.tables import read_counts, read_durations, read_map, read_segments, read_wav_scp
-from ssdiar.io.transcripts import read_captions, read_ctm, read_whisper
+from ssdiar.io.transcripts import read_captions, read_ctm, read_json
 from ssdiar.report.recordings import read_history
 from ssdiar.scoring.score_file import read_score
 from ssdiar.timeline.segmentation import Segmentation
@@ -170,14 +172,192 @@ SEGMENTS = st.dictionaries(
 WHISPER = st.lists(SEGMENTS, max_size=3).map(lambda segments: json.dumps({"segments": segments}).encode())
 
 
+def check_words(words):
+    for word in words or ():
+        assert 0 <= word.start <= word.end < float("inf") and word.text and not word.text.isspace()
+
+
 @FUZZ
 @given(data=TABLES | CUES | WHISPER | st.binary(max_size=200))
-@pytest.mark.parametrize(
-    "reader", [read_ctm, lambda path: read_captions(path, "a"), lambda path: read_whisper(path, "a")]
-)
+@pytest.mark.parametrize("reader", [read_ctm, lambda path: read_captions(path, "a"), lambda path: read_json(path, "a")])
 def test_transcripts(feed, reader, data):
-    for word in feed(reader, data) or ():
-        assert 0 <= word.start <= word.end < float("inf") and word.text and not word.text.isspace()
+    check_words(feed(reader, data))
+
+
+# ---- damaged files: no traceback, and no line is lost without an error
+
+
+def mangled(good):
+    """Return a strategy of a text file with lines lost, repeated, swapped or blank, and with some bytes replaced."""
+
+    def change(edits, ends, changes):
+        lines = good.splitlines()
+        for kind, at in edits:
+            at %= len(lines)
+            lines[at : at + 2] = {
+                "lose": lines[at + 1 : at + 2],
+                "repeat": lines[at : at + 1] + lines[at : at + 2],
+                "swap": lines[at : at + 2][::-1],
+                "blank": [*lines[at : at + 1], "", *lines[at + 1 : at + 2]],
+            }[kind] or [""]
+        return (lines, ends, changes)
+
+    def change_bytes(state):
+        lines, ends, changes = state
+        data = bytearray(ends.join(lines).encode())
+        for place, byte in changes:
+            if data:
+                data[place % len(data)] = byte
+        return bytes(data)
+
+    kinds = st.sampled_from(["lose", "repeat", "swap", "blank"])
+    edits = st.lists(st.tuples(kinds, st.integers(0, 99)), max_size=4)
+    places = st.tuples(st.integers(0, len(good.encode())), st.sampled_from(b"019-:,.> \t\nazN\xff\0"))
+    return st.builds(change, edits, st.sampled_from(["\n", "\r\n"]), st.lists(places, max_size=2)).map(change_bytes)
+
+
+def tokens_of(text):
+    return re.findall(r"wort[a-f]", text)
+
+
+CAPTIONS = "".join(
+    f"{number + 1}\n00:00:{start:02},000 --> 00:00:{start + 2:02},500\n{text}\n\n"
+    for number, (start, text) in enumerate([(1, "worta wortb"), (4, "42\nwortc"), (8, "wortd"), (59, "worte wortf")])
+)
+VTT = "WEBVTT\nKind: captions\n\nNOTE no text\n\n" + CAPTIONS.replace("1\n00", "00").replace(",", ".")
+
+
+@FUZZ
+@given(data=mangled(CAPTIONS) | mangled(CAPTIONS.replace("\n\n", "\n")))
+def test_damaged_subrip(feed, data):
+    words = feed(lambda path: read_captions(path, "a"), data)
+    check_words(words)
+    if words is not None:
+        found = [word.text for word in words]
+        assert not [text for text in found if "-->" in text or re.match(r"\d+:\d\d:\d\d[.,]\d{3}", text)]
+        assert tokens_of(" ".join(found)) == tokens_of(data.decode())
+
+
+@FUZZ
+@given(data=mangled(VTT) | mangled(VTT.replace("\n\n", "\n")))
+def test_damaged_webvtt(feed, data):
+    """A line below a blank one and above times is the name of a cue, and what follows WEBVTT or NOTE no cue."""
+    words = feed(lambda path: read_captions(path, "a"), data, "file.vtt")
+    check_words(words)
+    if words is not None:
+        text = "\n" + re.sub(r"[ \t\r]+\n", "\n", data.decode())
+        text = re.sub(r"\n\s*\n[^\n]+(?=\n\s*-?[\d:.]+ *--> *-?[\d:.]+)", "\n", text)
+        text = re.sub(r"\n(WEBVTT|NOTE).*(\n(?!.*-->).+)*", "\n", text)
+        assert set(tokens_of(text)) <= set(tokens_of(" ".join(word.text for word in words)))
+
+
+TIMED = [("worta", 1.0, 1.5), ("wortb", 1.5, 2.0), ("wortc", 4.0, 4.4), ("wortd", 4.5, 5.0)]
+WORDS_OF_JSON = [{"word": text, "start": start, "end": end, "score": 0.5} for text, start, end in TIMED]
+SEGMENTS_OF_JSON = [
+    {"start": 1.0, "end": 2.5, "text": " Hm.", "words": WORDS_OF_JSON[:2]},
+    {"start": 4.0, "end": 5.5, "text": " Hm.", "words": WORDS_OF_JSON[2:]},
+]
+OFFSETS = [{"from": 1000 * start, "to": 1000 * end} for _, start, end in TIMED]
+TOKENS = [{"text": f" {text}", "offsets": own, "p": 0.5} for (text, *_), own in zip(TIMED, OFFSETS, strict=True)]
+CHUNKS = [{"text": f" {text}", "timestamp": [start, end]} for text, start, end in TIMED]
+GOOD_JSON = [
+    {"segments": SEGMENTS_OF_JSON, "language": "en"},
+    {"segments": [{"start": 1, "end": 2.5, "text": " worta wortb"}, {"start": 4, "end": 5.5, "text": " wortc wortd"}]},
+    {"words": WORDS_OF_JSON},
+    {
+        "words": WORDS_OF_JSON,
+        "segments": [{"start": 1, "end": 2, "text": " Hm."}, {"start": 3, "end": 6, "text": " Hm."}],
+    },
+    {"transcription": [{"offsets": {"from": 1000, "to": 5000}, "text": "", "tokens": TOKENS}]},
+    {"chunks": CHUNKS},
+    [{"result": WORDS_OF_JSON[:2]}, {"text": ""}, {"result": WORDS_OF_JSON[2:]}],
+]
+
+
+def leaves(value, place=()):
+    """Return the places of everything in a JSON value, as keys from the outermost to the innermost."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [place] * bool(place) + [one for key, own in inner for one in leaves(own, (*place, key))]
+
+
+@FUZZ
+@given(choose=st.data())
+def test_damaged_json(feed, choose):
+    """Any value may be another one or, in an object, missing."""
+    value = copy.deepcopy(choose.draw(st.sampled_from(GOOD_JSON)))
+    others = st.sampled_from([float("nan"), float("inf"), None, -1, -0.1, "x", "", True, 10**400, [], {}, [1], "lose"])
+    for _ in range(choose.draw(st.integers(0, 3))):
+        *outer, key = choose.draw(st.sampled_from(leaves(value) or [("segments",)]))
+        owner, other = value, copy.copy(choose.draw(others))
+        for step in outer:
+            owner = owner[step]
+        if other != "lose":
+            owner[key] = other
+        elif isinstance(owner, dict):
+            owner.pop(key, None)
+    data = json.dumps(value).encode()
+    words = feed(lambda path: read_json(path, "a"), data)
+    check_words(words)
+    if words is not None:
+        assert set(tokens_of(data.decode())) <= set(tokens_of(" ".join(word.text for word in words)))
+
+
+@FUZZ
+@given(choose=st.data())
+def test_json_with_damaged_bytes(feed, choose):
+    good = json.dumps(choose.draw(st.sampled_from(GOOD_JSON)))
+    check_words(feed(lambda path: read_json(path, "a"), choose.draw(damaged(good.encode()))))
+
+
+RTTM = ";; a comment\nSPKR-INFO r1 1 <NA> <NA> <NA> unknown A <NA>\n" + "".join(
+    f"SPEAKER r{at % 2} 1 {at}.5 2.25 <NA> <NA> wort{'abcdef'[at]} {sure} <NA>\n"
+    for at, sure in enumerate(["<NA>", "0.5", "<NA>", "1", "<NA>", "0.25"])
+)
+RTTM += "NOSCORE r1 1 3 1 <NA> <NA> <NA> <NA>\nLEXEME r1 1 1 0.2 hi lex A <NA> <NA>\n"
+
+
+@FUZZ
+@given(data=mangled(RTTM) | mangled(RTTM.replace(" ", "\t")) | damaged(RTTM.encode()))
+def test_damaged_rttm(feed, data):
+    turns, noscore = feed(read_rttm, data), feed(read_noscore, data)
+    if turns is not None:
+        rows = [line.split() for line in data.decode().split("\n")]
+        rows = [row for row in rows if row[:1] == ["SPEAKER"] and float(row[4]) > 0]
+        assert {(row[1], row[7], float(row[3])) for row in rows} == {
+            (one.reco, one.speaker, one.start) for one in turns
+        }
+    if noscore is not None:
+        assert sum(map(len, noscore.values())) == sum(
+            line.split()[:1] == ["NOSCORE"] for line in data.decode().split("\n")
+        )
+
+
+UEM = ";; a comment\n" + "".join(f"r{at % 2} 1 {at}.5 {at + 2}.25\n" for at in range(6))
+
+
+@FUZZ
+@given(data=mangled(UEM) | damaged(UEM.encode()))
+def test_damaged_uem(feed, data):
+    regions = feed(read_uem, data)
+    rows = [] if regions is None else [line.split() for line in data.decode().split("\n")]
+    for reco, _, start, end in (row for row in rows if row and not row[0].startswith(";;")):
+        assert any(first <= float(start) < float(end) <= last for first, last in regions[reco])
+
+
+CTM = ";; a comment\n" + "".join(f"r1 1 {at}.5 0.25 wort{'abcdef'[at]} 0.{at} lex A\n" for at in range(6))
+
+
+@FUZZ
+@given(data=mangled(CTM) | damaged(CTM.encode()))
+def test_damaged_ctm(feed, data):
+    words = feed(read_ctm, data)
+    check_words(words)
+    if words is not None:
+        lines = [line.split() for line in data.decode().split("\n") if not line.startswith(";;")]
+        expected = {
+            (row[4], float(row[2])) for row in lines if row and (row[6:7] or ["lex"])[0] not in ("non-lex", "misc")
+        }
+        assert {(word.text, word.start) for word in words} == expected
 
 
 @pytest.mark.parametrize("text", ["a: 2001-99-99", "[" * 9999, "a: !!int x", "? [a]\n: 1", "a: !!python/object:os.x 1"])

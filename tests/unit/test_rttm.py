@@ -3,7 +3,7 @@
 import pytest
 
 from ssdiar.base.errors import InputError
-from ssdiar.io.rttm import read_rttm, read_uem, write_rttm
+from ssdiar.io.rttm import read_noscore, read_rttm, read_uem, write_rttm
 from ssdiar.timeline.spans import Turn
 
 GOOD = "SPEAKER r 1 1.5 2.25 <NA> <NA> A <NA> <NA>"
@@ -28,6 +28,21 @@ def test_reads_speaker_lines_only(tmp_path):
     assert read_rttm(path) == [Turn("r.b-1", "Frau_Müller", 4.0, 5.0), Turn("r", "A", 1.5, 3.75)]
 
 
+def test_noscore_regions_are_read_and_written(tmp_path):
+    path = write(tmp_path / "ref.rttm", GOOD, "NOSCORE r 1 2 1.5 <NA> <NA> <NA> <NA>", "NOSCORE r 1 3 2 <NA> <NA>")
+    regions = {"r": [(2.0, 3.5), (3.0, 5.0)]}
+    assert read_noscore(path) == regions
+    write_rttm(tmp_path / "copy", read_rttm(path), regions)
+    assert read_noscore(tmp_path / "copy") == regions and read_rttm(tmp_path / "copy") == read_rttm(path)
+    with pytest.raises(InputError, match=r"ref.rttm:2: bad duration; .*got long"):
+        read_noscore(write(path, GOOD, "NOSCORE r 1 2 long"))
+
+
+def test_given_speech_needs_no_speaker(tmp_path):
+    path = write(tmp_path / "speech.rttm", "SPEAKER r 1 1 2 <NA> <NA> <NA> <NA> <NA>")
+    assert read_rttm(path, anonymous=True) == [Turn("r", "<NA>", 1.0, 3.0)]
+
+
 def test_an_empty_file_has_no_turns(tmp_path):
     assert read_rttm(write(tmp_path / "rttm")) == []
 
@@ -43,6 +58,8 @@ def test_an_empty_file_has_no_turns(tmp_path):
         ("SPEAKER r 1 -1.5 2 <NA> <NA> A <NA> <NA>", "bad start; .*got -1.5"),
         ("SPEAKER r 1 one 2 <NA> <NA> A <NA> <NA>", "bad start; .*got one"),
         ("SPEAKER ../r 1 1 2 <NA> <NA> A <NA> <NA>", r"bad id; .*got \.\./r"),
+        ("SPEAKER r 1 0 10 <NA> <NA>  0.91 <NA>", "the name of the speaker is missing; .*got 0.91"),
+        ("SPEAKER r 1 0 10 <NA> <NA> <NA> <NA> <NA>", "the name of the speaker is missing; .*got <NA>"),
         ("r 1.5 2.25 A", "not an RTTM line; expected SPEAKER first, got r"),
     ],
 )

@@ -149,7 +149,7 @@ class Diarization:
         """Return the words of a transcript with their speakers.
 
         Args:
-            transcript: A file (CTM, Whisper or WhisperX JSON, SRT, WebVTT), or words.
+            transcript: A file (:func:`ssdiar.io.transcripts.read_transcript`), or words.
 
         Raises:
             InputError: The file is malformed.

@@ -126,25 +126,31 @@ def _parse_text(line: bytes) -> np.ndarray:
         raise ValueError("text that is no number") from None
 
 
-def read_xvector_dir(folder: Path) -> tuple[dict[str, list[Segment]], XVectors]:
-    """Return the sub-segments by recording, and their x-vectors, of a directory that may be another toolkit's.
+def read_xvector_dir(folder: Path) -> tuple[dict[str, list[Segment]], list[Segment], XVectors]:
+    """Return the sub-segments with an x-vector by recording, those without, and the x-vectors of a directory.
+
+    It may be another toolkit's. Kaldi's extractor gives none to sub-segments that are too short for it.
 
     Raises:
-        InputError: Its tables name different sub-segments or recordings, or a file is missing or damaged.
+        InputError: Its tables name different sub-segments or recordings, a file is missing or damaged, or there is no
+            x-vector at all.
     """
     subsegments, segments, utt2spk = read_subsegments(folder), folder / "segments", folder / "utt2spk"
     xvectors = XVectors(folder / "xvector.scp")
+    ids = xvectors.keys()
     if utt2spk.exists():
         recordings = read_map(utt2spk, "sub-segment recording")
         for one in subsegments:
-            if recordings.get(one.id) != one.reco:
+            if one.id in ids and recordings.get(one.id) != one.reco:
                 what, got = f"sub-segment {one.id} differs from {segments}", recordings.get(one.id, "no such line")
                 raise InputError(what, path=utt2spk, expected=f"recording {one.reco}", got=got)
-    ids = xvectors.keys()
     if unknown := ids - {one.id for one in subsegments}:
         what = f"x-vector of a sub-segment that {segments} does not have ({len(unknown)} of {len(ids)})"
         raise InputError(what, path=xvectors.path, got=min(unknown))
-    return by_recording(subsegments), xvectors
+    if subsegments and not ids:
+        raise InputError(f"no x-vector of any of the {len(subsegments)} sub-segments", path=xvectors.path)
+    without = [one for one in subsegments if one.id not in ids]
+    return by_recording(one for one in subsegments if one.id in ids), without, xvectors
 
 
 def write_xvectors(path: str | Path, vectors: Mapping[str, np.ndarray]) -> dict[str, int]:

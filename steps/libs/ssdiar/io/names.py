@@ -58,15 +58,21 @@ class Names:
 
     Args:
         files: Entries of wav.scp by id; commands give no names.
+        more: Ids of other recordings.
     """
 
-    def __init__(self, files: Mapping[str, str | Path]) -> None:
-        self._ids = set(files)
+    def __init__(self, files: Mapping[str, str | Path], more: Iterable[str] = ()) -> None:
+        self._ids = {*files, *more}
         self._meant: dict[str, set[str]] = {}
         for reco, file in files.items():
             if not str(file).rstrip().endswith("|"):
                 for name in _names_of(Path(file)):
                     self._meant.setdefault(name, set()).add(reco)
+
+    def __contains__(self, name: str) -> bool:
+        """Return whether some recording has the name."""
+        plain = unicodedata.normalize("NFC", name)
+        return name in self._ids or plain in self._meant or legal_id(plain) in self._ids | self._meant.keys()
 
     def find(self, name: str) -> str:
         """Return the id of the recording with a name, or the id that an unknown name would get.

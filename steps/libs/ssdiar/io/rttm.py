@@ -6,7 +6,7 @@ Channels are ignored: a recording is one signal, and a UEM of channel ``NA`` mus
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ssdiar.base.errors import InputError
@@ -20,7 +20,11 @@ from ssdiar.timeline.spans import Turn
 _OTHER_TYPES = re.compile("SEGMENT|NOSCORE|NO_RT_METADATA|LEXEME|NON-LEX|NON-SPEECH|FILLER|EDIT|IP|SU|CB|A/P|SPKR-INFO")
 
 
-def read_rttm(path: str | Path, names: Names | None = None) -> list[Turn]:
+# Of 9 fields, this one is a confidence: the column before it, the name, is empty.
+_SHIFTED = re.compile(r"[01]?\.[0-9]+")
+
+
+def read_rttm(path: str | Path, names: Names | None = None, anonymous: bool = False) -> list[Turn]:
     """Read the SPEAKER lines of an RTTM file in file order; comments (``;;``) and other line types are skipped.
 
     Turns of zero length are dropped. The confidence (field 9) is kept if it is a number from 0 to 1. Repeated lines are
@@ -29,9 +33,11 @@ def read_rttm(path: str | Path, names: Names | None = None) -> list[Turn]:
     Args:
         path: The file.
         names: If given, recordings may have any of their names.
+        anonymous: Whether turns need no speaker, as those that only tell where speech is.
 
     Raises:
-        InputError: A line has neither 9 nor 10 fields, a bad recording id, or a time that is negative or no number.
+        InputError: A line has neither 9 nor 10 fields (of other types, more), a bad recording id, no speaker (an empty
+            column or ``<NA>``), or a time that is negative or no number.
     """
     turns: dict[Turn, int] = {}
     repeated = 0
@@ -39,22 +45,47 @@ def read_rttm(path: str | Path, names: Names | None = None) -> list[Turn]:
         if fields[0] != "SPEAKER":
             if not _OTHER_TYPES.fullmatch(fields[0]):
                 raise InputError("not an RTTM line", path=path, line=line, expected="SPEAKER first", got=fields[0])
-            continue
+            if len(fields) <= 10:
+                continue
         if len(fields) not in (9, 10):
             what, expected = "wrong number of fields", "10 (9 in older files)"
             raise InputError(what, path=path, line=line, expected=expected, got=f"{len(fields)}")
-        reco = check_reco(fields[1], names, path, line)
-        start, duration = parse_float(fields[3], "start", path, line), parse_float(fields[4], "duration", path, line)
-        if duration > 0:
-            turn = Turn(reco, fields[7], start, start + duration, _confidence(fields[8]))
+        if not anonymous and (fields[7] == "<NA>" or (len(fields) == 9 and _SHIFTED.fullmatch(fields[7]))):
+            what, expected = "the name of the speaker is missing", "it in column 8"
+            raise InputError(what, path=path, line=line, expected=expected, got=fields[7])
+        reco, start, end = _times(fields, names, path, line)
+        if end > start:
+            turn = Turn(reco, fields[7], start, end, _confidence(fields[8]))
             repeated += turns.setdefault(turn, line) != line
     tell_repeated(repeated, path)
     return list(turns)
 
 
-def write_rttm(path: str | Path, turns: Iterable[Turn]) -> bool:
-    """Write turns as RTTM (:func:`rttm_text`); return whether the file changed."""
-    return publish_text(path, rttm_text(turns))
+def read_noscore(path: str | Path, names: Names | None = None) -> dict[str, list[tuple[float, float]]]:
+    """Read the NOSCORE lines of an RTTM file: regions in seconds per recording that scoring leaves out.
+
+    Args:
+        path: The file.
+        names: If given, recordings may have any of their names.
+
+    Raises:
+        InputError: Such a line has a bad recording id or time.
+    """
+    regions: dict[str, list[tuple[float, float]]] = {}
+    for line, fields in _rows(path):
+        if fields[0] == "NOSCORE":
+            reco, *region = _times(fields, names, path, line)
+            regions.setdefault(reco, []).append(tuple(region))
+    return regions
+
+
+def write_rttm(
+    path: str | Path, turns: Iterable[Turn], noscore: Mapping[str, Sequence[tuple[float, float]]] = {}
+) -> bool:
+    """Write turns (:func:`rttm_text`) and NOSCORE regions by recording as RTTM; return whether the file changed."""
+    regions = [(reco, start, end - start) for reco in sorted(noscore) for start, end in noscore[reco]]
+    lines = [f"NOSCORE {reco} 1 {start:.3f} {time:.3f} <NA> <NA> <NA> <NA> <NA>\n" for reco, start, time in regions]
+    return publish_text(path, rttm_text(turns) + "".join(lines))
 
 
 def rttm_text(turns: Iterable[Turn]) -> str:
@@ -104,6 +135,15 @@ def read_uem(path: str | Path, names: Names | None = None) -> dict[str, list[tup
 def _rows(path: str | Path) -> Iterator[tuple[int, list[str]]]:
     """Yield (line number, fields) of the lines that are no comments."""
     return ((line, text.split()) for line, text in read_lines(path) if not text.lstrip().startswith(";;"))
+
+
+def _times(fields: list[str], names: Names | None, path: str | Path, line: int) -> tuple[str, float, float]:
+    """Return recording, start and end of a line."""
+    if len(fields) < 5:
+        expected = "type, recording, channel, start, duration ..."
+        raise InputError("wrong number of fields", path=path, line=line, expected=expected, got=f"{len(fields)}")
+    start, duration = parse_float(fields[3], "start", path, line), parse_float(fields[4], "duration", path, line)
+    return check_reco(fields[1], names, path, line), start, start + duration
 
 
 def _confidence(field: str) -> float | None:

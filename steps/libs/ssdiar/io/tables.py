@@ -47,8 +47,8 @@ def check_reco(text: str, names: Names | None, path: str | Path, line: int | Non
         raise InputError(error.what, path=path, line=line, expected="a name of one recording") from None
 
 
-def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
-    """Yield (line number from 1, text without its line end) for each non-empty line of a UTF-8 text file.
+def read_text(path: str | Path) -> str:
+    """Return the content of a UTF-8 text file, without a byte order mark.
 
     Raises:
         InputError: There is no such file, or it is not UTF-8 text.
@@ -65,11 +65,19 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
         hint = "Save it as UTF-8, or: iconv -f UTF-16 -t UTF-8."
         raise InputError("is UTF-16 text", path=path, expected="UTF-8", hint=hint)
     try:
-        text = data.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InputError("not UTF-8 text", path=path, line=line) from None
-    for number, line_text in enumerate(text.split("\n"), 1):
+
+
+def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
+    """Yield (line number from 1, text without its line end) for each non-empty line of a UTF-8 text file.
+
+    Raises:
+        InputError: See :func:`read_text`.
+    """
+    for number, line_text in enumerate(read_text(path).split("\n"), 1):
         if line_text.strip():
             yield number, line_text.rstrip("\r")
 
@@ -176,6 +184,16 @@ def read_durations(path: str | Path) -> dict[str, float]:
     return {key: parse_float(text, "duration", path, line) for line, (key, text) in rows}
 
 
+def is_open(end: str) -> bool:
+    """Return whether the end of a segment is -1, Kaldi's end of the recording."""
+    return re.fullmatch(r"-1(\.0*)?", end) is not None
+
+
+def recordings_with_open_end(path: str | Path) -> set[str]:
+    """Return the recordings with a segment that ends where the recording does (-1)."""
+    return {fields[1] for _, fields in read_rows(path, "segment recording start end") if is_open(fields[3])}
+
+
 def read_segments(
     path: str | Path,
     recordings: Iterable[str] | None = None,
@@ -198,7 +216,7 @@ def read_segments(
     segments = []
     for line, (key, reco, start_text, end_text) in read_rows(path, "segment recording start end"):
         reco = check_reco(reco, names, path, line)
-        start, to_end = parse_float(start_text, "start", path, line), end_text in ("-1", "-1.0")
+        start, to_end = parse_float(start_text, "start", path, line), is_open(end_text)
         if to_end and reco not in durations:
             what = f"segment {key} ends where its recording does (-1), and its length is not known"
             raise InputError(what, path=path, line=line, expected=f"reco2dur with {reco}, or an end")

@@ -10,10 +10,10 @@ import msgspec
 
 from ssdiar.base.errors import InputError
 from ssdiar.io.recordings import Recording, load_recordings
-from ssdiar.io.rttm import read_rttm, read_uem
+from ssdiar.io.rttm import read_noscore, read_rttm, read_uem
 from ssdiar.io.tables import read_if_there
 from ssdiar.report.systems import ReportSystem
-from ssdiar.scoring.der import Region
+from ssdiar.scoring.der import Comparison, Region
 from ssdiar.timeline.spans import Turn, grouped
 
 
@@ -78,20 +78,23 @@ def read_recordings(
     audio: Mapping[str, Recording] = {}
     reference: dict[str, list[Turn]] | None = None
     uem: dict[str, list[Region]] = {}
+    noscore: dict[str, list[Region]] = {}
     if data_dir is not None:
         data_dir = Path(data_dir)
         audio = load_recordings(data_dir, allow_commands)
         reference = read_if_there(lambda path: grouped(read_rttm(path)), data_dir / "ref.rttm", None)
         uem = read_if_there(read_uem, data_dir / "all.uem", {})
+        noscore = read_if_there(read_noscore, data_dir / "ref.rttm", {})
     turns = {system.name: grouped(read_rttm(system.folder / "rttm")) for system in systems}
     names = {*audio, *(reference or ()), *(reco for group in turns.values() for reco in group)}
+    comparison = Comparison(reference or {}, {}, uem, noscore)
     recordings = []
     for reco in sorted(names):
         own = {name: group.get(reco, []) for name, group in turns.items()}
         true = None if reference is None or (reco not in reference and reco not in uem) else reference.get(reco, [])
         last = max((turn.end for group in (true or [], *own.values()) for turn in group), default=0.0)
         length = audio[reco].duration if reco in audio else None
-        regions = uem.get(reco) or ([(min(t.start for t in true), max(t.end for t in true))] if true else [])
+        regions = [] if true is None else comparison.regions(reco)
         files = {system.name: system.folder / "history" / f"{reco}.json" for system in systems}
         histories = {name: read_history(file) for name, file in files.items() if file.exists()}
         recordings.append(ReportRecording(reco, length or last, audio.get(reco), true, regions, own, histories))

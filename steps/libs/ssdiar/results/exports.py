@@ -44,20 +44,25 @@ class Cue(NamedTuple):
 
 
 def export(
-    turns: Iterable[Turn], folder: str | Path, formats: Sequence[str], durations: Mapping[str, float] | None = None
+    turns: Iterable[Turn],
+    folder: str | Path,
+    formats: Sequence[str],
+    durations: Mapping[str, float] | None = None,
+    silent: Iterable[str] = (),
 ) -> list[Path]:
     """Write turns of any recordings into ``folder`` in some formats of :data:`FILE_NAMES`; return the files.
 
-    ``durations`` are the lengths of recordings in seconds, as far as they are known (see :func:`text_of`).
+    ``durations`` are the lengths of recordings in seconds, as far as they are known (see :func:`text_of`). Recordings
+    without turns have files if ``silent`` names them.
 
     Raises:
         InputError: A format does not exist.
     """
 
-    def text(name: str, own: Sequence[Turn]) -> str:
-        return text_of(name, own, (durations or {}).get(own[0].reco))
+    def text(name: str, reco: str, own: Sequence[Turn]) -> str:
+        return text_of(name, own, (durations or {}).get(reco), reco)
 
-    return write_files(turns, folder, formats, FILE_NAMES, text)
+    return write_files(turns, folder, formats, FILE_NAMES, text, silent)
 
 
 def write_files(
@@ -65,11 +70,13 @@ def write_files(
     folder: str | Path,
     formats: Sequence[str],
     names: Mapping[str, str],
-    text: Callable[[str, Sequence[_Item]], str],
+    text: Callable[[str, str, Sequence[_Item]], str],
+    silent: Iterable[str] = (),
 ) -> list[Path]:
     """Write turns or words into ``folder``, recordings by id; return the files.
 
-    ``names`` are file names by format, as :data:`FILE_NAMES`; ``text`` makes a file's text of its format and items.
+    ``names`` are file names by format, as :data:`FILE_NAMES`; ``text`` makes a file's text of its format, its (first)
+    recording and items; recordings without any have files if ``silent`` names them.
 
     Raises:
         InputError: A format does not exist.
@@ -77,13 +84,13 @@ def write_files(
     check_formats(formats, names)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    recordings, files = grouped(items), []
+    recordings, files = {reco: [] for reco in silent} | grouped(items), []
     for name in formats:
-        contents: dict[Path, list[_Item]] = {}
+        contents: dict[Path, tuple[str, list[_Item]]] = {}
         for reco in sorted(recordings):
-            contents.setdefault(folder / names[name].format(reco=reco), []).extend(recordings[reco])
-        for file, own in contents.items():
-            publish_text(file, text(name, own))
+            contents.setdefault(folder / names[name].format(reco=reco), (reco, []))[1].extend(recordings[reco])
+        for file, (reco, own) in contents.items():
+            publish_text(file, text(name, reco, own))
         files += contents
     return files
 
@@ -95,10 +102,11 @@ def check_formats(formats: Sequence[str], known: Iterable[str]) -> None:
         raise InputError("no such format", expected=f"some of: {' '.join(known)}", got=" ".join(unknown) or "none")
 
 
-def text_of(name: str, turns: Sequence[Turn], duration: float | None = None) -> str:
-    """Return turns (at least one) in a format of :data:`FILE_NAMES`; only ``csv`` and ``rttm`` take several recordings.
+def text_of(name: str, turns: Sequence[Turn], duration: float | None = None, reco: str = "") -> str:
+    """Return turns in a format of :data:`FILE_NAMES`; only ``csv`` and ``rttm`` take several recordings.
 
-    ``duration`` is the recording's length in seconds, for ``json`` and ``textgrid`` (default: the last turn's end).
+    ``duration`` is the recording's length in seconds, for ``json`` and ``textgrid`` (default: the last turn's end), and
+    ``reco`` its id, for ``json`` (default: that of the turns).
     """
     turns = sorted(turns, key=lambda turn: (turn.reco, turn.start, turn.end, turn.speaker))
     cues = [Cue(turn.start, turn.end, turn.speaker) for turn in turns]
@@ -107,7 +115,7 @@ def text_of(name: str, turns: Sequence[Turn], duration: float | None = None) -> 
         "textgrid": lambda: textgrid_text(turns, duration),
         "csv": lambda: csv_text(turns),
         "rttm": lambda: rttm_text(turns),
-        "json": lambda: json_text(recording_entry(turns[0].reco, turns, duration=duration), turns),
+        "json": lambda: json_text(recording_entry(reco or turns[0].reco, turns, duration=duration), turns),
         "srt": lambda: srt_text(cues),
         "vtt": lambda: vtt_text(cues),
     }

@@ -111,7 +111,7 @@ def write_words(words: Iterable[Word], folder: str | Path, formats: Sequence[str
         "srt": lambda own: srt_text(_cues(own)),
         "vtt": lambda own: vtt_text(_cues(own)),
     }
-    return write_files(words, folder, formats, FILE_NAMES, lambda name, own: writers[name](own))
+    return write_files(words, folder, formats, FILE_NAMES, lambda name, _, own: writers[name](own))
 
 
 def ctm_text(words: Sequence[Word]) -> str:

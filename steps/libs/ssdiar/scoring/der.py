@@ -2,7 +2,8 @@
 
 Time is cut into cells at every boundary of reference, system, UEM and collar, so all sums are exact. Per recording:
 
-1. The regions of the UEM are evaluated; without any, the extent of the reference turns.
+1. The regions of the UEM are evaluated; without any, the extent of the reference turns. NOSCORE regions of the
+   reference are not.
 2. Reference and system speakers are mapped one to one so that their common time is largest. As in md-eval, this uses
    the whole evaluated time, before collars and overlapped speech are excluded, so the mapping is the same under every
    protocol. If two mappings are equally good, the order of the speakers' names decides (in md-eval, chance).
@@ -15,7 +16,8 @@ Time is cut into cells at every boundary of reference, system, UEM and collar, s
 
 Intended differences from md-eval.pl: a recording that is in the UEM but has no reference turn is scored (its system
 speech is false alarm; md-eval skips it). Channels are not compared (a UEM of another channel makes md-eval ignore the
-UEM). NOSCORE and NON-LEX lines of a reference, which exclude time in md-eval, are ignored. With collar 0 and overlap
+UEM). NON-LEX lines of a reference, which exclude time in md-eval, are ignored. A NOSCORE region ends where it ends;
+md-eval leaves out all time after it, too, unless a reference turn begins or ends later. With collar 0 and overlap
 ignored, md-eval scores the overlapped speech at the end of a region if another overlap touches it (A+B until 5 s, A+C
 from 5 s, region to 6 s: 5-6 s is scored); here it is ignored like all other overlap.
 """
@@ -24,13 +26,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
 
 from ssdiar.base.errors import InputError
-from ssdiar.io.rttm import read_rttm, read_uem
+from ssdiar.io.rttm import read_noscore, read_rttm, read_uem
+from ssdiar.timeline.regions import subtract
 from ssdiar.timeline.spans import Turn, grouped
 
 Region = tuple[float, float]
@@ -97,11 +100,15 @@ class DiarizationError:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A reference and a system output, by recording, and the regions to score (``uem`` None: reference extents)."""
+    """A reference and a system output, by recording, and the regions to score.
+
+    ``uem`` None stands for the extents of the reference; ``noscore`` is left out of either.
+    """
 
     reference: dict[str, list[Turn]]
     system: dict[str, list[Turn]]
     uem: dict[str, list[Region]] | None
+    noscore: dict[str, list[Region]] = field(default_factory=dict)
 
     @property
     def recordings(self) -> list[str]:
@@ -120,10 +127,10 @@ class Comparison:
 
     def regions(self, reco: str) -> list[Region]:
         """Return the evaluated regions of a recording, disjoint and in order."""
-        if self.uem is not None and reco in self.uem:
-            return self.uem[reco]
-        turns = self.reference[reco]
-        return [(min(turn.start for turn in turns), max(turn.end for turn in turns))]
+        turns, regions = self.reference.get(reco), (self.uem or {}).get(reco)
+        if regions is None:
+            regions = [(min(turn.start for turn in turns), max(turn.end for turn in turns))]
+        return [(a, b) for a, b in subtract(regions, self.noscore[reco]).tolist()] if reco in self.noscore else regions
 
     def parts(self, reco: str) -> tuple[list[Turn], list[Turn], list[Region]]:
         """Return a recording's reference turns, system turns and evaluated regions."""
@@ -140,7 +147,8 @@ def read_comparison(
             reference nor the UEM has.
     """
     reference, system = grouped(read_rttm(reference_file)), grouped(read_rttm(system_file))
-    comparison = Comparison(reference, system, None if uem_file is None else read_uem(uem_file))
+    uem = None if uem_file is None else read_uem(uem_file)
+    comparison = Comparison(reference, system, uem, read_noscore(reference_file))
     known = set(comparison.recordings)
     if not known:
         raise InputError("no SPEAKER line, so there is nothing to score", path=reference_file)

@@ -22,6 +22,7 @@ from ssdiar.scoring.score_file import Rates
 from ssdiar.timeline.spans import Turn
 
 _DSCORE_NEEDS = "intervaltree numpy scipy tabulate"  # its requirements.txt
+_NOWHERE = (1e6, 1e6 + 1)  # seconds, after the end of any recording
 _SCTK = Path("/usr/lib/sctk/bin/md-eval.pl")
 
 
@@ -102,7 +103,7 @@ def _run(command: list[str], uem_option: str, comparison: Comparison, recordings
     program = Path(command[1])
     with tempfile.TemporaryDirectory(prefix="score.") as folder:
         _write_inputs(Path(folder), comparison, recordings)
-        uem = [uem_option, "all.uem"] if comparison.uem is not None else []
+        uem = [uem_option, "all.uem"] if comparison.uem is not None or comparison.noscore else []
         command = [*command, *uem, "-r", "ref.rttm", "-s", "sys.rttm"]
         try:
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
@@ -123,13 +124,14 @@ def _name(number: int) -> str:
 
 
 def _write_inputs(folder: Path, comparison: Comparison, recordings: Sequence[str]) -> None:
-    """Write ref.rttm, sys.rttm and, if there is a UEM, all.uem, with recordings numbered."""
+    """Write ref.rttm, sys.rttm and all.uem, with recordings numbered."""
     ref, hyp, uem = [], [], []
     for number, reco in enumerate(recordings):
         name = _name(number)
         ref += _rttm_lines(comparison.reference.get(reco, []), name)
         hyp += _rttm_lines(comparison.system.get(reco, []), name)
-        regions = comparison.regions(reco)
+        # Without a line in the UEM md-eval scores the extent of the reference, so a region stands for none.
+        regions = comparison.regions(reco) or [_NOWHERE]
         uem += [f"{name} 1 {start:.6f} {end:.6f}\n" for start, end in regions]
         if reco not in comparison.reference:
             # md-eval scores only recordings that have a reference line; this one, far outside, changes nothing.

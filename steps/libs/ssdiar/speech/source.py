@@ -263,7 +263,7 @@ def read_turns(
     """
     first = next((text.split() for _, text in read_lines(path)), [""])
     if Path(path).suffix == ".rttm" or first[0] == "SPEAKER" or first[0].startswith(";;") or len(first) > 8:
-        found = read_rttm(path, names)
+        found = read_rttm(path, names, anonymous=True)
     else:
         found = [Turn(s.reco, "speech", s.start, s.end) for s in read_segments(path, recordings, durations, names)]
     return grouped(found)
