@@ -43,6 +43,7 @@ class Source:
     cut: Cut
     vectors: np.ndarray  # (S, D) x-vectors
     segmentation: Segmentation | None
+    model: str | None  # name of the x-vector model
     rules: TurnRules  # decisions of stage 2
     reference: list[Turn]
     num_spk: int  # in the reference
@@ -55,7 +56,7 @@ class Source:
         if not self.cut.segments:
             return Clustering(np.zeros(0, np.int64), {"num_spk": 0, "clusters": 0, "seconds": 0.0})
         number = SpeakerNumber(self.num_spk, self.num_spk) if given else ESTIMATE
-        more = {"segmentation": self.segmentation, "background": background, "seed": seed}
+        more = {"segmentation": self.segmentation, "model": self.model, "background": background, "seed": seed}
         return labels_of(system, self.cut.segments, self.vectors, number, **more)
 
     def turns(self, result: Clustering, second_sure: tuple[float, float] | None = None) -> list[Turn]:
@@ -81,7 +82,8 @@ def load(name: str, options: argparse.Namespace) -> list[Source]:
     """Return the recordings of a set, ordered by id; see :func:`add_places` for the options."""
     data, folder = options.data_root / name, options.exp_root / name / f"subsegments{options.suffix}"
     segmentation = options.data_root / f"{name}_speech{options.suffix}" / "segmentation"
-    xvectors = XVectors(options.exp_root / name / f"xvectors_{options.xvector}{options.suffix}" / "xvector.scp")
+    xvector_dir = options.exp_root / name / f"xvectors_{options.xvector}{options.suffix}"
+    xvectors, model = XVectors(xvector_dir / "xvector.scp"), read_meta(xvector_dir).get("xvector_model")
     parts = [by_recording(read_subsegments(folder))]
     for file in ("short.segments", "overlap.segments"):
         parts.append(by_recording(read_if_there(read_segments, folder / file, [])))
@@ -96,7 +98,7 @@ def load(name: str, options: argparse.Namespace) -> list[Source]:
         windows = read_if_there(read_segmentation, segmentation / f"{reco}.npz", None)
         turns = reference.reference.get(reco, [])
         truth = (turns, count_speakers(turns), reference.regions(reco))
-        sources.append(Source(reco, cut, vectors, windows, rules, *truth))
+        sources.append(Source(reco, cut, vectors, windows, model, rules, *truth))
     return sources
 
 

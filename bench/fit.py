@@ -31,7 +31,7 @@ from ssdiar.base.errors import InputError
 from ssdiar.clustering import sure
 from ssdiar.clustering.config import Count, LabelWeights, Sure, SystemConfig, read_system
 from ssdiar.clustering.consensus import Views
-from ssdiar.clustering.counting import EVIDENCE, LINKS, Estimate, estimate_from_evidence, evidence_by_number
+from ssdiar.clustering.counting import EVIDENCE, LIKENESS, LINKS, Estimate, estimate_from_evidence, evidence_by_number
 from ssdiar.clustering.recording import Clustering, Prepared, RecordingVectors, prepare
 from ssdiar.clustering.systems import random_generator
 from ssdiar.clustering.vectors import length_normalise
@@ -50,7 +50,7 @@ _PENALTIES = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3)  # of the model of the number
 _SURE_PENALTY = 1e-5  # of the model of certainty; 1e-3 does as well in cross-validation
 _DOUBTS = np.arange(0.0, 1.01, 0.1)
 _TEMPERATURES = np.arange(1.0, 3.01, 0.1)
-_MIN_SPEECH = 4.0  # seconds of every speaker outside overlap, in recordings to count by
+_MIN_SPEECH = 2.0  # seconds outside overlap of a speaker who is to be counted
 _FOLDS = 5
 _ROUNDS = 8  # the least certain pair of clusters depends on the weights
 _FOCUS = 0.3  # how fast the importance of a number of clusters falls with its distance from the true number
@@ -241,7 +241,11 @@ def _mapping(weights: np.ndarray, names: Sequence[str], decimals: int) -> dict[s
 
 # The number of speakers: the weakest pair of K clusters is two speakers if the recording has K or more.
 
-_MODELS = {"weights": EVIDENCE, "weights_with_links": EVIDENCE + LINKS}
+_MODELS = {
+    "weights": EVIDENCE,
+    "weights_with_links": EVIDENCE + LINKS,
+    "weights_with_likeness": EVIDENCE + LINKS + LIKENESS,
+}
 
 
 class Counted(NamedTuple):
@@ -265,7 +269,7 @@ def _count(config: SystemConfig, sources: Mapping[str, Sequence[Source]], option
             penalty, temperature = choose(training, len(features))
             models[name] = fit_count(training, len(features), penalty)
             print(f"# {name}: {len(training)} recordings, penalty {penalty}")
-        count = structs.replace(count, temperature=round(temperature, 1))  # of the model with links
+        count = structs.replace(count, temperature=round(temperature, 1))  # of the last model
         found = {name: _mapping(models[name], features, 3) for name, features in _MODELS.items()}
         print(yaml.safe_dump({"count": found | {"temperature": count.temperature}}, sort_keys=False))
     for (name, own), model in itertools.product(evidence.items(), models):
@@ -273,30 +277,35 @@ def _count(config: SystemConfig, sources: Mapping[str, Sequence[Source]], option
 
 
 def count_evidence(sources: Sequence[Source], config: SystemConfig) -> list[Counted]:
-    """Return the evidence of the recordings in which every speaker has enough speech outside overlap."""
+    """Return the evidence of recordings, and how many speakers with enough speech each has."""
     found = []
     for one in sources:
         if one.segmentation is None:
             raise InputError(f"no segmentation of {one.reco}", hint="Run stage 2 with --sad pyannote.")
-        if one.cut.segments and _min_speech(one.reference) >= _MIN_SPEECH:
+        if one.cut.segments:
             views = Views(_views(one, config), config.consensus, random_generator(0, len(one.cut.segments)))
-            evidence = evidence_by_number(views, config.consensus, config.count.most + 1)
-            found.append(Counted(one.num_spk, dict(evidence)))
+            evidence = evidence_by_number(views, config, config.count.most + 1)
+            found.append(Counted(_audible(one.reference), dict(evidence)))
     return found
 
 
 def _views(one: Source, config: SystemConfig) -> list[Prepared]:
     regions = [segment.region for segment in one.cut.segments]
-    known = {"segmentation": one.segmentation, "regions": None if None in regions else np.array(regions)}
+    known = {
+        "segmentation": one.segmentation,
+        "model": one.model,
+        "regions": None if None in regions else np.array(regions),
+    }
     recording = RecordingVectors(one.reco, one.vectors, times_of(one.cut.segments), **known)
     return [prepare(recording, preparation) for preparation in config.preparations]
 
 
-def _min_speech(turns: Sequence[Turn]) -> float:
-    """Return the minimum over speakers of their seconds of speech outside overlap."""
+def _audible(turns: Sequence[Turn]) -> int:
+    """Return the number of speakers with enough speech outside overlap, at least one."""
     spans = _by_speaker(turns)
     others = {name: [span for other in spans if other != name for span in spans[other]] for name in spans}
-    return min((total(subtract(merge(own), merge(others[name]))) for name, own in spans.items()), default=0.0)
+    seconds = [total(subtract(merge(own), merge(others[name]))) for name, own in spans.items()]
+    return max(1, sum(own >= _MIN_SPEECH for own in seconds))
 
 
 def choose(recordings: Sequence[Counted], size: int) -> tuple[float, float]:
@@ -336,7 +345,15 @@ def _count_report(recordings: Sequence[Counted], weights: np.ndarray, count: Cou
         f"predicted {predicted[mask].mean():.2f} right {(off[mask] == 0).mean():.2f} ({mask.sum()})"
         for _, _, mask in _bins(predicted)
     ]
-    return f"{(off == 0).sum()} of {len(off)} right, mean absolute error {abs(off).mean():.2f}; {', '.join(bins)}"
+    ranks = _area(predicted[off != 0], predicted[off == 0])
+    error = f"mean absolute error {abs(off).mean():.2f}, area under the curve of the probability {ranks:.2f}"
+    return f"{(off == 0).sum()} of {len(off)} right, {error}; {', '.join(bins)}"
+
+
+def _area(low: np.ndarray, high: np.ndarray) -> float:
+    """Return the share of pairs in which the second value is the larger one."""
+    both = low[:, None] - high
+    return float((both < 0).mean() + (both == 0).mean() / 2) if both.size else np.nan
 
 
 # Certainty: the mean over a turn's sub-segments of the probability that their labels are right.

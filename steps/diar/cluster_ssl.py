@@ -82,7 +82,7 @@ def _plan(options: argparse.Namespace) -> jobs.Plan:
             problem = "WARNING: %s: no x-vector of %d recordings, the first is %s; each gets one speaker"
             _LOG.warning(problem, xvectors.path, len(lost), lost[0])
     inputs |= check(*xvectors.archives())
-    read_meta(options.xvector_dir)  # gather needs it: a damaged one is reported before any work
+    model = read_meta(options.xvector_dir).get("xvector_model")
     vectors = {reco: xvectors.load([segment.id for segment in own]) for reco, own in segments.items()}
     _check_dimensions(vectors, xvectors.path)
     sides = read_sides(options.xvector_dir)
@@ -102,6 +102,7 @@ def _plan(options: argparse.Namespace) -> jobs.Plan:
         "num_spk_source": _count_source(asked, options.threshold),
         "segmentations": {reco: str(path.absolute()) for reco, path in segmentations.items()},
         "seed": options.seed,
+        "model": model,
     }
     backgrounds = _backgrounds(vectors, system)
     digests = {}
@@ -109,7 +110,7 @@ def _plan(options: argparse.Namespace) -> jobs.Plan:
         background = backgrounds.get(reco)
         digests[reco] = digest(
             _FORMAT,
-            [settings["config"], settings["system"]],
+            [settings["config"], settings["system"], model],
             [numbers[reco], options.threshold, options.seed, reco in sides],
             [(segment.id, segment.start, segment.end, segment.region) for segment in own],
             vectors[reco].tobytes(),
@@ -210,6 +211,7 @@ def _run(work: Manifest, todo: list[str], _: int) -> None:
         result = labels_of(
             *(system, segments[reco], vectors[reco], SpeakerNumber(*settings["numbers"][reco])),
             segmentation=read_segmentation(segmentations[reco]) if reco in segmentations else None,
+            model=settings["model"],
             background=backgrounds.get(reco),
             is_side=reco in sides,
             threshold=settings["threshold"],

@@ -222,6 +222,7 @@ def diarize(
             side: labels_of(
                 *(config, segments[side], vectors[side], numbers[side]),
                 segmentation=speech[side].segmentation,
+                model=model.config.title,
                 is_side=bool(use.parties),
                 seed=seed,
                 threads=threads,

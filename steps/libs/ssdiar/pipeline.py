@@ -240,6 +240,7 @@ def labels_of(
     number: SpeakerNumber,
     *,
     segmentation: Segmentation | None = None,
+    model: str | None = None,
     background: Moments | None = None,
     is_side: bool = False,
     threshold: float | None = None,
@@ -254,6 +255,7 @@ def labels_of(
         vectors: (S, D) x-vectors.
         number: The number of speakers, or its limits.
         segmentation: Output of the segmentation network; systems that vote use it.
+        model: Name of the x-vector model, if it is known.
         background: Moments of other recordings' x-vectors, for systems that need them.
         is_side: Whether this is one side of a call with one party per channel.
         threshold: If given, AHC down to this mean cosine decides the number of speakers.
@@ -273,6 +275,7 @@ def labels_of(
         segmentation if uses_segmentation else None,
         background,
         is_side,
+        model,
         None if None in regions else np.array(regions),
     )
     return cluster_recording(own, system, seed, threshold, number, threads)

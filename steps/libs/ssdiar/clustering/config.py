@@ -155,6 +155,12 @@ class PairWeightsWithLinks(PairWeights, frozen=True):
     links_another: Weight
 
 
+class PairWeightsWithLikeness(PairWeightsWithLinks, frozen=True):
+    """The same with the cosine of the clusters' mean x-vectors, which depends on the x-vector model."""
+
+    likeness: Weight
+
+
 class Count(Config, frozen=True):
     """How the number of speakers is estimated if it is not given.
 
@@ -171,10 +177,12 @@ class Count(Config, frozen=True):
     temperature: Positive = 1.0
     weights: PairWeights | None = None  # without output of the segmentation network
     weights_with_links: PairWeightsWithLinks | None = None
+    weights_with_likeness: PairWeightsWithLikeness | None = None  # with it, and x-vectors of the next model
+    likeness_of: str | None = None
 
     def __post_init__(self) -> None:
-        if self.method == "evidence" and not (self.weights and self.weights_with_links):
-            raise ValueError("method evidence needs weights and weights_with_links")
+        if self.method == "evidence" and None in (self.weights, self.weights_with_links, self.weights_with_likeness):
+            raise ValueError("method evidence needs weights, weights_with_links and weights_with_likeness")
         if not (self.prior and self.prior_of_side):
             raise ValueError("prior and prior_of_side need a number")
 

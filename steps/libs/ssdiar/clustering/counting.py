@@ -17,7 +17,13 @@ from typing import NamedTuple
 import numpy as np
 from msgspec.structs import astuple, replace
 
-from ssdiar.clustering.config import Consensus, Count, PairWeights, PairWeightsWithLinks, SystemConfig
+from ssdiar.clustering.config import (
+    Count,
+    PairWeights,
+    PairWeightsWithLikeness,
+    PairWeightsWithLinks,
+    SystemConfig,
+)
 from ssdiar.clustering.consensus import Views
 from ssdiar.clustering.links import links_of_clusters
 from ssdiar.clustering.neighbours import chunks
@@ -40,6 +46,8 @@ _SETTLED = 1e-5  # larger numbers are not tried once the last one is less likely
 EVIDENCE = PairWeights.__struct_fields__[1:]
 #: Its further columns if there is output of the segmentation network.
 LINKS = PairWeightsWithLinks.__struct_fields__[1 + len(EVIDENCE) :]
+#: And one more if the x-vector model is the one that the weights were fitted to.
+LIKENESS = PairWeightsWithLikeness.__struct_fields__[1 + len(EVIDENCE + LINKS) :]
 
 
 class Estimate(NamedTuple):
@@ -61,15 +69,20 @@ def estimate_num_spk(views: Views, config: SystemConfig, limits: tuple[int, int]
     count, recording = config.count, views.prepared[0].recording
     if recording.is_side:
         count = replace(count, prior=count.prior_of_side)
-    weights = np.array(astuple(count.weights if recording.segmentation is None else count.weights_with_links))
-    found, behind = {}, 0.0
-    for clusters, pairs in evidence_by_number(views, config.consensus, limits[1] + 1):
-        found[clusters] = pairs
+    found, behind, weights = {}, 0.0, np.zeros(1)
+    for clusters, pairs in evidence_by_number(views, config, limits[1] + 1):
+        found[clusters], weights = pairs, weights_for(count, pairs.shape[1])
         # Log likelihood of this number relative to the best one so far; log odds are ratios of adjacent numbers.
         behind = min(behind + _min_odds(pairs, weights), 0.0)
         if clusters > limits[0] and behind < count.temperature * np.log(_SETTLED):
             break
     return estimate_from_evidence(found, weights, count, limits)
+
+
+def weights_for(count: Count, features: int) -> np.ndarray:
+    """Return the weights of the model for evidence with this number of features, the constant first."""
+    models = (count.weights, count.weights_with_links, count.weights_with_likeness)
+    return next(np.array(astuple(model)) for model in models if len(astuple(model)) == 1 + features)
 
 
 def estimate_from_evidence(
@@ -102,19 +115,21 @@ def _log_likelihood(number: int, odds: Mapping[int, float]) -> float:
     return -sum(float(np.logaddexp(0, -value if clusters <= number else value)) for clusters, value in odds.items())
 
 
-def evidence_by_number(views: Views, consensus: Consensus, limit: int) -> Iterator[tuple[int, np.ndarray]]:
+def evidence_by_number(views: Views, config: SystemConfig, limit: int) -> Iterator[tuple[int, np.ndarray]]:
     """Yield numbers of clusters from 2, with the features of all pairs, (pairs, features).
 
     It ends at ``limit`` or when there is too little speech to compare.
     """
     first = views.prepared[0]
-    chunk = chunks(first.times, first.stretch, consensus.chunk)
+    recording, vectors = first.recording, [view.vectors for view in views.prepared]
+    chunk = chunks(first.times, first.stretch, config.consensus.chunk)
+    is_known = recording.segmentation is not None and recording.model == config.count.likeness_of
+    plain = length_normalise(np.asarray(recording.vectors, np.float64)) if is_known else None
     for clusters in range(2, limit + 1):
         if chunk.max() + 1 < _CHUNKS_PER_SPEAKER * clusters or len(chunk) <= clusters:
             return
-        vectors = [view.vectors for view in views.prepared]
         labels = views.vote(clusters).labels
-        yield clusters, pair_evidence(labels, vectors, first.times, chunk, first.recording.segmentation)
+        yield clusters, pair_evidence(labels, vectors, first.times, chunk, recording.segmentation, plain)
 
 
 def pair_evidence(
@@ -123,6 +138,7 @@ def pair_evidence(
     times: np.ndarray,
     chunk: np.ndarray,
     segmentation: Segmentation | None = None,
+    plain: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return features of all pairs of clusters, (pairs, features), that separate one speaker from two.
 
@@ -132,6 +148,7 @@ def pair_evidence(
         times: (S, 2) seconds.
         chunk: (S,) chunk of each sub-segment.
         segmentation: Adds the columns :data:`LINKS` to :data:`EVIDENCE`.
+        plain: (S, D) x-vectors of length 1, not prepared; adds :data:`LIKENESS`.
     """
     clusters = int(labels.max()) + 1
     member = np.eye(clusters)[labels] * seconds_of(times)[:, None]
@@ -157,6 +174,9 @@ def pair_evidence(
             np.log1p(same / seconds[small]),
             np.log1p(another / seconds[small]),
         ]
+    if plain is not None:
+        means = length_normalise(member.T @ plain)
+        columns.append((means @ means.T)[first, second])
     return np.column_stack(columns)
 
 

@@ -33,6 +33,7 @@ class RecordingVectors:
     # use the recording's own.
     background: Moments | None = None
     is_side: bool = False  # one side of a call with one party per channel, and so probably one speaker
+    model: str | None = None  # name of the x-vector model, if it is known
     # (S,) names or numbers of the speech regions that sub-segments were cut from; without them, gaps in time tell.
     regions: np.ndarray | None = None
 
