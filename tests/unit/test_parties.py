@@ -6,6 +6,7 @@ import pytest
 from ssdiar.base.errors import InputError
 from ssdiar.clustering.sides import share_out
 from ssdiar.io.names import Names, legal_id
+from ssdiar.speech.channels import Levels, use_of_channels
 from ssdiar.speech.parties import without_crosstalk
 from ssdiar.timeline.regions import intersect, subtract, total
 from ssdiar.timeline.sides import join_sides, side_id
@@ -37,6 +38,40 @@ def test_crosstalk_is_told_from_the_party_itself(leak, delay):
         assert total(subtract(TURNS[number], own[number])) < 0.3
         assert total(intersect(own[number], subtract(TURNS[other], TURNS[number]))) < 0.8
     assert total(intersect(intersect(own[0], own[1]), [(11, 12)])) > 0.9
+
+
+def use(*channels, asked="auto"):
+    levels = Levels()
+    levels.add(np.stack(channels, axis=1), RATE)
+    return use_of_channels(levels, asked)
+
+
+@pytest.mark.parametrize(("seconds", "gain"), [(0.1, 1), (0.3, 0.1), (1.9, 0.5)])
+def test_a_late_copy_of_a_channel_is_no_party(seconds, gain):
+    call = party(TURNS[0], 1) + party(TURNS[1], 2)
+    hiss = 0.01 * np.random.default_rng(3).standard_normal(len(call)).astype(np.float32)
+    late = gain * (delayed(call, round(seconds * RATE)) + hiss)
+    found = use(call, late)
+    assert (found.channel, found.parties, found.odd) == (1, (), True)
+    assert f"channel 2 is a copy of channel 1, {seconds:.2f} s later; channel 1 is the only one" in found.remark
+    assert use(late, call).channel == 2
+    assert "channel 1 is the best" in use(call, late, asked="mix").remark
+    left, right = party(TURNS[0], 1), party(TURNS[1], 2)
+    found = use(left, right, gain * delayed(right, round(seconds * RATE)))
+    assert found.parties == (1, 2) and "channel 3 is a copy of channel 2" in found.remark
+
+
+@pytest.mark.parametrize("gain", [0.05, 0.3])
+def test_a_party_that_hardly_talks_is_no_copy_of_the_other_by_its_echo(gain):
+    left, right = party([(19, 20.5)], 1), party(TURNS[1], 2)
+    assert use(left + gain * delayed(right, 2400), right).parties == (1, 2)
+
+
+def test_silent_channels_beside_parties_are_named():
+    left, right = party(TURNS[0], 1), party(TURNS[1], 2)
+    found = use(0 * left, left, 0 * left, right)
+    assert (found.parties, found.odd) == ((2, 4), True)
+    assert found.remark == "channel 1 is silent and channel 3 is silent"
 
 
 def voices(random, *sizes):
