@@ -152,7 +152,9 @@ def _usable_names(paths: list[Path]) -> tuple[list[Path], list[LeftOut]]:
     usable, left_out = [], []
     for path in paths:
         shown = str(path).encode(errors="replace").decode()
-        if shown != str(path) or "\n" in shown or "\r" in shown or path.name != path.name.strip():
+        if not path.is_file() and path.exists():
+            left_out.append(LeftOut(shown, "is a pipe or a device; expected a file", "Copy its sound into a file."))
+        elif shown != str(path) or "\n" in shown or "\r" in shown or path.name != path.name.strip():
             reason = "its name is not usable in wav.scp; expected one line of UTF-8 text without blanks at its ends"
             left_out.append(LeftOut(repr(shown)[1:-1], reason, "Rename it."))
         else:

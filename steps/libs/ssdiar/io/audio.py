@@ -41,7 +41,7 @@ _BLOCK = 1 << 18  # samples per channel
 _TOLERANCE = 0.1  # seconds between the header's and the decoded length; containers time packets, not samples
 _TOO_LOUD = 4.0  # full scale is 1; lossy codecs overshoot it a little
 _RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000)
-_MIN_RATE, _MAX_RATE, _USUAL_CHANNELS = 1000, 1_000_000, 8
+MIN_RATE, MAX_RATE, _USUAL_CHANNELS = 1000, 1_000_000, 8
 _MAX_LOST = 65536  # samples of a damaged packet
 _UNKNOWN = 0x7FFF0000  # bytes; a WAV header that states more was written to a pipe (sox, ffmpeg, Kaldi)
 _CLOCKED = ("matroska", "mov")  # of films (mkv, webm, mp4 ...), whose packets state when they are played
@@ -239,7 +239,7 @@ class _File:
                 self._container, self._stream = file, max(self._tracks or [tracks[self._track or 0]], key=_rate_of)
                 self.rate, self.channels = self._stream.rate, self._stream.channels
                 self._form, self._codec = file.format.name.split(",")[0], self._stream.codec.name
-                if not (self.channels and _MIN_RATE <= (self.rate or 0) <= _MAX_RATE) or "s64" in self._codec:
+                if not (self.channels and MIN_RATE <= (self.rate or 0) <= MAX_RATE) or "s64" in self._codec:
                     raise IndexError
         except (av.FFmpegError, IndexError, AttributeError) as error:
             got = getattr(error, "strerror", "no audio that it decodes")

@@ -34,12 +34,14 @@ class Recording:
         channel: The only one to use, from 1; None: all are mixed.
         duration: Length in seconds; None: not in reco2dur.
         parties: Channels with a party each; may be empty.
+        is_told: Whether its remarks are known, so that reading it logs none.
     """
 
     entry: str
     channel: int | None = None
     duration: float | None = None
     parties: tuple[int, ...] = ()
+    is_told: bool = False
 
     def read(
         self, sample_rate: int | None = None, start: float | None = None, end: float | None = None, warn: bool = True
@@ -49,7 +51,7 @@ class Recording:
         Raises:
             InputError: See there; or the whole recording is read and its length is not that in reco2dur.
         """
-        samples, rate = read_audio(self.entry, sample_rate, self.channel, start, end, warn)
+        samples, rate = read_audio(self.entry, sample_rate, self.channel, start, end, warn and not self.is_told)
         if start is None and end is None:
             self._check_duration(len(samples) / rate)
         return samples, rate

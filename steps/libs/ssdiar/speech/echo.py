@@ -23,6 +23,7 @@ _WINDOWS = 3  # the minimum on one line
 _NEAR = 0.001  # seconds from the line
 _STEADY = 0.0001  # seconds of growth in a recording that are no other clock
 _CLOCKS = 120e-6  # relative difference of two clocks, the maximum
+_ORDER = 5  # of the spline between samples
 _BELOW = 6.0  # dB by which an echo is below the sound, each relative to its channel
 
 
@@ -41,11 +42,11 @@ class Lag:
             first = round(self.start * rate)
             return np.pad(samples, (max(0, first), max(0, -first)))[max(0, -first) :][: len(samples)]
         late, size = np.empty_like(samples), 1 << 18
-        smooth = spline_filter1d(samples, output=np.float32)
+        smooth = spline_filter1d(samples, _ORDER, output=np.float32)
         for first in range(0, len(samples), size):
             times = np.arange(first, min(first + size, len(samples)))
             places = times - self.start * rate - self.slope * times
-            late[times] = map_coordinates(smooth, [places], np.float32, mode="constant", prefilter=False)
+            late[times] = map_coordinates(smooth, [places], np.float32, _ORDER, "constant", prefilter=False)
         return late
 
 
@@ -83,18 +84,27 @@ def find_lags(channel: Channel, other: Channel, rate: int) -> list[Lag]:
     """Return the lags at which a channel holds an echo of another one, those of most windows first."""
     own, others = channel.own(other, rate), other.own(channel, rate)
     echo, sound = channel.samples[: len(own)] * ~own, other.samples[: len(others)] * others
-    size = round(_WINDOW * rate)
-    times, lags = [], []
+    (times, lags), lines = _windows(echo, sound, rate), []
+    while len(lines) < _MOST and (line := _line(times, lags)) is not None:
+        apart = np.abs(lags - line.start - line.slope * times) > _APART
+        times, lags = times[apart], lags[apart]
+        growth = line.slope * len(echo) / rate
+        if abs(growth) > _STEADY:  # without the clock's blur the second estimate is finer
+            more = _line(*_windows(echo, line.of(sound, rate), rate), _NEAR) or Lag()
+            lines.append(Lag(line.start + more.start, line.slope + more.slope))
+        else:
+            lines.append(Lag(line.start + growth / 2))
+    return lines
+
+
+def _windows(echo: np.ndarray, sound: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the times (P,) of windows in which there is an echo, and its lags (P,), in seconds."""
+    times, lags, size = [], [], round(_WINDOW * rate)
     for first in range(0, len(echo) - size + 1, round(_STEP * rate)):
         found = _peaks(echo[first : first + size], sound[first : first + size], rate)
         times += [first / rate + _WINDOW / 2] * len(found)
         lags += found
-    times, lags, lines = np.array(times), np.array(lags), []
-    while len(lines) < _MOST and (line := _line(times, lags)) is not None:
-        lines.append(line)
-        apart = np.abs(lags - line.start - line.slope * times) > _APART
-        times, lags = times[apart], lags[apart]
-    return lines
+    return np.array(times), np.array(lags)
 
 
 def _peaks(channel: np.ndarray, other: np.ndarray, rate: int) -> list[float]:
@@ -115,8 +125,9 @@ def _peaks(channel: np.ndarray, other: np.ndarray, rate: int) -> list[float]:
     return peaks
 
 
-def _line(times: np.ndarray, lags: np.ndarray) -> Lag | None:
+def _line(times: np.ndarray, lags: np.ndarray, farthest: float = _LATE) -> Lag | None:
     """Return the line on which most lags lie; of equal ones that with the smallest slope."""
+    times, lags = times[np.abs(lags) <= farthest], lags[np.abs(lags) <= farthest]
     if len(times) < _WINDOWS:
         return None
     step = _NEAR / times.max()
@@ -131,4 +142,4 @@ def _line(times: np.ndarray, lags: np.ndarray) -> Lag | None:
     if best.sum() < _WINDOWS:
         return None
     slope, start = np.polyfit(times[best], lags[best], 1)
-    return Lag(float(start), float(slope)) if abs(slope) * times.max() > _STEADY else Lag(float(np.median(lags[best])))
+    return Lag(float(start), float(slope))

@@ -22,12 +22,12 @@ _TAPS = 0.012  # seconds that the filter of cross-talk is long; a third of it ma
 _LEAD = 0.004
 _ENOUGH = 0.5  # seconds with one party only, the minimum to learn the filter from
 _PIECE, _MOST = 30.0, 2.0  # seconds of a piece of the recording that has its own filter, and those used, the maximum
-_PAST = 0.3  # weight of the pieces before, from one to the next
 _FLOORS = 0.1, 0.001  # power of the other channel that is added to the unexplained power, in the rounds of learning
 _ROUNDS = 2  # of taking echoes out of the sources of echoes
 _ACTIVE = 30.0  # dB below a channel's loud frames: frames above this have speech
 _SINGLE = 6.0  # dB by which a channel exceeds the other while only its party talks
 _ABOVE = 5.0  # dB above the residual cross-talk: speech above this is the party's own
+_BELOW = -30.0  # dB relative to the other channel, each relative to its loud frames: speech below this never is
 _OWN = -3.0  # dB relative to the other channel: speech above this always is
 _LINGERS = 0.26  # seconds that cross-talk may last
 _GAP, _SHORT, _PAD = 0.4, 0.1, 0.06  # seconds: pauses closed, regions dropped, regions widened
@@ -50,8 +50,10 @@ def without_crosstalk(channels: Sequence[np.ndarray], rate: int) -> tuple[list[n
     sources = heard
     for _ in range(_ROUNDS):
         sources = [
-            Channel.of(_subtracted(one, sources, own, rate)[0], rate) if any(own) else one
-            for one, own in zip(heard, lags, strict=True)
+            Channel.of(_subtracted(one, sources, own, rate)[0], rate)
+            if any(own) and any(row[number] for row in lags)
+            else one
+            for number, (one, own) in enumerate(zip(heard, lags, strict=True))
         ]
     cleaned, own = [], []
     for number, one in enumerate(heard):
@@ -67,11 +69,11 @@ def without_crosstalk(channels: Sequence[np.ndarray], rate: int) -> tuple[list[n
 
 def _subtracted(
     channel: Channel, others: Sequence[Channel], lags: Sequence[Sequence[Lag]], rate: int
-) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
+) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray, float]]]:
     """Return a channel (n,) without the others as they are heard in it at some lags.
 
-    Returns also, for each lag, the levels (F,) in dB of the other channel at it, and the frames in which only its party
-    talks.
+    Returns also, for each lag, the levels (F,) in dB of the other channel at it, the frames in which only its party
+    talks, and by how many dB this channel is louder.
     """
     rest, echoes = channel.samples.copy(), []
     for other, found in zip(others, lags, strict=True):
@@ -79,7 +81,7 @@ def _subtracted(
             late = lag.of(other.samples, rate)
             levels = levels_of(late, rate)
             single = (levels > other.loud - _ACTIVE) & (levels > channel.levels + _SINGLE)
-            echoes.append((levels, single))
+            echoes.append((levels, single, channel.loud - other.loud))
             _subtract(rest, late, single, rate)
     return rest, echoes
 
@@ -95,29 +97,23 @@ def _subtract(rest: np.ndarray, late: np.ndarray, single: np.ndarray, rate: int)
     length, size, lead = max(1, round(FRAME * rate)), round(_TAPS * rate), round(_LEAD * rate)
     usable = np.flatnonzero(single)
     usable = usable[(usable * length > size) & ((usable + 1) * length + size < len(late))]
-    products, wanted, taps, seconds = np.zeros((size, size)), np.zeros(size), np.zeros(size), 0.0
+    taps = np.zeros(size)
     windows = np.lib.stride_tricks.sliding_window_view(late, size)[:, ::-1]
     bounds = np.linspace(0, len(single), 1 + max(1, round(len(single) * FRAME / _PIECE))).astype(int)
     for first, last in itertools.pairwise(bounds):
         frames = usable[(usable >= first) & (usable < last)]
         if len(frames) * FRAME > _MOST:
             frames = frames[np.linspace(0, len(frames) - 1, round(_MOST / FRAME)).astype(int)]
-        seconds = _PAST * seconds + len(frames) * FRAME
-        if seconds < _ENOUGH:
-            continue
-        if len(frames):
+        if len(frames) * FRAME >= _ENOUGH:  # else the filter of the piece before serves
             samples = frames[:, None] * length + np.arange(length)
             rows = windows[samples.ravel() + lead - size + 1].astype(np.float64)
             heard, sound = rest[samples], np.square(late[samples]).mean(axis=1)
-            past = _PAST * products, _PAST * wanted
             for floor in _FLOORS:
                 unexplained = np.square(heard - (rows @ taps).reshape(heard.shape)).mean(axis=1)
-                weights = 1 / (unexplained + floor * sound + 1e-12)
-                weights *= len(frames) / (weights @ sound)
-                weighted = rows * np.repeat(weights, length)[:, None]
-                products, wanted = past[0] + weighted.T @ rows, past[1] + weighted.T @ heard.ravel()
-                ridge = 1e-4 * np.trace(products) / size * np.eye(size)
-                taps = np.linalg.solve(products + ridge, wanted)
+                weighted = rows / np.repeat(unexplained + floor * sound + 1e-12, length)[:, None]
+                products = weighted.T @ rows
+                products[np.diag_indices(size)] *= 1 + 1e-4
+                taps = np.linalg.solve(products, weighted.T @ heard.ravel())
         start, end = first * length, len(rest) if last == bounds[-1] else last * length
         begin = start + lead - size + 1
         window = late[max(0, begin) : end + lead]
@@ -125,13 +121,14 @@ def _subtract(rest: np.ndarray, late: np.ndarray, single: np.ndarray, rate: int)
         rest[start:end] -= oaconvolve(window, taps.astype(np.float32), mode="valid")
 
 
-def _own_frames(after: np.ndarray, heard: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+def _own_frames(after: np.ndarray, heard: Sequence[tuple[np.ndarray, np.ndarray, float]]) -> np.ndarray:
     """Return the frames in which the rest of a channel is its party and not cross-talk."""
     own = np.ones(len(after), bool)
-    for levels, single in heard:
+    for levels, single, louder in heard:
         if single.any():
             residual = float(np.median(after[single] - levels[single]))
-            own &= after > _held(levels, round(_LINGERS / FRAME)) + min(residual + _ABOVE, _OWN)
+            above = min(max(residual + _ABOVE, louder + _BELOW), _OWN)
+            own &= after > _held(levels, round(_LINGERS / FRAME)) + above
     return own
 
 
