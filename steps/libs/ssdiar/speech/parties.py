@@ -31,6 +31,7 @@ _BELOW = -30.0  # dB relative to the other channel, each relative to its loud fr
 _OWN = -3.0  # dB relative to the other channel: speech above this always is
 _LINGERS = 0.26  # seconds that cross-talk may last
 _GAP, _SHORT, _PAD = 0.4, 0.1, 0.06  # seconds: pauses closed, regions dropped, regions widened
+_BURST = 0.05  # seconds; a shorter burst is no speech but the rest of an echo
 
 
 def without_crosstalk(channels: Sequence[np.ndarray], rate: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -63,7 +64,9 @@ def without_crosstalk(channels: Sequence[np.ndarray], rate: int) -> tuple[list[n
         cleaned.append(rest)
         own.append(_own_frames(levels_of(rest, rate), echoes))
     seconds = len(channels[0]) / rate
-    regions = [pad(drop_short(merge(_regions(frames), _GAP), _SHORT), _PAD, seconds) for frames in own]
+    regions = [
+        pad(drop_short(merge(drop_short(_regions(frames), _BURST), _GAP), _SHORT), _PAD, seconds) for frames in own
+    ]
     return cleaned, regions
 
 
