@@ -249,6 +249,19 @@ def test_bad_data_directories(tmp_path, table, text, message):
         load_recordings(tmp_path, allow_commands=True)
 
 
+def test_sides_of_a_call_that_nothing_cuts_out_are_not_mixed(tmp_path, stereo):
+    soundfile.write(tmp_path / "x.wav", stereo, RATE)
+    (tmp_path / "wav.scp").write_text(f"x-A {tmp_path}/x.wav\nx-B {tmp_path}/x.wav\n")
+    (tmp_path / "reco2file_and_channel").write_text("x-A x A\nx-B x B\n")
+    with pytest.raises(InputError, match=r"reco2file_and_channel:1: x-A is side A.*\n.*reco2channel: a line 'x-A 1'"):
+        load_recordings(tmp_path)
+    (tmp_path / "reco2channel").write_text("x-A 1\nx-B 2\n")
+    assert [recording.channel for recording in load_recordings(tmp_path).values()] == [1, 2]
+    (tmp_path / "reco2channel").unlink()
+    soundfile.write(tmp_path / "x.wav", stereo[:, 0], RATE)
+    assert load_recordings(tmp_path)["x-A"].channel is None
+
+
 def test_blocks_of_a_codec_that_leans_on_earlier_frames_are_the_whole(tmp_path, monkeypatch):
     """Each block once began with a seek, after which MP3 of variable bit rate lacks what earlier frames hold."""
     random = np.random.default_rng(2)

@@ -1,6 +1,8 @@
 """Audio in memory: all forms that people have give the same samples; anything else, an error that says what to give."""
 
 import io
+import os
+import threading
 
 import numpy as np
 import pytest
@@ -108,3 +110,14 @@ def test_bytes_and_open_files(tmp_path):
         results = [diarize(stream), diarize(stream), diarize(data), diarize(io.BytesIO(data))]
     assert [result.recording for result in results] == ["a_call", "a_call", "audio", "audio"]
     assert {(result.duration, len(result.turns), result.file) for result in results} == {(0.5, 1, None)}
+
+
+def test_pipes(tmp_path):
+    soundfile.write(tmp_path / "x.wav", MONO, RATE)
+    os.mkfifo(tmp_path / "pipe.wav")
+    writer = threading.Thread(target=(tmp_path / "pipe.wav").write_bytes, args=[(tmp_path / "x.wav").read_bytes()])
+    writer.start()
+    result = diarize(tmp_path / "pipe.wav", num_spk=3)
+    writer.join()
+    assert (result.recording, result.duration) == ("pipe", 0.5)
+    assert result.remarks == ("3 speakers are asked for, 1 found: it has too little speech",)

@@ -7,6 +7,7 @@ from ssdiar.base.errors import InputError
 from ssdiar.clustering.sides import share_out
 from ssdiar.io.names import Names, legal_id
 from ssdiar.speech.channels import Levels, use_of_channels
+from ssdiar.speech.echo import Channel, find_lags
 from ssdiar.speech.parties import without_crosstalk
 from ssdiar.timeline.regions import intersect, subtract, total
 from ssdiar.timeline.sides import join_sides, side_id
@@ -39,6 +40,27 @@ def test_crosstalk_is_told_from_the_party_itself(leak, delay):
         late = [(start + delay / RATE, end) for start, end in TURNS[other]]  # before it there is the line's noise only
         assert total(intersect(own[number], subtract(late, TURNS[number]))) < 0.8
     assert total(intersect(intersect(own[0], own[1]), [(11, 12)])) > 0.9
+
+
+def on_clock(samples, ppm):
+    """Return the samples as a clock that is faster by some ppm counts them."""
+    times = np.arange(len(samples)) * (1 + ppm * 1e-6)
+    return np.interp(times, np.arange(len(samples)), samples).astype(np.float32)
+
+
+@pytest.mark.parametrize(("gain", "delay", "ppm"), [(0.05, 0.1, 0), (0.3, 0.6, 0), (0.1, 0.3, 100), (0.1, 0, -20)])
+def test_an_echo_is_found_at_its_lag_and_taken_out(gain, delay, ppm):
+    """Only the channel that has one; line noise is all that is left."""
+    left, right = party(TURNS[0], 1), party(TURNS[1], 2)
+    echo = gain * on_clock(delayed(np.pad(right, (0, 9)), round(delay * RATE) or 1)[: len(right)], ppm)
+    heard = Channel.of(left + echo, RATE), Channel.of(right, RATE)
+    [lag] = find_lags(*heard, RATE)
+    assert lag.start == pytest.approx(delay, abs=0.0005) and lag.slope == pytest.approx(-ppm * 1e-6, abs=3e-6)
+    assert find_lags(heard[1], heard[0], RATE) == []
+    cleaned, own = without_crosstalk([left + echo, right], RATE)
+    alone = slice(round(5.7 * RATE), 8 * RATE)  # only the right talks
+    assert np.std(cleaned[0][alone]) < 0.2 * np.std(echo[alone])
+    assert total(intersect(own[0], [(5.7, 8), (15.7, 17.5)])) < 0.5
 
 
 def use(*channels, asked="auto"):

@@ -77,7 +77,7 @@ class Diarization:
         probabilities: Probability of every number, if it was estimated; empty if each party has a channel.
         vectors: Mean (D,) of the x-vectors of a speaker's sub-segments, by speaker.
         channels: Use of the channels, in words.
-        remarks: Oddities of the audio, a line each.
+        remarks: Oddities of the audio and of the number of speakers, a line each.
         models: Names of the speech detector, the x-vector model and the system.
     """
 
@@ -240,6 +240,8 @@ def diarize(
     rules = TurnRules(source.overlap == "label", source.close_pauses, second_sure)
     tight = {side: one.tight for side, one in speech.items()} if turns == "tight" else None
     made = turns_of(cut, labels, rules, sure, tight, sides)
+    speakers = len({turn.speaker for turn in made})
+    too_few = [f"{number.low} speakers are asked for, {speakers} found: it has too little speech"]
     found = {side: number_found(result.history) for side, result in results.items()}
     report(info.duration, info.duration)
     return Diarization(
@@ -251,7 +253,7 @@ def diarize(
         probabilities=results[name].history.get("num_spk_probabilities", {}) if name in results else {},
         vectors=_vectors_by_name(results, vectors, sides),
         channels=use.in_words(info.channels),
-        remarks=(*info.remarks, *([use.remark] if use.remark else [])),
+        remarks=(*info.remarks, *([use.remark] if use.remark else []), *(too_few if speakers < number.low else [])),
         models={"system": config_name(system), "speech": config_name(sad), "xvectors": model.config.name},
     )
 

@@ -2,9 +2,9 @@
 
 wav.scp names the audio. Two optional tables choose channels, from 1: ``reco2channel`` (``<recording> <channel>``) the
 only one to use, ``reco2parties`` (``<recording> <channel> <channel> ...``) those with a party of a call each; other
-recordings are mixed to mono. Kaldi's ``reco2file_and_channel`` (``<recording> <file> <A|B or number>``) names the side
-of a call. If wav.scp has not cut it out, reco2channel must; otherwise both sides would be mixed. Every stage reads audio with :func:`load_recordings` and :meth:`Recording.read`, so
-all stages process the same signal.
+recordings are mixed to mono. Kaldi's ``reco2file_and_channel`` names the side that a recording is; it is an error if
+neither a command of wav.scp nor one of these tables takes this side out of a file of several channels. Every stage
+reads audio with :func:`load_recordings` and :meth:`Recording.read`, so all stages process the same signal.
 """
 
 from __future__ import annotations
@@ -103,7 +103,8 @@ def load_recordings(data_dir: str | Path, allow_commands: bool = False) -> dict[
 
     Raises:
         InputError: A table is malformed, wav.scp is empty, names a missing file or has a command that is not allowed,
-            another table names a recording that wav.scp lacks, reco2dur lacks one, or there are only features.
+            another table names a recording that wav.scp lacks, reco2dur lacks one, there are only features, or both
+            sides of a call would be mixed although reco2file_and_channel names one.
     """
     data_dir = Path(data_dir)
     wav_scp = data_dir / "wav.scp"

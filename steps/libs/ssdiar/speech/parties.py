@@ -26,6 +26,10 @@ _FLOORS = 0.1, 0.001  # power of the other channel that is added to the unexplai
 _ROUNDS = 2  # of taking echoes out of the sources of echoes
 _ACTIVE = 30.0  # dB below a channel's loud frames: frames above this have speech
 _SINGLE = 6.0  # dB by which a channel exceeds the other while only its party talks
+_FAINTEST, _AROUND = (
+    50.0,
+    0.3,
+)  # dB below a channel's loud frames: no speech of its party is fainter all around; seconds
 _ABOVE = 5.0  # dB above the residual cross-talk: speech above this is the party's own
 _BELOW = -30.0  # dB relative to the other channel, each relative to its loud frames: speech below this never is
 _OWN = -3.0  # dB relative to the other channel: speech above this always is
@@ -58,11 +62,10 @@ def without_crosstalk(channels: Sequence[np.ndarray], rate: int) -> tuple[list[n
         ]
     cleaned, own = [], []
     for number, one in enumerate(heard):
-        at_once = [[Lag()] * (other != number) for other in range(len(heard))]
-        ways = [found or default for found, default in zip(lags[number], at_once, strict=True)]
+        ways = [found or [Lag()] * (other is not one) for found, other in zip(lags[number], heard, strict=True)]
         rest, echoes = _subtracted(one, sources, ways, rate)
         cleaned.append(rest)
-        own.append(_own_frames(levels_of(rest, rate), echoes))
+        own.append(_own_frames(levels_of(rest, rate), one.loud, echoes))
     seconds = len(channels[0]) / rate
     regions = [
         pad(drop_short(merge(drop_short(_regions(frames), _BURST), _GAP), _SHORT), _PAD, seconds) for frames in own
@@ -124,9 +127,11 @@ def _subtract(rest: np.ndarray, late: np.ndarray, single: np.ndarray, rate: int)
         rest[start:end] -= oaconvolve(window, taps.astype(np.float32), mode="valid")
 
 
-def _own_frames(after: np.ndarray, heard: Sequence[tuple[np.ndarray, np.ndarray, float]]) -> np.ndarray:
+def _own_frames(after: np.ndarray, loud: float, heard: Sequence[tuple[np.ndarray, np.ndarray, float]]) -> np.ndarray:
     """Return the frames in which the rest of a channel is its party and not cross-talk."""
-    own = np.ones(len(after), bool)
+    from scipy.ndimage import maximum_filter1d
+
+    own = maximum_filter1d(after, 2 * round(_AROUND / FRAME) + 1) > loud - _FAINTEST
     for levels, single, louder in heard:
         if single.any():
             residual = float(np.median(after[single] - levels[single]))
