@@ -115,7 +115,8 @@ def _parse() -> argparse.Namespace:
     help_text = (
         "use one party per channel if channels hardly share speech, else their mix (auto); always the mix; always"
     )
-    help_text += " one party per channel; or only channel or audio track n, from 1. auto leaves out channels without a party (auto)"
+    help_text += " one party per channel; or only channel or audio track n, from 1. auto leaves out channels without a"
+    help_text += " party (auto)"
     add("--channels", type=_channels, default="auto", metavar="auto|mix|parties|n", help=help_text)
     help_text = "skip files that cannot be used and list them, or stop before anything is written"
     add("--bad-files", choices=("skip", "stop"), default="skip", help=help_text)
