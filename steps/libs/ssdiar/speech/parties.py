@@ -1,8 +1,8 @@
 """Calls with one party per channel: the speech of each party, without cross-talk from the others.
 
 Cross-talk is first subtracted, as far as it is a filtered copy of the other channel (least squares over frames in which
-only the other party talks), at each lag at which it is heard (:mod:`ssdiar.speech.echo`). The residual is recognised by its level: the other channel is active, and this one exceeds
-it by no more than it does while only the other party talks.
+only the other party talks), at each lag at which it is heard (:mod:`ssdiar.speech.echo`). The residual is recognised
+by its level: the other channel is active, and this one exceeds it by no more than while only the other party talks.
 
 After speech detection each party is a recording of its own, a *side* (:mod:`ssdiar.timeline.sides`).
 """
