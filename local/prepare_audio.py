@@ -116,7 +116,8 @@ def _parse() -> argparse.Namespace:
     help_text = (
         "use one party per channel if channels hardly share speech, else their mix (auto); always the mix; always"
     )
-    help_text += " one party per channel; or only channel n, from 1. auto leaves out channels without a party (auto)"
+    help_text += " one party per channel; or only channel or audio track n, from 1. auto leaves out channels without a"
+    help_text += " party (auto)"
     add("--channels", type=_channels, default="auto", metavar="auto|mix|parties|n", help=help_text)
     help_text = "skip files that cannot be used and list them, or stop before anything is written"
     add("--bad-files", choices=("skip", "stop"), default="skip", help=help_text)
@@ -153,7 +154,9 @@ def _usable_names(paths: list[Path]) -> tuple[list[Path], list[LeftOut]]:
     usable, left_out = [], []
     for path in paths:
         shown = str(path).encode(errors="replace").decode()
-        if shown != str(path) or "\n" in shown or "\r" in shown or path.name != path.name.strip():
+        if not path.is_file() and path.exists():
+            left_out.append(LeftOut(shown, "is a pipe or a device; expected a file", "Copy its sound into a file."))
+        elif shown != str(path) or "\n" in shown or "\r" in shown or path.name != path.name.strip():
             reason = "its name is not usable in wav.scp; expected one line of UTF-8 text without blanks at its ends"
             left_out.append(LeftOut(repr(shown)[1:-1], reason, "Rename it."))
         else:

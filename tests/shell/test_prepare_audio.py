@@ -219,6 +219,13 @@ def test_what_is_done_with_channels(work):
     assert "anti.wav: the mix of its channels cancels" in log
 
 
+def test_a_pipe_in_the_folder_is_left_out(work):
+    os.mkfifo(work / "calls/recorder.wav")
+    log = run(work, "--set", "calls", "calls").stderr
+    assert "left out: " in log and "recorder.wav: is a pipe or a device; expected a file" in log
+    assert "recorder.wav" in read(work, "left_out.tsv") and "recorder" not in read(work, "wav.scp")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

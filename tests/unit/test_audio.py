@@ -249,6 +249,19 @@ def test_bad_data_directories(tmp_path, table, text, message):
         load_recordings(tmp_path, allow_commands=True)
 
 
+def test_sides_of_a_call_that_nothing_cuts_out_are_not_mixed(tmp_path, stereo):
+    soundfile.write(tmp_path / "x.wav", stereo, RATE)
+    (tmp_path / "wav.scp").write_text(f"x-A {tmp_path}/x.wav\nx-B {tmp_path}/x.wav\n")
+    (tmp_path / "reco2file_and_channel").write_text("x-A x A\nx-B x B\n")
+    with pytest.raises(InputError, match=r"reco2file_and_channel:1: x-A is side A.*\n.*reco2channel: a line 'x-A 1'"):
+        load_recordings(tmp_path)
+    (tmp_path / "reco2channel").write_text("x-A 1\nx-B 2\n")
+    assert [recording.channel for recording in load_recordings(tmp_path).values()] == [1, 2]
+    (tmp_path / "reco2channel").unlink()
+    soundfile.write(tmp_path / "x.wav", stereo[:, 0], RATE)
+    assert load_recordings(tmp_path)["x-A"].channel is None
+
+
 def test_blocks_of_a_codec_that_leans_on_earlier_frames_are_the_whole(tmp_path, monkeypatch):
     """Each block once began with a seek, after which MP3 of variable bit rate lacks what earlier frames hold."""
     random = np.random.default_rng(2)
@@ -352,3 +365,73 @@ def test_a_part_at_the_end_of_a_flac_of_many_blocks(tmp_path):
     whole, _ = read_audio(tmp_path / "x.flac")
     for start in (31.7, 58.9, 59.5, 59.99):
         np.testing.assert_array_equal(read_audio(tmp_path / "x.flac", start=start)[0], whole[round(start * RATE) :])
+
+
+@pytest.fixture
+def film(tmp_path, stereo, need):
+    """Return a function that makes a film of the given name, by ffmpeg's options; its sound is the left of 2 s."""
+    ffmpeg = need("ffmpeg")
+    soundfile.write(tmp_path / "left.wav", stereo[:, 0], RATE)
+    soundfile.write(tmp_path / "right.wav", stereo[:, 1], RATE)
+
+    def make(name, *options):
+        command = [ffmpeg, "-nostdin", "-v", "error", "-y", *options, tmp_path / name]
+        subprocess.run(command, check=True, cwd=tmp_path)
+        return tmp_path / name
+
+    return make
+
+
+PICTURE = ("-f", "lavfi", "-i", "color=c=black:s=64x64:r=5:d=4")
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [("mp4", "aac"), ("mkv", "libopus")])
+def test_sound_that_begins_after_the_picture_keeps_its_times(film, suffix, codec):
+    late = ("-itsoffset", "1.5", "-i", "left.wav", "-c:v", "mpeg4", "-c:a", codec)
+    path = film(f"late.{suffix}", *PICTURE, *late)
+    info, samples = listen(path), read_audio(path, RATE)[0]
+    assert info.duration == pytest.approx(3.5, abs=0.03)
+    assert np.abs(samples[: int(1.4 * RATE)]).max() < 1e-3 < 0.2 < np.abs(samples[int(1.6 * RATE) :]).max()
+    assert len(info.remarks) == 1 and re.search(r"silence, for 1\.\d\d s: from 0\.00 to 1\.", info.remarks[0])
+    part = read_audio(path, RATE, start=2.0, end=2.5)[0]
+    np.testing.assert_array_equal(
+        part[50:-50], samples[2 * RATE + 50 : 2 * RATE + 3950]
+    )  # apart from the filter's ends
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [("mp4", "aac"), ("webm", "libopus")])
+def test_missing_packets_are_silence_and_not_cut_off(film, suffix, codec):
+    whole = film(f"whole.{suffix}", "-stream_loop", "2", "-i", "left.wav", "-c:a", codec)
+    assert not listen(whole).remarks
+    drop = "noise=drop='between(pts*tb,2,4)'"
+    info = listen(film(f"gap.{suffix}", "-i", whole, "-c", "copy", "-bsf:a", drop))
+    assert info.duration == pytest.approx(6.0, abs=0.05)
+    [remark] = info.remarks
+    start, end = map(float, re.search(r"silence, .* from (\S+) to (\S+) s", remark).groups())
+    assert (start, end) == (pytest.approx(2.0, abs=0.25), pytest.approx(4.0, abs=0.25))
+
+
+def test_the_clock_of_a_live_stream_is_no_hours_of_silence(film):
+    path = film("live.mkv", "-i", "left.wav", "-c:a", "libopus", "-output_ts_offset", "90000")
+    assert listen(path).duration == pytest.approx(2.0, abs=0.05)
+
+
+def test_a_film_may_be_longer_than_its_sound(film):
+    path = film("longer.mkv", *PICTURE, "-i", "left.wav", "-c:v", "mpeg4", "-c:a", "libopus")
+    info = listen(path)
+    assert (info.duration, info.remarks) == (pytest.approx(2.0, abs=0.05), ())
+
+
+def test_audio_tracks_are_channels(film, tmp_path, stereo):
+    """Whatever their rates, channels and lengths; a track without packets is silent."""
+    soundfile.write(tmp_path / "both.wav", np.repeat(stereo[:RATE, :1], 2, axis=1), 2 * RATE)
+    inputs = ("-i", "left.wav", "-i", "both.wav", "-map", "0", "-map", "1", "-c:a", "flac")
+    path = film("tracks.mka", *inputs, "-metadata:s:a:1", "title=My  mic")
+    info = listen(path)
+    assert (info.rate, info.channels, info.duration) == (2 * RATE, 2, pytest.approx(2.0, abs=0.01))
+    assert info.remarks == ("has 2 audio tracks (1, 2 My mic); each is read as a channel",)
+    samples, _ = read_audio(path, channel=2)
+    np.testing.assert_allclose(samples[: RATE - 100], stereo[: RATE - 100, 0], atol=1e-3)
+    assert not samples[RATE + 100 :].any() and np.abs(read_audio(path, channel=1)[0][3 * RATE :]).max() > 0.3
+    with pytest.raises(InputError, match="expected 1 to 2, got 3"):
+        read_audio(path, channel=3)

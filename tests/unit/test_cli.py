@@ -63,6 +63,10 @@ def test_files_and_table(command, tmp_path):
     assert [call[:2] for call in calls] == [("a.wav", "a"), ("odd.flac", "odd")]
 
 
+def test_a_dash_is_the_standard_input(command):
+    assert command("-")[3][-1][:2] == ("stdin", "stdin")
+
+
 def test_options_reach_diarize(command):
     *_, calls = command("a.wav")
     assert calls[-1][2] == {

@@ -64,7 +64,7 @@ def _parse() -> argparse.Namespace:
     )
     add, number = parser.add_argument, arguments.whole_number
     formats = ",".join(FILE_NAMES)
-    add("audio", type=lambda text: Path(text).absolute(), nargs="+", help="audio files: wav, flac, mp3, m4a ...")
+    add("audio", type=_path, nargs="+", help="audio files (wav, flac, mp3, m4a ...); - or a pipe: audio from a program")
     add("--out", type=Path, default=Path(), metavar="DIR", help="folder of the results (the current one)")
     add("--format", type=_formats, default=["rttm", "json"], help=f"some of {formats} (rttm,json)")
     add("--num-spk", type=_num_spk, metavar="N|A-B", help="number of speakers, or a range (1-8, by the system)")
@@ -85,6 +85,10 @@ def _parse() -> argparse.Namespace:
         "A CHOICE is a name in that folder or a path, and may have changes: pyannote+gap=0.5, campplus+device=cuda."
     )
     return parser.parse_args()
+
+
+def _path(text: str) -> Path:
+    return Path("/dev/stdin" if text == "-" else text).absolute()
 
 
 def _num_spk(text: str) -> int | str:

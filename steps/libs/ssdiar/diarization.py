@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from ssdiar.base.errors import InputError
 from ssdiar.clustering.config import read_system
 from ssdiar.clustering.recording import Clustering
 from ssdiar.io.audio import AudioInfo, is_quick_to_probe, listen
+from ssdiar.io.memory import samples_of
 from ssdiar.io.names import recording_ids
 from ssdiar.io.recordings import Recording
 from ssdiar.io.tables import check_id
@@ -57,6 +59,9 @@ if TYPE_CHECKING:
 #: Called with the seconds of audio done, and all of them.
 Progress = Callable[[float, float], None]
 
+#: Audio that :func:`diarize` takes; samples are an array, a tensor or a list.
+Audio = str | os.PathLike[str] | bytes | bytearray | BinaryIO | tuple[Any, int] | Mapping[str, Any]
+
 _SPEECH, _XVECTORS = 0.45, 0.5  # shares of the work; the rest is clustering
 
 
@@ -73,7 +78,7 @@ class Diarization:
         probabilities: Probability of every number, if it was estimated; empty if each party has a channel.
         vectors: Mean (D,) of the x-vectors of a speaker's sub-segments, by speaker.
         channels: Use of the channels, in words.
-        remarks: Oddities of the audio, a line each.
+        remarks: Oddities of the audio and of the number of speakers, a line each.
         models: Names of the speech detector, the x-vector model and the system.
     """
 
@@ -160,7 +165,7 @@ class Diarization:
 
 
 def diarize(
-    audio: str | Path | tuple[np.ndarray, int],
+    audio: Audio,
     *,
     num_spk: int | str | None = None,
     system: str = "best",
@@ -178,7 +183,8 @@ def diarize(
     Models stay in memory for the next call.
 
     Args:
-        audio: A file; or samples, (n,) or (n, channels) from -1 to 1, and their rate.
+        audio: A path; bytes or an open binary file, which stays at its position; ``(samples, rate)`` or
+            ``{"waveform": samples, "sample_rate": rate}`` (see :func:`ssdiar.io.memory.samples_of`).
         num_spk: Number of speakers, or its limits (``"2-8"``), or ``"estimate"``; by default the system's.
         system: A choice of conf/systems, such as ``"best"``.
         sad: A choice of conf/sad.
@@ -195,6 +201,7 @@ def diarize(
     Raises:
         InputError: The audio cannot be used, an option is wrong, or a model or package is missing.
     """
+    _check_options(system=system, sad=sad, xvector=xvector, seed=seed, threads=threads, recording=recording)
     config = read_system(system)
     number = parse_num_spk(config.num_spk if num_spk is None else num_spk)
     if number is None:
@@ -211,7 +218,7 @@ def diarize(
         [name] = recording_ids([path], path.parent) if recording is None else [recording]
         check_id(name, "recording")
         info, use = _open(path, channels)
-        audio_of = Recording(str(path), use.channel, info.duration, use.parties)
+        audio_of = Recording(str(path), use.channel, info.duration, use.parties, is_told=True)
         work = _Work(name, audio_of, info, pool, lambda share: report(share * info.duration, info.duration))
         speech = work.speech(source)
         cut = subsegments_of(*regions_of(speech))
@@ -235,18 +242,20 @@ def diarize(
     rules = TurnRules(source.overlap == "label", source.close_pauses, second_sure)
     tight = {side: one.tight for side, one in speech.items()} if turns == "tight" else None
     made = turns_of(cut, labels, rules, sure, tight, sides)
+    speakers = len({turn.speaker for turn in made})
+    too_few = [f"{number.low} speakers are asked for, {speakers} found: it has too little speech"]
     found = {side: number_found(result.history) for side, result in results.items()}
     report(info.duration, info.duration)
     return Diarization(
         recording=name,
-        file=str(path) if isinstance(audio, str | Path) else None,
+        file=str(path) if isinstance(audio, str | os.PathLike) else None,
         duration=info.duration,
         turns=tuple(sorted(made, key=lambda turn: (turn.start, turn.end, turn.speaker))),
         sure=count_probabilities(found, sides).get(name),
         probabilities=results[name].history.get("num_spk_probabilities", {}) if name in results else {},
         vectors=_vectors_by_name(results, vectors, sides),
         channels=use.in_words(info.channels),
-        remarks=(*info.remarks, *([use.remark] if use.remark else [])),
+        remarks=(*info.remarks, *([use.remark] if use.remark else []), *(too_few if speakers < number.low else [])),
         models={"system": config_name(system), "speech": config_name(sad), "xvectors": model.config.title},
     )
 
@@ -294,19 +303,51 @@ class _Work:
         return {side: np.concatenate(parts) for side, parts in found.items()}
 
 
-@contextlib.contextmanager
-def _file_of(audio: str | Path | tuple[np.ndarray, int]) -> Iterator[Path]:
-    """Yield the path of a file; samples are in a temporary one."""
-    if isinstance(audio, str | Path):
-        yield Path(audio).absolute()
-        return
-    import soundfile
+def _check_options(**options: Any) -> None:
+    """Raise InputError for options of the wrong type, or numbers out of their range."""
+    for name, value in options.items():
+        if name in ("seed", "threads"):
+            lowest = 0 if name == "seed" else 1
+            is_right = isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= lowest
+            expected = f"a whole number from {lowest}"
+        else:
+            is_right, expected = isinstance(value, str | os.PathLike), "a text"
+        if not is_right and not (value is None and name in ("threads", "recording")):
+            raise InputError(f"bad {name}", expected=expected, got=value)
 
-    samples, rate = audio
+
+@contextlib.contextmanager
+def _file_of(audio: Audio) -> Iterator[Path]:
+    """Yield the path of a file; audio in memory, or from a pipe, is in a temporary one, which no message names."""
+    name = "audio"
+    if isinstance(audio, str | os.PathLike):
+        path = Path(audio).absolute()
+        if not path.exists() or path.is_file() or path.is_dir():
+            yield path
+            return
+        name, audio = str(path), path.read_bytes()
+    elif hasattr(audio, "read"):
+        name, stream = str(getattr(audio, "name", name)), audio
+        at = stream.tell() if stream.seekable() else None
+        audio = stream.read()
+        if at is not None:
+            stream.seek(at)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "audio.wav"
-        soundfile.write(path, np.asarray(samples, np.float32), rate, subtype="FLOAT")
-        yield path
+        path = Path(folder, Path(name).name)
+        if isinstance(audio, bytes | bytearray | memoryview):
+            path.write_bytes(audio)
+        elif isinstance(audio, str):
+            raise InputError("bad audio", expected="a file opened with mode 'rb'", got="one opened as text")
+        else:
+            import soundfile
+
+            samples, rate = samples_of(audio)
+            soundfile.write(path, samples, rate, subtype="FLOAT", format="WAV")
+        try:
+            yield path
+        except InputError as error:
+            what, _, hint = str(error).replace(str(path), name).partition("\n")
+            raise InputError(what, hint=hint or None) from None
 
 
 def _open(path: Path, channels: str | int) -> tuple[AudioInfo, Use]:

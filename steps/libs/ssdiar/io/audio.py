@@ -2,7 +2,8 @@
 
 An *entry* is the second column of Kaldi's wav.scp: a path, or ``command |``, which writes audio to its standard output.
 Headers are not trusted: a recording is as long as the samples that decode, and a difference from the header becomes a
-*remark* of one line. Memory grows only with the samples asked for. PyAV loads on first use.
+*remark* of one line. Times are those of the file's clock: where a film has no packets of sound, there is silence.
+Several audio tracks are read as a channel each. Memory grows only with the samples asked for. PyAV loads on first use.
 """
 
 from __future__ import annotations
@@ -40,9 +41,11 @@ _BLOCK = 1 << 18  # samples per channel
 _TOLERANCE = 0.1  # seconds between the header's and the decoded length; containers time packets, not samples
 _TOO_LOUD = 4.0  # full scale is 1; lossy codecs overshoot it a little
 _RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000)
-_MIN_RATE, _MAX_RATE, _USUAL_CHANNELS = 1000, 1_000_000, 8
+MIN_RATE, MAX_RATE, _USUAL_CHANNELS = 1000, 1_000_000, 8
 _MAX_LOST = 65536  # samples of a damaged packet
 _UNKNOWN = 0x7FFF0000  # bytes; a WAV header that states more was written to a pipe (sox, ffmpeg, Kaldi)
+_CLOCKED = ("matroska", "mov")  # of films (mkv, webm, mp4 ...), whose packets state when they are played
+_LONGEST = 3600.0  # seconds; a longer jump of the clock is not a lack of packets but another clock, as of a live stream
 _SCALES = {"u8": 2.0**-7, "s16": 2.0**-15, "s32": 2.0**-31, "flt": 1.0, "dbl": 1.0}
 _GUESSED = ("aac", "ac3", "amr", "gsm", "mp3")  # demuxers that guess the length from the bit rate
 # Samples of silence that encoders (LAME for MP3) put first, by demuxer and codec, if the file does not state them.
@@ -59,7 +62,10 @@ _MP3_LENGTH = re.compile(rb"\xff[\xe2-\xff]..(?:\0{9}|\0{17}|\0{32})(?:Xing|Info
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """Properties of a recording: seconds, samples per second, channels, coding, and a line for each oddity."""
+    """Properties of a recording: seconds, samples per second, channels, coding, and a line for each oddity.
+
+    The channels of a file with several audio tracks are its tracks, each mixed to mono.
+    """
 
     duration: float
     rate: int
@@ -139,9 +145,10 @@ class _File:
     ``position`` counts the samples decoded or sought past, ``remarks`` are complete when :meth:`blocks` is at the end.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, track: int | None = None) -> None:
+        """Open a file, or only one of its audio tracks, from 0."""
         self.name, self.position, self.remarks = name, 0, []
-        self._path, self._data = path, _mapped(path, name)
+        self._path, self._data, self._track = path, _mapped(path, name), track
         self._open(0, len(self._data))
         if self.rate not in _RATES or self.channels > _USUAL_CHANNELS:
             self.remarks.append(f"{self.rate} Hz and {self.channels} channels are unusual; its header may be wrong")
@@ -186,6 +193,10 @@ class _File:
 
     def _parts(self, first: int) -> Iterator[tuple[int, np.ndarray]]:
         """Yield (number of the first sample, (n, C) float32) from sample ``first``, or from some way before it."""
+        if self._tracks:
+            for block in _side_by_side([self._samples_of(track) for track in range(self.channels)]):
+                yield self.position, block
+            return
         places, kind = _joined(self._path, self._path.stat().st_mtime_ns), (self.rate, self.channels)
         if len(places) > 1:
             self.remarks, first = [f"holds {len(places)} joined files; all are read"], 0
@@ -197,6 +208,16 @@ class _File:
                 raise InputError("its joined files differ in sample rate or channels", path=self.name)
             for begin, block in self._part(first):
                 yield origin + begin, block
+
+    def _samples_of(self, track: int) -> Iterator[np.ndarray]:
+        """Yield (n,) float32 of an audio track, mixed, at the rate of all; a track that cannot be read is silent."""
+        try:
+            file = _File(self._path, self.name, track)
+            yield from resample_blocks(file.mono(None, 0.0, None), file.rate, self.rate)
+            remarks = file.remarks
+        except InputError as error:
+            remarks = [str(error).removeprefix(f"{self.name}: ")]
+        self.remarks += [f"track {track + 1}: {remark}" for remark in remarks]
 
     def _open(self, start: int, end: int) -> None:
         """Open the part between these bytes."""
@@ -213,10 +234,12 @@ class _File:
         try:
             with av.logging.Capture() as self._errors:
                 file = av.open(f"{part}file:{self._path}", options=options, metadata_errors="replace")
-                self._container, self._stream = file, file.streams.audio[0]
+                tracks = file.streams.audio
+                self._tracks = tracks if self._track is None and len(tracks) > 1 else ()
+                self._container, self._stream = file, max(self._tracks or [tracks[self._track or 0]], key=_rate_of)
                 self.rate, self.channels = self._stream.rate, self._stream.channels
                 self._form, self._codec = file.format.name.split(",")[0], self._stream.codec.name
-                if not (self.channels and _MIN_RATE <= (self.rate or 0) <= _MAX_RATE) or "s64" in self._codec:
+                if not (self.channels and MIN_RATE <= (self.rate or 0) <= MAX_RATE) or "s64" in self._codec:
                     raise IndexError
         except (av.FFmpegError, IndexError, AttributeError) as error:
             got = getattr(error, "strerror", "no audio that it decodes")
@@ -224,10 +247,21 @@ class _File:
         self._stream.thread_type = "NONE"
         self._stream.codec_context.options = {"err_detect": "crccheck+explode"}
         self.coding = f"{self._form} {self._codec}"
-        length = (self._stream.duration or 0) * self._stream.time_base or (file.duration or 0) / 1_000_000
-        self.stated = 0.0 if wrong or (self._form in _GUESSED and not self._is_tagged) else float(length)
-        if len(file.streams.audio) > 1:
-            self.remarks.append(f"has {len(file.streams.audio)} audio tracks; only the first is read")
+        self._set_length(wrong is not None)
+        if self._tracks:
+            self.coding, self.channels = f"{self.coding} in {len(tracks)} tracks", len(tracks)
+            names = ", ".join(f"{number} {_name_of(track)}".rstrip() for number, track in enumerate(tracks, 1))
+            self.remarks.append(f"has {len(tracks)} audio tracks ({names}); each is read as a channel")
+
+    def _set_length(self, is_wrong: bool) -> None:
+        """Set the stated length of the open part, which includes silence before its sound."""
+        file, stream, is_clocked = self._container, self._stream, self._form in _CLOCKED
+        length, begin = (float((ticks or 0) * stream.time_base) for ticks in (stream.duration, stream.start_time))
+        if length and is_clocked and _TOLERANCE < begin <= _LONGEST:
+            length += begin
+        elif not length and (len(file.streams) == 1 or not is_clocked):  # else a film may be longer than its sound
+            length = (file.duration or 0) / 1_000_000
+        self.stated = 0.0 if is_wrong or (self._form in _GUESSED and not self._is_tagged) else length
 
     def _part(self, first: int) -> Iterator[tuple[int, np.ndarray]]:
         """Yield the same of the open part, and add remarks on it."""
@@ -242,13 +276,26 @@ class _File:
         # These codecs pad their last packet; the header states the end of the sound.
         is_padded = self._codec.startswith(("aac", "adpcm", "gsm")) and self._form in ("mov", "wav")
         end = round(self.stated * self.rate) if is_padded else 0
+        gaps, zero = [], 0.0  # the second by the file's clock at which it begins
         for time, block in self._decoded():
             at = round(time * self.rate) if at is None else at
+            late = time - zero - at / self.rate if self._form in _CLOCKED else 0.0
+            if late > _LONGEST:
+                zero += late
+            elif late > _TOLERANCE:
+                gaps.append((at / self.rate, at / self.rate + late))
+                for size in _sizes(round(late * self.rate)):
+                    yield at, np.zeros((size, self.channels), np.float32)
+                    at += size
             block, skip = block[skip:], max(0, skip - len(block))
             if at < end < at + len(block):
                 block = block[: end - at]
             yield at, block
             at += len(block)
+        if gaps:
+            shown = ", ".join(f"{start:.2f} to {end:.2f}" for start, end in gaps[:5]) + (" ..." if gaps[5:] else "")
+            seconds = sum(end - start for start, end in gaps)
+            self.remarks.append(f"has no sound, which is read as silence, for {seconds:.2f} s: from {shown} s")
         self._check((at or 0) / self.rate)
 
     def _decoded(self) -> Iterator[tuple[float, np.ndarray]]:
@@ -298,6 +345,36 @@ class _File:
             self.remarks.append("cut off at its beginning, or bytes there are not MP3")
         if self._form == "ogg" and not _has_last_page(self._data):
             self.remarks.append("cut off: its last page is missing")
+
+
+def _side_by_side(tracks: list[Iterator[np.ndarray]]) -> Iterator[np.ndarray]:
+    """Yield blocks (n, T) of T tracks, whose own blocks (m,) differ in length; the shorter ones end in silence."""
+    held = [np.empty(0, np.float32)] * len(tracks)
+    while True:
+        for number, track in enumerate(tracks):
+            while len(held[number]) < _BLOCK and (block := next(track, None)) is not None:
+                held[number] = np.concatenate([held[number], block])
+        size = min(_BLOCK, max(map(len, held)))
+        if not size:
+            return
+        yield np.column_stack([np.pad(one[:size], (0, size - len(one[:size]))) for one in held])
+        held = [one[size:] for one in held]
+
+
+def _sizes(count: int) -> list[int]:
+    """Return the sizes of the blocks that hold this many samples."""
+    return [min(_BLOCK, count - start) for start in range(0, count, _BLOCK)]
+
+
+def _rate_of(stream: Any) -> int:
+    """Return the samples per second of an audio track; 0 if it has no decoder."""
+    return getattr(stream, "rate", None) or 0
+
+
+def _name_of(stream: Any) -> str:
+    """Return the title or language of an audio track, as its file states them; may be empty."""
+    name = stream.metadata.get("title") or stream.metadata.get("handler_name") or stream.language or ""
+    return "" if name in ("und", "SoundHandler") else " ".join(name.split())
 
 
 @functools.lru_cache(maxsize=64)

@@ -2,16 +2,16 @@
 
 wav.scp names the audio. Two optional tables choose channels, from 1: ``reco2channel`` (``<recording> <channel>``) the
 only one to use, ``reco2parties`` (``<recording> <channel> <channel> ...``) those with a party of a call each; other
-recordings are mixed to mono. Kaldi's ``reco2file_and_channel`` is ignored: it names the side of a call for scoring,
-which wav.scp has already cut out. Every stage reads audio with :func:`load_recordings` and :meth:`Recording.read`, so
-all stages process the same signal.
+recordings are mixed to mono. Kaldi's ``reco2file_and_channel`` names the side that a recording is; it is an error if
+neither a command of wav.scp nor one of these tables takes this side out of a file of several channels. Every stage
+reads audio with :func:`load_recordings` and :meth:`Recording.read`, so all stages process the same signal.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from ssdiar.io.audio import AudioInfo, is_command, listen, probe, read_audio
 from ssdiar.io.tables import parse_count, read_durations, read_if_there, read_rows
 from ssdiar.work import file_digest
 
+_SIDES = {"A": "1", "B": "2"}  # channels by their letters in reco2file_and_channel
 _DURATION_TOLERANCE = 0.05  # seconds
 
 
@@ -34,12 +35,14 @@ class Recording:
         channel: The only one to use, from 1; None: all are mixed.
         duration: Length in seconds; None: not in reco2dur.
         parties: Channels with a party each; may be empty.
+        is_told: Whether its remarks are known, so that reading it logs none.
     """
 
     entry: str
     channel: int | None = None
     duration: float | None = None
     parties: tuple[int, ...] = ()
+    is_told: bool = False
 
     def read(
         self, sample_rate: int | None = None, start: float | None = None, end: float | None = None, warn: bool = True
@@ -49,7 +52,7 @@ class Recording:
         Raises:
             InputError: See there; or the whole recording is read and its length is not that in reco2dur.
         """
-        samples, rate = read_audio(self.entry, sample_rate, self.channel, start, end, warn)
+        samples, rate = read_audio(self.entry, sample_rate, self.channel, start, end, warn and not self.is_told)
         if start is None and end is None:
             self._check_duration(len(samples) / rate)
         return samples, rate
@@ -100,7 +103,8 @@ def load_recordings(data_dir: str | Path, allow_commands: bool = False) -> dict[
 
     Raises:
         InputError: A table is malformed, wav.scp is empty, names a missing file or has a command that is not allowed,
-            another table names a recording that wav.scp lacks, reco2dur lacks one, or there are only features.
+            another table names a recording that wav.scp lacks, reco2dur lacks one, there are only features, or both
+            sides of a call would be mixed although reco2file_and_channel names one.
     """
     data_dir = Path(data_dir)
     wav_scp = data_dir / "wav.scp"
@@ -123,6 +127,7 @@ def load_recordings(data_dir: str | Path, allow_commands: bool = False) -> dict[
         if unknown := next((reco for reco in table if reco not in entries), None):
             raise InputError("unknown recording", path=data_dir / name, expected="one of wav.scp", got=unknown)
     durations, channels, parties = tables.values()
+    _check_sides(data_dir, entries, channels.keys() | parties.keys())
     missing = next((reco for reco in entries if reco not in durations), None)
     if missing is not None and (data_dir / "reco2dur").exists():
         raise InputError(f"no duration of recording {missing}", path=data_dir / "reco2dur", hint="Or remove the file.")
@@ -130,6 +135,18 @@ def load_recordings(data_dir: str | Path, allow_commands: bool = False) -> dict[
         reco: Recording(entries[reco], channels.get(reco), durations.get(reco), parties.get(reco, ()))
         for reco in sorted(entries)
     }
+
+
+def _check_sides(data_dir: Path, entries: Mapping[str, str], chosen: Set[str]) -> None:
+    """Raise InputError if reco2file_and_channel names a side of a file with several channels that no table chooses."""
+    path = data_dir / "reco2file_and_channel"
+    for line, (reco, _, side) in read_rows(path, "recording file channel") if path.exists() else ():
+        entry = entries.get(reco)
+        if entry is None or reco in chosen or is_command(entry) or probe(entry).channels == 1:
+            continue
+        hint = f"Choose it in {data_dir / 'reco2channel'}: a line '{reco} {_SIDES.get(side, side)}' per recording."
+        what = f"{reco} is side {side} of a file of several channels, which wav.scp does not cut out"
+        raise InputError(what, path=path, line=line, hint=hint)
 
 
 def audio_files(recordings: Mapping[str, Recording]) -> list[str]:

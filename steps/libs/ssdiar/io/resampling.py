@@ -12,6 +12,8 @@ _STEP = 1 << 18  # samples that are resampled at once
 
 def resample(samples: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
     """Return (n,) float32 ``samples`` at ``new_rate`` instead of ``rate``: ceil(n * new_rate / rate) samples."""
+    if rate == new_rate:
+        return samples
     from scipy.signal import resample_poly
 
     common = gcd(rate, new_rate)

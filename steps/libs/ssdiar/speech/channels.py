@@ -2,12 +2,13 @@
 
 Levels decide: the power of each channel in frames of 20 ms. If the parties of a call have a channel each, as in call
 centres, hardly any frame has both at the same distance from their usual levels, even with leakage. In a room both
-channels record all speakers.
+channels record all speakers. If one channel is a later copy of another, their levels are alike at some lag.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -24,6 +25,11 @@ _PARTY_SHARE = 0.02  # share of them that each party must have
 _SHORTEST = 5.0  # seconds of activity, the minimum to recognise parties
 _FAINT = 20.0  # dB between the levels of two channels that is worth a warning
 _MOST = 8  # channels that can be parties
+# A copy has levels that correlate in every half minute; parties' levels do not, even if one party hardly talks and its
+# channel holds little but the echo of the other.
+_COPY, _PIECE = 0.85, 30.0  # correlation, seconds
+_NEAREST, _FARTHEST = 2, 100  # frames by which a copy is late; the mix takes an earlier one
+_EQUAL = 3.0  # dB between the levels of copies of the same quality
 
 
 class Levels:
@@ -118,6 +124,7 @@ def judge(levels: Levels) -> Use:
         return Use()
     loud, quiet = np.percentile(decibels, 99.5, axis=0), np.percentile(decibels, 10, axis=0)
     dead = {number: why for number in range(len(loud)) if (why := _holds_nothing(loud, quiet, number))}
+    dead |= _copies(decibels - loud, loud, [number for number in range(len(loud)) if number not in dead])
     live = [number for number in range(len(loud)) if number not in dead]
     names = " and ".join(f"channel {number + 1} {why}" for number, why in dead.items())
     if not live:
@@ -126,7 +133,7 @@ def judge(levels: Levels) -> Use:
         return Use(live[0] + 1, remark=f"{names}; channel {live[0] + 1} is the only one used", odd=True)
     if parties := _parties(decibels[:, live], loud[live]):
         found = tuple(live[number] + 1 for number in parties)
-        return Use(None, found, _faint(loud, live), bool(dead))
+        return Use(None, found, "; ".join(filter(None, [names, _faint(loud, live)])), bool(dead))
     return _mix(levels.correlation(), loud, live, names)
 
 
@@ -137,6 +144,38 @@ def _holds_nothing(loud: np.ndarray, quiet: np.ndarray, number: int) -> str:
     if varies[number] < _STEADY and varies.max() > 2 * _STEADY:
         return "holds nothing but steady noise"
     return ""
+
+
+def _copies(near: np.ndarray, loud: np.ndarray, live: list[int]) -> dict[int, str]:
+    """Return the channels that are late copies of others, or have a late copy that is louder, and why."""
+    found: dict[int, str] = {}
+    for one, other in combinations(live if len(live) <= _MOST else [], 2):
+        if found.keys() & {one, other} or not (late := _lateness(near[:, one], near[:, other])):
+            continue
+        is_other = late > 0 if abs(loud[one] - loud[other]) < _EQUAL else loud[one] > loud[other]
+        copy, of, late = (other, one, late) if is_other else (one, other, -late)
+        when = f"{abs(late):.2f} s {'later' if late > 0 else 'earlier'}"
+        found[copy] = f"is a copy of channel {of + 1}, {when}"
+    return found
+
+
+def _lateness(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the seconds by which one channel's levels come later in the other; 0 unless it is a copy."""
+    lags = []
+    pieces = max(1, round(len(one) * FRAME / _PIECE))
+    for piece in zip(np.array_split(one, pieces), np.array_split(other, pieces), strict=True):
+        a, b = (levels - levels.mean() for levels in np.maximum(piece, -_ACTIVE))
+        scales = a.std(), b.std()
+        if max(scales) < _STEADY / 2:  # no one talks
+            continue
+        size = len(a) + _FARTHEST
+        products = np.fft.irfft(np.fft.rfft(b, size) * np.conj(np.fft.rfft(a, size)), size)
+        products = np.roll(products, _FARTHEST)[: 2 * _FARTHEST + 1]
+        lags.append(int(products.argmax()) - _FARTHEST)
+        if products.max() < _COPY * len(a) * max(scales[0] * scales[1], 1e-9):
+            return 0.0
+    lag = float(np.median(lags)) if lags and len(one) > 2 * _FARTHEST else 0.0
+    return lag * FRAME if abs(lag) >= _NEAREST else 0.0
 
 
 def _parties(decibels: np.ndarray, loud: np.ndarray) -> list[int]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ssdiar.base.config import config_files, read_config
 from ssdiar.base.errors import InputError
+from ssdiar.io.audio import resample
 from ssdiar.io.names import Names
 from ssdiar.io.recordings import Recording
 from ssdiar.io.rttm import read_rttm
@@ -30,6 +31,7 @@ from ssdiar.timeline.spans import Turn, grouped
 
 # Hundredths of a second, set by hand: a change closer to an edge of speech leaves too little for a region.
 _NO_CUT = 10
+_MAX_RATE = 16000  # Hz; no detector hears more, and filters of cross-talk would be slow
 
 
 @dataclass(frozen=True)
@@ -156,8 +158,8 @@ class SpeechSource:
             InputError: See :meth:`find`.
         """
         audio = [recording.of_channel(channel).read() for channel in recording.parties]
-        rate = audio[0][1]
-        cleaned, own = without_crosstalk([samples for samples, _ in audio], rate)
+        rate = min(audio[0][1], _MAX_RATE)
+        cleaned, own = without_crosstalk([resample(samples, known, rate) for samples, known in audio], rate)
         turns = [replace(turn, speaker="speech") for turn in turns]  # a side is one speaker, unless its audio differs
         found = {}
         for channel, samples, active in zip(recording.parties, cleaned, own, strict=True):
