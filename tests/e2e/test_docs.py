@@ -47,7 +47,7 @@ RUN = [
         r"./run.sh --audio ~/calls \1\2\3 --stop-stage 1",
     ),
     (r"\./run\.sh --audio ~/calls( --set calls.*)?", r"\g<0>"),
-    (r"ssdiar (~/calls/call\.wav .*)", r"PYTHONPATH=steps/libs python3 -m ssdiar.cli \1"),
+    (r"ssdiar (~/calls/call\.wav .*)", r"PYTHONPATH=steps/libs python3 -m ssdiar \1"),
     (r"steps/diar/(cluster_ssl|make_rttm)\.sh .*kaldi/exp/xvectors .*", r"\g<0>"),
     (r"steps/diar/export_rttm\.sh exp/calls/.*", r"\g<0>"),
     (r"steps/diar/assign_words\.sh transcripts exp/calls/.*", r"\g<0>"),
@@ -134,7 +134,7 @@ def options_of(folder, program, *step):
 @cache
 def options_of_ssdiar():
     """Return the options in the --help of the command ssdiar."""
-    command = [sys.executable, "-m", "ssdiar.cli", "--help"]
+    command = [sys.executable, "-m", "ssdiar", "--help"]
     environment = os.environ | {"PYTHONPATH": str(REPO / "steps" / "libs")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=True)
     return set(re.findall(r"--[a-z][a-z0-9-]*", done.stdout))

@@ -139,7 +139,7 @@ def test_own_audio_is_done_by_best_with_an_estimated_count(mini, tmp_path):
     assert score["confusion"] < 0.05
     options = json.loads((tmp_path / "data/own_speech_cut/meta.json").read_text())["options"]
     assert (options["changes"], options["overlap"]) == ("cut", "label")
-    command = [sys.executable, "-m", "ssdiar.cli", *(str(audio / f"{name}.flac") for name in calls)]
+    command = [sys.executable, "-m", "ssdiar", *(str(audio / f"{name}.flac") for name in calls)]
     printed = subprocess.run(
         [*command, "--out", str(tmp_path / "out"), "--format", "rttm,json,csv"],
         env=os.environ | {"PYTHONPATH": str(recipe / "steps" / "libs")},

@@ -42,7 +42,7 @@ def test_the_command_runs_from_the_wheel(wheel, tmp_path):
     code = "import ssdiar; from ssdiar.base.config import conf_dir; print(ssdiar.__file__, conf_dir())"
     places = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert places.stdout.split() == [str(tmp_path / "ssdiar/__init__.py"), str(tmp_path / "ssdiar/conf")]
-    command = [sys.executable, "-m", "ssdiar.cli", str(tmp_path / "none.wav")]
+    command = [sys.executable, "-m", "ssdiar", str(tmp_path / "none.wav")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and done.stderr.startswith("ssdiar: error: ")
     assert len(done.stderr.splitlines()) == 1 and "none.wav" in done.stderr

@@ -123,7 +123,3 @@ def _diarize(path: Path, reco: str, label: str, options: argparse.Namespace) -> 
             bar.update(done - bar.n)
 
         return diarize(path, progress=progress, recording=reco, **{name: getattr(options, name) for name in _DIARIZE})
-
-
-if __name__ == "__main__":
-    main()

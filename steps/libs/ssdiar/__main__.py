@@ -1,0 +1,5 @@
+"""``python -m ssdiar``: the command ``ssdiar``."""
+
+from ssdiar.cli import main
+
+main()
