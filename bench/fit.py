@@ -272,6 +272,8 @@ def _count(config: SystemConfig, sources: Mapping[str, Sequence[Source]], option
         count = structs.replace(count, temperature=round(temperature, 1))  # of the last model
         found = {name: _mapping(models[name], features, 3) for name, features in _MODELS.items()}
         print(yaml.safe_dump({"count": found | {"temperature": count.temperature}}, sort_keys=False))
+    if options.test:
+        evidence["all of --test"] = [one for name in options.test.split() for one in evidence[name]]
     for (name, own), model in itertools.product(evidence.items(), models):
         print(f"# {name}, {model}: {_count_report(own, models[model], count)}")
 
@@ -469,9 +471,7 @@ def _composition(one: Labelled) -> Iterator[tuple[Turn, np.ndarray, np.ndarray, 
 
 def judge(one: Labelled, model: Sure) -> np.ndarray:
     """Return certainty, truth (:func:`truths`) and seconds of the turns that have a certainty, (T, 4)."""
-    certainty = sure.label_probabilities(
-        one.evidence, np.array(structs.astuple(model.weights)), model.doubt, one.number
-    )
+    certainty = sure.label_probabilities(one.evidence, model, one.number)
     turns = one.turns(certainty, model.second)
     known = [(np.nan if turn.confidence is None else turn.confidence, turn.end - turn.start) for turn in turns]
     certainty, seconds = np.array(known).reshape(-1, 2).T
