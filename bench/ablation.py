@@ -24,6 +24,8 @@ from ssdiar.clustering.config import read_system
 from ssdiar.scoring.bootstrap import paired_difference
 from ssdiar.scoring.der import PROTOCOLS
 
+_PLAIN, _RECTIFIED = "{{rectify: false, shrinkage: {}}}", "{{rectify: true, shrinkage: {}}}"
+_SHRINKAGES = (0.7, 0.8, 0.9, 0.95)
 _SAME = "prepare.centre=none+prepare.whiten=neighbours+prepare.whiten_input=true+prepare.shrinkage=0.9"
 _AVERAGED = f"{_SAME}+prepare.average=0.5"
 _MODEL_2, _AHC_FIRST = "conformer_finch_ahc_contrastive", "conformer_ahc_contrastive"
@@ -35,13 +37,17 @@ _OF_BEST = {
     "no whitening": "best+prepare.whiten_input=false",
     "no average of neighbours": "best+prepare.average=0",
     "neither": "best+prepare.whiten_input=false+prepare.average=0",
-    "shrinkage 0.5": "best+prepare.shrinkage=0.5",
-    "shrinkage 0.8": "best+prepare.shrinkage=0.8",
-    "shrinkage 0.98": "best+prepare.shrinkage=0.98",
+    "one view": "best+views=[]",
+    "one view, negative values set to 0": "best+views=[]+prepare.rectify=true",
+    "one view, shrinkage 0.5": "best+views=[]+prepare.shrinkage=0.5",
+    "one view, shrinkage 0.98": "best+views=[]+prepare.shrinkage=0.98",
+    "two views": f"best+views=[{_PLAIN.format(0.9)}, {_RECTIFIED.format(0.9)}]",
+    "four views, with negative values": f"best+views=[{', '.join(map(_PLAIN.format, _SHRINKAGES))}]",
+    "four views, without": f"best+views=[{', '.join(map(_RECTIFIED.format, _SHRINKAGES))}]",
     "whitened by all x-vectors": "best+prepare.whiten=recording",
     "mean removed": "best+prepare.centre=recording",
     "one subset besides the recording, hardly a vote": "best+consensus.parts=1",
-    "96 subsets": "best+consensus.parts=96",
+    "24 subsets in every view": "best+consensus.parts=24",
     "sub-segments merged, not chunks": "best+consensus.chunk=0.1",
     "uniform prior of the number": "best+count.prior=[1]",
     "NME-SC on the same vectors": f"nmesc+{_AVERAGED}",

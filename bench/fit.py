@@ -52,6 +52,7 @@ _DOUBTS = np.arange(0.0, 1.01, 0.1)
 _TEMPERATURES = np.arange(1.0, 3.01, 0.1)
 _MIN_SPEECH = 2.0  # seconds outside overlap of a speaker who is to be counted
 _FOLDS = 5
+_TOUCH = 0.01  # seconds
 _ROUNDS = 8  # the least certain pair of clusters depends on the weights
 _FOCUS = 0.3  # how fast the importance of a number of clusters falls with its distance from the true number
 _EDGES = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
@@ -261,6 +262,10 @@ class Counted(NamedTuple):
 
 
 def _count(config: SystemConfig, sources: Mapping[str, Sequence[Source]], options: argparse.Namespace) -> None:
+    for own in sources.values():
+        if other := next((one for one in own if one.model != config.count.likeness_of), None):
+            problem = f"recording {other.reco} has x-vectors of another model"
+            raise InputError(problem, expected=config.count.likeness_of, got=other.model)
     evidence = {name: count_evidence(own, config) for name, own in sources.items()}
     models, count = {name: np.array(structs.astuple(getattr(config.count, name))) for name in _MODELS}, config.count
     if options.sets:
@@ -281,11 +286,11 @@ def _count(config: SystemConfig, sources: Mapping[str, Sequence[Source]], option
 
 
 def _widened(one: Source) -> Source:
-    """Return a recording as other toolkits see it: windows of 1.5 s every 0.75 s, x-vectors of an unknown model."""
+    """Return a recording as other toolkits see it: windows of 1.5 s every 0.75 s, also across changes of speaker."""
     segments, vectors, pieces = [], [], one.cut.segments
     for index, (here, after) in enumerate(itertools.zip_longest(pieces, pieces[1:])):
-        touches = after is not None and after.region == here.region
-        segments.append(replace(here, end=after.end) if touches else here)
+        touches = after is not None and after.start - here.end < _TOUCH
+        segments.append(replace(here, end=after.end, region=None) if touches else replace(here, region=None))
         vectors.append(one.vectors[index : index + 1 + touches].mean(axis=0))
     return replace(one, cut=one.cut._replace(segments=segments), vectors=np.array(vectors), model=None)
 

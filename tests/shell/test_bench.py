@@ -65,6 +65,7 @@ def places(tmp_path):
     write_segments_file(subsegments / "overlap.segments", overlap)
     write_meta(subsegments, {"second_speaker": True, "close_pauses": 0.8})
     write_xvector_scp(xvectors / "xvector.scp", ark_places)
+    write_meta(xvectors, {"xvector_model": "campplus"})
     write_rttm(data / "ref.rttm", turns)
     return ["--data-root", tmp_path / "data è", "--exp-root", tmp_path / "exp è"]
 
@@ -173,9 +174,15 @@ def test_number_of_speakers_is_fitted(places, tmp_path):
     system = fitted(text, tmp_path)
     assert system != read_system("best") and 1 <= system.count.temperature <= 3
     assert [line.split(":")[0] for line in text.splitlines() if " right" in line] == [
-        "# calls, weights",
-        "# calls, weights_with_links",
+        f"# {name}, {model}"
+        for name in ("calls", "all of --test")
+        for model in ("weights", "weights_with_links", "weights_with_likeness")
     ]
+
+
+def test_only_x_vectors_of_the_model_are_fitted_to(places):
+    write_meta(places[3] / "calls/xvectors_campplus_cut", {"xvector_model": "other"})
+    assert "expected campplus, got other" in run("fit", "count", *places, "calls", rc=1).stderr
 
 
 def test_certainty_is_fitted_and_compared_with_the_truth(places, tmp_path):
@@ -200,27 +207,45 @@ def test_logistic_fit_finds_the_weights_of_its_model(program):
     rows = np.column_stack([np.ones(4000), rng.standard_normal((4000, 2))])
     weights = np.array([0.3, -1.0, 2.0])
     truth, importance = 1 / (1 + np.exp(-rows @ weights)), np.full(4000, 1 / 4000)
-    assert fit.fit_logistic(rows, truth, importance, 0.0) == pytest.approx(weights, abs=1e-2)
+    assert fit.fit_logistic(rows, truth, importance, 0.0)[0] == pytest.approx(weights, abs=1e-2)
     means = np.kron(np.eye(2000), [[0.5, 0.5]])  # observations of two rows each
-    found = fit.fit_logistic(rows, means @ truth, np.full(2000, 1 / 2000), 0.0, means)
+    found, _ = fit.fit_logistic(rows, means @ truth, np.full(2000, 1 / 2000), 0.0, means)
     assert found == pytest.approx(weights, abs=5e-2)
-    shrunk = fit.fit_logistic(rows, truth, importance, 1.0)
+    shrunk, loss = fit.fit_logistic(rows, truth, importance, 1.0)
+    assert loss > fit.fit_logistic(rows, truth, importance, 0.0)[1]
     assert (np.abs(shrunk[1:]) < np.abs(weights[1:])).all()
 
 
-def test_simulation_makes_sets_and_their_test_sets(program, monkeypatch, tmp_path, capsys):
+def test_simulation_makes_sets_and_test_sets_of_other_voices(program, monkeypatch, tmp_path, capsys):
     fit, calls = program("fit"), []
+    sets = {"one": fit._Set(5, 40, "1", "20-60"), "long": fit._Set(6, 20, "2", "300", prompts=True)}
+    monkeypatch.setattr(fit, "_SETS", sets)
     monkeypatch.setattr(fit, "_call", lambda name, *arguments: calls.append((name, *map(str, arguments))))
-    monkeypatch.setattr(sys, "argv", ["fit.py", "simulate", "--grid", "one:40x1x20-60 two:8x2-3x30", str(tmp_path)])
+    monkeypatch.setattr(sys, "argv", ["fit.py", "simulate", "--readers", "elsewhere", str(tmp_path / "à fit")])
+    for name in ("readers/r1", "readers/r2", "readers/r3", "prompts/allison_en", "prompts/july_es"):
+        (tmp_path / "à fit" / name).mkdir(parents=True)
     fit.main()
+    assert calls[0][:3] == ("local/fetch_readers.py", "--source", "elsewhere")
     made = [call for call in calls if call[0] == "local/simulate_calls.py"]
     sizes = [(call[call.index("--prefix") + 1], call[call.index("--num-calls") + 1]) for call in made]
-    assert sizes == [("one", "40"), ("two", "8"), ("test_one", "10"), ("test_two", "2")]
+    assert sizes == [("one", "40"), ("long", "20"), ("test_one", "14"), ("test_long", "7")]
     assert len({call[call.index("--seed") + 1] for call in made}) == 4
+    voices = [sorted(path.name for path in Path(call[-2]).iterdir()) for call in made]
+    assert voices == [["allison_en", "r2", "r3"], ["allison_en"], ["july_es", "r1"], ["july_es"]]
     assert [call[call.index("--set") + 1] for call in calls if call[0] == "run.sh"] == [name for name, _ in sizes]
     commands = capsys.readouterr().out.splitlines()
     assert [command.split()[1] for command in commands] == ["count", "sure"]
-    assert all(command.endswith('--test "test_one test_two" one two') for command in commands)
+    assert all(command.endswith('--test "test_one test_long" one long') for command in commands)
+
+
+def test_alike_voices_are_paired(program, monkeypatch, tmp_path):
+    fit = program("fit")
+    means = {"a": [1, 0.1, 0], "b": [1, 0, 0], "c": [0, 1, 0], "d": [0, 1, 0.2], "e": [0, 0, 1]}
+    monkeypatch.setattr(fit, "load_model", lambda config: None)
+    monkeypatch.setattr(fit, "_mean_vector", lambda model, folder: np.array(means[folder.name], float))
+    for name in (*means, "allison_en"):
+        (tmp_path / name).mkdir()
+    assert sorted(fit._alike(tmp_path, 2)) == [("a", "b"), ("c", "d")]
 
 
 @pytest.mark.parametrize(
