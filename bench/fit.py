@@ -52,7 +52,6 @@ _DOUBTS = np.arange(0.0, 1.01, 0.1)
 _TEMPERATURES = np.arange(1.0, 3.01, 0.1)
 _MIN_SPEECH = 2.0  # seconds outside overlap of a speaker who is to be counted
 _FOLDS = 5
-_TOUCH = 0.01  # seconds
 _ROUNDS = 8  # the least certain pair of clusters depends on the weights
 _FOCUS = 0.3  # how fast the importance of a number of clusters falls with its distance from the true number
 _EDGES = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
@@ -269,10 +268,8 @@ def _count(config: SystemConfig, sources: Mapping[str, Sequence[Source]], option
     evidence = {name: count_evidence(own, config) for name, own in sources.items()}
     models, count = {name: np.array(structs.astuple(getattr(config.count, name))) for name in _MODELS}, config.count
     if options.sets:
-        narrow = [one for name in options.sets for one in evidence[name]]
-        wide = count_evidence([_widened(one) for name in options.sets for one in sources[name]], config)
+        training = [one for name in options.sets for one in evidence[name]]
         for name, features in _MODELS.items():
-            training = narrow if set(LIKENESS) <= set(features) else narrow + wide
             penalty, temperature = choose(training, len(features))
             models[name] = fit_count(training, len(features), penalty)
             print(f"# {name}: {len(training)} recordings, penalty {penalty}")
@@ -283,16 +280,6 @@ def _count(config: SystemConfig, sources: Mapping[str, Sequence[Source]], option
         evidence["all of --test"] = [one for name in options.test.split() for one in evidence[name]]
     for (name, own), model in itertools.product(evidence.items(), models):
         print(f"# {name}, {model}: {_count_report(own, models[model], count)}")
-
-
-def _widened(one: Source) -> Source:
-    """Return a recording as other toolkits see it: windows of 1.5 s every 0.75 s, also across changes of speaker."""
-    segments, vectors, pieces = [], [], one.cut.segments
-    for index, (here, after) in enumerate(itertools.zip_longest(pieces, pieces[1:])):
-        touches = after is not None and after.start - here.end < _TOUCH
-        segments.append(replace(here, end=after.end, region=None) if touches else replace(here, region=None))
-        vectors.append(one.vectors[index : index + 1 + touches].mean(axis=0))
-    return replace(one, cut=one.cut._replace(segments=segments), vectors=np.array(vectors), model=None)
 
 
 def count_evidence(sources: Sequence[Source], config: SystemConfig) -> list[Counted]:

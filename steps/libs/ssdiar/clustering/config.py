@@ -230,7 +230,7 @@ class SystemConfig(Config, frozen=True):
     num_spk: Literal["estimate"] | AtLeastOne = 2  # number of speakers of each recording, unless an option gives it
     turns: Literal["closed", "tight"] = "closed"  # with short pauses of the speaker, or only speech
     prepare: Preparation = Preparation()
-    # consensus: the x-vectors are prepared in each of these ways, and the labels of all vote; without any, in one way.
+    # consensus: the x-vectors are prepared in each of these ways, and half of them vote; without any, in one way.
     views: tuple[View, ...] = ()
     count: Count = Count()
     labels: Labels = Labels()  # ssl; ahc uses ahc_most

@@ -63,16 +63,17 @@ class Views:
     def vote(self, clusters: int) -> Vote:
         """Return labels of min(clusters, S) clusters, and how far views and subsets agree on them.
 
-        With output of the segmentation network, only the better half of the views votes, judged without a reference: by
-        how far the network's local speakers tell the clusters apart.
+        Half of the views votes: with output of the segmentation network those for which its local speakers tell the
+        clusters apart best, and else the first ones.
         """
-        size = len(self._seconds)
+        size, half = len(self._seconds), (len(self._parts) + 1) // 2
         if size <= clusters:
             return Vote(np.arange(size), np.eye(size))
-        votes = self._each(lambda parts: parts.vote(clusters), self._parts)
-        if self._local is not None and len(votes) > 1:
+        parts = self._parts if self._local is not None else self._parts[:half]
+        votes = self._each(lambda view: view.vote(clusters), parts)
+        if self._local is not None and half < len(votes):
             found = [explained(self._local, vote.labels, clusters) for vote in votes]
-            votes = [votes[index] for index in np.argsort(found, kind="stable")[::-1][: len(votes) // 2]]
+            votes = [votes[index] for index in np.argsort(found, kind="stable")[::-1][:half]]
         return joint_vote([vote.labels for vote in votes], [vote.shares for vote in votes], self._seconds)
 
     def _each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:

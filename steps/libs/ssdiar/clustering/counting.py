@@ -26,7 +26,7 @@ from ssdiar.clustering.config import (
 )
 from ssdiar.clustering.consensus import Views
 from ssdiar.clustering.links import links_of_clusters
-from ssdiar.clustering.neighbours import chunks
+from ssdiar.clustering.neighbours import chunks, mean_overlap
 from ssdiar.clustering.vectors import length_normalise, seconds_of, sums_by
 from ssdiar.timeline.segmentation import Segmentation
 
@@ -125,11 +125,12 @@ def evidence_by_number(views: Views, config: SystemConfig, limit: int) -> Iterat
     chunk = chunks(first.times, first.stretch, config.consensus.chunk)
     is_known = recording.segmentation is not None and recording.model == config.count.likeness_of
     plain = length_normalise(np.asarray(recording.vectors, np.float64)) if is_known else None
+    shared = mean_overlap(recording.times, first.stretch)
     for clusters in range(2, limit + 1):
         if chunk.max() + 1 < _CHUNKS_PER_SPEAKER * clusters or len(chunk) <= clusters:
             return
         labels = views.vote(clusters).labels
-        yield clusters, pair_evidence(labels, vectors, first.times, chunk, recording.segmentation, plain)
+        yield clusters, pair_evidence(labels, vectors, first.times, chunk, recording.segmentation, plain, shared)
 
 
 def pair_evidence(
@@ -139,6 +140,7 @@ def pair_evidence(
     chunk: np.ndarray,
     segmentation: Segmentation | None = None,
     plain: np.ndarray | None = None,
+    shared: float = 0.0,
 ) -> np.ndarray:
     """Return features of all pairs of clusters, (pairs, features), that separate one speaker from two.
 
@@ -149,11 +151,13 @@ def pair_evidence(
         chunk: (S,) chunk of each sub-segment.
         segmentation: Adds the columns :data:`LINKS` to :data:`EVIDENCE`.
         plain: (S, D) x-vectors of length 1, not prepared; adds :data:`LIKENESS`.
+        shared: Seconds that a sub-segment shares with the next one. A stint has this much less of its own: windows that
+            span a change of speaker are no third voice.
     """
     clusters = int(labels.max()) + 1
     member = np.eye(clusters)[labels] * seconds_of(times)[:, None]
     seconds = member.sum(axis=0)
-    stints = seconds / _number_of_stints(labels, times, clusters)
+    stints = seconds / _number_of_stints(labels, times, clusters) - shared
     first, second = np.triu_indices(clusters, 1)
     small = np.where(seconds[first] < seconds[second], first, second)
     short = np.exp(-seconds[small] / 5)
