@@ -188,8 +188,8 @@ def level_of(model: XVectorModel, recording: Recording, segments: Sequence[Segme
 
     levels = []
     for start, end in times_of([segments[index] for index in sample(len(segments))]):
-        first = max(0, int(start) - _MARGIN)
-        samples, _ = recording.read(model.config.sample_rate, first, int(end) + 1 + _MARGIN)
+        first = int(start)
+        samples, _ = recording.read(model.config.sample_rate, first, int(end) + 1)
         if (level := model.level(samples, np.array([[start, end]]), first)) is None:
             return None
         levels.append(level)
