@@ -211,7 +211,7 @@ def remove(name):
         ),
         (edit("my data/reco2dur", "a 6", "a six"), [], "my data/reco2dur:1: bad duration; expected"),
         (edit("pieces/meta.json", "}", ""), [], "pieces/meta.json: damaged; expected a JSON object"),
-        (None, ["--xvector", "ecapa"], "ecapa.yaml: no such file; expected one of that folder (campplus speechbrain)"),
+        (None, ["--xvector", "ecapa"], "ecapa.yaml: no such file; expected one of that folder (campplus onnx"),
         (None, ["--xvector", "my è.yaml"], "my è.yaml: batch_size: Expected `int`, got `str`"),
         (
             None,

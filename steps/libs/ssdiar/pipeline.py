@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _PART = 60  # seconds of a part of a long recording
 _MARGIN = 1  # seconds of audio that are read beyond the sub-segments of a part
+_EDGE = 0.05  # seconds at the ends of what is read that resampling changes, at most
 
 
 class Cut(NamedTuple):
@@ -188,8 +189,8 @@ def level_of(model: XVectorModel, recording: Recording, segments: Sequence[Segme
 
     levels = []
     for start, end in times_of([segments[index] for index in sample(len(segments))]):
-        first = int(start)
-        samples, _ = recording.read(model.config.sample_rate, first, int(end) + 1)
+        first = max(0, int(start - _EDGE))
+        samples, _ = recording.read(model.config.sample_rate, first, int(end + _EDGE) + 1)
         if (level := model.level(samples, np.array([[start, end]]), first)) is None:
             return None
         levels.append(level)
