@@ -140,7 +140,7 @@ def _segmentation_files(
     folder: Path | None, numbers: Mapping[str, SpeakerNumber], system: SystemConfig
 ) -> dict[str, Path]:
     """Return the network's output for each recording, if the system uses it."""
-    if folder is None or system.method != "consensus":
+    if folder is None or not system.uses_segmentation:
         return {}
     return {reco: folder / f"{reco}.npz" for reco in numbers}
 
@@ -281,10 +281,10 @@ def _gather(work: Manifest) -> None:
             parts = [(out_dir / "parts" / f"{reco}.{table}").read_text() for reco in recordings]
             rows = dict(line.split() for part in parts for line in part.splitlines())
             write_table(out_dir / table, rows | {key: rows.get(other, alone) for key, other in nearest.items()})
-    fewer = [history["recording"] for history in histories if history["clusters"] < history["num_spk"]]
+    fewer = [history for history in histories if history["clusters"] < history["num_spk"]]
     if fewer:
-        problem = "WARNING: %d recordings have fewer sub-segments than speakers, the first is %s (see meta.json)"
-        _LOG.warning(problem, len(fewer), fewer[0])
+        problem = "WARNING: %d recordings have fewer sub-segments than speakers, the first is %s, which gets %d"
+        _LOG.warning(problem, len(fewer), fewer[0]["recording"], fewer[0]["clusters"])
     median = statistics.median([history["seconds"] for history in histories] or [0.0])
     fallbacks = sum("fallback" in history for history in histories)
     counts = (len(recordings), sum(history["sub_segments"] for history in histories), median)

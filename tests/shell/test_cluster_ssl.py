@@ -124,7 +124,7 @@ def test_numbers_from_a_file_and_limits(work):
     (work / "numbers").write_text("a 3\nc-1 20\n")
     done = run(work, "--num-spk", "numbers", "x vectors", "out", system="best")
     assert "numbers: no number for 1 of 3 recordings, the first is b.x" in done.stderr
-    assert "1 recordings have fewer sub-segments than speakers, the first is c-1" in done.stderr
+    assert "1 recordings have fewer sub-segments than speakers, the first is c-1, which gets" in done.stderr
     meta = json.loads((work / "out/meta.json").read_text())
     assert {reco: found["number"] for reco, found in meta["num_spk"].items()} == {"a": 3, "b.x": 2, "c-1": 8}
     assert meta["num_spk_source"] == "numbers (given)"

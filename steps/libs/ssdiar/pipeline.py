@@ -266,14 +266,13 @@ def labels_of(
     from ssdiar.clustering.recording import RecordingVectors
     from ssdiar.clustering.systems import cluster_recording
 
-    uses_segmentation = system.method == "consensus"
     regions = [segment.region for segment in segments]
     own = RecordingVectors(
         segments[0].reco,
         vectors,
         times_of(segments),
         number.given,
-        segmentation if uses_segmentation else None,
+        segmentation if system.uses_segmentation else None,
         background,
         is_side,
         model,

@@ -248,6 +248,11 @@ class SystemConfig(Config, frozen=True):
         return [replace(self.prepare, **change) for change in changes] or [self.prepare]
 
     @property
+    def uses_segmentation(self) -> bool:
+        """Whether output of the segmentation network is evidence, if there is any."""
+        return self.method == "consensus" or self.count.method == "evidence"
+
+    @property
     def says_how_sure(self) -> bool:
         """Whether every label comes with the probability that it is right."""
         return self.method == "consensus" and self.sure is not None

@@ -2,8 +2,9 @@
 
 For each k, the recording is clustered into k clusters and every pair of clusters is scored: are these two people? A
 logistic model maps features to log odds: separation in units of the spread within clusters (mean of the views), seconds
-and turn length of the smaller cluster, and links by the segmentation network's local speakers. k speakers are likely if
-the weakest pair at k is still two people and the weakest pair at k + 1 is not.
+and turn length of the smaller cluster, links by the segmentation network's local speakers, and the likeness of the
+clusters' mean x-vectors. k speakers are likely if the weakest pair at k is still two people and the weakest pair at
+k + 1 is not.
 
 No feature grows with the length of the recording or depends on the scale of the x-vectors. The weights are in
 conf/systems/best.yaml, which names the simulated recordings and the command that gave them.

@@ -74,6 +74,13 @@ class ModelConfig(Config, frozen=True):
         expected = f"an installed package or a folder with the weights of {self.name}"
         raise InputError("no such source", path=self.source, expected=expected, hint=hint)
 
+    def file(self) -> Path:
+        """Return the file of a model in ONNX; raise InputError if there is none."""
+        if not Path(self.source).is_file():
+            hint = "--xvector onnx+source=FILE names it."
+            raise InputError("no such file", path=self.source, expected="a speaker model in ONNX", hint=hint)
+        return Path(self.source)
+
     def for_job(self, job: int) -> ModelConfig:
         """Return this description with the device of a job."""
         return msgspec.structs.replace(self, device=device_of_job(self.device, job))
@@ -147,7 +154,7 @@ def local_files(config: ModelConfig) -> list[Path]:
         InputError: See :meth:`ModelConfig.folder`.
     """
     if config.loader == "onnx":
-        return [Path(config.source)]
+        return [config.file()]
     if (folder := config.folder()) is None:
         return []
     pattern = "*.p[yt]" if config.source.isidentifier() else "[!.]*"  # a package has libraries besides

@@ -54,9 +54,4 @@ def load(config: ModelConfig) -> OnnxModel:
     Raises:
         InputError: There is no such file, or it holds no network on filter banks.
     """
-    path = Path(config.source)
-    if not path.is_file():
-        raise InputError(
-            "no such file", path=path, expected="a speaker model in ONNX", hint="--xvector onnx+source=FILE"
-        )
-    return OnnxModel(config, path)
+    return OnnxModel(config, config.file())
