@@ -250,11 +250,9 @@ def test_an_untrained_network_is_clustered_as_it_starts(networks, calls, name):
     assert result.history["stop_reason"] == "not trained" and "iterations" not in result.history
 
 
-@pytest.mark.parametrize(
-    ("changes", "ended"), [("patience=1+train.min_delta=9", "patience"), ("max_epochs=1", "max_epochs")]
-)
-def test_the_history_tells_what_ended_a_training(calls, changes, ended):
-    config = read_system(f"conformer_finch_ahc_contrastive+stop.threshold=1e-9+train.{changes}")
+@pytest.mark.parametrize(("change", "ended"), [("patience=1", "patience"), ("max_epochs=1", "max_epochs")])
+def test_the_history_tells_what_ended_a_training(calls, change, ended):
+    config = read_system(f"conformer_finch_ahc_contrastive+stop.threshold=1e-9+train.min_delta=9+train.{change}")
     history = cluster_recording(RecordingVectors("reco", calls[0], num_spk=2), config).history
     assert {step["ended"] for step in history["iterations"]} == {ended}
 
@@ -270,7 +268,7 @@ def test_a_row_to_the_letter_runs_algorithm_one(calls, name):
     history = cluster_recording(RecordingVectors("reco", calls[0], num_spk=2), config).history
     assert history["iterations"], "at least one pass"
     last = history["iterations"][-1]
-    assert last["loss_ratio"] == pytest.approx(last["loss_of_new_labels"] / history["first_loss"], rel=0.01)
+    assert last["loss_ratio"] == pytest.approx(last["loss_of_new_labels"] / history["first_loss"], rel=0.01, abs=1e-5)
     ended = last["clusters"] == 2 and last["loss_ratio"] <= 0.5
     assert ended == (history["stop_reason"] == "number of clusters and loss ratio reached")
 
