@@ -114,7 +114,7 @@ class TestRankings:
             made_result("conformer_finch_ahc_triplet", 10 + clear[::-1]),
             made_result("conformer_finch_ahc_contrastive", 12 + clear),
         ]
-        found = {(row["claim"], row["first"]): row for row in Group("made", results).comparisons}
+        found = {(row["claim"], row["first"]): row for row in Group("made", results, {}).comparisons}
         finch = found["FINCH below AHC", "conformer_finch_ahc_contrastive"]
         assert (finch["verdict"], finch["difference"], finch["relative"]) == pytest.approx(("holds", -8, -800 / 21))
         assert finch["paper"] == pytest.approx(10.69 - 13.61)
@@ -128,23 +128,23 @@ class TestRankings:
         results = [
             made_result("conformer_ahc_triplet", 10 + spread),
             made_result("conformer_finch_ahc_triplet", 8 + spread),
-            made_result("conformer_ahc_triplet_literal", 30 + spread),
-            made_result("conformer_finch_ahc_triplet_literal", 20 + spread),
+            made_result("conformer_ahc_triplet+literal", 30 + spread),
+            made_result("conformer_finch_ahc_triplet+literal", 20 + spread),
         ]
-        group = Group("made", results)
+        group = Group("made", results, {})
         found = {(row["claim"], row["first"], row["second"]): row["difference"] for row in group.comparisons}
         costs = {first: value for (claim, first, _), value in found.items() if claim == "literal against robust"}
         assert costs == pytest.approx(
-            {"conformer_ahc_triplet_literal": 20, "conformer_finch_ahc_triplet_literal": 12, "all pairs": 16}
+            {"conformer_ahc_triplet+literal": 20, "conformer_finch_ahc_triplet+literal": 12, "all pairs": 16}
         )
         rank = [(first, second) for claim, first, second in found if claim == "FINCH below AHC"]
         assert rank == [
             ("conformer_finch_ahc_triplet", "conformer_ahc_triplet"),
-            ("conformer_finch_ahc_triplet_literal", "conformer_ahc_triplet_literal"),
+            ("conformer_finch_ahc_triplet+literal", "conformer_ahc_triplet+literal"),
         ]
         assert {row["paper_der"] for row in group.rows} == {14.15, 12.38}
         text = make_tables("made", results)["table.md"]
-        pair = "conformer_ahc_triplet_literal minus conformer_ahc_triplet"
+        pair = "conformer_ahc_triplet+literal minus conformer_ahc_triplet"
         assert f"| literal against robust | {pair} | +20.00 [+20.00, +20.00] points | 181.8 |  | above |" in text
 
     def test_epochs_and_iterations(self):
@@ -155,7 +155,7 @@ class TestRankings:
             made_result("conformer_ahc_contrastive", [5] * 6, histories=histories([4, 2])),
             made_result("conformer_finch_ahc_contrastive", [5] * 6, histories=histories([10, 5, 3, 2])),
         ]
-        found = {row["claim"]: row for row in Group("made", results).comparisons if row["measure"] != "der"}
+        found = {row["claim"]: row for row in Group("made", results, {}).comparisons if row["measure"] != "der"}
         assert len(found) == 2
         assert {row["difference"] for row in found.values()} == {2.0}
         assert {row["verdict"] for row in found.values()} == {"does not hold"}
@@ -175,7 +175,7 @@ class TestTable:
         ]
 
     def test_means_over_seeds(self):
-        first, second = groups("made", self.results())
+        first, second = groups("made", self.results(), {})
         ahc, best = first.rows
         (nmesc,) = second.rows
         names = ("der", "der_sd", "seeds", "paper_der", "epochs")
