@@ -55,9 +55,10 @@ def references(row: str) -> list[str]:
 
 
 class Claim(NamedTuple):
-    """A ranking of the paper: the first system of each pair has less of ``measure`` than the second.
+    """A ranking, most of them the paper's: the first system of each pair has less of ``measure`` than the second.
 
-    ``measure`` is ``der`` in percent; ``epochs`` or ``iterations`` of the whole training; ``clusters`` of C^0.
+    ``measure`` is ``der`` in percent; ``epochs`` or ``iterations`` of the whole training; ``clusters`` of C^0. Pairs
+    with one of the :func:`references` count only together, since each is compared with it anyway.
     """
 
     text: str
@@ -135,10 +136,11 @@ class Group:
             for reading in dict.fromkeys(result.reading for result in ran.values())
         ]
         for reading in dict.fromkeys(result.reading for result in ran.values() if result.reading):
-            own = [(name, robust[one.row]) for name, one in ran.items() if one.reading == reading and one.row in robust]
-            several.append((READING, "der", own))
+            own = [name for name, one in ran.items() if one.reading == reading and one.row in _TRAINED]
+            several.append((READING, "der", [(name, robust[ran[name].row]) for name in own if ran[name].row in robust]))
         for claim, measure, pairs in several:
-            found += [(claim, measure, [pair]) for pair in pairs]
+            if not claim.startswith("training"):
+                found += [(claim, measure, [pair]) for pair in pairs]
             found += [(claim, measure, pairs)] if len(pairs) > 1 else []
         return found
 

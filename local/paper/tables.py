@@ -36,8 +36,8 @@ def _markdown(set_name: str, found: Sequence[Group]) -> str:
         "",
         "DER, miss, false alarm and confusion are percent of scored speaker time, pooled over recordings; DER is mean "
         "± standard deviation over seeds. Outer iterations and total epochs are medians over recordings. At most: "
-        "percent of recordings that stopped at the maximum of outer iterations / of passes that stopped at the maximum of "
-        "epochs. No gain: percent of passes in which no epoch was better than the start. "
+        "percent of recordings that stopped at the maximum of outer iterations / of passes at the maximum of epochs. "
+        "No gain: percent of passes in which no epoch was better than the start. "
         f"Protocols: {'; '.join(PROTOCOLS[name].describe() for name in found[0].protocols)}.",
         "",
         "The paper's numbers are for a subset of CALLHOME English that it does not name; it does not state its "
