@@ -230,10 +230,8 @@ class TestTable:
     def test_files_name_their_terms(self):
         tables = make_tables("made", self.results())
         text = tables["table.md"]
-        assert (
-            "| conformer_finch_ahc_contrastive | II.5 III.7 | 10.69 | 11.00 ± 1.73 | 0.00 | 1.00 | 10.00 | 2 | 2 | 0 / 0 | 0 |"
-            in text
-        )
+        numbers = "10.69 | 11.00 ± 1.73 | 0.00 | 1.00 | 10.00 | 2 | 2 | 0 / 0 | 0 |"
+        assert f"| conformer_finch_ahc_contrastive | II.5 III.7 | {numbers}" in text
         for source, seeds in (("oracle", "0 1 2"), ("estimated", "0")):
             terms = f"Set made (4 recordings); speech: oracle (ref.rttm); speaker count: {source}; x-vectors: made; "
             assert f"{terms}seeds: {seeds}; " in text
