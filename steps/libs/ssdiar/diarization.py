@@ -239,7 +239,7 @@ def diarize(
     sides = {side_id(name, channel): name for channel in use.parties}
     labels, sure = labels_by_id(segments, results)
     second_sure = config.sure.second if config.says_how_sure else None
-    rules = TurnRules(source.overlap == "label", source.close_pauses, second_sure)
+    rules = TurnRules(source.overlap == "label", 0.0 if turns == "tight" else source.close_pauses, second_sure)
     tight = {side: one.tight for side, one in speech.items()} if turns == "tight" else None
     made = turns_of(cut, labels, rules, sure, tight, sides)
     speakers = len({turn.speaker for turn in made})
