@@ -194,8 +194,9 @@ def test_a_failing_run_is_shown_and_not_counted(work):
 
 def test_figures(work):
     stand_in(work, _RESULTS)
-    run(work, "--make", "2 3 4 5", "--seeds", "0 1")
-    assert len(calls(work)) == 2 * (1 + 1 + 20 + 10) + 2, "a control for each figure of DER"
+    run(work, "--make", "4", "--seeds", "0")
+    run(work, "--make", "2 3 5", "--seeds", "0 1")
+    assert len(calls(work)) == 20 + 1 + 2 * (1 + 1 + 10) + 1, "a control for each figure of DER"
     assert {call["num_spk"] for call in calls(work)} == {"oracle"}
     out = work / "ex p/tiny/paper_made/figures"
     for number in (2, 3, 4, 5):
@@ -210,6 +211,17 @@ def test_figures(work):
         ("conformer_finch_ahc_contrastive", "0.6000", "11.1000", "0.7071"),
     ]
     assert {(row["set"], row["speech_source"], row["seeds"]) for row in rows} == {("tiny", "webrtc", "0 1")}
+    assert {row["xvector_ahc_centred"] for row in rows} == {"10.0000"}
+
+
+def test_a_figure_in_another_reading_stands_beside_it(work):
+    stand_in(work, _RESULTS)
+    run(work, "--make", "3", "--seeds", "0", "--readings", "robust literal")
+    names = "conformer_ahc_contrastive conformer_finch_ahc_contrastive".split()
+    assert [call["systems"].split() for call in calls(work)] == [names, [f"{name}+literal" for name in names]]
+    out = work / "ex p/tiny/paper_made/figures"
+    robust, literal = (table(out / f"figure3{suffix}.tsv") for suffix in ("", "_literal"))
+    assert robust == literal and (out / "figure3_literal.png").is_file()
 
 
 @pytest.mark.parametrize(
