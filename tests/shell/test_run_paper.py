@@ -217,7 +217,7 @@ def test_figures(work):
 def test_a_figure_in_another_reading_stands_beside_it(work):
     stand_in(work, _RESULTS)
     run(work, "--make", "3", "--seeds", "0", "--readings", "robust literal")
-    names = "conformer_ahc_contrastive conformer_finch_ahc_contrastive".split()
+    names = ["conformer_ahc_contrastive", "conformer_finch_ahc_contrastive"]
     assert [call["systems"].split() for call in calls(work)] == [names, [f"{name}+literal" for name in names]]
     out = work / "ex p/tiny/paper_made/figures"
     robust, literal = (table(out / f"figure3{suffix}.tsv") for suffix in ("", "_literal"))
