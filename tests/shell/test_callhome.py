@@ -294,7 +294,7 @@ def test_recordings_that_cannot_be_used_are_left_out_and_named(ldc, recipe):
         "en_1003": "cannot be decoded as audio",
         "en_1004": "no audio file",
         "en_1005": r"en_1005.txt:2: no speaker; expected A: or B: \(or A1:, B1: ...\) after the times, got C:",
-        "en_1006": "en_1006.txt:1: not a transcript; expected <start> <end> A: ..., got <html>",
+        "en_1006": "en_1006.txt:1: not a turn; expected <start> <end> A: ..., got <html>",
         "en_1007": "no turns in its annotation",
         "en_1008": "two transcripts: .* and .*",
         "en_1009": "no transcript",
