@@ -14,6 +14,7 @@ import numpy as np
 import packaging
 import pytest
 import soundfile
+from running import copy_repository
 
 from ssdiar.io.rttm import read_rttm
 from ssdiar.io.transcripts import Word
@@ -32,16 +33,11 @@ def run(recipe, *options, ok=True, command=("./run.sh",), **more):
 
 
 @pytest.fixture(scope="module")
-def recipe(repo, tmp_path_factory):
+def recipe(tmp_path_factory):
     """Return a copy of the repository, without what was made in it, at a path with a space and an umlaut."""
     copy = tmp_path_factory.mktemp("a clöne") / "repo"
-    ignore = shutil.ignore_patterns(".git", ".venv", "data", "exp", "__pycache__", ".*_cache")
-    shutil.copytree(repo, copy, symlinks=True, ignore=lambda folder, names: ignore(folder, names) - _kept(folder))
+    copy_repository(copy)
     return copy
-
-
-def _kept(folder):
-    return {"data"} if Path(folder).name == "tests" else set()
 
 
 @pytest.fixture(scope="module")
