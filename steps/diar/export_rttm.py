@@ -43,7 +43,7 @@ def main() -> None:
     if options.reco2dur is not None:
         durations = read_durations(options.reco2dur)
     out_dir = options.out_dir or rttm.parent / "export"
-    files = export(turns, out_dir, options.formats.split(), durations, [entry["recording"] for entry in entries])
+    files = export(turns, out_dir, options.formats.split(), durations, entries)
     _LOG.info("%s: %d files (%s)", out_dir, len(files), options.formats)
 
 

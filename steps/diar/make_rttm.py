@@ -6,7 +6,8 @@ speaker1. Overlapping sub-segments are cut in the middle of the overlap, and tou
 Short and overlapped speech, which was not clustered, gets the label of the nearest sub-segment. With <labels-dir>/sure
 (<sub-segment> <0 to 1>), field 9 of a turn is its probability, the mean over its sub-segments.
 Writes <labels-dir>/rttm, reco2file and result.json: speakers, talk time and probabilities per recording. An rttm that
-was edited stays as it is while its inputs do not change; remove it to have it written again.
+was edited stays as it is while its inputs do not change; remove it to have it written again. Recordings that
+use_corrections.sh has taken corrections of (<labels-dir>/corrections) have the corrected turns.
 e.g.: make_rttm.sh exp/mini/subsegments exp/mini/xvector_ahc
 """
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from ssdiar.io.tables import (
 )
 from ssdiar.pipeline import Cut, TurnRules, turns_of
 from ssdiar.results import count_probabilities, recording_entry, result_content, result_text
+from ssdiar.results.corrections import correction_files, read_corrections, with_corrections
 from ssdiar.timeline.spans import Turn, grouped
 from ssdiar.work import Manifest, check
 
@@ -55,7 +57,24 @@ _LABELS = ("labels", "sure", "meta.json")
 
 def main() -> None:
     """Read sub-segments and labels, write <labels-dir>/rttm."""
-    options = _parse()
+    make(_parse())
+
+
+def options_of(labels_dir: Path) -> argparse.Namespace:
+    """Return the options that <labels-dir>/rttm was last written with.
+
+    Raises:
+        InputError: It was not written by this program, or its inputs have changed since.
+    """
+    made = Manifest(labels_dir, "make_rttm").settings.get("options")
+    if made is None:
+        raise InputError("made by an earlier version", path=labels_dir / "rttm", hint="Run make_rttm.sh again.")
+    made = {name: Path(value) if name.endswith("_dir") and value else value for name, value in made.items()}
+    return argparse.Namespace(**made, labels_dir=labels_dir)
+
+
+def make(options: argparse.Namespace) -> None:
+    """Write <labels-dir>/rttm, with these options."""
     folder, labels_dir, tables = (
         options.subsegments_dir,
         options.labels_dir,
@@ -65,6 +84,7 @@ def main() -> None:
         *(folder / name for name in _SUBSEGMENTS),
         *(labels_dir / name for name in _LABELS),
         *(tables / name for name in ("wav.scp", "reco2dur")),
+        *correction_files(labels_dir).values(),
         stage="make_rttm",
     )
     decided = read_meta(folder, TurnRules)
@@ -74,7 +94,9 @@ def main() -> None:
         read_meta(labels_dir, TurnRules).second_sure,
     )
     work = Manifest(labels_dir, "make_rttm")
-    settings = {"format": _FORMAT, "turns": options.turns, **msgspec.to_builtins(rules)}
+    made = {name: value for name, value in vars(options).items() if name not in ("labels_dir", "python", "verbose")}
+    made = {name: str(value.absolute()) if isinstance(value, Path) else value for name, value in made.items()}
+    settings = {"format": _FORMAT, "turns": options.turns, **msgspec.to_builtins(rules), "options": made}
     if work.is_current(inputs, settings):
         _LOG.info("%s is up to date", labels_dir / "rttm")
         return
@@ -88,15 +110,18 @@ def main() -> None:
     sides = read_sides(folder)
     tight = _tight(folder, cut) if options.turns == "tight" else None
     turns = turns_of(cut, labels, rules, sure, tight, sides)
-    work.plan(inputs, settings)
     entries = read_if_there(read_wav_scp, tables / "wav.scp", {})
     files = {sides.get(side, side): entry for side, entry in entries.items()}
+    corrected = read_corrections(labels_dir, files.keys() | {turn.reco for turn in turns})
+    turns = with_corrections(turns, corrected)
+    work.plan(inputs, settings)
     with work.finish("result.json", editable=["rttm", "reco2file"]):
         write_rttm(labels_dir / "rttm", turns)
-        publish_text(labels_dir / "result.json", result_text(_result(options, turns, files, sides)))
+        publish_text(labels_dir / "result.json", result_text(_result(options, turns, files, sides, corrected)))
         if files:
             write_table(labels_dir / "reco2file", files)
-    _LOG.info("%s: %d turns of %d recordings", labels_dir / "rttm", len(turns), len({turn.reco for turn in turns}))
+    number = len({turn.reco for turn in turns})
+    _LOG.info("%s: %d turns of %d recordings (%d corrected)", labels_dir / "rttm", len(turns), number, len(corrected))
 
 
 def _parse() -> argparse.Namespace:
@@ -127,13 +152,21 @@ def _tight(folder: Path, cut: Cut) -> dict[str, np.ndarray]:
 
 
 def _result(
-    options: argparse.Namespace, turns: list[Turn], files: Mapping[str, str], sides: Mapping[str, str]
+    options: argparse.Namespace,
+    turns: list[Turn],
+    files: Mapping[str, str],
+    sides: Mapping[str, str],
+    corrected: Collection[str],
 ) -> dict[str, Any]:
-    """Return the content of result.json: every recording that the turns or ``files`` name."""
+    """Return the content of result.json: every recording that turns, ``files`` or ``corrected`` names.
+
+    The number of speakers of corrected recordings is given, so it has no probability.
+    """
     meta = read_meta(options.labels_dir)
-    sure = count_probabilities(meta.get("num_spk", {}), sides)
+    found = count_probabilities(meta.get("num_spk", {}), sides)
+    sure = {reco: probability for reco, probability in found.items() if reco not in corrected}
     durations = read_if_there(read_durations, (options.data_dir or options.subsegments_dir) / "reco2dur", {})
-    spoken = {reco: [] for reco in files} | grouped(turns)
+    spoken = {reco: [] for reco in (*files, *corrected)} | grouped(turns)
     entries = [
         recording_entry(reco, own, file=files.get(reco), duration=durations.get(reco), probability=sure.get(reco))
         for reco, own in spoken.items()

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 from ssdiar.base.errors import InputError
 from ssdiar.base.publish import publish_text
 from ssdiar.io.rttm import rttm_text
-from ssdiar.results import recording_entry
+from ssdiar.results import RecordingEntry, recording_entry
 from ssdiar.timeline.regions import merge
 from ssdiar.timeline.spans import OfRecording, Turn, grouped
 
@@ -48,21 +48,23 @@ def export(
     folder: str | Path,
     formats: Sequence[str],
     durations: Mapping[str, float] | None = None,
-    silent: Iterable[str] = (),
+    entries: Iterable[RecordingEntry] = (),
 ) -> list[Path]:
     """Write turns of any recordings into ``folder`` in some formats of :data:`FILE_NAMES`; return the files.
 
-    ``durations`` are the lengths of recordings in seconds, as far as they are known (see :func:`text_of`). Recordings
-    without turns have files if ``silent`` names them.
+    ``durations`` are the lengths of recordings in seconds, as far as they are known, and ``entries`` those of
+    result.json (see :func:`text_of`). Recordings without turns have files if they have an entry.
 
     Raises:
         InputError: A format does not exist.
     """
 
-    def text(name: str, reco: str, own: Sequence[Turn]) -> str:
-        return text_of(name, own, (durations or {}).get(reco), reco)
+    known = {entry["recording"]: entry for entry in entries}
 
-    return write_files(turns, folder, formats, FILE_NAMES, text, silent)
+    def text(name: str, reco: str, own: Sequence[Turn]) -> str:
+        return text_of(name, own, (durations or {}).get(reco), reco, known.get(reco))
+
+    return write_files(turns, folder, formats, FILE_NAMES, text, known)
 
 
 def write_files(
@@ -102,11 +104,18 @@ def check_formats(formats: Sequence[str], known: Iterable[str]) -> None:
         raise InputError("no such format", expected=f"some of: {' '.join(known)}", got=" ".join(unknown) or "none")
 
 
-def text_of(name: str, turns: Sequence[Turn], duration: float | None = None, reco: str = "") -> str:
+def text_of(
+    name: str,
+    turns: Sequence[Turn],
+    duration: float | None = None,
+    reco: str = "",
+    known: RecordingEntry | None = None,
+) -> str:
     """Return turns in a format of :data:`FILE_NAMES`; only ``csv`` and ``rttm`` take several recordings.
 
     ``duration`` is the recording's length in seconds, for ``json`` and ``textgrid`` (default: the last turn's end), and
-    ``reco`` its id, for ``json`` (default: that of the turns).
+    ``reco`` its id, for ``json`` (default: that of the turns). ``json`` takes the file, and the probability of the number
+    of speakers if the turns have this number, from ``known``, the recording's entry of result.json.
     """
     turns = sorted(turns, key=lambda turn: (turn.reco, turn.start, turn.end, turn.speaker))
     cues = [Cue(turn.start, turn.end, turn.speaker) for turn in turns]
@@ -115,11 +124,20 @@ def text_of(name: str, turns: Sequence[Turn], duration: float | None = None, rec
         "textgrid": lambda: textgrid_text(turns, duration),
         "csv": lambda: csv_text(turns),
         "rttm": lambda: rttm_text(turns),
-        "json": lambda: json_text(recording_entry(reco or turns[0].reco, turns, duration=duration), turns),
+        "json": lambda: json_text(_entry(reco or turns[0].reco, turns, duration, known), turns),
         "srt": lambda: srt_text(cues),
         "vtt": lambda: vtt_text(cues),
     }
     return writers[name]()
+
+
+def _entry(reco: str, turns: Sequence[Turn], duration: float | None, known: RecordingEntry | None) -> RecordingEntry:
+    entry = recording_entry(reco, turns, duration=duration)
+    if known is not None:
+        entry["file"] = known["file"]
+        if known["num_spk"] == entry["num_spk"]:  # else the turns were edited
+            entry["num_spk_probability"] = known["num_spk_probability"]
+    return entry
 
 
 def audacity_text(turns: Sequence[Turn]) -> str:
