@@ -114,8 +114,8 @@ def text_of(
     """Return turns in a format of :data:`FILE_NAMES`; only ``csv`` and ``rttm`` take several recordings.
 
     ``duration`` is the recording's length in seconds, for ``json`` and ``textgrid`` (default: the last turn's end), and
-    ``reco`` its id, for ``json`` (default: that of the turns). ``json`` takes the file, and the probability of the number
-    of speakers if the turns have this number, from ``known``, the recording's entry of result.json.
+    ``reco`` its id, for ``json`` (default: that of the turns). ``json`` takes the file, and the probability of the
+    number of speakers if the turns have this number, from ``known``, the recording's entry of result.json.
     """
     turns = sorted(turns, key=lambda turn: (turn.reco, turn.start, turn.end, turn.speaker))
     cues = [Cue(turn.start, turn.end, turn.speaker) for turn in turns]

@@ -29,7 +29,7 @@ class Table(NamedTuple):
 
 
 def talk_table(entries: Iterable[RecordingEntry], title: str = "", file: Path | None = None) -> Table:
-    """Return a row per recording, the least certain first: by the number of speakers or the turns, whichever is less sure.
+    """Return a row per recording, the least certain first: its number of speakers or its turns, the less sure of both.
 
     A column without any value is left out.
     """

@@ -2,16 +2,42 @@
 
 const thousandths = (seconds) => (Math.round(seconds * 1000) / 1000).toFixed(3);
 const duration = (turn) => ((Math.round(turn.end * 1000) - Math.round(turn.start * 1000)) / 1000).toFixed(3);
-const token = (text) => text.trim().replace(/\s+/g, "_") || "unknown"; // fields of RTTM have no blanks
 const quoted = (text) => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
-const rttmText = (id, turns) =>
-  turns
-    .map((turn) => {
-      const sure = turn.sure?.toFixed(3) ?? "<NA>";
-      return `SPEAKER ${id} 1 ${thousandths(turn.start)} ${duration(turn)} <NA> <NA> ${token(turn.speaker)} ${sure} <NA>\n`;
-    })
-    .join("");
+// Names by speaker as RTTM can hold them: without blanks, and still different.
+const tokensOf = (names) => {
+  const tokens = new Map();
+  for (const name of new Set(names)) {
+    let token = name.replace(/\s+/g, "_").replace("<NA>", "NA");
+    while ([...tokens.values()].includes(token)) token += "_";
+    tokens.set(name, token);
+  }
+  return tokens;
+};
+
+const rttmText = (id, turns) => {
+  const tokens = tokensOf(turns.map((turn) => turn.speaker));
+  const line = ({ start, speaker, sure }, length) =>
+    `SPEAKER ${id} 1 ${thousandths(start)} ${length} <NA> <NA> ${tokens.get(speaker)} ${sure?.toFixed(3) ?? "<NA>"} <NA>\n`;
+  return turns.map((turn) => line(turn, duration(turn))).join("");
+};
+
+// Return the turns of an RTTM by recording; throws an Error with the line that is malformed.
+const parseRttm = (text) => {
+  const found = new Map();
+  text.split(/\r?\n/).forEach((line, at) => {
+    const [type, id, , start, length, , , speaker, sure] = line.trim().split(/\s+/);
+    if (type !== "SPEAKER") return;
+    const end = Math.round(1000 * (Number(start) + Number(length))) / 1000;
+    const fits = Number(start) >= 0 && Number(length) > 0 && sure !== undefined;
+    if (!fits) throw new Error(`line ${at + 1} is not a turn of an RTTM`);
+    if (end > data.recordings[id]?.seconds + 0.001) throw new Error(`the turn of line ${at + 1} ends after ${id}`);
+    const known = Number(sure) >= 0 && Number(sure) <= 1;
+    const turn = { speaker, start: Number(start), end, sure: known ? Number(sure) : undefined };
+    found.set(id, [...(found.get(id) ?? []), turn]);
+  });
+  return found;
+};
 
 const audacityText = (id, turns) =>
   turns.map((turn) => `${thousandths(turn.start)}\t${thousandths(turn.end)}\t${turn.speaker}\n`).join("");
@@ -22,6 +48,49 @@ const csvText = (id, turns) => {
     return `${id},1,${times},${quoted(turn.speaker)},${turn.sure?.toFixed(3) ?? ""}\n`;
   });
   return `recording,channel,start,duration,end,speaker,confidence\n${rows.join("")}`;
+};
+
+// hh:mm:ss.ttt
+const stamp = (seconds) => {
+  const whole = Math.round(seconds * 1000);
+  const parts = [Math.floor(whole / 3600000), Math.floor(whole / 60000) % 60, Math.floor(whole / 1000) % 60];
+  return `${parts.map((part) => String(part).padStart(2, "0")).join(":")}.${String(whole % 1000).padStart(3, "0")}`;
+};
+
+const srtText = (id, turns) =>
+  turns
+    .map(({ start, end, speaker }, at) => {
+      const times = `${stamp(start)} --> ${stamp(end)}`.replaceAll(".", ",");
+      return `${at + 1}\n${times}\n${shownName(speaker)}\n`;
+    })
+    .join("\n");
+
+const vttText = (id, turns) => {
+  const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+  const cue = ({ start, end, speaker }) =>
+    `${stamp(start)} --> ${stamp(end)}\n<v ${escaped(speaker)}>${escaped(shownName(speaker))}</v>\n`;
+  return ["WEBVTT\n", ...turns.map(cue)].join("\n");
+};
+
+const textGridText = (id, turns) => {
+  const praat = (text) => `"${text.replaceAll('"', '""')}"`;
+  const end = Math.max(data.recordings[id].seconds, ...turns.map((turn) => turn.end));
+  const names = [...new Set(turns.map((turn) => turn.speaker))].sort();
+  const lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", `xmax = ${thousandths(end)}`];
+  lines.push("tiers? <exists>", `size = ${names.length}`, "item []:");
+  names.forEach((name, at) => {
+    const talk = union(regionsOf(turns.filter((turn) => turn.speaker === name)));
+    const edges = [0, ...talk.flat(), end]; // silence and talk in turn
+    const intervals = edges.slice(1).map((stop, place) => [edges[place], stop, place % 2 ? name : ""]);
+    const shown = intervals.filter(([start, stop]) => stop > start);
+    lines.push(`    item [${at + 1}]:`, '        class = "IntervalTier"', `        name = ${praat(name)}`);
+    lines.push("        xmin = 0", `        xmax = ${thousandths(end)}`, `        intervals: size = ${shown.length}`);
+    shown.forEach(([start, stop, text], place) => {
+      lines.push(`        intervals [${place + 1}]:`, `            xmin = ${thousandths(start)}`);
+      lines.push(`            xmax = ${thousandths(stop)}`, `            text = ${praat(text)}`);
+    });
+  });
+  return `${lines.join("\n")}\n`;
 };
 
 // "file" is null, since pages are given away; the probability of the number is null, since a person may have changed it.
@@ -55,6 +124,9 @@ const FORMATS = {
   RTTM: [".rttm", "text/plain", rttmText],
   CSV: [".csv", "text/csv", csvText],
   JSON: [".json", "application/json", jsonText],
+  SRT: [".srt", "application/x-subrip", srtText],
+  VTT: [".vtt", "text/vtt", vttText],
+  TextGrid: [".TextGrid", "text/plain", textGridText],
   Audacity: [".txt", "text/plain", audacityText],
 };
 

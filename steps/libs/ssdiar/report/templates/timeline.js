@@ -15,7 +15,7 @@ class Timeline {
     this.build();
     this.listen();
     this.showLanes();
-    this.move(0);
+    if (corrections.has(this.id)) this.correct();
   }
 
   build() {
@@ -60,7 +60,7 @@ class Timeline {
   marks() {
     const lane = laneOf(this.id, chosen.system);
     const found = chosen.compare === null
-      ? marksOf(lane)
+      ? marksOf(this.corrections?.lane() ?? lane)
       : differences(lane, laneOf(this.id, chosen.compare)).map((one) => [...one, "--accent"]);
     return found.sort((a, b) => a[0] - b[0]);
   }
@@ -97,7 +97,48 @@ class Timeline {
     }
     this.strip.append(this.cursor);
     this.showLegend();
+    this.showTalk();
+    this.showDoubt();
     this.redraw();
+    this.move(this.position);
+  }
+
+  showTalk() {
+    const rows = (lane) => talkOf(lane).map(({ row, seconds, share }) => {
+      const name = make("th", "word", ...speakerLabel(row));
+      name.scope = "row";
+      return make("tr", "", name, make("td", "", seconds.toFixed(1)), make("td", "", (100 * share).toFixed(1)));
+    });
+    const corrected = corrections.has(this.id) ? [corrections.get(this.id).lane()] : [];
+    const parts = [...data.recordings[this.id].lanes, ...corrected].map((lane) => {
+      const head = Object.assign(make("th", "word lane", lane.name), { colSpan: 3, scope: "rowgroup" });
+      const silent = Object.assign(make("td", "word", "no speech"), { colSpan: 3 });
+      return make("tbody", "", make("tr", "", head), ...(lane.rows.length ? rows(lane) : [make("tr", "", silent)]));
+    });
+    const table = this.section.querySelector("[data-talk]");
+    table.replaceChildren(table.tHead, ...parts);
+  }
+
+  // If the number of speakers is doubtful, say where to listen, and what to do about it.
+  showDoubt() {
+    const lane = currentLane(this.id);
+    const place = this.section.querySelector("[data-doubt]");
+    place.hidden = (lane.count_sure ?? 1) >= data.doubtful;
+    if (place.hidden) return;
+    const number = lane.rows.length;
+    const samples = lane.rows.filter((row) => row.turns.length).map((row) => {
+      const [start] = row.turns.reduce((longest, turn) => (turn[1] - turn[0] > longest[1] - longest[0] ? turn : longest));
+      const button = makeButton("", `Play the longest turn of ${rowName(row)}`, () => this.seek(start, true));
+      button.className = "link";
+      button.append(dotOf(row.number), `${shownName(row.name)} at ${clock(start)}`);
+      return button;
+    });
+    const [who, what] = number === 1 ? ["1 person talks", "Listen for a second voice"] : [`${number} people talk`, "Compare the voices"];
+    place.replaceChildren(
+      `It is ${Math.round(100 * lane.count_sure)} % sure that ${who} here. ${what}: `, ...samples,
+      " If the number is wrong, merge or split speakers under Correct, or run again with ", make("code", "", "--num-spk"),
+      " and the right number.",
+    );
   }
 
   showLegend() {
@@ -270,8 +311,8 @@ class Timeline {
   correct() {
     if (this.corrections) this.corrections.close();
     else {
-      this.corrections = corrections.get(this.id) ?? new Corrections(this);
-      this.corrections.open();
+      this.corrections = corrections.get(this.id) ?? new Corrections(this.id);
+      this.corrections.open(this);
     }
     this.showLanes();
   }
