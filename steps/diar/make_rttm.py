@@ -27,7 +27,7 @@ import numpy as np
 from ssdiar.base.errors import InputError
 from ssdiar.base.publish import publish_text
 from ssdiar.io.meta import read_meta
-from ssdiar.io.rttm import write_rttm
+from ssdiar.io.rttm import read_rttm, write_rttm
 from ssdiar.io.tables import (
     SIDE2RECO,
     check_same_ids,
@@ -42,7 +42,7 @@ from ssdiar.io.tables import (
 )
 from ssdiar.pipeline import Cut, TurnRules, turns_of
 from ssdiar.results import count_probabilities, recording_entry, result_content, result_text
-from ssdiar.results.corrections import correction_files, read_corrections, with_corrections
+from ssdiar.results.corrections import correction_files, with_corrections
 from ssdiar.timeline.spans import Turn, grouped
 from ssdiar.work import Manifest, check
 
@@ -112,7 +112,9 @@ def make(options: argparse.Namespace) -> None:
     turns = turns_of(cut, labels, rules, sure, tight, sides)
     entries = read_if_there(read_wav_scp, tables / "wav.scp", {})
     files = {sides.get(side, side): entry for side, entry in entries.items()}
-    corrected = read_corrections(labels_dir, files.keys() | {turn.reco for turn in turns})
+    known = files.keys() | {turn.reco for turn in turns}
+    corrections = correction_files(labels_dir).items()
+    corrected = {reco: read_rttm(file, lengths={reco: None}) for reco, file in corrections if reco in known}
     turns = with_corrections(turns, corrected)
     work.plan(inputs, settings)
     with work.finish("result.json", editable=["rttm", "reco2file"]):

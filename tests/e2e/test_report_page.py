@@ -336,7 +336,7 @@ def test_probabilities_of_the_number_of_speakers(chrome, tmp_path, number, proba
     doubt = find(chrome, "#r-good [data-doubt]")
     assert doubt.is_displayed() == (number == 3)
     if number == 3:
-        assert "90 % sure" in doubt.text and "--num-spk" in doubt.text
+        assert "90 % sure" in find(chrome, "#r-good summary").text and "--num-spk" in doubt.text
         doubt.find_element("css selector", "button").click()
         assert js(chrome, "return $('#r-good .timeline').getAttribute('aria-valuenow')") == "0.0"
     assert chrome.get_log("browser") == []

@@ -156,12 +156,10 @@ def _times(fields: list[str], names: Names | None, path: str | Path, line: int) 
 
 def _check_inside(reco: str, end: float, lengths: Mapping[str, float | None], path: str | Path, line: int) -> None:
     if reco not in lengths:
-        more = " ..." if len(lengths) > 5 else ""
-        expected = f"one of: {' '.join(sorted(lengths)[:5])}{more}"
+        expected = f"one of: {' '.join(sorted(lengths)[:5])}{' ...' * (len(lengths) > 5)}"
         raise InputError("no such recording", path=path, line=line, expected=expected, got=reco)
-    limit = lengths[reco]
-    if limit is not None and end > limit + 0.001:  # both are rounded to thousandths
-        what, expected = f"the turn ends after recording {reco}", f"at most {limit:.3f} s"
+    if end > (lengths[reco] or end) + 0.001:  # both are rounded to thousandths
+        what, expected = f"the turn ends after recording {reco}", f"at most {lengths[reco]:.3f} s"
         raise InputError(what, path=path, line=line, expected=expected, got=f"{end:.3f} s")
 
 

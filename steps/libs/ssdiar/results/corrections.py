@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ssdiar.base.errors import InputError
@@ -18,16 +18,6 @@ def correction_files(system_dir: Path) -> dict[str, Path]:
     return {file.stem: file for file in sorted((system_dir / "corrections").glob("*.rttm"))}
 
 
-def read_corrections(system_dir: Path, recordings: Collection[str]) -> dict[str, list[Turn]]:
-    """Return the corrected turns of each of ``recordings`` that a system has corrections of.
-
-    Raises:
-        InputError: A file is malformed, or names another recording.
-    """
-    files = correction_files(system_dir).items()
-    return {reco: read_rttm(file, lengths={reco: None}) for reco, file in files if reco in recordings}
-
-
 def with_corrections(turns: Sequence[Turn], corrected: Mapping[str, Sequence[Turn]]) -> list[Turn]:
     """Return the turns of any recordings, those of corrected recordings as corrected."""
     kept = [turn for turn in turns if turn.reco not in corrected]
@@ -37,11 +27,8 @@ def with_corrections(turns: Sequence[Turn], corrected: Mapping[str, Sequence[Tur
 def read_saved(path: Path, lengths: Mapping[str, float | None]) -> dict[str, list[Turn]]:
     """Return the turns by recording of an RTTM file, or of all in a folder (``*.rttm``).
 
-    A file without turns says that no one speaks in the recording that it is named after.
-
-    Args:
-        path: The file or folder.
-        lengths: Seconds of the recordings that may occur, None if not known.
+    ``lengths`` are the seconds of the recordings that may occur, None if not known. A file without turns says that no one
+    speaks in the recording that it is named after.
 
     Raises:
         InputError: There is no file; or one is malformed, has a turn of an unknown recording or after the recording's

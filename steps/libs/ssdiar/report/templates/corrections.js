@@ -27,18 +27,13 @@ class Corrections {
   // ---- Lane of the timeline ----
 
   lane() {
-    this.made ??= this.makeLane();
-    return this.made;
-  }
-
-  makeLane() {
-    const { lanes, regions } = data.recordings[this.id];
-    const reference = lanes.find((lane) => lane.system === null);
-    const scores = !reference ? [] : Object.entries(data.protocols).map(([protocol, terms]) => [
-      protocol, scoreOf(turnsOf(reference), this.turns, regions, terms),
-    ]);
+    if (this.made) return this.made;
+    const { regions } = data.recordings[this.id];
+    const reference = laneOf(this.id, null);
+    const protocols = reference ? Object.entries(data.protocols) : [];
+    const scores = protocols.map(([name, terms]) => [name, scoreOf(turnsOf(reference), this.turns, regions, terms)]);
     const turns = (name) => this.turns.filter((turn) => turn.speaker === name);
-    return {
+    this.made = {
       name: `Corrected ${this.source.name}`,
       edited: true,
       system: null,
@@ -52,6 +47,7 @@ class Corrections {
         turns: turns(name).map((turn) => Object.assign([turn.start, turn.end, turn.sure], { turn })),
       })),
     };
+    return this.made;
   }
 
   // Make a block of the timeline selectable, and the edges of the selected one movable.
@@ -117,7 +113,7 @@ class Corrections {
 
   // Keep the state in the browser; if that does not work, as in private windows, the page asks before it is left.
   keep() {
-    const turns = this.turns.map(({ speaker, start, end, sure }) => [speaker, start, end, sure]);
+    const turns = this.turns.map(({ speaker, start, end, sure }) => ({ speaker, start, end, sure }));
     try {
       if (!this.past.length) localStorage.removeItem(this.source.key);
       else localStorage.setItem(this.source.key, JSON.stringify({ names: [...this.names], turns }));
@@ -127,21 +123,18 @@ class Corrections {
     }
   }
 
-  // Take all turns from a file; RTTM has no blanks in names.
+  // Take all turns from a file; names that have blanks here have none there.
   load(turns, file) {
     const known = new Map([...tokensOf(this.names.keys())].map(([name, token]) => [token, name]));
+    const own = turns.map((turn) => ({ ...turn, speaker: known.get(turn.speaker) ?? turn.speaker }));
     const names = new Map();
-    for (const { speaker } of turns) {
-      const name = known.get(speaker) ?? speaker;
-      const free = Math.max(-1, ...this.names.values(), ...names.values()) + 1;
-      names.set(name, names.get(name) ?? this.names.get(name) ?? free);
-    }
-    const renamed = turns.map((turn) => ({ ...turn, speaker: known.get(turn.speaker) ?? turn.speaker }));
-    this.change(`loaded ${file}`, this.numbered(renamed, names), names);
+    let free = Math.max(-1, ...this.names.values()) + 1;
+    for (const { speaker } of own) names.set(speaker, names.get(speaker) ?? this.names.get(speaker) ?? free++);
+    this.putBack(own, names, `loaded ${file}`);
   }
 
-  numbered(turns, names) {
-    return turns.map((turn) => this.keyed({ ...turn, number: names.get(turn.speaker) }));
+  putBack(turns, names, action) {
+    this.change(action, turns.map((turn) => this.keyed({ ...turn, number: names.get(turn.speaker) })), names);
   }
 
   // Join a speaker's turns that overlap.
@@ -444,22 +437,17 @@ class Corrections {
   }
 }
 
-const keptUnder = (key) => {
-  try {
-    return JSON.parse(localStorage.getItem(key));
-  } catch {
-    return null;
-  }
-};
-
 // Take up the corrections that the browser kept: those of the first system that has some.
 const restore = (id) => {
-  const lane = data.recordings[id].lanes.find(({ key }) => key && keptUnder(key));
-  if (!lane) return;
-  const { names, turns } = keptUnder(lane.key);
-  const [one, numbers] = [new Corrections(id, lane.system), new Map(names)];
-  const own = turns.map(([speaker, start, end, sure]) => ({ speaker, start, end, sure: sure ?? undefined }));
-  one.change("took up the corrections kept in this browser", one.numbered(own, numbers), numbers);
+  for (const { system, key } of data.recordings[id].lanes) {
+    let kept;
+    try {
+      kept = JSON.parse(localStorage.getItem(key));
+    } catch {} // the browser keeps nothing
+    if (!kept) continue;
+    new Corrections(id, system).putBack(kept.turns, new Map(kept.names), "took up the corrections kept in this browser");
+    return;
+  }
 };
 
 addEventListener("beforeunload", (event) => {

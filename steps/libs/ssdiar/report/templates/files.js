@@ -95,26 +95,24 @@ const textGridText = (id, turns) => {
 
 // "file" is null, since pages are given away; the probability of the number is null, since a person may have changed it.
 const jsonText = (id, turns) => {
-  const names = [...new Set(turns.map((turn) => turn.speaker))];
-  const own = new Map(names.map((name) => [name, turns.filter((turn) => turn.speaker === name)]));
-  const talk = names.map((name) => [name, total(regionsOf(own.get(name)))]);
-  talk.sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
-  const all = talk.reduce((sum, [, seconds]) => sum + seconds, 0);
+  const talk = talkOf(currentLane(id)).filter(({ row }) => row.turns.length);
+  talk.sort((a, b) => b.seconds - a.seconds || (a.row.name < b.row.name ? -1 : 1));
+  const sure = meanSure(turns);
   const content = {
     recording: id,
     file: null,
     duration: data.recordings[id].seconds,
-    num_spk: names.length,
+    num_spk: talk.length,
     num_spk_probability: null,
-    confidence: meanSure(turns) === undefined ? null : Number(meanSure(turns).toFixed(4)),
-    overlap: Number(overlapOf(names.flatMap((name) => union(regionsOf(own.get(name))))).toFixed(3)),
-    speakers: talk.map(([name, seconds]) => ({
-      name,
+    confidence: sure === undefined ? null : Number(sure.toFixed(4)),
+    overlap: Number(overlapOf(talk.flatMap(({ row }) => union(row.turns))).toFixed(3)),
+    speakers: talk.map(({ row, seconds, share }) => ({
+      name: row.name,
       seconds: Number(seconds.toFixed(3)),
-      share: all ? Number((seconds / all).toFixed(4)) : 0,
-      turns: own.get(name).length,
+      share: Number(share.toFixed(4)),
+      turns: row.turns.length,
     })),
-    turns: turns.map(({ speaker, start, end, sure }) => ({ speaker, start, end, confidence: sure })), // undefined: left out
+    turns: turns.map(({ speaker, start, end, sure: own }) => ({ speaker, start, end, confidence: own })), // undefined: left out
   };
   return `${JSON.stringify(content, null, 1)}\n`;
 };

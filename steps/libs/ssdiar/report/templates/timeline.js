@@ -119,26 +119,20 @@ class Timeline {
     table.replaceChildren(table.tHead, ...parts);
   }
 
-  // If the number of speakers is doubtful, say where to listen, and what to do about it.
+  // If the number of speakers is doubtful, offer the longest turn of each, to compare the voices.
   showDoubt() {
     const lane = currentLane(this.id);
     const place = this.section.querySelector("[data-doubt]");
     place.hidden = (lane.count_sure ?? 1) >= data.doubtful;
     if (place.hidden) return;
-    const number = lane.rows.length;
-    const samples = lane.rows.filter((row) => row.turns.length).map((row) => {
+    const samples = lane.rows.map((row) => {
       const [start] = row.turns.reduce((longest, turn) => (turn[1] - turn[0] > longest[1] - longest[0] ? turn : longest));
       const button = makeButton("", `Play the longest turn of ${rowName(row)}`, () => this.seek(start, true));
       button.className = "link";
       button.append(dotOf(row.number), `${shownName(row.name)} at ${clock(start)}`);
       return button;
     });
-    const [who, what] = number === 1 ? ["1 person talks", "Listen for a second voice"] : [`${number} people talk`, "Compare the voices"];
-    place.replaceChildren(
-      `It is ${Math.round(100 * lane.count_sure)} % sure that ${who} here. ${what}: `, ...samples,
-      " If the number is wrong, merge or split speakers under Correct, or run again with ", make("code", "", "--num-spk"),
-      " and the right number.",
-    );
+    place.querySelector("span").replaceChildren(...samples);
   }
 
   showLegend() {
