@@ -122,8 +122,7 @@ def make(options: argparse.Namespace) -> None:
         publish_text(labels_dir / "result.json", result_text(_result(options, turns, files, sides, corrected)))
         if files:
             write_table(labels_dir / "reco2file", files)
-    number = len({turn.reco for turn in turns})
-    _LOG.info("%s: %d turns of %d recordings (%d corrected)", labels_dir / "rttm", len(turns), number, len(corrected))
+    _LOG.info("%s: %d turns of %d recordings", labels_dir / "rttm", len(turns), len({turn.reco for turn in turns}))
 
 
 def _parse() -> argparse.Namespace:

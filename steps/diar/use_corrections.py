@@ -12,7 +12,6 @@ e.g.: use_corrections.sh exp/calls/best calls.rttm
 
 from __future__ import annotations
 
-import argparse
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,7 +32,14 @@ _LOG = logging.getLogger(__name__)
 
 def main() -> None:
     """Check everything, change <system-dir>/corrections, and make rttm and result.json again."""
-    options = _parse()
+    parser = stage.Parser(__doc__)
+    add = parser.add_argument
+    add("system_dir", type=Path)
+    add("saved", metavar="rttm-or-dir", type=Path, nargs="?")
+    add("--drop", metavar='all|"a b"', help="take back the corrections of all, or of these recordings")
+    options = parser.parse_args()
+    if (options.saved is None) == (options.drop is None):
+        parser.error("expected either <rttm-or-dir> or --drop")
     folder = options.system_dir
     made = make_rttm.options_of(folder)
     entries, now = read_result(folder / "result.json")["recordings"], grouped(read_rttm(folder / "rttm"))
@@ -58,18 +64,6 @@ def main() -> None:
     make_rttm.make(made)
     more = "; run run.sh again as before for scores and report" if names else ""
     _LOG.info("%s: %s %s: %s%s", folder, done, plural(len(names), "recording"), " ".join(names) or "none differs", more)
-
-
-def _parse() -> argparse.Namespace:
-    parser = stage.Parser(__doc__)
-    add = parser.add_argument
-    add("system_dir", type=Path)
-    add("saved", metavar="rttm-or-dir", type=Path, nargs="?")
-    add("--drop", metavar='all|"a b"', help="take back the corrections of all, or of these recordings")
-    options = parser.parse_args()
-    if (options.saved is None) == (options.drop is None):
-        parser.error("expected either <rttm-or-dir> or --drop")
-    return options
 
 
 def _check_unedited(rttm: Path, entries: Sequence[RecordingEntry], now: Mapping[str, Sequence[Turn]]) -> None:

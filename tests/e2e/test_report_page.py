@@ -130,6 +130,7 @@ def browser(chrome, page):
     chrome.get(page.as_uri())
     yield chrome
     assert chrome.get_log("browser") == []
+    js(chrome, "localStorage.clear()")
 
 
 def size(chrome, width, height):
@@ -344,12 +345,14 @@ def test_probabilities_of_the_number_of_speakers(chrome, tmp_path, number, proba
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
-    """Two systems without reference and audio: recordings hour (60 minutes, unsure turns), duo and one."""
+    """Two systems, no reference, no audio: recordings hour (60 minutes, unsure turns), duo, and one (doubtful)."""
     root = tmp_path_factory.mktemp("plain")
     turns = [
         turn("hour", 1 + n % 2, 6 * n, 5).replace("<NA> <NA>\n", f"0.{5 if n == 300 else 9} <NA>\n") for n in range(600)
     ]
     write_system(root / "exp/best", "".join(turns) + turn("duo", 1, 0, 4) + turn("duo", 2, 4, 6) + turn("one", 1, 1, 2))
+    entry = recording_entry("one", [], probability=0.94)
+    (root / "exp/best/result.json").write_text(result_text(result_content({}, [entry])))
     write_system(root / "exp/other", turn("hour", "x", 0, 3600) + turn("duo", "b", 0, 5) + turn("duo", "a", 5, 5))
     run(root, "make_report.sh", "exp", "report")
     return root / "report/index.html"
@@ -643,7 +646,10 @@ def test_accessible(chrome, axe, request, kind, width, scheme):
     media(chrome, scheme)
     size(chrome, width, 900)
     chrome.get(request.getfixturevalue(kind).as_uri())
+    js(chrome, "for (const one of document.querySelectorAll('#list > details')) one.open = true")
+    wait(chrome, "document.querySelectorAll('.timeline').length === 3")
     js(chrome, "for (const one of document.querySelectorAll('[aria-label^=Correct]')) one.click()")
+    set_field(chrome, ".fix-speakers input", "Anna B.")
     js(chrome, "for (const one of document.querySelectorAll('.keys')) one.open = true")
     assert js(chrome, "return document.documentElement.scrollWidth") <= width
     chrome.execute_script(axe)

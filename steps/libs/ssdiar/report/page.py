@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ssdiar.report.recordings import History, ReportRecording
 from ssdiar.report.systems import ReportSystem
 from ssdiar.report.table import score_tables
-from ssdiar.report.timelines import COLOURS, DOUBTFUL, KINDS, UNSURE, lanes_of, unsure_of
+from ssdiar.report.timelines import COLOURS, DOUBTFUL, KINDS, UNSURE, lanes_of
 from ssdiar.results.tables import clock, plural
 from ssdiar.scoring.score_file import Score, percent
 
@@ -70,7 +70,8 @@ def render(
         systems=[system.name for system in systems],
         protocols={view["protocol"]: view["terms"] for view in views},
         sections=sections,
-        has_sure=any(section["unsure"] for section in sections) or any(system.count_sure for system in systems),
+        has_sure=any(system.count_sure for system in systems)
+        or any(turn.confidence is not None for reco in recordings for own in reco.turns.values() for turn in own),
         origins=origins or {},
         left_out=left_out,
         data={
@@ -201,7 +202,6 @@ def _section(
         "audio_missing": reco.audio is None,
         "has_reference": reco.reference is not None,
         "ders": ders,
-        "unsure": unsure_of(reco, systems),
         "clustering": [_clustering(name, history) for name, history in reco.histories.items()],
         "data": content,
     }

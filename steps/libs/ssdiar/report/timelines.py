@@ -1,4 +1,4 @@
-"""Timelines of a recording: turns by speaker, errors, and the least certain turns.
+"""Timelines of a recording: turns by speaker, and errors.
 
 Every speaker has a number, which gives the colour. A system's speaker takes the number of the reference speaker that
 the DER maps it to. The others, or all speakers if there is no reference, are mapped to speakers of the systems before.
@@ -16,7 +16,6 @@ import numpy as np
 from ssdiar.io.rttm import rttm_text
 from ssdiar.report.recordings import ReportRecording
 from ssdiar.report.systems import ReportSystem
-from ssdiar.results.exports import shown_name
 from ssdiar.scoring.der import PROTOCOLS, Cells, cut_cells
 from ssdiar.timeline.spans import Turn
 from ssdiar.work import digest
@@ -30,7 +29,6 @@ COLOURS = ("#3273b8", "#e3a02a", "#1f9a7a", "#8a5a44", "#55b4df", "#b5679b")
 UNSURE = 0.7
 #: A number of speakers that is less sure is doubtful, and the page says what to do; set by hand.
 DOUBTFUL = 0.95
-_MAX_UNSURE = 8  # turns listed for a recording
 
 Lane = dict[str, Any]
 
@@ -61,21 +59,6 @@ def lanes_of(reco: ReportRecording, systems: Sequence[ReportSystem]) -> list[Lan
         lanes.append(_lane(system.name, place, turns, numbers, matches, errors, system.count_sure.get(reco.id)))
         lanes[-1]["key"] = f"ssdiar {digest(sound, reco.id, system.name, rttm_text(turns))}"
     return lanes
-
-
-def unsure_of(reco: ReportRecording, systems: Sequence[ReportSystem]) -> list[dict[str, Any]]:
-    """Return the turns below :data:`UNSURE`, the least certain first, for each system with confidences."""
-    found = []
-    for system in systems:
-        turns = [turn for turn in reco.turns[system.name] if turn.confidence is not None]
-        unsure = sorted((turn for turn in turns if turn.confidence < UNSURE), key=lambda turn: turn.confidence)
-        if turns:
-            rows = [
-                {"speaker": shown_name(turn.speaker), "start": turn.start, "end": turn.end, "sure": turn.confidence}
-                for turn in unsure[:_MAX_UNSURE]
-            ]
-            found.append({"name": system.name, "count": len(unsure), "turns": rows})
-    return found
 
 
 def error_marks(cells: Cells) -> dict[str, list[tuple[float, float, int]]]:

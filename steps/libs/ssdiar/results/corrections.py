@@ -27,8 +27,8 @@ def with_corrections(turns: Sequence[Turn], corrected: Mapping[str, Sequence[Tur
 def read_saved(path: Path, lengths: Mapping[str, float | None]) -> dict[str, list[Turn]]:
     """Return the turns by recording of an RTTM file, or of all in a folder (``*.rttm``).
 
-    ``lengths`` are the seconds of the recordings that may occur, None if not known. A file without turns says that no one
-    speaks in the recording that it is named after.
+    ``lengths`` are the seconds of the recordings that may occur, None if not known. A file without turns says that no
+    one speaks in the recording that it is named after.
 
     Raises:
         InputError: There is no file; or one is malformed, has a turn of an unknown recording or after the recording's

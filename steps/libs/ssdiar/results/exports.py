@@ -62,7 +62,10 @@ def export(
     known = {entry["recording"]: entry for entry in entries}
 
     def text(name: str, reco: str, own: Sequence[Turn]) -> str:
-        return text_of(name, own, (durations or {}).get(reco), reco, known.get(reco))
+        more = {"file": known[reco]["file"]} if reco in known else {}
+        if more and known[reco]["num_spk"] == len({turn.speaker for turn in own}):  # else the turns were edited
+            more["probability"] = known[reco]["num_spk_probability"]
+        return text_of(name, own, (durations or {}).get(reco), reco, **more)
 
     return write_files(turns, folder, formats, FILE_NAMES, text, known)
 
@@ -104,18 +107,11 @@ def check_formats(formats: Sequence[str], known: Iterable[str]) -> None:
         raise InputError("no such format", expected=f"some of: {' '.join(known)}", got=" ".join(unknown) or "none")
 
 
-def text_of(
-    name: str,
-    turns: Sequence[Turn],
-    duration: float | None = None,
-    reco: str = "",
-    known: RecordingEntry | None = None,
-) -> str:
+def text_of(name: str, turns: Sequence[Turn], duration: float | None = None, reco: str = "", **more: Any) -> str:
     """Return turns in a format of :data:`FILE_NAMES`; only ``csv`` and ``rttm`` take several recordings.
 
     ``duration`` is the recording's length in seconds, for ``json`` and ``textgrid`` (default: the last turn's end), and
-    ``reco`` its id, for ``json`` (default: that of the turns). ``json`` takes the file, and the probability of the
-    number of speakers if the turns have this number, from ``known``, the recording's entry of result.json.
+    ``reco`` its id, for ``json`` (default: that of the turns). ``more`` are other values of its entry, for ``json``.
     """
     turns = sorted(turns, key=lambda turn: (turn.reco, turn.start, turn.end, turn.speaker))
     cues = [Cue(turn.start, turn.end, turn.speaker) for turn in turns]
@@ -124,20 +120,11 @@ def text_of(
         "textgrid": lambda: textgrid_text(turns, duration),
         "csv": lambda: csv_text(turns),
         "rttm": lambda: rttm_text(turns),
-        "json": lambda: json_text(_entry(reco or turns[0].reco, turns, duration, known), turns),
+        "json": lambda: json_text(recording_entry(reco or turns[0].reco, turns, duration=duration, **more), turns),
         "srt": lambda: srt_text(cues),
         "vtt": lambda: vtt_text(cues),
     }
     return writers[name]()
-
-
-def _entry(reco: str, turns: Sequence[Turn], duration: float | None, known: RecordingEntry | None) -> RecordingEntry:
-    entry = recording_entry(reco, turns, duration=duration)
-    if known is not None:
-        entry["file"] = known["file"]
-        if known["num_spk"] == entry["num_spk"]:  # else the turns were edited
-            entry["num_spk_probability"] = known["num_spk_probability"]
-    return entry
 
 
 def audacity_text(turns: Sequence[Turn]) -> str:

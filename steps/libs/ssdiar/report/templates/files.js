@@ -1,7 +1,6 @@
 // Files to save, as the library writes them (io/rttm.py, exports.py).
 
 const thousandths = (seconds) => (Math.round(seconds * 1000) / 1000).toFixed(3);
-const duration = (turn) => ((Math.round(turn.end * 1000) - Math.round(turn.start * 1000)) / 1000).toFixed(3);
 const quoted = (text) => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
 // Names by speaker as RTTM can hold them: without blanks, and still different.
@@ -15,12 +14,37 @@ const tokensOf = (names) => {
   return tokens;
 };
 
-const rttmText = (id, turns) => {
-  const tokens = tokensOf(turns.map((turn) => turn.speaker));
-  const line = ({ start, speaker, sure }, length) =>
-    `SPEAKER ${id} 1 ${thousandths(start)} ${length} <NA> <NA> ${tokens.get(speaker)} ${sure?.toFixed(3) ?? "<NA>"} <NA>\n`;
-  return turns.map((turn) => line(turn, duration(turn))).join("");
+// hh:mm:ss.ttt
+const stamp = (seconds) => {
+  const whole = Math.round(seconds * 1000);
+  const parts = [Math.floor(whole / 3600000), Math.floor(whole / 60000) % 60, Math.floor(whole / 1000) % 60];
+  return `${parts.map((part) => String(part).padStart(2, "0")).join(":")}.${String(whole % 1000).padStart(3, "0")}`;
 };
+
+// Return the function that writes a file of one entry per turn, from the texts of its fields.
+const perTurn = (entry, between = "", ...head) => (id, turns) => {
+  const tokens = tokensOf(turns.map((turn) => turn.speaker));
+  const entries = turns.map(({ speaker, start, end, sure }, at) => entry({
+    id, speaker, number: at + 1, token: tokens.get(speaker), sure: sure?.toFixed(3) ?? "",
+    start: thousandths(start), end: thousandths(end), length: thousandths(end - start),
+    times: `${stamp(start)} --> ${stamp(end)}`,
+  }));
+  return [...head, ...entries].join(between);
+};
+
+const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+const rttmText = perTurn(
+  (turn) => `SPEAKER ${turn.id} 1 ${turn.start} ${turn.length} <NA> <NA> ${turn.token} ${turn.sure || "<NA>"} <NA>\n`,
+);
+const audacityText = perTurn((turn) => `${turn.start}\t${turn.end}\t${turn.speaker}\n`);
+const csvText = perTurn(
+  (turn) => `${turn.id},1,${turn.start},${turn.length},${turn.end},${quoted(turn.speaker)},${turn.sure}\n`,
+  "", "recording,channel,start,duration,end,speaker,confidence\n",
+);
+const srtText = perTurn((turn) => `${turn.number}\n${turn.times.replaceAll(".", ",")}\n${shownName(turn.speaker)}\n`, "\n");
+const vttText = perTurn(
+  (turn) => `${turn.times}\n<v ${escaped(turn.speaker)}>${escaped(shownName(turn.speaker))}</v>\n`, "\n", "WEBVTT\n",
+);
 
 // Return the turns of an RTTM by recording; throws an Error with the line that is malformed.
 const parseRttm = (text) => {
@@ -37,39 +61,6 @@ const parseRttm = (text) => {
     found.set(id, [...(found.get(id) ?? []), turn]);
   });
   return found;
-};
-
-const audacityText = (id, turns) =>
-  turns.map((turn) => `${thousandths(turn.start)}\t${thousandths(turn.end)}\t${turn.speaker}\n`).join("");
-
-const csvText = (id, turns) => {
-  const rows = turns.map((turn) => {
-    const times = `${thousandths(turn.start)},${duration(turn)},${thousandths(turn.end)}`;
-    return `${id},1,${times},${quoted(turn.speaker)},${turn.sure?.toFixed(3) ?? ""}\n`;
-  });
-  return `recording,channel,start,duration,end,speaker,confidence\n${rows.join("")}`;
-};
-
-// hh:mm:ss.ttt
-const stamp = (seconds) => {
-  const whole = Math.round(seconds * 1000);
-  const parts = [Math.floor(whole / 3600000), Math.floor(whole / 60000) % 60, Math.floor(whole / 1000) % 60];
-  return `${parts.map((part) => String(part).padStart(2, "0")).join(":")}.${String(whole % 1000).padStart(3, "0")}`;
-};
-
-const srtText = (id, turns) =>
-  turns
-    .map(({ start, end, speaker }, at) => {
-      const times = `${stamp(start)} --> ${stamp(end)}`.replaceAll(".", ",");
-      return `${at + 1}\n${times}\n${shownName(speaker)}\n`;
-    })
-    .join("\n");
-
-const vttText = (id, turns) => {
-  const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-  const cue = ({ start, end, speaker }) =>
-    `${stamp(start)} --> ${stamp(end)}\n<v ${escaped(speaker)}>${escaped(shownName(speaker))}</v>\n`;
-  return ["WEBVTT\n", ...turns.map(cue)].join("\n");
 };
 
 const textGridText = (id, turns) => {

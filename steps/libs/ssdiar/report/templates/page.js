@@ -83,6 +83,8 @@ const showHeading = (section) => {
   count.hidden = sure === null;
   count.className = sure < data.doubtful ? "unsure-count" : "length";
   count.textContent = `number of speakers ${Math.round(100 * sure)} % sure`;
+  const unsure = turnsOf(lane).filter((turn) => turn.sure < data.unsure).length;
+  section.querySelector("summary > .unsure-count:not([data-count])").textContent = unsure ? `${unsure} unsure` : "";
   const der = lane.ders?.[chosen.protocol];
   const figure = section.querySelector("[data-der]");
   figure.hidden = der === undefined;
@@ -185,9 +187,6 @@ const open = (section) => {
 
 for (const section of sections) {
   section.addEventListener("toggle", () => { if (section.open) open(section); });
-  for (const button of section.querySelectorAll("[data-seek]")) {
-    button.addEventListener("click", () => timelines.get(section)?.seek(Number(button.dataset.seek), true));
-  }
 }
 const redrawAll = () => {
   redrawStrips();

@@ -2,6 +2,7 @@
 // the player and to the keyboard. The page holds only the turns inside the window, so that an hour is as fast as a minute.
 
 const MIN_WINDOW = 2; // seconds
+const MAX_UNSURE = 8; // turns in the list
 
 class Timeline {
   constructor(section) {
@@ -99,6 +100,7 @@ class Timeline {
     this.showLegend();
     this.showTalk();
     this.showDoubt();
+    this.showUnsure();
     this.redraw();
     this.move(this.position);
   }
@@ -119,6 +121,22 @@ class Timeline {
     table.replaceChildren(table.tHead, ...parts);
   }
 
+  listenButton(title, start, ...content) {
+    const button = Object.assign(make("button", "link", ...content), { type: "button", title });
+    button.addEventListener("click", () => this.seek(start, true));
+    return button;
+  }
+
+  showUnsure() {
+    const turns = turnsOf(currentLane(this.id)).filter((turn) => turn.sure < data.unsure).sort((a, b) => a.sure - b.sure);
+    const place = this.section.querySelector("[data-unsure]");
+    place.hidden = !turns.length;
+    place.querySelector("tbody").replaceChildren(...turns.slice(0, MAX_UNSURE).map(({ speaker, start, end, sure }) => {
+      const cell = make("td", "word", this.listenButton("Play from here", start, `${clock(start)} to ${clock(end)}`));
+      return make("tr", "", cell, make("td", "word", shownName(speaker)), make("td", "", (100 * sure).toFixed(0)));
+    }));
+  }
+
   // If the number of speakers is doubtful, offer the longest turn of each, to compare the voices.
   showDoubt() {
     const lane = currentLane(this.id);
@@ -127,10 +145,8 @@ class Timeline {
     if (place.hidden) return;
     const samples = lane.rows.map((row) => {
       const [start] = row.turns.reduce((longest, turn) => (turn[1] - turn[0] > longest[1] - longest[0] ? turn : longest));
-      const button = makeButton("", `Play the longest turn of ${rowName(row)}`, () => this.seek(start, true));
-      button.className = "link";
-      button.append(dotOf(row.number), `${shownName(row.name)} at ${clock(start)}`);
-      return button;
+      const text = `${shownName(row.name)} at ${clock(start)}`;
+      return this.listenButton("Play the longest turn", start, dotOf(row.number), text);
     });
     place.querySelector("span").replaceChildren(...samples);
   }
