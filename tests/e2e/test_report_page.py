@@ -504,12 +504,19 @@ def test_corrections_are_kept_and_loaded(without_reference, tmp_path):
     assert heading == "duo 0:10 corrected Anna B. 40\u00a0% Anna_B. 60\u00a0%".replace("\u00a0", " ")
     find(browser, "input[name=search]").send_keys("anna")
     assert shown_order(browser) == ["duo"]
+    find(browser, "input[name=search]").clear()
+    find(browser, "input[name=search]").send_keys(" ")
     open_section(browser, "duo")
     assert corrected(browser, tmp_path, "duo") == [("Anna B.", 0, 4), ("Anna_B.", 4, 10)]
     file = tmp_path / "saved.rttm"
     file.write_text(rttm + turn("duo", "C", 1, 2) + turn("elsewhere", "C", 1, 2))
     assert "1 of 1 recordings differ" in load(browser, file)
     assert corrected(browser, tmp_path, "duo") == [("Anna B.", 0, 4), ("C", 1, 3), ("Anna_B.", 4, 10)]
+    open_section(browser, "one")
+    press(browser, "one", "c")
+    file.write_text(turn("one", "Z", 0, 3))
+    load(browser, file)
+    assert corrected(browser, tmp_path, "one") == [("Z", 0, 3)], "open, and without a change until then"
     for line, problem in (
         (turn("duo", "C", 9, 2), "line 1 ends after duo"),
         (turn("duo", "C", "x", 2), "line 1 is not"),

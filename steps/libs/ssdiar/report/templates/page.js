@@ -162,9 +162,13 @@ loading.addEventListener("change", async () => {
   let said;
   try {
     const found = parseRttm(await file.text());
-    const own = [...found].filter(([id]) => data.recordings[id]);
+    const own = [...found].filter(([id]) => Object.hasOwn(data.recordings, id));
     const changed = own.filter(([id, turns]) => rttmText(id, inOrder(turns)) !== rttmText(id, currentTurns(id)));
-    for (const [id, turns] of changed) (corrections.get(id) ?? new Corrections(id)).load(turns, file.name);
+    for (const [id, turns] of changed) {
+      const timeline = timelines.get(document.getElementById(`r-${id}`));
+      (timeline?.corrections ?? corrections.get(id) ?? new Corrections(id)).load(turns, file.name);
+      if (timeline && !timeline.corrections) timeline.correct();
+    }
     said = own.length ? `${changed.length} of ${own.length} recordings differ and are corrected` : "no turn of a recording of this page";
   } catch (problem) {
     said = problem.message;
@@ -174,7 +178,7 @@ loading.addEventListener("change", async () => {
 });
 
 document.addEventListener("corrected", ({ detail: id }) => {
-  const section = sections.find((one) => one.dataset.id === id);
+  const section = document.getElementById(`r-${id}`);
   showHeading(section);
   redrawStrips();
   timelines.get(section)?.showLanes();
