@@ -504,8 +504,7 @@ def test_corrections_are_kept_and_loaded(without_reference, tmp_path):
     assert heading == "duo 0:10 corrected Anna B. 40\u00a0% Anna_B. 60\u00a0%".replace("\u00a0", " ")
     find(browser, "input[name=search]").send_keys("anna")
     assert shown_order(browser) == ["duo"]
-    find(browser, "input[name=search]").clear()
-    find(browser, "input[name=search]").send_keys(" ")
+    js(browser, "const f = $('input[name=search]'); f.value = ''; f.dispatchEvent(new Event('input'))")
     open_section(browser, "duo")
     assert corrected(browser, tmp_path, "duo") == [("Anna B.", 0, 4), ("Anna_B.", 4, 10)]
     file = tmp_path / "saved.rttm"
@@ -523,8 +522,7 @@ def test_corrections_are_kept_and_loaded(without_reference, tmp_path):
     ):
         file.write_text(line)
         assert problem in load(browser, file)
-    for _ in range(2):
-        find(browser, "#r-duo [aria-label^=Undo]").click()
+    press(browser, "duo", *["\ue009z\ue000"] * 2)
     assert not find(browser, "#r-duo [data-corrected]").is_displayed()
     browser.refresh()
     assert not find(browser, "#r-duo [data-corrected]").is_displayed(), "nothing is kept"
