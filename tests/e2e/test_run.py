@@ -117,7 +117,7 @@ def test_a_second_run_skips_what_is_done_and_changes_nothing(mini):
     used = os.times()
     processor = used.children_user + used.children_system - started.children_user - started.children_system
     assert processor < 60
-    assert (result.stdout + result.stderr).count("nothing to do") == 7
+    assert (result.stdout + result.stderr).count("nothing to do") == 8
     assert before and all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
 
 

@@ -56,7 +56,7 @@ _RESULTS = """
     from ssdiar.scoring.score_file import Rates, Score, write_score
     for name in ("score", "history"):
         (out / name).mkdir(parents=True, exist_ok=True)
-    changes = dict(part.split("=") for part in system.split("+")[1:])
+    changes = dict(part.split("=") for part in system.split("+")[1:] if "=" in part)
     heads = 0.1 * int(changes.get("encoder.heads", 0))
     der = 10 + float(changes.get("stop.threshold", 0)) + heads + int(options["seed"])
     rates = Rates.of(DiarizationError(100, 0, 0, der), JaccardError())
