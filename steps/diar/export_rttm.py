@@ -33,6 +33,7 @@ def main() -> None:
     add("--formats", default=" ".join(FILE_NAMES), metavar='"a b"', help="write these formats")
     help_text = "end TextGrids at these lengths (by result.json beside the RTTM, else at the last turn)"
     add("--reco2dur", type=Path, metavar="file", help=help_text)
+    add("--overwrite", type=stage.boolean, default=False, help="replace files that were changed or made otherwise")
     options = parser.parse_args()
     rttm = options.source / "rttm" if options.source.is_dir() else options.source
     turns = read_rttm(rttm)
@@ -43,7 +44,8 @@ def main() -> None:
     if options.reco2dur is not None:
         durations = read_durations(options.reco2dur)
     out_dir = options.out_dir or rttm.parent / "export"
-    files = export(turns, out_dir, options.formats.split(), durations, [entry["recording"] for entry in entries])
+    silent = [entry["recording"] for entry in entries]
+    files = export(turns, out_dir, options.formats.split(), durations, silent, options.overwrite)
     _LOG.info("%s: %d files (%s)", out_dir, len(files), options.formats)
 
 
