@@ -6,6 +6,7 @@ import heapq
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import NamedTuple
 
@@ -120,6 +121,20 @@ def close_pauses(turns: Iterable[Turn], gap: float) -> list[Turn]:
             spans = merge(np.concatenate([own, pauses[silent & short]]))
             closed += _turns(reco, speaker, spans, [(turn.start, turn.end, turn.confidence) for turn in before])
     return sorted(closed, key=lambda turn: (turn.reco, turn.start, turn.end, turn.speaker))
+
+
+def exclusive_turns(turns: Iterable[Turn]) -> list[Turn]:
+    """Return the turns of any recordings with one speaker at a time, by recording and time.
+
+    Overlapped speech goes to the turn that began first (of two, the one that ends first), so a turn inside another one
+    is left out. Speech recognisers need such turns; pyannote calls them ``exclusive_speaker_diarization``.
+    """
+    alone: list[Turn] = []
+    for turn in sorted(turns, key=lambda turn: (turn.reco, turn.start, turn.end, turn.speaker)):
+        at = alone[-1].end if alone and alone[-1].reco == turn.reco else -math.inf
+        if turn.end - at >= _TOUCH:
+            alone.append(replace(turn, start=max(turn.start, at)))
+    return alone
 
 
 def cut_overlaps(pieces: Iterable[Stretch]) -> list[Stretch]:
