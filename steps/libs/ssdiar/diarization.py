@@ -53,6 +53,7 @@ from ssdiar.speech.channels import Levels, Use, use_of_channels
 from ssdiar.speech.source import Speech, SpeechSource
 from ssdiar.timeline.sides import join_sides, side_id, speaker_name
 from ssdiar.timeline.spans import Segment, Turn, grouped
+from ssdiar.timeline.turns import exclusive_turns
 from ssdiar.work import cores
 from ssdiar.xvectors.models import XVectorModel, load_model, read_model_config
 
@@ -128,6 +129,10 @@ class Diarization:
     def num_speakers(self) -> int:
         """Number of speakers found."""
         return len(self.speakers)
+
+    def exclusive(self) -> Diarization:
+        """Return the same with one speaker at a time, for speech recognisers; see :func:`exclusive_turns`."""
+        return replace(self, turns=tuple(exclusive_turns(self.turns)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the turns to a file, which is replaced if it exists; its suffix gives the format, as in ``call.rttm``.
