@@ -66,6 +66,10 @@ def main() -> None:
     """Check all of the input, then write the data directory."""
     options = _parse()
     check_id(options.set, "--set")
+    data_dir = options.data_root / options.set
+    if (data_dir / "wav.scp").exists() and not (data_dir / "recordings.tsv").exists():
+        hint = "Give another --set, or run the stages on this data directory: run.sh --set NAME --stage 2."
+        raise InputError("was not made by this script, so it is not replaced", path=data_dir, hint=hint)
     paths, left_out = _usable_names(_find_audio(options.audio))
     root = options.audio.absolute() if options.audio.is_dir() else options.audio.absolute().parent
     files = recording_ids(paths, root)
@@ -79,7 +83,6 @@ def main() -> None:
     turns = None if options.rttm is None else _read_reference(options.rttm, audio, names)
     uem = _scored_regions(options.uem, audio, turns, names)
     num_spk = _speaker_counts(options.num_spk_file, turns, audio, names)
-    data_dir = options.data_root / options.set
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
