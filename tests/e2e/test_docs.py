@@ -46,7 +46,7 @@ RUN = [
         r"./run.sh --audio ~/calls \1\2\3 --stop-stage 1",
     ),
     (r"\./run\.sh --audio ~/calls( --set calls.*)?", r"\g<0>"),
-    (r"ssdiar (~/calls/call\.wav .*)", r"PYTHONPATH=steps/libs python3 -m ssdiar \1"),
+    (r"ssdiar (?:~/calls/)?call\.wav (.*)", r"PYTHONPATH=steps/libs python3 -m ssdiar ~/calls/call.wav \1"),
     (r"steps/diar/(cluster_ssl|make_rttm)\.sh .*kaldi/exp/xvectors .*", r"\g<0>"),
     (r"steps/diar/export_rttm\.sh exp/calls/.*", r"\g<0>"),
     (r"steps/diar/assign_words\.sh transcripts exp/calls/.*", r"\g<0>"),

@@ -70,5 +70,5 @@ def test_mypy_knows_the_types(repo, need_module, tmp_path):
     environment = os.environ | {"MYPYPATH": str(repo / "steps/libs")}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert (
-        "Found 1 error" in done.stdout and 'program.py:14: error: Unexpected keyword argument "number"' in done.stdout
+        "Found 1 error" in done.stdout and 'program.py:13: error: Unexpected keyword argument "number"' in done.stdout
     )
