@@ -84,7 +84,7 @@ def test_a_file_that_was_corrected_is_not_replaced(work):
     export(work, "--formats", "csv srt", "ahc")
     (work / "ahc/export/r1.srt").write_text("corrected")
     message = export(work, "--formats", "csv srt", "ahc", rc=1).stderr
-    assert "ahc/export/r1.srt: is not as this program wrote it" in message and "--overwrite true" in message
+    assert "ahc/export/r1.srt: exists and is not as this program wrote it" in message and "--overwrite true" in message
     export(work, "--formats", "csv", "ahc")
     assert (work / "ahc/export/r1.srt").read_text() == "corrected"
     export(work, "--formats", "csv srt", "--overwrite", "true", "ahc")

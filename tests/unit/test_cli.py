@@ -106,10 +106,10 @@ def test_only_its_own_unchanged_files_are_replaced(command, tmp_path):
         path.write_text("mine")
     assert command("a.wav")[0] == command("a.wav")[0] == 0
     code, _, err, calls = command("a.wav", "b.wav")
-    assert code == 1 and "ssdiar/b.json: is not as this program wrote it" in err and len(calls) == 2
+    assert code == 1 and "ssdiar/b.json: exists and is not as this program wrote it" in err and len(calls) == 2
     (tmp_path / "ssdiar/a.rttm").write_text("corrected")
     code, _, err, calls = command("a.wav")
-    assert code == 1 and "ssdiar/a.rttm: is not as" in err and len(calls) == 2
+    assert code == 1 and "ssdiar/a.rttm: exists and is not as" in err and len(calls) == 2
     assert [path.read_text() for path in sorted(tmp_path.rglob("a.rttm"))] == ["mine", "corrected"]
     assert command("a.wav", "--overwrite", "true")[0] == 0
     assert (tmp_path / "ssdiar/a.rttm").read_text().startswith("SPEAKER a ")

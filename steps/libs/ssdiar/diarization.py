@@ -76,7 +76,7 @@ class Diarization:
 
     Attributes:
         recording: Its name in RTTM and other files.
-        file: The file; None for samples.
+        file: The file; None for samples and pipes.
         duration: Seconds.
         turns: In order of time.
         sure: Probability of the number of speakers; None if it was given.
@@ -213,6 +213,16 @@ class Diarization:
         return assign_words([replace(word, reco=self.recording) for word in transcript], self.turns)
 
 
+@contextlib.contextmanager
+def _installed() -> Iterator[None]:
+    """Raise InputError for a package that only some systems and detectors need."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        hint = "Systems that train a network need tensorflow and keras, --sad silero needs torch: requirements.txt."
+        raise InputError(f"the package {error.name} is not installed", hint=hint) from error
+
+
 class Diarizer:
     """Find out who spoke when in recordings, with models that stay loaded.
 
@@ -242,7 +252,8 @@ class Diarizer:
         self._config = read_system(system)
         self._source = SpeechSource.of(sad, self._config.input.overlap, self._config.input.changes, strict=False)
         self._source.weights()
-        self._model = load_model(read_model_config(xvector))
+        self._model_config = read_model_config(xvector)
+        load_model(self._model_config)
         self._names = {"system": config_name(system), "speech": config_name(sad)}
         self._threads = threads or cores()
 
@@ -253,11 +264,11 @@ class Diarizer:
         self.close()
 
     def close(self) -> None:
-        """Free the models. This object cannot be used any more; another one, and :func:`diarize`, load them again."""
-        del self._model
+        """Free the models; a later call loads them again."""
         load_model.cache_clear()
         load_network.cache_clear()
 
+    @_installed()
     def __call__(
         self,
         audio: Audio,
@@ -271,7 +282,7 @@ class Diarizer:
     ) -> Diarization:
         """Diarize a recording; for arguments and errors see :func:`diarize`."""
         _check_options(seed=seed, recording=recording)
-        config = self._config
+        config, model = self._config, load_model(self._model_config)
         number = parse_num_spk(config.num_spk if num_spk is None else num_spk)
         if number is None:
             raise InputError(
@@ -289,13 +300,13 @@ class Diarizer:
             speech = work.speech(self._source)
             cut = subsegments_of(*regions_of(speech))
             segments = grouped(sorted(cut.segments, key=lambda segment: segment.id))
-            vectors = work.vectors(self._model, segments, grouped(cut.overlap))
+            vectors = work.vectors(model, segments, grouped(cut.overlap))
             numbers = numbers_of_sides(number, vectors) if use.parties else dict.fromkeys(vectors, number)
             results = {
                 side: labels_of(
                     *(config, segments[side], vectors[side], numbers[side]),
                     segmentation=speech[side].segmentation,
-                    model=self._model.config.title,
+                    model=model.config.title,
                     is_side=bool(use.parties),
                     seed=seed,
                     threads=self._threads,
@@ -314,7 +325,7 @@ class Diarizer:
         found = {side: number_found(result.history) for side, result in results.items()}
         return Diarization(
             recording=name,
-            file=str(path) if isinstance(audio, str | os.PathLike) else None,
+            file=str(path) if path.exists() and isinstance(audio, str | os.PathLike) else None,
             duration=info.duration,
             turns=tuple(sorted(made, key=lambda turn: (turn.start, turn.end, turn.speaker))),
             sure=count_probabilities(found, sides).get(name),
@@ -322,7 +333,7 @@ class Diarizer:
             vectors=_vectors_by_name(results, vectors, sides),
             channels=use.in_words(info.channels),
             remarks=(*info.remarks, *([use.remark] if use.remark else []), *(too_few if speakers < number.low else [])),
-            models={**self._names, "xvectors": self._model.config.title},
+            models={**self._names, "xvectors": model.config.title},
         )
 
 

@@ -76,7 +76,7 @@ def check_own(folder: str | Path, names: Iterable[str], overwrite: bool = False)
     others = [path for path in files if _line(path.name, path.read_bytes()) not in own]
     if others and not overwrite:
         more = f" (nor are {len(others) - 1} more)" if len(others) > 1 else ""
-        what = f"is not as this program wrote it{more}, so nothing is written"
+        what = f"exists and is not as this program wrote it{more}, so nothing is written"
         raise InputError(what, path=others[0], hint="Choose another folder, or replace such files by --overwrite true.")
 
 
