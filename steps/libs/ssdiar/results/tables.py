@@ -86,7 +86,8 @@ def timeline_html(entry: RecordingEntry, turns: Iterable[Turn]) -> str:
     style = 'style="width:100%;min-width:20em;height:1em;background:#8883"'
     rows = []
     for number, one in enumerate(entry["speakers"]):
-        words = f"<td>{html.escape(one['name'])}</td><td style='white-space:nowrap'>{clock(one['seconds'])} ({one['share']:.0%})</td>"
+        talk = f"{clock(one['seconds'])}&nbsp;({one['share']:.0%})"
+        words = f"<td>{html.escape(one['name'])}</td><td>{talk}</td>"
         lane = f'{svg} fill="{_COLOURS[number % len(_COLOURS)]}" {style}>{"".join(by_speaker[one["name"]])}</svg>'
         rows.append(f'<tr>{words}<td style="width:100%">{lane}</td></tr>')
     title = f"{entry['recording']}, {clock(entry['duration'] or 0)}"
