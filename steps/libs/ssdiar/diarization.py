@@ -85,6 +85,7 @@ class Diarization:
         channels: Use of the channels, in words.
         remarks: Oddities of the audio and of the number of speakers, a line each.
         models: Names of the speech detector, the x-vector model and the system.
+        turn_kind: ``closed`` or ``tight``.
     """
 
     recording: str
@@ -97,6 +98,7 @@ class Diarization:
     channels: str
     remarks: tuple[str, ...]
     models: Mapping[str, str]
+    turn_kind: str
 
     def __iter__(self) -> Iterator[Turn]:
         return iter(self.turns)
@@ -132,7 +134,7 @@ class Diarization:
 
     def exclusive(self) -> Diarization:
         """Return the same with one speaker at a time, for speech recognisers; see :func:`exclusive_turns`."""
-        return replace(self, turns=tuple(exclusive_turns(self.turns)))
+        return replace(self, turns=tuple(exclusive_turns(self.turns)), turn_kind="exclusive")
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the turns to a file, which is replaced if it exists; its suffix gives the format, as in ``call.rttm``.
@@ -164,6 +166,7 @@ class Diarization:
             "channels": self.channels,
             "remarks": list(self.remarks),
             "models": dict(self.models),
+            "turn_kind": self.turn_kind,
         }
         return json_text({**self.summary, **made}, self.turns)
 
@@ -317,7 +320,9 @@ class Diarizer:
         sides = {side_id(name, channel): name for channel in use.parties}
         labels, sure = labels_by_id(segments, results)
         second_sure = config.sure.second if config.says_how_sure else None
-        rules = TurnRules(self._source.overlap == "label", self._source.close_pauses, second_sure)
+        rules = TurnRules(
+            self._source.overlap == "label", 0.0 if turns == "tight" else self._source.close_pauses, second_sure
+        )
         tight = {side: one.tight for side, one in speech.items()} if turns == "tight" else None
         made = turns_of(cut, labels, rules, sure, tight, sides)
         speakers = len({turn.speaker for turn in made})
@@ -334,6 +339,7 @@ class Diarizer:
             channels=use.in_words(info.channels),
             remarks=(*info.remarks, *([use.remark] if use.remark else []), *(too_few if speakers < number.low else [])),
             models={**self._names, "xvectors": model.config.title},
+            turn_kind=turns,
         )
 
 
