@@ -16,10 +16,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 import common
 from common import Source
+
+import numpy as np
+
 from ssdiar.base.arguments import Parser, run, whole_number
 from ssdiar.clustering.config import read_system
 from ssdiar.scoring.bootstrap import Difference, paired_difference

@@ -1,19 +1,20 @@
 """Sets after stages 1 to 4 of run.sh, in memory: ablation.py, counting.py and fit.py cluster and score them.
 
-Import this module first: it sets one thread per process and makes the library importable.
+Import this module first, since it imports stage.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "steps" / "libs"))
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "steps" / "diar"))
+
+import stage  # noqa: F401
 
 import numpy as np
 from msgspec import structs
@@ -31,8 +32,6 @@ from ssdiar.pipeline import ESTIMATE, Cut, SpeakerNumber, TurnRules, labels_by_i
 from ssdiar.scoring.der import Comparison, DiarizationError, Protocol, count_speakers, score_recording
 from ssdiar.timeline.segmentation import Segmentation
 from ssdiar.timeline.spans import Turn, by_recording, grouped
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)

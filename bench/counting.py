@@ -14,10 +14,11 @@ import argparse
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 import common
 from common import Source
+
+import numpy as np
+
 from ssdiar.base.arguments import Parser, run, whole_number
 from ssdiar.clustering.config import SystemConfig, read_system
 from ssdiar.scoring.der import PROTOCOLS, DiarizationError

@@ -20,12 +20,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import common
+from common import ROOT, Source
+
 import numpy as np
 import yaml
 from msgspec import structs, to_builtins
 
-import common
-from common import ROOT, Source
 from ssdiar.base.arguments import Parser, run, whole_number
 from ssdiar.base.errors import InputError
 from ssdiar.clustering import sure

@@ -26,9 +26,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from common import ROOT
+
 import numpy as np
 
-from common import ROOT
 from ssdiar.base.arguments import Parser, run, whole_number
 from ssdiar.base.errors import InputError
 from ssdiar.clustering.config import read_system

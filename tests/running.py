@@ -1,6 +1,7 @@
 """How tests run a script as users do: where the scripts are, and what every run has in common."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,3 +45,13 @@ def run_script(script, *args, cwd, rc=0, **environment):
     assert done.returncode == rc, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     return done
+
+
+def copy_repository(place):
+    """Copy the repository to a folder that does not exist, without what was made in it, as a clone is."""
+    made = shutil.ignore_patterns(".git", ".venv", "data", "exp", "__pycache__", ".*_cache")
+
+    def ignored(folder, names):
+        return made(folder, names) - ({"data"} if Path(folder).name == "tests" else set())
+
+    shutil.copytree(REPO, place, symlinks=True, ignore=ignored)

@@ -54,8 +54,7 @@ def main() -> None:
     if kind in TURN_KINDS and (corrected := [reco for reco, found in kinds.items() if found != kind]):
         _LOG.warning("%s: corrected by hand, so kept as they are: %s", rttm, " ".join(sorted(corrected)))
     out_dir = options.out_dir or rttm.parent / ("export" if kind is None else f"export_{kind}")
-    silent = [entry["recording"] for entry in entries]
-    files = export(turns, out_dir, options.formats.split(), durations, silent, kinds, options.overwrite)
+    files = export(turns, out_dir, options.formats.split(), durations, entries, kinds, options.overwrite)
     shown = f", {' and '.join(sorted(set(kinds.values())))} turns" if kinds else ""
     _LOG.info("%s: %d files (%s)%s", out_dir, len(files), options.formats, shown)
 

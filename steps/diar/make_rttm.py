@@ -8,7 +8,8 @@ Short and overlapped speech, which was not clustered, gets the label of the near
 Writes <labels-dir>/rttm.closed (short pauses within turns are closed, as in references of calls) and rttm.tight (turns
 end where detected speech ends, if detect_speech.sh found it); rttm, the kind of --turns; reco2file, and result.json:
 speakers, talk time and probabilities per recording in rttm. An rttm that was edited stays as it is while its inputs do
-not change; remove it to have it written again.
+not change; remove it to have it written again. Recordings that use_corrections.sh has taken corrections of
+(<labels-dir>/corrections) have the corrected turns in rttm and result.json.
 e.g.: make_rttm.sh exp/mini/subsegments exp/mini/xvector_ahc
 """
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ import numpy as np
 from ssdiar.base.errors import InputError
 from ssdiar.base.publish import publish_text
 from ssdiar.io.meta import read_meta
-from ssdiar.io.rttm import TURN_KINDS, write_rttm
+from ssdiar.io.rttm import TURN_KINDS, read_rttm, write_rttm
 from ssdiar.io.tables import (
     SIDE2RECO,
     check_same_ids,
@@ -43,6 +44,7 @@ from ssdiar.io.tables import (
 )
 from ssdiar.pipeline import Cut, TurnRules, turns_of
 from ssdiar.results import count_probabilities, recording_entry, result_content, result_text
+from ssdiar.results.corrections import correction_files, with_corrections
 from ssdiar.timeline.spans import Turn, grouped
 from ssdiar.work import Manifest, check
 
@@ -57,7 +59,24 @@ _LABELS = ("labels", "sure", "meta.json")
 
 def main() -> None:
     """Read sub-segments and labels, write <labels-dir>/rttm."""
-    options = _parse()
+    make(_parse())
+
+
+def options_of(labels_dir: Path) -> argparse.Namespace:
+    """Return the options that <labels-dir>/rttm was last written with.
+
+    Raises:
+        InputError: It was not written by this program, or its inputs have changed since.
+    """
+    made = Manifest(labels_dir, "make_rttm").settings.get("options")
+    if made is None:
+        raise InputError("made by an earlier version", path=labels_dir / "rttm", hint="Run make_rttm.sh again.")
+    made = {name: Path(value) if name.endswith("_dir") and value else value for name, value in made.items()}
+    return argparse.Namespace(**made, labels_dir=labels_dir)
+
+
+def make(options: argparse.Namespace) -> None:
+    """Write <labels-dir>/rttm, with these options."""
     folder, labels_dir, tables = (
         options.subsegments_dir,
         options.labels_dir,
@@ -67,6 +86,7 @@ def main() -> None:
         *(folder / name for name in _SUBSEGMENTS),
         *(labels_dir / name for name in _LABELS),
         *(tables / name for name in ("wav.scp", "reco2dur")),
+        *correction_files(labels_dir).values(),
         stage="make_rttm",
     )
     decided = read_meta(folder, TurnRules)
@@ -77,7 +97,9 @@ def main() -> None:
     second_sure = read_meta(labels_dir, TurnRules).second_sure
     rules = {kind: TurnRules(second, gap, second_sure) for kind, gap in gaps.items()}
     work = Manifest(labels_dir, "make_rttm")
-    settings = {"format": _FORMAT, "turns": options.turns, **msgspec.to_builtins(rules)}
+    made = {name: value for name, value in vars(options).items() if name not in ("labels_dir", "python", "verbose")}
+    made = {name: str(value.absolute()) if isinstance(value, Path) else value for name, value in made.items()}
+    settings = {"format": _FORMAT, "turns": options.turns, **msgspec.to_builtins(rules), "options": made}
     if work.is_current(inputs, settings):
         _LOG.info("%s is up to date", labels_dir / "rttm")
         return
@@ -89,21 +111,25 @@ def main() -> None:
     if sure is not None:
         check_same_ids(cut.segments, sure, labels_dir / "sure", "probability")
     sides = read_sides(folder)
-    made = {"closed": turns_of(cut, labels, rules["closed"], sure, None, sides)}
+    made_turns = {"closed": turns_of(cut, labels, rules["closed"], sure, None, sides)}
     if options.turns == "tight" or (folder / "tight.segments").exists():
-        made["tight"] = turns_of(cut, labels, rules["tight"], sure, _tight(folder, cut), sides)
-    turns = made[options.turns]
-    work.plan(inputs, settings)
+        made_turns["tight"] = turns_of(cut, labels, rules["tight"], sure, _tight(folder, cut), sides)
+    turns = made_turns[options.turns]
     entries = read_if_there(read_wav_scp, tables / "wav.scp", {})
     files = {sides.get(side, side): entry for side, entry in entries.items()}
-    with work.finish("result.json", *(f"rttm.{kind}" for kind in made), editable=["rttm", "reco2file"]):
+    known = files.keys() | {turn.reco for turn in turns}
+    corrections = correction_files(labels_dir).items()
+    corrected = {reco: read_rttm(file, lengths={reco: None}) for reco, file in corrections if reco in known}
+    turns = with_corrections(turns, corrected)
+    work.plan(inputs, settings)
+    with work.finish("result.json", *(f"rttm.{kind}" for kind in made_turns), editable=["rttm", "reco2file"]):
         for kind in TURN_KINDS:
-            if kind in made:
-                write_rttm(labels_dir / f"rttm.{kind}", made[kind])
+            if kind in made_turns:
+                write_rttm(labels_dir / f"rttm.{kind}", made_turns[kind])
             else:
                 (labels_dir / f"rttm.{kind}").unlink(missing_ok=True)
         write_rttm(labels_dir / "rttm", turns)
-        publish_text(labels_dir / "result.json", result_text(_result(options, turns, files, sides)))
+        publish_text(labels_dir / "result.json", result_text(_result(options, turns, files, sides, corrected)))
         if files:
             write_table(labels_dir / "reco2file", files)
     _LOG.info("%s: %d turns of %d recordings", labels_dir / "rttm", len(turns), len({turn.reco for turn in turns}))
@@ -140,13 +166,21 @@ def _tight(folder: Path, cut: Cut) -> dict[str, np.ndarray]:
 
 
 def _result(
-    options: argparse.Namespace, turns: list[Turn], files: Mapping[str, str], sides: Mapping[str, str]
+    options: argparse.Namespace,
+    turns: list[Turn],
+    files: Mapping[str, str],
+    sides: Mapping[str, str],
+    corrected: Collection[str],
 ) -> dict[str, Any]:
-    """Return the content of result.json: every recording that the turns or ``files`` name."""
+    """Return the content of result.json: every recording that turns, ``files`` or ``corrected`` names.
+
+    The number of speakers of corrected recordings is given, so it has no probability.
+    """
     meta = read_meta(options.labels_dir)
-    sure = count_probabilities(meta.get("num_spk", {}), sides)
+    found = count_probabilities(meta.get("num_spk", {}), sides)
+    sure = {reco: probability for reco, probability in found.items() if reco not in corrected}
     durations = read_if_there(read_durations, (options.data_dir or options.subsegments_dir) / "reco2dur", {})
-    spoken = {reco: [] for reco in files} | grouped(turns)
+    spoken = {reco: [] for reco in (*files, *corrected)} | grouped(turns)
     entries = [
         recording_entry(reco, own, file=files.get(reco), duration=durations.get(reco), probability=sure.get(reco))
         for reco, own in spoken.items()

@@ -9,7 +9,8 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"
 
 # The library is found from the physical place of this file, so that a link to this folder works from anywhere.
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "libs"))
+_REPO = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(_REPO / "steps" / "libs"))
 
 from ssdiar.base.arguments import Parser, boolean, explain, number, program_name, run, whole_number
 from ssdiar.base.errors import InputError
@@ -25,8 +26,12 @@ def apart(out_dir: Path, *inputs: Path) -> None:
 
 
 def _missing_package(kind: type, error: BaseException, trace: object) -> None:
-    """Report a package that a program's imports lack in one line."""
+    """Rerun a program whose imports lack a package in .venv, unless PYTHON is set; otherwise report it in one line."""
     line = explain(error) if isinstance(error, ModuleNotFoundError) else None
+    venv = _REPO / ".venv"
+    python = venv / "bin" / "python3"
+    if line and not os.environ.get("PYTHON") and python.exists() and not venv.samefile(sys.prefix):
+        os.execv(python, [python, *sys.argv])
     if line is None:
         sys.__excepthook__(kind, error, trace)
     else:

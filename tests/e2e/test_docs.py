@@ -11,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import venv
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import soundfile
+from running import copy_repository
 
 import ssdiar
 from ssdiar.clustering.config import read_system
@@ -46,13 +48,14 @@ RUN = [
         r"./run.sh --audio ~/calls \1\2\3 --stop-stage 1",
     ),
     (r"\./run\.sh --audio ~/calls( --set calls.*)?", r"\g<0>"),
-    (r"ssdiar (?:~/calls/)?call\.wav (.*)", r"PYTHONPATH=steps/libs python3 -m ssdiar ~/calls/call.wav \1"),
+    (r"ssdiar (?:~/calls/)?call\.wav (.*)", r"PYTHONPATH=steps/libs .venv/bin/python3 -m ssdiar ~/calls/call.wav \1"),
     (r"steps/diar/(cluster_ssl|make_rttm)\.sh .*kaldi/exp/xvectors .*", r"\g<0>"),
+    (r"(steps/diar/use_corrections\.sh exp/calls/best) ~/Downloads/.*", r"\1 exp/calls/best/rttm"),
+    (r"steps/diar/use_corrections\.sh --drop all exp/calls/best", r"\g<0>"),
     (r"steps/diar/export_rttm\.sh exp/calls/.*", r"\g<0>"),
     (r"steps/diar/assign_words\.sh transcripts exp/calls/.*", r"\g<0>"),
     (r"(PIP_\S+ )?(utils/setup_env\.sh.*)", r"\2"),
-    (r"\. \./path\.sh", r"\g<0>"),
-    (r"ln -s /path/to/this/repository/(.*)", r"ln -s repo/\1"),
+    (r"ln -s /path/to/this/repository/(.*)", r"ln -s \1"),
     (r"diar/\w+\.sh .*(data|exp)/eval.*", r"\g<0>"),
     (
         r"(local/simulate_calls\.py) --num-calls \d+ --duration \d+ --seed \d+ --same-person \S+ (.*)",
@@ -60,16 +63,18 @@ RUN = [
     ),
     (r"\./run\.sh --audio data/stereo/wav .*", r"\g<0> --stop-stage 1"),
     (r"(local/simulate_calls\.py) --num-calls \d+ (.* voices .*)", r"\1 --num-calls 1 --duration 10 \2"),
+    # These take long, so it is only seen that they start; other tests run them.
+    (r"(bench/\w+\.py)( simulate| count| sure)?( .*)?", r"\1\2 --help"),
+    (r"(local/fetch_\w+\.py|local/paper/run\.sh) .*", r"\1 --help"),
 ]
 # Commands that take long or need data that may not be distributed; other tests run these programs.
 DEAR = [
     r"\./run\.sh( (?!--audio ).*)?",
     r"tests/run\.sh( .*)?",
-    r"(\.\./\.\./)?local/paper/run\.sh .*",
     r"steps/diar/(make_rttm|score_der)\.sh .*data/mini .*exp/mini/best",
-    r"bench/\w+\.(sh|py)( .*)?",
-    r"local/fetch_prompts\.py voices",
-    r"(pip|unzip) .*",
+    r"\./run_paper\.sh .*",
+    r"(\S+ -m )?(pip|unzip) .*",
+    r"(export |make -C |DSCORE_ROOT=).*",
     r"rm -r voices/allison_es",
     r"git clone .*",
     r"pip install .*",
@@ -284,14 +289,20 @@ def voice(pitch, seconds, rate=8000):
 
 
 @pytest.fixture(scope="module")
-def world(repo, tmp_path_factory):
-    """Return a recipe directory with the inputs of the documents' commands, and the environment to run them in."""
-    root = tmp_path_factory.mktemp("docs")
-    for name in ("run.sh", "path.sh", "cmd.sh", "conf", "steps", "utils", "local"):
-        (root / name).symlink_to(repo / name)
-    (root / "repo").symlink_to(repo)
+def world(tmp_path_factory):
+    """Return a clone after stage 0 with the inputs of the documents' commands, and the environment of a new shell.
+
+    The Python on the PATH has no packages; those of this Python are in .venv.
+    """
+    root = tmp_path_factory.mktemp("docs") / "a clone"
+    copy_repository(root)
+    venv.create(root / "home" / "bare", symlinks=True)
+    if sys.prefix == sys.base_prefix:
+        venv.create(root / ".venv", symlinks=True, system_site_packages=True)
+    else:
+        (root / ".venv").symlink_to(sys.prefix)
     calls = root / "home" / "calls"
-    calls.mkdir(parents=True)
+    calls.mkdir()
     soundfile.write(calls / "call.wav", np.concatenate([voice(110, 3), voice(210, 3), voice(110, 3)]), 8000)
     turns = [(0.0, "A"), (3.0, "B"), (6.0, "A")]
     lines = [f"SPEAKER call 1 {start} 2.4 <NA> <NA> {name} <NA> <NA>\n" for start, name in turns]
@@ -309,9 +320,11 @@ def world(repo, tmp_path_factory):
     shutil.copy(root / "ref.rttm", root / "data" / "eval")
     shutil.copytree(root / "data" / "eval", root / "data of run.sh" / "eval")
     (root / "bin").mkdir()
-    (root / "bin" / "queue.pl").symlink_to(repo / "utils" / "run.pl")
-    path = f"{root / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return root, os.environ | {"HOME": str(root / "home"), "PATH": path, "PYTHON": sys.executable}
+    (root / "bin" / "queue.pl").symlink_to(root / "utils" / "run.pl")
+    others = [place for place in os.environ["PATH"].split(":") if Path(place) != Path(sys.executable).parent]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHON"}
+    path = ":".join([str(root / "bin"), str(root / "home/bare/bin"), *others])
+    return root, environment | {"HOME": str(root / "home"), "PATH": path}
 
 
 def _make_xvectors(folder):
@@ -350,7 +363,7 @@ def test_stages_typed_by_hand_give_the_result_of_run_sh(world):
     """As docs/kaldi.md has them; its commands ran in the test above, or run here."""
     root, environment = world
     if not (root / "exp/eval/best/rttm").exists():
-        run_commands(root, environment, lambda text: re.match(r"diar/|ln -s repo/steps/diar", text))
+        run_commands(root, environment, lambda text: re.match(r"diar/|ln -s steps/diar", text))
     places = ["--data-root", "data of run.sh", "--exp-root", "exp of run.sh"]
     command = ["./run.sh", "--set", "eval", "--systems", "best", *places]
     subprocess.run(command, cwd=root, env=environment, capture_output=True, timeout=300, check=True)

@@ -13,6 +13,7 @@ import sys
 import tarfile
 import tempfile
 import time
+from dataclasses import asdict, astuple
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,9 @@ import pytest
 import soundfile
 
 from ssdiar.io.rttm import write_rttm
-from ssdiar.results import exports
+from ssdiar.report.timelines import KINDS
+from ssdiar.results import exports, recording_entry, result_content, result_text
+from ssdiar.scoring.der import PROTOCOLS, score_recording
 from ssdiar.timeline.spans import Turn
 
 DIAR = Path(__file__).resolve().parents[2] / "steps" / "diar"
@@ -35,6 +38,18 @@ BEST, OTHER = "ssl$a$&<b>", "xvector_ahc"
 
 STEPS = [{"clusters": 4, "losses": [1.0, 0.5], "epochs": 1}, {"clusters": 2, "losses": [0.6, 0.2], "epochs": 1}]
 TRAINED = {"first_clusters": 9, "iterations": STEPS, "stop_reason": EVIL, "sub_segments": 20, "seconds": 1.5}
+
+
+# Of the page, by format of the library: the button and the ending of the file.
+BUTTONS = {
+    "rttm": ("RTTM", ".rttm"),
+    "csv": ("CSV", ".csv"),
+    "json": ("JSON", ".json"),
+    "srt": ("SRT", ".srt"),
+    "vtt": ("VTT", ".vtt"),
+    "textgrid": ("TextGrid", ".TextGrid"),
+    "audacity": ("Audacity", ".txt"),
+}
 
 
 def turn(reco, speaker, start, length):
@@ -115,6 +130,7 @@ def browser(chrome, page):
     chrome.get(page.as_uri())
     yield chrome
     assert chrome.get_log("browser") == []
+    js(chrome, "localStorage.clear()")
 
 
 def size(chrome, width, height):
@@ -312,21 +328,31 @@ def test_probabilities_of_the_number_of_speakers(chrome, tmp_path, number, proba
     write_system(tmp_path / "exp/best", turn("good", 1, 0, 20))
     history = {"sub_segments": 20, "num_spk": number, "num_spk_probabilities": probabilities}
     write_history(tmp_path / "exp/best", history)
+    entry = recording_entry("good", [], probability=probabilities[str(number)])
+    (tmp_path / "exp/best/result.json").write_text(result_text(result_content({}, [entry])))
     run(tmp_path, "make_report.sh", "exp", "report")
     chrome.get_log("browser")  # of the page before
     chrome.get((tmp_path / "report/index.html").as_uri())
     assert clustering(chrome)[:3] == ["best", words, "-"]
+    doubt = find(chrome, "#r-good [data-doubt]")
+    assert doubt.is_displayed() == (number == 3)
+    if number == 3:
+        assert "90 % sure" in find(chrome, "#r-good summary").text and "--num-spk" in doubt.text
+        doubt.find_element("css selector", "button").click()
+        assert js(chrome, "return $('#r-good .timeline').getAttribute('aria-valuenow')") == "0.0"
     assert chrome.get_log("browser") == []
 
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
-    """Two systems without reference and audio: recordings hour (60 minutes, unsure turns), duo and one."""
+    """Two systems, no reference, no audio: recordings hour (60 minutes, unsure turns), duo, and one (doubtful)."""
     root = tmp_path_factory.mktemp("plain")
     turns = [
         turn("hour", 1 + n % 2, 6 * n, 5).replace("<NA> <NA>\n", f"0.{5 if n == 300 else 9} <NA>\n") for n in range(600)
     ]
     write_system(root / "exp/best", "".join(turns) + turn("duo", 1, 0, 4) + turn("duo", 2, 4, 6) + turn("one", 1, 1, 2))
+    entry = recording_entry("one", [], probability=0.94)
+    (root / "exp/best/result.json").write_text(result_text(result_content({}, [entry])))
     write_system(root / "exp/other", turn("hour", "x", 0, 3600) + turn("duo", "b", 0, 5) + turn("duo", "a", 5, 5))
     run(root, "make_report.sh", "exp", "report")
     return root / "report/index.html"
@@ -337,6 +363,8 @@ def without_reference(chrome, plain):
     media(chrome, "light")
     size(chrome, 1280, 1000)
     chrome.get_log("browser")
+    chrome.get(plain.as_uri())
+    js(chrome, "localStorage.clear()")
     chrome.get(plain.as_uri())
     yield chrome
     assert chrome.get_log("browser") == []
@@ -432,23 +460,108 @@ def test_find_and_filter(without_reference):
 
 
 def test_saves_what_the_library_writes(without_reference, tmp_path):
-    """An untouched recording is the same in all formats, whether the page or the library writes it."""
+    """A recording is the same in all formats, whether the page or the library writes it: untouched, or loaded."""
     browser = without_reference
-    turns = [Turn("hour", str(1 + n % 2), 6.0 * n, 6.0 * n + 5, 0.5 if n == 300 else 0.9) for n in range(600)]
-    press(browser, "hour", "c")
-    write_rttm(tmp_path / "expected.rttm", turns)
-    expected = {
-        "RTTM": ("hour.rttm", (tmp_path / "expected.rttm").read_text()),
-        "CSV": ("hour.csv", exports.csv_text(turns)),
-        "Audacity": ("hour.txt", exports.audacity_text(turns)),
-        "JSON": ("hour.json", exports.text_of("json", turns, 3600)),
-    }
-    for format, (name, text) in expected.items():
-        button = find(browser, f"#r-hour [aria-label='Save as {format}']")
-        found = saved(browser, tmp_path, button, name)
-        if format == "JSON":
-            found, text = json.loads(found), json.loads(text)
-        assert found == text, format
+    hour = [Turn("hour", str(1 + n % 2), 6.0 * n, 6.0 * n + 5, 0.5 if n == 300 else 0.9) for n in range(600)]
+    names = ("2", '"<b>&', "é,ü", "2")
+    duo = [Turn("duo", name, 0.001 + n, 2.5 + n, 0.75) for n, name in enumerate(names)] + [Turn("duo", "é,ü", 9, 10)]
+    for turns, duration in ((hour, 3600), (duo, 10)):
+        reco = turns[0].reco
+        write_rttm(tmp_path / "loaded.rttm", turns)
+        load(browser, tmp_path / "loaded.rttm")
+        if reco == "duo":
+            open_section(browser, reco)
+        else:
+            press(browser, reco, "c")
+        for name, (button, ending) in BUTTONS.items():
+            found = saved(browser, tmp_path, find(browser, f"#r-{reco} [aria-label='Save as {button}']"), reco + ending)
+            text = exports.text_of(name, turns, duration)
+            if name == "json":
+                found, text = json.loads(found), json.loads(text)
+            assert found == text, (reco, name)
+
+
+def load(browser, file):
+    """Load an RTTM and return the page's answer."""
+    js(browser, "$('#loaded').textContent = ''")
+    find(browser, "#load").send_keys(str(file))
+    return wait(browser, "$('#loaded').textContent")
+
+
+def test_corrections_are_kept_and_loaded(without_reference, tmp_path):
+    browser = without_reference
+    open_section(browser, "duo")
+    press(browser, "duo", "c")
+    set_field(browser, "#r-duo .fix-speakers input", "Anna B.")
+    set_field(browser, "#r-duo .fix-speakers div:nth-child(2) input", "Anna_B.")
+    rttm = saved(browser, tmp_path, find(browser, "#r-duo [aria-label='Save as RTTM']"), "duo.rttm")
+    assert [line.split()[7] for line in rttm.splitlines()] == ["Anna_B.", "Anna_B._"], "still different"
+    assert "Anna B. is Anna_B." in find(browser, "#r-duo [role=status]").text
+    table = "return $('#r-duo [data-talk]').tBodies[2].textContent"
+    assert js(browser, table) == "Corrected bestAnna B.4.040.0Anna_B.6.060.0"
+    browser.refresh()
+    heading = " ".join(find(browser, "#r-duo summary").text.split())
+    assert heading == "duo 0:10 corrected Anna B. 40\u00a0% Anna_B. 60\u00a0%".replace("\u00a0", " ")
+    find(browser, "input[name=search]").send_keys("anna")
+    assert shown_order(browser) == ["duo"]
+    js(browser, "const f = $('input[name=search]'); f.value = ''; f.dispatchEvent(new Event('input'))")
+    open_section(browser, "duo")
+    assert corrected(browser, tmp_path, "duo") == [("Anna B.", 0, 4), ("Anna_B.", 4, 10)]
+    file = tmp_path / "saved.rttm"
+    file.write_text(rttm + turn("duo", "C", 1, 2) + turn("elsewhere", "C", 1, 2))
+    assert "1 of 1 recordings differ" in load(browser, file)
+    assert corrected(browser, tmp_path, "duo") == [("Anna B.", 0, 4), ("C", 1, 3), ("Anna_B.", 4, 10)]
+    open_section(browser, "one")
+    press(browser, "one", "c")
+    file.write_text(turn("one", "Z", 0, 3))
+    load(browser, file)
+    assert corrected(browser, tmp_path, "one") == [("Z", 0, 3)], "open, and without a change until then"
+    for line, problem in (
+        (turn("duo", "C", 9, 2), "line 1 ends after duo"),
+        (turn("duo", "C", "x", 2), "line 1 is not"),
+    ):
+        file.write_text(line)
+        assert problem in load(browser, file)
+    press(browser, "duo", *["\ue009z\ue000"] * 2)
+    assert not find(browser, "#r-duo [data-corrected]").is_displayed()
+    browser.refresh()
+    assert not find(browser, "#r-duo [data-corrected]").is_displayed(), "nothing is kept"
+
+
+def test_score_of_corrections(browser, tmp_path):
+    """It is that of score_der.sh, for two random results under each protocol."""
+    rng = np.random.default_rng(4)
+    reference = [Turn("good", EVIL, 0, 10), Turn("good", "B", 10, 20)]
+    for _ in range(2):
+        starts = np.round(rng.uniform(0, 17, 8), 3)
+        turns = [Turn("good", str(n % 3), start, start + 2.5) for n, start in enumerate(starts.tolist())]
+        write_rttm(tmp_path / "good.rttm", turns)
+        load(browser, tmp_path / "good.rttm")
+        for protocol in PROTOCOLS.values():
+            find(browser, f"input[value={protocol.name}]").find_element("xpath", "..").click()
+            expected = score_recording(reference, turns, [(0, 20)], protocol).der
+            assert find(browser, "#r-good [data-der]").text == f"corrected {100 * expected:.2f}"
+
+
+def test_scores_are_those_of_the_library(chrome):
+    """With overlap, many speakers, several turns of a speaker at once, and regions."""
+    rng, cases, expected = np.random.default_rng(5), [], []
+    for _ in range(60):
+        sides = []
+        for size in rng.integers(0, 9, 2):
+            starts, lengths = (
+                np.round(rng.uniform(0, 60, 3 * size), 3),
+                np.round(rng.exponential(4, 3 * size) + 0.01, 3),
+            )
+            spans = zip(rng.integers(0, size or 1, 3 * size), starts, lengths, strict=True)
+            sides.append([Turn("r", str(name), float(start), float(start + length)) for name, start, length in spans])
+        for protocol in PROTOCOLS.values():
+            regions = [(5.0, 40.0), (42.0, 55.5)]
+            cases.append([*([asdict(one) for one in side] for side in sides), regions, astuple(protocol)[1:]])
+            expected.append(score_recording(*sides, regions, protocol).der)
+    source = (DIAR.parent / "libs/ssdiar/report/templates/scores.js").read_text()
+    script = f"const KINDS = {list(KINDS)}; {source}; return arguments[0].map((one) => scoreOf(...one).der ?? null)"
+    assert chrome.execute_script(script, cases) == pytest.approx(expected, abs=1e-6)
 
 
 def test_corrections(without_reference, tmp_path):
@@ -538,7 +651,10 @@ def test_accessible(chrome, axe, request, kind, width, scheme):
     media(chrome, scheme)
     size(chrome, width, 900)
     chrome.get(request.getfixturevalue(kind).as_uri())
+    js(chrome, "for (const one of document.querySelectorAll('#list > details')) one.open = true")
+    wait(chrome, "document.querySelectorAll('.timeline').length === 3")
     js(chrome, "for (const one of document.querySelectorAll('[aria-label^=Correct]')) one.click()")
+    set_field(chrome, ".fix-speakers input", "Anna B.")
     js(chrome, "for (const one of document.querySelectorAll('.keys')) one.open = true")
     assert js(chrome, "return document.documentElement.scrollWidth") <= width
     chrome.execute_script(axe)

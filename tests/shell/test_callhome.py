@@ -2,6 +2,7 @@
 them is named and leaves nothing half-made."""
 
 import io
+import json
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ import sys
 import numpy as np
 import pytest
 import soundfile
+from running import REPO
 
 from ssdiar.io.audio import read_audio
 from ssdiar.io.rttm import read_rttm, read_uem
@@ -172,7 +174,7 @@ def recipe(repo, tmp_path):
     data_root = tmp_path / "data root"
 
     def run(*args, rc=0, script="local/prepare_data.sh", **environment):
-        options = ["--exp-root", tmp_path / "exp"] if script == "run.sh" else ["--python", sys.executable]
+        options = ["--python", sys.executable] if script.startswith("local/") else ["--exp-root", tmp_path / "exp"]
         done = subprocess.run(
             [f"./{script}", "--data-root", data_root, *map(str, options), *map(str, args)],
             cwd=repo / "egs/callhome",
@@ -294,7 +296,7 @@ def test_recordings_that_cannot_be_used_are_left_out_and_named(ldc, recipe):
         "en_1003": "cannot be decoded as audio",
         "en_1004": "no audio file",
         "en_1005": r"en_1005.txt:2: no speaker; expected A: or B: \(or A1:, B1: ...\) after the times, got C:",
-        "en_1006": "en_1006.txt:1: not a transcript; expected <start> <end> A: ..., got <html>",
+        "en_1006": "en_1006.txt:1: not a turn; expected <start> <end> A: ..., got <html>",
         "en_1007": "no turns in its annotation",
         "en_1008": "two transcripts: .* and .*",
         "en_1009": "no transcript",
@@ -328,7 +330,8 @@ def test_shorten_compressed_audio(ldc, recipe, need, tmp_path):
 
 def path_without_sph2pipe(folder):
     folder.mkdir()
-    for tool in ("bash", "sh", "env", "dirname", "basename", "readlink", "cat", "cp", "ffmpeg", "ffprobe"):
+    tools = "bash sh env dirname basename readlink cat cp getconf sed grep tr"
+    for tool in (*tools.split(), "ffmpeg", "ffprobe"):
         (folder / tool).symlink_to(shutil.which(tool))
     return str(folder)
 
@@ -468,6 +471,30 @@ def test_run_sh_passes_options_to_the_preparation(ldc, recipe):
     assert list(table(recipe.data, "reco2offset")) == ["en_4065", "en_4157"]
     recipe(*stage, "--set", "home", "--data", "--corpus-dir ~/LDC97S42/.. --subset 1", script="run.sh", HOME=str(ldc))
     assert list(table(recipe.data.parent / "home", "wav.scp")) == ["en_4065"]
+
+
+def test_the_paper_s_tables_by_one_command(ldc, recipe, tmp_path):
+    """Stages 0 to 4 from compressed audio with SpeechBrain's x-vectors, and the tables; nothing trains."""
+    samples = np.random.default_rng(0).integers(-2000, 2000, (12 * 8000, 2))
+    shortened(ldc / "LDC97S42/data/evltest/en_6467.sph", samples)
+    make = [sys.executable, REPO / "tests/data/make_speechbrain_model.py", tmp_path / "the model"]
+    subprocess.run(make, check=True, capture_output=True, timeout=300)
+    few = ["--systems", "xvector_ahc", "--seeds", "0", "--num-spk", "oracle", "--make", "tables", "--nj", "1"]
+    model = ["--xvector", f"speechbrain+source={tmp_path}/the model", "--python", sys.executable]
+    log = recipe("--data", f"--corpus-dir '{ldc}'", *model, *few, script="run_paper.sh")
+    assert "2 recordings (2 with 2 speakers)" in log
+    assert "speechbrain" in (tmp_path / "exp/callhome/paper_speechbrain/table.tsv").read_text()
+    meta = json.loads((tmp_path / "exp/callhome/xvectors_speechbrain/meta.json").read_text())
+    assert meta["dimension"] == 512
+
+
+def test_stage_0_looks_for_sph2pipe(recipe, tmp_path):
+    without = path_without_sph2pipe(tmp_path / "bin")
+    last = ("--stop-stage", 0, "--verbose", 0, "--python", sys.executable)
+    assert "WARNING: no sph2pipe on the PATH" in recipe(*last, script="run.sh", PATH=without)
+    assert not recipe("--stage", 1, *last, script="run.sh", PATH=without)
+    (tmp_path / "bin/sph2pipe").symlink_to(shutil.which("cat"))
+    assert not recipe(*last, script="run.sh", PATH=without)
 
 
 def test_help_and_the_wrong_folder(repo):

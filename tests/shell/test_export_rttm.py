@@ -6,6 +6,7 @@ import pytest
 from running import DIAR, run_script
 
 from ssdiar.results import recording_entry, result_content, result_text
+from ssdiar.timeline.spans import Turn
 
 
 def export(cwd, *args, rc=0):
@@ -37,11 +38,12 @@ def test_folder_of_a_system(work):
 
 
 def test_lengths_are_those_of_the_result(work):
-    entry = recording_entry("r2", [], duration=30)
+    entry = recording_entry("r2", [Turn("r2", "A", 0, 1)], file="b.wav", duration=30, probability=0.9)
     (work / "ahc/result.json").write_text(result_text(result_content({}, [entry])))
     export(work, "--formats", "json", "ahc")
-    durations = [json.loads((work / f"ahc/export/{reco}.json").read_text())["duration"] for reco in ("r1", "r2")]
-    assert durations == [None, 30]
+    found = [json.loads((work / f"ahc/export/{reco}.json").read_text()) for reco in ("r1", "r2")]
+    known = [[one[key] for key in ("duration", "file", "num_spk_probability")] for one in found]
+    assert known == [[None, None, None], [30, "b.wav", 0.9]]
     export(work, "--formats", "json", "--reco2dur", "reco2dur", "ahc")
     assert json.loads((work / "ahc/export/r2.json").read_text())["duration"] == 20
 

@@ -187,11 +187,12 @@ def test_help_and_wrong_options(tmp_path, stage):
 
 
 def test_which_python_runs_a_stage_and_what_it_lacks(tmp_path):
-    """--python, else $PYTHON, else .venv of the recipe; a package that it lacks is one line."""
+    """--python, else $PYTHON; a package that it lacks is one line, and no other Python is tried."""
     make_kaldi_recipe(tmp_path)
     environment = {key: value for key, value in os.environ.items() if key != "PYTHON"}
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / ".venv"], check=True, timeout=300)
-    for options, more in (([], {}), (["--python", ".venv/bin/python3"], {"PYTHON": "no/python"})):
+    bare = ".venv/bin/python3"
+    for options, more in (([], {"PYTHON": bare}), (["--python", bare], {"PYTHON": "no/python"})):
         done = subprocess.run(
             ["diar/cluster_ssl.sh", *options, "x", "out"],
             cwd=tmp_path,

@@ -51,8 +51,8 @@ def test_chat(path):
         ("@Participants:", "@People:", ":6: unknown participant; expected an @Participants line before it, got A"),
         ("@End\n", "", ":7: cut short; expected a line @End"),
         ("@Begin\n", "", ":8: not a CHAT transcript; expected a line @Begin"),
-        ("@UTF8", "<html>", ":1: not a CHAT line; expected @, * or % first, got <html>"),
-        ("@UTF8", "\t<html>", ":1: not a CHAT line; expected @, * or % first, got <html>"),
+        ("@UTF8", "<html>", ":1: not a CHAT line; expected @, *, % or a tab first, got <html>"),
+        ("@UTF8", "\t<html>", ":1: not a CHAT line; expected @, *, % or a tab first, got \t<html>"),
         ("Zoë", "Zo\udceb", ":4: not UTF-8 text"),
         (CHAT, "", ": not a CHAT transcript; expected a line @Begin"),
     ],
@@ -84,8 +84,8 @@ def test_ldc_transcript(tmp_path):
     [
         ("1 2 A: a\n2 3\n", ":2: no speaker; expected A: or B: (or A1:, B1: ...) after the times, got nothing"),
         ("1 2 A: a\n2 3 and so on\n", ":2: no speaker; expected A: or B: (or A1:, B1: ...) after the times, got and"),
-        ("# x\nA: a\n", ":2: not a transcript; expected <start> <end> A: ..., got A: a"),
-        ("1 two A: a\n", ":1: not a transcript; expected <start> <end> A: ..., got 1 two A: a"),
+        ("# x\nA: a\n", ":2: not a turn; expected <start> <end> A: ..., got A: a"),
+        ("1 two A: a\n", ":1: not a turn; expected <start> <end> A: ..., got 1 two A: a"),
     ],
 )
 def test_broken_ldc_transcript(tmp_path, text, message):
@@ -93,6 +93,34 @@ def test_broken_ldc_transcript(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(InputError, match=re.escape(f"{path}{message}") + "$"):
         read_transcript(path, "en_1")
+
+
+@pytest.mark.parametrize(
+    ("bad", "what"),
+    [
+        ("30 31 C: who?", "no speaker; expected A: or B: (or A1:, B1: ...) after the times, got C:"),
+        ("30.5 3l.0 A: well", "not a turn; expected <start> <end> A: ..., got 30.5 3l.0 A: well"),
+        ("B: a turn without times", "not a turn; expected <start> <end> A: ..., got B: a turn without times"),
+    ],
+)
+def test_a_malformed_line_of_the_ldc_costs_that_line(tmp_path, bad, what):
+    path, lines = tmp_path / "en_1.txt", [f"{n} {n}.5 A: 30 people" for n in range(37)]
+    path.write_text("\n".join([*lines[:9], bad, *lines[9:], "4 May, and more"]))
+    turns, remarks = read_transcript(path, "en_1")
+    assert [turn.start for turn in turns] == list(range(37))
+    assert remarks == (f"1 of 38 lines malformed (10), the first: {path}:10: {what}; skipped",)
+    path.write_text("\n".join([*lines[:9], bad, *lines[9:], bad]))
+    with pytest.raises(InputError, match=re.escape(f"2 of 39 lines malformed (10, 39), the first: {path}:10: {what}")):
+        read_transcript(path, "en_1")
+
+
+def test_a_malformed_line_of_chat_costs_that_line(path):
+    lines = [f"*A:\tright . {B}{n}000_{n}500{B}\n" for n in range(4, 42)]
+    path.write_text(CHAT.replace("@End\n", "".join([*lines, f"and\n\tso {B}50000_51000{B}\n", "@End\n"])))
+    transcript = read_chat(path)
+    assert [turn.end for turn in transcript.turns] == [1.8, 3.1, *(n + 0.5 for n in range(4, 42))]
+    expected = "not a CHAT line; expected @, *, % or a tab first, got and so"
+    assert transcript.remarks[0].startswith(f"1 of 41 lines malformed (47), the first: {path}:47: {expected}")
 
 
 def test_turns_of_a_speaker_that_touch_are_one_and_no_gap_is_closed():

@@ -10,15 +10,15 @@ TURNS = [Turn("a", "speaker1", 0, 4, 0.5), Turn("a", "speaker2", 3, 13, 1.0), Tu
 
 
 def entries():
-    """Twelve recordings, the later the surer; the last two do not know, and in the last nobody speaks."""
+    """Twelve recordings: ten by their number; one by its turns, whose number is given; in the last nobody speaks."""
     made = [recording_entry(f"r{n:02d}", TURNS, duration=3725, probability=0.5 + n / 25) for n in range(10)]
-    return [*made[::-1], recording_entry("given", TURNS[:2]), recording_entry("mute", [])]
+    return [*made[::-1], recording_entry("given", [Turn("a", "speaker1", 0, 4, 0.8)]), recording_entry("mute", [])]
 
 
 def test_the_least_sure_come_first():
     _, head, rows, _ = talk_table(entries())
     assert list(head) == ["Recording", "Duration", "Speakers", "Number sure", "Turns sure", "Talk time"]
-    assert [row[0] for row in rows] == [*(f"r{n:02d}" for n in range(10)), "given", "mute"]
+    assert [row[0] for row in rows] == [*(f"r{n:02d}" for n in range(8)), "given", "r08", "r09", "mute"]
     assert rows[0] == ["r00", "1:02:05", "2", "50%", "86%", "speaker2 0:10 (67%), speaker1 0:05 (33%)"]
     assert rows[-1] == ["mute", "-", "0", "-", "-", "no speech"]
 

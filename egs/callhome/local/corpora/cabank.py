@@ -20,7 +20,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from corpora.corpus import Call, Corpus, audio_by_stem, join_turns
+from corpora.corpus import Call, Corpus, audio_by_stem, join_turns, remark_on_skipped
 from ssdiar.base.errors import InputError
 from ssdiar.io.recordings import files_below
 from ssdiar.io.tables import check_id, read_lines
@@ -83,30 +83,37 @@ def read_corpus(folder: str | Path) -> Corpus:
 def read_chat(path: str | Path) -> Transcript:
     """Read one CHAT transcript; its turns belong to a recording named after the file.
 
-    Every bullet is a turn of its line's speaker. Lines without a bullet are counted in a remark.
+    Every bullet is a turn of its line's speaker. Lines without a bullet are counted in a remark. Lines with a malformed
+    bullet or an undeclared participant are skipped.
 
     Raises:
-        InputError: No ``@Begin``, no ``@End`` (cut short), a malformed bullet, or an undeclared participant.
+        InputError: No ``@Begin``, no ``@End`` (cut short), or too many malformed lines (remark_on_skipped).
     """
     path = Path(path)
     reco, speakers, headers = path.stem, set(), {}
-    turns, without, empty, line = [], 0, 0, 0
+    turns, without, empty, line, utterances, errors = [], 0, 0, 0, 0, []
     for line, text in _logical_lines(path):
         if text.startswith("@"):
             name, _, value = text[1:].partition(":")
             headers.setdefault(name.strip(), value.strip())
             if name == "Participants":
                 speakers = {participant.split()[0] for participant in value.split(",") if participant.strip()}
-        elif text.startswith("*"):
-            speaker = _speaker(path, line, text, speakers)
-            times = _bullets(path, line, text)
+        elif not text.startswith("%"):
+            utterances += 1
+            try:
+                speaker = _speaker(path, line, text, speakers)
+                times = _bullets(path, line, text)
+            except InputError as error:
+                errors.append(error)
+                continue
             without += not times
             turns += [Turn(reco, speaker, start / 1000, end / 1000) for start, end in times if end > start]
             empty += sum(end <= start for start, end in times)
     for header, what in {"Begin": "not a CHAT transcript", "End": "cut short"}.items():
         if header not in headers:
             raise InputError(what, path=path, line=line or None, expected=f"a line @{header}")
-    remarks = [f"{without} utterances without times"] if without else []
+    remarks = remark_on_skipped(errors, utterances)
+    remarks += [f"{without} utterances without times"] if without else []
     remarks += [f"{empty} turns that do not end after they start left out"] if empty else []
     media = headers.get("Media", "").split(",")[0].strip().strip('"') or None
     languages = tuple(re.split(r"[,\s]+", headers["Languages"])) if headers.get("Languages") else ()
@@ -117,18 +124,17 @@ def _logical_lines(path: Path) -> list[tuple[int, str]]:
     """Return (number of the first line, text) with continuation lines joined."""
     lines: list[tuple[int, str]] = []
     for number, text in read_lines(path):
-        if text.startswith(("@", "*", "%")):
-            lines.append((number, text))
-        elif lines and text.startswith("\t"):
+        if lines and text.startswith("\t"):
             lines[-1] = (lines[-1][0], f"{lines[-1][1]} {text.strip()}")
         else:
-            expected = "@, *, % or a tab first" if lines else "@, * or % first"
-            raise InputError("not a CHAT line", path=path, line=number, expected=expected, got=text.strip()[:40])
+            lines.append((number, text.rstrip()))
     return lines
 
 
 def _speaker(path: Path, line: int, text: str, speakers: set[str]) -> str:
     match = _MAIN.match(text)
+    if not text.startswith("*"):
+        raise InputError("not a CHAT line", path=path, line=line, expected="@, *, % or a tab first", got=text[:40])
     if match is None:
         raise InputError("no speaker", path=path, line=line, expected="*<participant>: ...", got=text.split()[0])
     if match[1] not in speakers:

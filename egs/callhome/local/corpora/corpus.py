@@ -15,6 +15,8 @@ from ssdiar.timeline.spans import Segment, Turn
 # A call may have audio in several forms; the first that can be decoded is used: as published, lossless, lossy.
 AUDIO_FORMS = (".sph", ".flac", ".wav", ".mp3")
 
+_MOST_MALFORMED = 0.05  # share of the lines of a usable transcript; set by hand
+
 #: End of the reason why a usable call is not in the subset ``two-speaker``.
 NOT_TWO = ", so not of --subset two-speaker"
 
@@ -72,6 +74,21 @@ def audio_by_stem(files: Iterable[Path]) -> dict[str, tuple[Path, ...]]:
             found.setdefault(path.stem.lower(), []).append(path)
     rank = {suffix: place for place, suffix in enumerate(AUDIO_FORMS)}
     return {stem: tuple(sorted(paths, key=lambda p: (rank[p.suffix.lower()], p))) for stem, paths in found.items()}
+
+
+def remark_on_skipped(errors: Sequence[InputError], lines: int) -> list[str]:
+    """Return a remark on the lines of a transcript that are malformed and skipped, if any.
+
+    Raises:
+        InputError: They are more than 5 % of its ``lines`` with turns.
+    """
+    if not errors:
+        return []
+    numbers = ", ".join(str(error.line) for error in errors)
+    text = f"{len(errors)} of {lines} lines malformed ({numbers}), the first: {errors[0]}"
+    if len(errors) > _MOST_MALFORMED * lines:
+        raise InputError(text)
+    return [f"{text}; skipped"]
 
 
 def join_turns(turns: Iterable[Turn]) -> tuple[Turn, ...]:

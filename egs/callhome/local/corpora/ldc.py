@@ -9,8 +9,8 @@ contiguous minutes (5 in the evaluation part) of a call of up to 30, one turn pe
     get involved in initial public offering
 
 The letter is the side of the call; B1, B2 ... are further speakers on it. Lines that do not begin with two times
-continue the text before them. Sources: LDC's catalogue pages, and the readers of Kaldi (fisher_callhome_spanish, the
-same series) and lhotse (callhome_english).
+continue the text before them, unless the side of the call in them shows that a turn is meant. Sources: LDC's catalogue
+pages, and the readers of Kaldi (fisher_callhome_spanish, the same series) and lhotse (callhome_english).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from corpora.corpus import Call, Corpus, audio_by_stem, join_turns
+from corpora.corpus import Call, Corpus, audio_by_stem, join_turns, remark_on_skipped
 from ssdiar.base.errors import InputError
 from ssdiar.io.recordings import files_below
 from ssdiar.timeline.spans import Turn
@@ -33,6 +33,7 @@ _CALL = re.compile(r"[a-z]{2}_[0-9]{4}")
 _TIME = r"([0-9]+(?:\.[0-9]*)?)"
 _TIMES = re.compile(rf"{_TIME}\s+{_TIME}(?=\s|$)\s*(\S*)")
 _SPEAKER = re.compile(r"([AB][0-9]*):")
+_TURN = re.compile(rf"([0-9]\S*\s+(\S+\s+)?)?{_SPEAKER.pattern}")  # the times may be malformed
 
 
 def annotation(files: list[Path]) -> list[Path]:
@@ -68,30 +69,33 @@ def read_corpus(folder: str | Path) -> Corpus:
 
 
 def read_transcript(path: str | Path, reco: str) -> tuple[tuple[Turn, ...], tuple[str, ...]]:
-    """Read one transcript; return its turns in seconds, joined, and remarks.
+    """Read one transcript; return its turns in seconds, joined, and remarks. Malformed lines are skipped.
 
     Raises:
-        InputError: A line has two times but no side of the call after them, or the file begins with something else.
+        InputError: Too many lines lack their times or side of the call, or belong to no turn (remark_on_skipped).
     """
-    turns, empty = [], 0
+    turns, empty, errors = [], 0, []
     for number, line in enumerate(Path(path).read_bytes().decode("latin-1").splitlines(), 1):
         text = line.strip()
         if not text or text.startswith("#"):
             continue
         match = _TIMES.match(text)
         if match is None:
-            if not turns and not empty:
-                got = text[:40]
-                raise InputError("not a transcript", path=path, line=number, expected="<start> <end> A: ...", got=got)
+            if _TURN.match(text) or not (turns or empty):
+                bad = InputError("not a turn", path=path, line=number, expected="<start> <end> A: ...", got=text[:40])
+                errors.append(bad)
             continue
         speaker = _SPEAKER.match(match[3])
         if speaker is None:
             expected = "A: or B: (or A1:, B1: ...) after the times"
-            raise InputError("no speaker", path=path, line=number, expected=expected, got=match[3] or "nothing")
+            got = match[3] or "nothing"
+            errors.append(InputError("no speaker", path=path, line=number, expected=expected, got=got))
+            continue
         start, end = float(match[1]), float(match[2])
         if end > start:
             turns.append(Turn(reco, speaker[1], start, end))
         else:
             empty += 1
-    remarks = (f"{empty} turns that do not end after they start left out",) if empty else ()
-    return join_turns(turns), remarks
+    remarks = remark_on_skipped(errors, len(turns) + empty + len(errors))
+    remarks += [f"{empty} turns that do not end after they start left out"] if empty else []
+    return join_turns(turns), tuple(remarks)

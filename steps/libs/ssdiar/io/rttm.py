@@ -27,7 +27,12 @@ _OTHER_TYPES = re.compile("SEGMENT|NOSCORE|NO_RT_METADATA|LEXEME|NON-LEX|NON-SPE
 _SHIFTED = re.compile(r"[01]?\.[0-9]+")
 
 
-def read_rttm(path: str | Path, names: Names | None = None, anonymous: bool = False) -> list[Turn]:
+def read_rttm(
+    path: str | Path,
+    names: Names | None = None,
+    anonymous: bool = False,
+    lengths: Mapping[str, float | None] | None = None,
+) -> list[Turn]:
     """Read the SPEAKER lines of an RTTM file in file order; comments (``;;``) and other line types are skipped.
 
     Turns of zero length are dropped. The confidence (field 9) is kept if it is a number from 0 to 1. Repeated lines are
@@ -37,10 +42,11 @@ def read_rttm(path: str | Path, names: Names | None = None, anonymous: bool = Fa
         path: The file.
         names: If given, recordings may have any of their names.
         anonymous: Whether turns need no speaker, as those that only tell where speech is.
+        lengths: If given, the seconds of all recordings that may occur, None if not known.
 
     Raises:
         InputError: A line has neither 9 nor 10 fields (of other types, more), a bad recording id, no speaker (an empty
-            column or ``<NA>``), or a time that is negative or no number.
+            column or ``<NA>``), or a time that is negative or no number; or it is outside ``lengths``.
     """
     turns: dict[Turn, int] = {}
     repeated = 0
@@ -57,6 +63,8 @@ def read_rttm(path: str | Path, names: Names | None = None, anonymous: bool = Fa
             what, expected = "the name of the speaker is missing", "it in column 8"
             raise InputError(what, path=path, line=line, expected=expected, got=fields[7])
         reco, start, end = _times(fields, names, path, line)
+        if lengths is not None:
+            _check_inside(reco, end, lengths, path, line)
         if end > start:
             turn = Turn(reco, fields[7], start, end, _confidence(fields[8]))
             repeated += turns.setdefault(turn, line) != line
@@ -174,6 +182,15 @@ def _times(fields: list[str], names: Names | None, path: str | Path, line: int) 
         raise InputError("wrong number of fields", path=path, line=line, expected=expected, got=f"{len(fields)}")
     start, duration = parse_float(fields[3], "start", path, line), parse_float(fields[4], "duration", path, line)
     return check_reco(fields[1], names, path, line), start, start + duration
+
+
+def _check_inside(reco: str, end: float, lengths: Mapping[str, float | None], path: str | Path, line: int) -> None:
+    if reco not in lengths:
+        expected = f"one of: {' '.join(sorted(lengths)[:5])}{' ...' * (len(lengths) > 5)}"
+        raise InputError("no such recording", path=path, line=line, expected=expected, got=reco)
+    if end > (lengths[reco] or end) + 0.001:  # both are rounded to thousandths
+        what, expected = f"the turn ends after recording {reco}", f"at most {lengths[reco]:.3f} s"
+        raise InputError(what, path=path, line=line, expected=expected, got=f"{end:.3f} s")
 
 
 def _confidence(field: str) -> float | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ssdiar.report.recordings import History, ReportRecording
 from ssdiar.report.systems import ReportSystem
 from ssdiar.report.table import score_tables
-from ssdiar.report.timelines import COLOURS, KINDS, UNSURE, lanes_of, talk_of, unsure_of
+from ssdiar.report.timelines import COLOURS, DOUBTFUL, KINDS, UNSURE, lanes_of
 from ssdiar.results.tables import clock, plural
 from ssdiar.scoring.score_file import Score, percent
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import jinja2
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
-_SCRIPTS = ("base", "files", "overview", "timeline", "corrections", "page")  # each uses those before it
+_SCRIPTS = ("base", "files", "scores", "overview", "timeline", "corrections", "page")  # each uses those before it
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,7 @@ def render(
         for score in system.current_scores
     ]
     first = _first_view(views)
-    sections = [
-        _section(reco, systems, views, media.get(reco.id), first["system"])
-        for reco in _in_order(recordings, first["order"])
-    ]
+    sections = [_section(reco, systems, views, media.get(reco.id)) for reco in _in_order(recordings, first["order"])]
     script = _script()
     return _template().render(
         title=title,
@@ -73,12 +70,15 @@ def render(
         systems=[system.name for system in systems],
         protocols={view["protocol"]: view["terms"] for view in views},
         sections=sections,
-        has_sure=any(section["unsure"] or section["count_sure"] is not None for section in sections),
+        has_sure=any(system.count_sure for system in systems)
+        or any(turn.confidence is not None for reco in recordings for own in reco.turns.values() for turn in own),
         origins=origins or {},
         left_out=left_out,
         data={
             "title": title,
             "unsure": UNSURE,
+            "doubtful": DOUBTFUL,
+            "protocols": {view["protocol"]: view["exclusions"] for view in views},
             "first": {"system": first["system"], "protocol": first["protocol"]},
             "orders": {view["key"]: view["order"] for view in views},
             "recordings": {section["id"]: section.pop("data") for section in sections},
@@ -160,6 +160,7 @@ def _view(number: int, system: ReportSystem, score: Score, recordings: Sequence[
         "system": number,
         "protocol": score.protocol.name,
         "terms": score.protocol.describe(),
+        "exclusions": [score.protocol.collar, score.protocol.ignore_overlap],
         "title": f"DER per recording, {system.name}, {score.protocol.name}",
         "rows": rows,
         "order": list(rows),
@@ -186,11 +187,14 @@ def _section(
     systems: Sequence[ReportSystem],
     views: Sequence[dict[str, Any]],
     media: Media | None,
-    first: int,
 ) -> dict[str, Any]:
-    """Return everything about one recording; ``data`` is for its timeline, ``who`` has the speakers of ``first``."""
-    lanes = lanes_of(reco, systems)
-    talk = talk_of(lanes)
+    """Return everything about one recording; ``data`` is for the scripts."""
+    content = {
+        "seconds": round(reco.seconds, 3),
+        "lanes": lanes_of(reco, systems),
+        "regions": [[round(start, 3), round(end, 3)] for start, end in reco.regions],
+        "peaks": media.peaks if media else "",
+    }
     ders: dict[str, list[tuple[str, str]]] = {}  # (system, DER) by protocol
     for view in views:
         row = view["rows"].get(reco.id)
@@ -203,13 +207,8 @@ def _section(
         "audio_missing": reco.audio is None,
         "has_reference": reco.reference is not None,
         "ders": ders,
-        "talk": talk,
-        "who": talk[first - len(systems)]["speakers"],  # the last lanes are those of the systems
-        "count_sure": systems[first].count_sure.get(reco.id),
-        "words": " ".join([reco.id, *(row["name"] for lane in lanes for row in lane["rows"])]).lower(),
-        "unsure": unsure_of(reco, systems),
         "clustering": [_clustering(name, history) for name, history in reco.histories.items()],
-        "data": {"seconds": round(reco.seconds, 3), "lanes": lanes, "peaks": media.peaks if media else ""},
+        "data": content,
     }
 
 

@@ -1,4 +1,4 @@
-"""Timelines of a recording: turns by speaker, errors, talk time, and the least certain turns.
+"""Timelines of a recording: turns by speaker, and errors.
 
 Every speaker has a number, which gives the colour. A system's speaker takes the number of the reference speaker that
 the DER maps it to. The others, or all speakers if there is no reference, are mapped to speakers of the systems before.
@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from ssdiar.io.rttm import rttm_text
 from ssdiar.report.recordings import ReportRecording
 from ssdiar.report.systems import ReportSystem
-from ssdiar.results.exports import shown_name
 from ssdiar.scoring.der import PROTOCOLS, Cells, cut_cells
-from ssdiar.timeline.regions import total
 from ssdiar.timeline.spans import Turn
+from ssdiar.work import digest
 
 #: Kinds of error, in the order in which they are shown.
 KINDS = ("miss", "false_alarm", "confusion")
@@ -27,7 +27,8 @@ COLOURS = ("#3273b8", "#e3a02a", "#1f9a7a", "#8a5a44", "#55b4df", "#b5679b")
 #: A turn with a lower confidence is marked as unsure: about half of these turns are wrong, and they are half of all
 #: wrong turns (RESULTS.md, "How sure the turns are"). Above it, more marks would be needless than useful.
 UNSURE = 0.7
-_MAX_UNSURE = 8  # turns listed for a recording
+#: A number of speakers that is less sure is doubtful, and the page says what to do; set by hand.
+DOUBTFUL = 0.95
 
 Lane = dict[str, Any]
 
@@ -38,13 +39,15 @@ def lanes_of(reco: ReportRecording, systems: Sequence[ReportSystem]) -> list[Lan
     Returns:
         For each lane ``name``, ``system`` (its number; None: the reference), ``rows`` (one per speaker: ``name``,
         ``number``, ``turns``, and ``match``, the name of its reference speaker), ``errors`` (marks by protocol and
-        kind) and ``count_sure`` (the probability of the number of speakers, None if it is not known).
+        kind), ``count_sure`` (the probability of the number of speakers, None if it is not known), and ``key``, under
+        which the browser keeps corrections: a digest of the recording and of the turns (None: the reference).
     """
     lanes = []
     known: dict[str, int] = {}
     if reco.reference is not None:
         known = {name: number for number, name in enumerate(_names(reco.reference))}
         lanes.append(_lane("Reference", None, reco.reference, known))
+    sound = reco.audio.content() if reco.audio else None
     unmatched = _Unmatched(reco, len(known))
     for place, system in enumerate(systems):
         turns = reco.turns[system.name]
@@ -54,41 +57,8 @@ def lanes_of(reco: ReportRecording, systems: Sequence[ReportSystem]) -> list[Lan
         numbers |= unmatched.numbers([turn for turn in turns if turn.speaker not in matches])
         errors = {name: error_marks(own) for name, own in cells.items()}
         lanes.append(_lane(system.name, place, turns, numbers, matches, errors, system.count_sure.get(reco.id)))
+        lanes[-1]["key"] = f"ssdiar {digest(sound, reco.id, system.name, rttm_text(turns))}"
     return lanes
-
-
-def talk_of(lanes: Sequence[Lane]) -> list[dict[str, Any]]:
-    """Return the talk time of every speaker of every lane: seconds, and the share of all speakers' talk."""
-    found = []
-    for lane in lanes:
-        seconds = [total([turn[:2] for turn in row["turns"]]) for row in lane["rows"]]
-        speakers = [
-            {
-                "name": shown_name(row["name"]),
-                "match": row["match"],
-                "colour": row["number"] % len(COLOURS),
-                "seconds": own,
-                "share": own / (sum(seconds) or 1.0),
-            }
-            for row, own in zip(lane["rows"], seconds, strict=True)
-        ]
-        found.append({"name": lane["name"], "speakers": speakers})
-    return found
-
-
-def unsure_of(reco: ReportRecording, systems: Sequence[ReportSystem]) -> list[dict[str, Any]]:
-    """Return the turns below :data:`UNSURE`, the least certain first, for each system with confidences."""
-    found = []
-    for system in systems:
-        turns = [turn for turn in reco.turns[system.name] if turn.confidence is not None]
-        unsure = sorted((turn for turn in turns if turn.confidence < UNSURE), key=lambda turn: turn.confidence)
-        if turns:
-            rows = [
-                {"speaker": shown_name(turn.speaker), "start": turn.start, "end": turn.end, "sure": turn.confidence}
-                for turn in unsure[:_MAX_UNSURE]
-            ]
-            found.append({"name": system.name, "count": len(unsure), "turns": rows})
-    return found
 
 
 def error_marks(cells: Cells) -> dict[str, list[tuple[float, float, int]]]:
@@ -155,7 +125,7 @@ def _lane(
         }
         for speaker in sorted(_names(turns), key=numbers.__getitem__)
     ]
-    return {"name": name, "system": system, "rows": rows, "errors": errors or {}, "count_sure": count_sure}
+    return {"name": name, "system": system, "rows": rows, "errors": errors or {}, "count_sure": count_sure, "key": None}
 
 
 def _names(turns: Sequence[Turn]) -> list[str]:

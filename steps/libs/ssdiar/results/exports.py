@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 from ssdiar.base.errors import InputError
 from ssdiar.base.publish import check_own, publish_own
 from ssdiar.io.rttm import rttm_text
-from ssdiar.results import recording_entry
+from ssdiar.results import RecordingEntry, recording_entry
 from ssdiar.timeline.regions import merge
 from ssdiar.timeline.spans import OfRecording, Turn, grouped
 
@@ -50,23 +50,29 @@ def export(
     folder: str | Path,
     formats: Sequence[str],
     durations: Mapping[str, float] | None = None,
-    silent: Iterable[str] = (),
+    entries: Iterable[RecordingEntry] = (),
     kinds: Mapping[str, str] | None = None,
     overwrite: bool = False,
 ) -> list[Path]:
     """Write turns of any recordings into ``folder`` in some formats of :data:`FILE_NAMES`; return the files.
 
-    ``durations`` are the lengths of recordings in seconds, as far as they are known (see :func:`text_of`). Recordings
-    without turns have files if ``silent`` names them. ``kinds`` are the kinds of turns by recording, for ``json``.
+    ``durations`` are the lengths of recordings in seconds, as far as they are known, ``entries`` those of result.json
+    (see :func:`text_of`), and ``kinds`` the kinds of turns by recording, for ``json``. Recordings without turns have
+    files if they have an entry.
 
     Raises:
         InputError: A format does not exist, or a file would be lost (:func:`ssdiar.base.publish.check_own`).
     """
 
-    def text(name: str, reco: str, own: Sequence[Turn]) -> str:
-        return text_of(name, own, (durations or {}).get(reco), reco, (kinds or {}).get(reco))
+    known = {entry["recording"]: entry for entry in entries}
 
-    return write_files(turns, folder, formats, FILE_NAMES, text, silent, overwrite)
+    def text(name: str, reco: str, own: Sequence[Turn]) -> str:
+        more = {"file": known[reco]["file"]} if reco in known else {}
+        if more and known[reco]["num_spk"] == len({turn.speaker for turn in own}):  # else the turns were edited
+            more["probability"] = known[reco]["num_spk_probability"]
+        return text_of(name, own, (durations or {}).get(reco), reco, (kinds or {}).get(reco), **more)
+
+    return write_files(turns, folder, formats, FILE_NAMES, text, known, overwrite)
 
 
 def write_files(
@@ -107,12 +113,18 @@ def check_formats(formats: Sequence[str], known: Iterable[str]) -> None:
 
 
 def text_of(
-    name: str, turns: Sequence[Turn], duration: float | None = None, reco: str = "", kind: str | None = None
+    name: str,
+    turns: Sequence[Turn],
+    duration: float | None = None,
+    reco: str = "",
+    kind: str | None = None,
+    **more: Any,
 ) -> str:
     """Return turns in a format of :data:`FILE_NAMES`; only ``csv`` and ``rttm`` take several recordings.
 
     ``duration`` is the recording's length in seconds, for ``json`` and ``textgrid`` (default: the last turn's end), and
-    ``reco`` its id, for ``json`` (default: that of the turns), as ``kind``, the kind of turns, if it is known.
+    ``reco`` its id, for ``json`` (default: that of the turns), as ``kind``, the kind of turns, if it is known. ``more``
+    are other values of its entry, for ``json``.
     """
     turns = sorted(turns, key=lambda turn: (turn.reco, turn.start, turn.end, turn.speaker))
     cues, shown = [Cue(turn.start, turn.end, turn.speaker) for turn in turns], {"turn_kind": kind} if kind else {}
@@ -121,7 +133,9 @@ def text_of(
         "textgrid": lambda: textgrid_text(turns, duration),
         "csv": lambda: csv_text(turns),
         "rttm": lambda: rttm_text(turns),
-        "json": lambda: json_text(recording_entry(reco or turns[0].reco, turns, duration=duration) | shown, turns),
+        "json": lambda: json_text(
+            recording_entry(reco or turns[0].reco, turns, duration=duration, **more) | shown, turns
+        ),
         "srt": lambda: srt_text(cues),
         "vtt": lambda: vtt_text(cues),
     }

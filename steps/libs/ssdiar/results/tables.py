@@ -32,14 +32,14 @@ class Table(NamedTuple):
 
 
 def talk_table(entries: Iterable[RecordingEntry], title: str = "", file: Path | None = None) -> Table:
-    """Return a row per recording: the least certain number of speakers first, then the least certain turns.
+    """Return a row per recording, the least certain first: its number of speakers or its turns, the less sure of both.
 
     A column without any value is left out.
     """
 
-    def order(entry: RecordingEntry) -> tuple[float, float, str]:
-        number, turns = entry["num_spk_probability"], entry["confidence"]
-        return math.inf if number is None else number, math.inf if turns is None else turns, entry["recording"]
+    def order(entry: RecordingEntry) -> tuple[float, str]:
+        known = [one for one in (entry["num_spk_probability"], entry["confidence"]) if one is not None]
+        return min(known, default=math.inf), entry["recording"]
 
     rows = [_talk_row(entry) for entry in sorted(entries, key=order)]
     kept = [at for at in range(len(_TALK)) if not rows or any(row[at] != _UNKNOWN for row in rows)]

@@ -60,8 +60,8 @@ def score_dscore(comparison: Comparison, protocol: Protocol) -> tuple[Rates, dic
     Raises:
         InputError: The program or a package is missing, the program fails, or a recording has no scored speech.
     """
-    hint = "git clone https://github.com/nryant/dscore, and set DSCORE_ROOT to its folder (path.sh)."
-    root, proof = os.environ.get("DSCORE_ROOT"), "scorelib/md-eval-22.pl"  # PyPI's dscore is about proteins
+    hint = "git clone https://github.com/nryant/dscore ~/dscore, and set DSCORE_ROOT=~/dscore (docs/reference.md)."
+    root, proof = os.environ.get("DSCORE_ROOT"), "scorelib/md-eval-22.pl"  # PyPI's dscore is another program
     if not root:
         raise InputError("DSCORE_ROOT is not set", hint=hint)
     if not Path(root, proof).is_file():

@@ -48,13 +48,33 @@ const rowName = (row) => (row.match ? `${shownName(row.name)} = ${row.match}` : 
 const laneOf = (id, system) => data.recordings[id].lanes.find((lane) => lane.system === system);
 
 // The turns of a lane as {speaker, number, start, end, sure}, in order of time; sure is undefined if it is not known.
-const turnsOf = (lane) =>
-  lane.rows
-    .flatMap((row) => row.turns.map(([start, end, sure]) => ({ speaker: row.name, number: row.number, start, end, sure })))
-    .sort((a, b) => a.start - b.start || a.end - b.end || (a.speaker < b.speaker ? -1 : 1));
+const turnsOf = ({ rows }) => {
+  const own = (row) => row.turns.map(([start, end, sure]) => ({ speaker: row.name, number: row.number, start, end, sure }));
+  return inOrder(rows.flatMap(own));
+};
+const inOrder = (turns) => [...turns].sort((a, b) => a.start - b.start || a.end - b.end || (a.speaker < b.speaker ? -1 : 1));
 
-// The turns to save: corrected ones, or else the turns of the chosen system.
+// The lane and the turns that count: corrected ones, or else those of the chosen system.
+const currentLane = (id) => corrections.get(id)?.lane() ?? laneOf(id, chosen.system);
 const currentTurns = (id) => corrections.get(id)?.turns ?? turnsOf(laneOf(id, chosen.system));
+
+// The speakers of a lane with their seconds, and their shares of all speakers' talk.
+const talkOf = (lane) => {
+  const talk = lane.rows.map((row) => ({ row, seconds: total(row.turns) }));
+  const all = talk.reduce((sum, { seconds }) => sum + seconds, 0) || 1;
+  return talk.map((one) => ({ ...one, share: one.seconds / all }));
+};
+
+const dotOf = (number) => {
+  const dot = make("span", "dot");
+  dot.style.setProperty("--c", `var(${speakerVariable(number)})`);
+  return dot;
+};
+
+// A row's colour, name and reference speaker.
+const speakerLabel = (row) => [
+  dotOf(row.number), shownName(row.name), ...(row.match ? [make("span", "match", ` = ${row.match}`)] : []),
+];
 
 // The mean confidence of turns, weighted by their length; undefined if none is known.
 const meanSure = (turns) => {

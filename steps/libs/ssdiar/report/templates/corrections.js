@@ -1,11 +1,12 @@
 // Corrections of a recording: a copy of a system's turns that buttons, the pointer and the keyboard change, with undo and
 // files to save. Every change makes a new list of turns and a new map of names, so that undo restores the ones before.
+// The browser keeps the last state under the key of the system's turns, a digest of these and of the recording.
 
 class Corrections {
-  constructor(timeline) {
-    this.timeline = timeline;
-    this.id = timeline.id;
-    this.source = laneOf(this.id, chosen.system);
+  constructor(id, system = chosen.system) {
+    this.id = id;
+    this.seconds = data.recordings[id].seconds;
+    this.source = laneOf(id, system);
     this.count = 0; // keys given to turns
     this.turns = turnsOf(this.source).map((turn) => this.keyed(turn));
     this.names = new Map(this.source.rows.map((row) => [row.name, row.number])); // number, and so colour, by name
@@ -13,7 +14,6 @@ class Corrections {
     this.future = [];
     this.saved = true;
     this.selected = null; // key of a turn
-    this.build();
   }
 
   keyed(turn) {
@@ -27,16 +27,23 @@ class Corrections {
   // ---- Lane of the timeline ----
 
   lane() {
+    if (this.made) return this.made;
+    const { regions } = data.recordings[this.id];
+    const reference = laneOf(this.id, null);
+    const protocols = reference ? Object.entries(data.protocols) : [];
+    const scores = protocols.map(([name, terms]) => [name, scoreOf(turnsOf(reference), this.turns, regions, terms)]);
     const turns = (name) => this.turns.filter((turn) => turn.speaker === name);
-    this.made ??= {
+    this.made = {
       name: `Corrected ${this.source.name}`,
       edited: true,
       system: null,
-      errors: {},
+      count_sure: null, // a person decides
+      errors: Object.fromEntries(scores.map(([protocol, { errors }]) => [protocol, errors])),
+      ders: Object.fromEntries(scores.map(([protocol, { der }]) => [protocol, der])),
       rows: [...this.names].map(([name, number]) => ({
         name,
         number,
-        match: "",
+        match: scores[0]?.[1].matches.get(name) ?? "",
         turns: turns(name).map((turn) => Object.assign([turn.start, turn.end, turn.sure], { turn })),
       })),
     };
@@ -78,7 +85,7 @@ class Corrections {
 
   // Return times inside the recording, in whole milliseconds; the side that moves stops short of the other.
   bounded({ start, end }, side) {
-    const whole = (seconds) => Math.round(Math.min(Math.max(seconds, 0), this.timeline.seconds) * 1000) / 1000;
+    const whole = (seconds) => Math.round(Math.min(Math.max(seconds, 0), this.seconds) * 1000) / 1000;
     if (side === "start") return { start: whole(Math.min(start, end - 0.01)), end };
     return { start, end: whole(Math.max(end, start + 0.01)) };
   }
@@ -95,21 +102,46 @@ class Corrections {
     this.turns = turns;
     this.names = names;
     this.made = undefined;
-    this.saved = false;
     if (!this.current()) this.selected = null;
     if (this.past.length) corrections.set(this.id, this);
     else corrections.delete(this.id);
-    document.dispatchEvent(new Event("corrected"));
+    this.keep();
+    document.dispatchEvent(new CustomEvent("corrected", { detail: this.id }));
     this.refresh();
-    this.timeline.showLanes();
     this.report(message);
+  }
+
+  // Keep the state in the browser; if that does not work, as in private windows, the page asks before it is left.
+  keep() {
+    const turns = this.turns.map(({ speaker, start, end, sure }) => ({ speaker, start, end, sure }));
+    try {
+      if (!this.past.length) localStorage.removeItem(this.source.key);
+      else localStorage.setItem(this.source.key, JSON.stringify({ names: [...this.names], turns }));
+      this.safe = true;
+    } catch {
+      this.safe = !this.past.length;
+    }
+  }
+
+  // Take all turns from a file; names that have blanks here have none there.
+  load(turns, file) {
+    const known = new Map([...tokensOf(this.names.keys())].map(([name, token]) => [token, name]));
+    const own = turns.map((turn) => ({ ...turn, speaker: known.get(turn.speaker) ?? turn.speaker }));
+    const names = new Map();
+    let free = Math.max(-1, ...this.names.values()) + 1;
+    for (const { speaker } of own) names.set(speaker, names.get(speaker) ?? this.names.get(speaker) ?? free++);
+    this.putBack(own, names, `loaded ${file}`);
+  }
+
+  putBack(turns, names, action) {
+    this.change(action, turns.map((turn) => this.keyed({ ...turn, number: names.get(turn.speaker) })), names);
   }
 
   // Join a speaker's turns that overlap.
   joined(turns) {
     const last = new Map();
     const result = [];
-    for (const turn of [...turns].sort((a, b) => a.start - b.start || a.end - b.end)) {
+    for (const turn of inOrder(turns)) {
       const before = last.get(turn.speaker);
       if (before && turn.start < before.end) {
         before.end = Math.max(before.end, turn.end);
@@ -120,7 +152,7 @@ class Corrections {
       last.set(turn.speaker, own);
       result.push(own);
     }
-    return result;
+    return inOrder(result);
   }
 
   // Undo the last change, or redo the next one.
@@ -203,10 +235,10 @@ class Corrections {
 
   // Add a second at the cursor, for the speaker of the selected turn or else the first one.
   addTurn() {
-    const start = Math.min(this.cursor, this.timeline.seconds - 0.01);
+    const start = Math.min(this.cursor, this.seconds - 0.01);
     const { speaker, number } = this.current() ?? {};
     const [name, own] = speaker === undefined ? [...this.names][0] ?? this.newSpeaker() : [speaker, number];
-    const end = Math.min(start + 1, this.timeline.seconds);
+    const end = Math.min(start + 1, this.seconds);
     const turn = this.keyed({ speaker: name, number: own, start, end, sure: undefined });
     this.selected = turn.key;
     this.change(`added a turn at ${clock(start, 1)}`, [...this.turns, turn], new Map(this.names).set(name, own));
@@ -275,7 +307,7 @@ class Corrections {
 
   turnRow() {
     const number = (side) => {
-      const input = Object.assign(make("input"), { type: "number", step: "0.05", min: "0", max: String(this.timeline.seconds) });
+      const input = Object.assign(make("input"), { type: "number", step: "0.05", min: "0", max: String(this.seconds) });
       input.addEventListener("change", () => { if (input.value !== "") this.setEdge(side, Number(input.value)); });
       return input;
     };
@@ -304,6 +336,7 @@ class Corrections {
 
   // Show the state. Rows are made again, and the focused field keeps the focus.
   refresh() {
+    if (!this.panel) return;
     const focus = document.activeElement?.dataset?.key;
     const turn = this.current();
     const { start, end, speaker } = this.fields;
@@ -324,8 +357,6 @@ class Corrections {
       element.dataset.key = `${key} ${number}`;
       return element;
     };
-    const dot = make("span", "dot");
-    dot.style.setProperty("--c", `var(${speakerVariable(number)})`);
     const field = tagged(make("input"), "name");
     field.value = name;
     field.setAttribute("aria-label", `Name of ${shownName(name)}`);
@@ -339,15 +370,21 @@ class Corrections {
     const split = tagged(makeButton("Split from cursor", label, () => this.splitSpeaker(name)), "split");
     const seconds = total(regionsOf(this.turns.filter((turn) => turn.speaker === name)));
     const length = make("span", "length", clock(seconds));
-    return make("div", "fix-row", make("kbd", "", String(place + 1)), dot, field, length, merge, split);
+    return make("div", "fix-row", make("kbd", "", String(place + 1)), dotOf(number), field, length, merge, split);
   }
 
   report(text) {
+    if (!this.panel) return;
     const changes = this.past.length;
-    this.status.textContent = `${text} · ${changes} ${changes === 1 ? "change" : "changes"}`;
+    const kept = this.safe === false ? "; this browser does not keep them, so save them" : "";
+    this.status.textContent = `${text} · ${changes} ${changes === 1 ? "change" : "changes"}${kept}`;
   }
 
-  open() {
+  open(timeline) {
+    if (!this.panel) {
+      this.timeline = timeline;
+      this.build();
+    }
     this.panel.hidden = false;
     this.refresh();
     this.timeline.correctButton.setAttribute("aria-expanded", "true");
@@ -355,7 +392,7 @@ class Corrections {
 
   close() {
     this.panel.hidden = true;
-    if (!this.past.length) this.panel.remove(); // the next corrections begin with the system that is chosen then
+    if (!corrections.has(this.id)) this.panel.remove(); // the next ones begin with the system that is chosen then
     this.timeline.corrections = undefined;
     this.timeline.correctButton.setAttribute("aria-expanded", "false");
   }
@@ -363,8 +400,10 @@ class Corrections {
   save(format) {
     const [ending, type, text] = FORMATS[format];
     saveFile(`${this.id}${ending}`, type, text(this.id, this.turns));
-    this.saved = true;
-    this.report(`saved ${this.id}${ending}`);
+    this.safe = true;
+    const changed = [...tokensOf(this.names.keys())].find(([name, token]) => name !== token);
+    const said = changed && format === "RTTM" ? ` (RTTM has no blanks: ${changed[0]} is ${changed[1]})` : "";
+    this.report(`saved ${this.id}${ending}${said}`);
   }
 
   // Handle a key; return whether it belongs to the corrections.
@@ -398,6 +437,19 @@ class Corrections {
   }
 }
 
+// Take up the corrections that the browser kept: those of the first system that has some.
+const restore = (id) => {
+  for (const { system, key } of data.recordings[id].lanes) {
+    let kept;
+    try {
+      kept = JSON.parse(localStorage.getItem(key));
+    } catch {} // the browser keeps nothing
+    if (!kept) continue;
+    new Corrections(id, system).putBack(kept.turns, new Map(kept.names), "took up the corrections kept in this browser");
+    return;
+  }
+};
+
 addEventListener("beforeunload", (event) => {
-  if ([...corrections.values()].some((one) => !one.saved)) event.preventDefault();
+  if ([...corrections.values()].some((one) => !one.safe)) event.preventDefault();
 });

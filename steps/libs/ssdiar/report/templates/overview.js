@@ -69,7 +69,7 @@ const marksOf = (lane) => {
 const visibleStrips = new Set();
 const drawStrip = (canvas) => {
   const id = canvas.dataset.strip;
-  const lane = corrections.get(id)?.lane() ?? laneOf(id, chosen.system);
+  const lane = currentLane(id);
   if (lane) drawTurns(canvas, id, lane, marksOf(lane));
 };
 const stripObserver = new IntersectionObserver((entries) => {

@@ -42,7 +42,7 @@ const sections = [...list.children];
 const controls = document.getElementById("controls").elements;
 
 // Keys by which recordings are ordered, the largest first; equal ones by name.
-const speakersOf = (id) => laneOf(id, chosen.system).rows.length;
+const speakersOf = (id) => currentLane(id).rows.filter((row) => row.turns.length).length;
 const differenceOf = (id) => {
   if (chosen.compare === null) return 0;
   return total(differences(laneOf(id, chosen.system), laneOf(id, chosen.compare)));
@@ -52,8 +52,8 @@ const ORDERS = {
   length: (id) => data.recordings[id].seconds,
   speakers: speakersOf,
   unsure: (id) => {
-    const lane = laneOf(id, chosen.system);
-    return -(meanSure(turnsOf(lane)) ?? 1) * (lane.count_sure ?? 1);
+    const lane = currentLane(id);
+    return -Math.min(meanSure(turnsOf(lane)) ?? 1, lane.count_sure ?? 1);
   },
   difference: differenceOf,
   worst: (id) => {
@@ -72,6 +72,26 @@ const arrange = () => {
   filter();
 };
 
+// The heading of a recording: speakers with their shares, certainty of their number, and DER of corrections.
+const showHeading = (section) => {
+  const { id } = section.dataset;
+  const lane = currentLane(id);
+  const talk = talkOf(lane).map(({ row, share }) => make("span", "", ...speakerLabel(row), ` ${Math.round(100 * share)}\u00a0%`));
+  section.querySelector(".who").replaceChildren(...(talk.length ? talk : ["no speech"]));
+  const count = section.querySelector("[data-count]");
+  const sure = lane.count_sure;
+  count.hidden = sure === null;
+  count.className = sure < data.doubtful ? "unsure-count" : "length";
+  count.textContent = `number of speakers ${Math.round(100 * sure)} % sure`;
+  const unsure = turnsOf(lane).filter((turn) => turn.sure < data.unsure).length;
+  section.querySelector("summary > .unsure-count:not([data-count])").textContent = unsure ? `${unsure} unsure` : "";
+  const der = lane.ders?.[chosen.protocol];
+  const figure = section.querySelector("[data-der]");
+  figure.hidden = der === undefined;
+  figure.querySelector(".name + span").textContent = (100 * der).toFixed(2);
+  section.querySelector("[data-corrected]").hidden = !corrections.has(id);
+};
+
 const filter = () => {
   const words = controls.search.value.toLowerCase().split(/\s+/).filter(Boolean);
   const wanted = controls.speakers.value;
@@ -80,8 +100,9 @@ const filter = () => {
     const { id } = section.dataset;
     const number = speakersOf(id);
     const known = { "": true, corrected: corrections.has(id), more: number > 3 };
-    const fits =
-      words.every((word) => section.dataset.words.includes(word)) && (known[wanted] ?? number === Number(wanted));
+    const lanes = [...data.recordings[id].lanes, currentLane(id)];
+    const text = [id, ...lanes.flatMap((lane) => lane.rows.map((row) => row.name))].join(" ").toLowerCase();
+    const fits = words.every((word) => text.includes(word)) && (known[wanted] ?? number === Number(wanted));
     section.hidden = !fits;
     shown += fits;
   }
@@ -100,6 +121,7 @@ const choose = () => {
     const figure = section.querySelector("[data-difference]");
     figure.hidden = chosen.compare === null;
     if (chosen.compare !== null) figure.textContent = `differ ${clock(differenceOf(section.dataset.id), 1)}`;
+    showHeading(section);
   }
   arrange();
   redrawStrips();
@@ -129,12 +151,37 @@ document.getElementById("controls").addEventListener("submit", (event) => event.
 document.getElementById("save-all").addEventListener("click", () => {
   const ids = sections.map((section) => section.dataset.id).sort();
   saveFile(`${data.title}.rttm`, "text/plain", ids.map((id) => rttmText(id, currentTurns(id))).join(""));
-  for (const one of corrections.values()) one.saved = true;
+  for (const one of corrections.values()) one.safe = true;
 });
 
-document.addEventListener("corrected", () => {
-  for (const section of sections) section.querySelector("[data-corrected]").hidden = !corrections.has(section.dataset.id);
+const loading = document.getElementById("load");
+document.getElementById("load-button").addEventListener("click", () => loading.click());
+loading.addEventListener("change", async () => {
+  const [file] = loading.files;
+  if (!file) return;
+  let said;
+  try {
+    const found = parseRttm(await file.text());
+    const own = [...found].filter(([id]) => Object.hasOwn(data.recordings, id));
+    const changed = own.filter(([id, turns]) => rttmText(id, inOrder(turns)) !== rttmText(id, currentTurns(id)));
+    for (const [id, turns] of changed) {
+      const timeline = timelines.get(document.getElementById(`r-${id}`));
+      (timeline?.corrections ?? corrections.get(id) ?? new Corrections(id)).load(turns, file.name);
+      if (timeline && !timeline.corrections) timeline.correct();
+    }
+    said = own.length ? `${changed.length} of ${own.length} recordings differ and are corrected` : "no turn of a recording of this page";
+  } catch (problem) {
+    said = problem.message;
+  }
+  document.getElementById("loaded").textContent = `${file.name}: ${said}`;
+  loading.value = ""; // the same file can be loaded again
+});
+
+document.addEventListener("corrected", ({ detail: id }) => {
+  const section = document.getElementById(`r-${id}`);
+  showHeading(section);
   redrawStrips();
+  timelines.get(section)?.showLanes();
 });
 
 const open = (section) => {
@@ -144,9 +191,6 @@ const open = (section) => {
 
 for (const section of sections) {
   section.addEventListener("toggle", () => { if (section.open) open(section); });
-  for (const button of section.querySelectorAll("[data-seek]")) {
-    button.addEventListener("click", () => timelines.get(section)?.seek(Number(button.dataset.seek), true));
-  }
 }
 const redrawAll = () => {
   redrawStrips();
@@ -172,6 +216,7 @@ addEventListener("hashchange", () => follow(location.hash));
 
 for (const radio of document.querySelectorAll("input[name=protocol]")) radio.checked = radio.value === chosen.protocol;
 if (controls.system) controls.system.value = String(chosen.system);
+for (const { dataset } of sections) restore(dataset.id);
 choose();
 for (const canvas of document.querySelectorAll("canvas[data-strip]")) stripObserver.observe(canvas);
 if (!follow(location.hash) && list.firstElementChild) open(list.firstElementChild);

@@ -2,6 +2,7 @@
 // the player and to the keyboard. The page holds only the turns inside the window, so that an hour is as fast as a minute.
 
 const MIN_WINDOW = 2; // seconds
+const MAX_UNSURE = 8; // turns in the list
 
 class Timeline {
   constructor(section) {
@@ -15,7 +16,7 @@ class Timeline {
     this.build();
     this.listen();
     this.showLanes();
-    this.move(0);
+    if (corrections.has(this.id)) this.correct();
   }
 
   build() {
@@ -60,7 +61,7 @@ class Timeline {
   marks() {
     const lane = laneOf(this.id, chosen.system);
     const found = chosen.compare === null
-      ? marksOf(lane)
+      ? marksOf(this.corrections?.lane() ?? lane)
       : differences(lane, laneOf(this.id, chosen.compare)).map((one) => [...one, "--accent"]);
     return found.sort((a, b) => a[0] - b[0]);
   }
@@ -97,7 +98,57 @@ class Timeline {
     }
     this.strip.append(this.cursor);
     this.showLegend();
+    this.showTalk();
+    this.showDoubt();
+    this.showUnsure();
     this.redraw();
+    this.move(this.position);
+  }
+
+  showTalk() {
+    const rows = (lane) => talkOf(lane).map(({ row, seconds, share }) => {
+      const name = make("th", "word", ...speakerLabel(row));
+      name.scope = "row";
+      return make("tr", "", name, make("td", "", seconds.toFixed(1)), make("td", "", (100 * share).toFixed(1)));
+    });
+    const corrected = corrections.has(this.id) ? [corrections.get(this.id).lane()] : [];
+    const parts = [...data.recordings[this.id].lanes, ...corrected].map((lane) => {
+      const head = Object.assign(make("th", "word lane", lane.name), { colSpan: 3, scope: "rowgroup" });
+      const silent = Object.assign(make("td", "word", "no speech"), { colSpan: 3 });
+      return make("tbody", "", make("tr", "", head), ...(lane.rows.length ? rows(lane) : [make("tr", "", silent)]));
+    });
+    const table = this.section.querySelector("[data-talk]");
+    table.replaceChildren(table.tHead, ...parts);
+  }
+
+  listenButton(title, start, ...content) {
+    const button = Object.assign(make("button", "link", ...content), { type: "button", title });
+    button.addEventListener("click", () => this.seek(start, true));
+    return button;
+  }
+
+  showUnsure() {
+    const turns = turnsOf(currentLane(this.id)).filter((turn) => turn.sure < data.unsure).sort((a, b) => a.sure - b.sure);
+    const place = this.section.querySelector("[data-unsure]");
+    place.hidden = !turns.length;
+    place.querySelector("tbody").replaceChildren(...turns.slice(0, MAX_UNSURE).map(({ speaker, start, end, sure }) => {
+      const cell = make("td", "word", this.listenButton("Play from here", start, `${clock(start)} to ${clock(end)}`));
+      return make("tr", "", cell, make("td", "word", shownName(speaker)), make("td", "", (100 * sure).toFixed(0)));
+    }));
+  }
+
+  // If the number of speakers is doubtful, offer the longest turn of each, to compare the voices.
+  showDoubt() {
+    const lane = currentLane(this.id);
+    const place = this.section.querySelector("[data-doubt]");
+    place.hidden = (lane.count_sure ?? 1) >= data.doubtful;
+    if (place.hidden) return;
+    const samples = lane.rows.map((row) => {
+      const [start] = row.turns.reduce((longest, turn) => (turn[1] - turn[0] > longest[1] - longest[0] ? turn : longest));
+      const text = `${shownName(row.name)} at ${clock(start)}`;
+      return this.listenButton("Play the longest turn", start, dotOf(row.number), text);
+    });
+    place.querySelector("span").replaceChildren(...samples);
   }
 
   showLegend() {
@@ -270,8 +321,8 @@ class Timeline {
   correct() {
     if (this.corrections) this.corrections.close();
     else {
-      this.corrections = corrections.get(this.id) ?? new Corrections(this);
-      this.corrections.open();
+      this.corrections = corrections.get(this.id) ?? new Corrections(this.id);
+      this.corrections.open(this);
     }
     this.showLanes();
   }
