@@ -27,9 +27,9 @@ import stage
 
 from ssdiar.base.errors import InputError
 from ssdiar.base.publish import publish_text
-from ssdiar.io.audio import AUDIO_SUFFIXES, AudioInfo, listen
+from ssdiar.io.audio import AudioInfo, listen
 from ssdiar.io.names import Names, recording_ids
-from ssdiar.io.recordings import files_below
+from ssdiar.io.recordings import audio_below
 from ssdiar.io.rttm import read_noscore, read_rttm, read_uem, write_rttm
 from ssdiar.io.tables import check_id, read_counts, write_or_remove, write_table, write_tsv
 from ssdiar.speech.channels import Levels, Use, use_of_channels
@@ -66,6 +66,10 @@ def main() -> None:
     """Check all of the input, then write the data directory."""
     options = _parse()
     check_id(options.set, "--set")
+    data_dir = options.data_root / options.set
+    if (data_dir / "wav.scp").exists() and not (data_dir / "recordings.tsv").exists():
+        hint = "Give another --set, or run the stages on this data directory: run.sh --set NAME --stage 2."
+        raise InputError("was not made by this script, so it is not replaced", path=data_dir, hint=hint)
     paths, left_out = _usable_names(_find_audio(options.audio))
     root = options.audio.absolute() if options.audio.is_dir() else options.audio.absolute().parent
     files = recording_ids(paths, root)
@@ -79,7 +83,6 @@ def main() -> None:
     turns = None if options.rttm is None else _read_reference(options.rttm, audio, names)
     uem = _scored_regions(options.uem, audio, turns, names)
     num_spk = _speaker_counts(options.num_spk_file, turns, audio, names)
-    data_dir = options.data_root / options.set
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
@@ -139,14 +142,7 @@ def _find_audio(source: Path) -> list[Path]:
         return [source.absolute()]
     if not source.is_dir():
         raise InputError("no such folder or file", path=source, expected="a folder of audio files, or one of them")
-    files = list(files_below(source.absolute()))
-    audio = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES]
-    if not audio:
-        kinds = " ".join(sorted(AUDIO_SUFFIXES))
-        raise InputError("no audio files", path=source, expected=f"files named {kinds}", got=f"{len(files)} others")
-    if len(files) > len(audio):
-        _LOG.info("%s: %d files that are no audio by their names are left out", source, len(files) - len(audio))
-    return audio
+    return audio_below(source.absolute())
 
 
 def _usable_names(paths: list[Path]) -> tuple[list[Path], list[LeftOut]]:
@@ -186,7 +182,7 @@ def _report_left_out(left_out: list[LeftOut], usable: int, bad_files: str) -> No
         what = f"{len(lines)} of {len(lines) + usable} files cannot be used: {lines[0]}"
         raise InputError(what, hint="\n".join(lines[1:_SHOWN] + more) or None)
     for line in lines[:_SHOWN] + more:
-        _LOG.warning("WARNING: left out: %s", line)
+        _LOG.warning("left out: %s", line)
 
 
 def _write_recordings(data_dir: Path, audio: Mapping[str, Decoded]) -> None:
@@ -213,7 +209,7 @@ def _log_summary(data_dir: Path, audio: Mapping[str, Decoded]) -> None:
     """Log the remarks on each recording, the totals, and how channels are used."""
     for item in audio.values():
         for remark in [*item.info.remarks, *([item.use.remark] if item.use.odd else [])]:
-            _LOG.warning("WARNING: %s: %s", item.path, remark)
+            _LOG.warning("%s: %s", item.path, remark)
     hours = sum(item.info.duration for item in audio.values()) / 3600
     rates = ", ".join(map(str, sorted({item.info.rate for item in audio.values()})))
     _LOG.info("%s: %d recordings, %.2f hours, sample rates %s", data_dir, len(audio), hours, rates)
@@ -229,7 +225,7 @@ def _read_reference(path: Path, audio: Mapping[str, Decoded], names: Names) -> l
     kept = [turn for turn in turns if turn.reco in audio]
     late = {turn.reco for turn in kept if turn.end > audio[turn.reco].info.duration + 0.05}
     if late:
-        _LOG.warning("WARNING: %s: turns end after the audio does in %s", path, _count(late))
+        _LOG.warning("%s: turns end after the audio does in %s", path, _count(late))
     return kept
 
 
@@ -262,10 +258,10 @@ def _compare(path: Path, named: Set[str], audio: Mapping[str, Decoded]) -> None:
         got = f"for example {min(unknown)}" if unknown else "none"
         raise InputError("names none of the recordings", path=path, expected=f"names such as {min(audio)}", got=got)
     if unknown:
-        _LOG.warning("WARNING: %s: %s have no audio, left out", path, _count(unknown))
+        _LOG.warning("%s: %s have no audio, left out", path, _count(unknown))
     if missing:
         shown = " ".join(sorted(missing)[:_SHOWN]) + (" ..." if len(missing) > _SHOWN else "")
-        _LOG.warning("WARNING: %s: does not name %d recordings: %s", path, len(missing), shown)
+        _LOG.warning("%s: does not name %d recordings: %s", path, len(missing), shown)
 
 
 def _count(recos: Set[str]) -> str:

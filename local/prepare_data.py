@@ -49,7 +49,7 @@ def main() -> None:
     if not _run(options, "fetch_phone_sample.py", downloads / "phone_sample"):
         sys.exit(1)
     if options.num_calls and not _run(options, "fetch_prompts.py", downloads / "prompts"):
-        _LOG.warning("WARNING: no voices to simulate calls with (see above); mini is only the real call")
+        _LOG.warning("no voices to simulate calls with (see above); mini is only the real call")
         wanted = reduced
         if Manifest(out_dir, STAGE).is_current({}, wanted):
             _LOG.info("%s is there already, only the real call", out_dir)

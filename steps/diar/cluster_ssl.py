@@ -74,12 +74,10 @@ def _plan(options: argparse.Namespace) -> jobs.Plan:
     segments, without, xvectors = read_xvector_dir(options.xvector_dir)
     if without:
         number = len(without) + sum(map(len, segments.values()))
-        problem = (
-            "WARNING: %s: %d of %d sub-segments have no x-vector, the first is %s; they get the nearest one's label"
-        )
+        problem = "%s: %d of %d sub-segments have no x-vector, the first is %s; they get the nearest one's label"
         _LOG.warning(problem, xvectors.path, len(without), number, without[0].id)
         if lost := sorted({one.reco for one in without} - segments.keys()):
-            problem = "WARNING: %s: no x-vector of %d recordings, the first is %s; each gets one speaker"
+            problem = "%s: no x-vector of %d recordings, the first is %s; each gets one speaker"
             _LOG.warning(problem, xvectors.path, len(lost), lost[0])
     inputs |= check(*xvectors.archives())
     model = read_meta(options.xvector_dir).get("xvector_model")
@@ -192,7 +190,7 @@ def _numbers_of_recordings(asked: str, file: Path | None, recordings: Iterable[s
     counts = read_counts(file, "recording number")
     numbers = {reco: SpeakerNumber(counts[reco], counts[reco]) if reco in counts else ESTIMATE for reco in recordings}
     if missing := sorted(numbers.keys() - counts.keys()):
-        problem = "WARNING: %s: no number for %d of %d recordings, the first is %s; it is estimated"
+        problem = "%s: no number for %d of %d recordings, the first is %s; it is estimated"
         _LOG.warning(problem, file, len(missing), len(numbers), missing[0])
     return numbers
 
@@ -230,7 +228,7 @@ def _run(work: Manifest, todo: list[str], _: int) -> None:
                 _write_part(folder / "parts" / f"{reco}.sure", {key: f"{share:.4f}" for key, share in sure.items()})
         _LOG.info("%s", _summary(reco, history))
         if "fallback" in history:
-            _LOG.warning("WARNING: %s: %s", reco, history["fallback"])
+            _LOG.warning("%s: %s", reco, history["fallback"])
 
 
 def _write_part(path: Path, values: Mapping[str, Any]) -> None:
@@ -283,7 +281,7 @@ def _gather(work: Manifest) -> None:
             write_table(out_dir / table, rows | {key: rows.get(other, alone) for key, other in nearest.items()})
     fewer = [history for history in histories if history["clusters"] < history["num_spk"]]
     if fewer:
-        problem = "WARNING: %d recordings have fewer sub-segments than speakers, the first is %s, which gets %d"
+        problem = "%d recordings have fewer sub-segments than speakers, the first is %s, which gets %d"
         _LOG.warning(problem, len(fewer), fewer[0]["recording"], fewer[0]["clusters"])
     median = statistics.median([history["seconds"] for history in histories] or [0.0])
     fallbacks = sum("fallback" in history for history in histories)

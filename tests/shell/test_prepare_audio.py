@@ -263,3 +263,14 @@ def test_bad_input_is_one_line_and_writes_nothing(work, options, message):
 
 def test_help(work):
     assert "--num-spk-file <file>" in run(work, "--help").stdout
+
+
+def test_a_data_directory_of_someone_else_is_not_replaced(tmp_path):
+    (tmp_path / "audio").mkdir()
+    soundfile.write(tmp_path / "audio/a.wav", np.zeros(8000), 8000)
+    (tmp_path / "data/calls").mkdir(parents=True)
+    for name in ("wav.scp", "ref.rttm"):
+        (tmp_path / "data/calls" / name).write_text("mine\n")
+    done = run(tmp_path, "--set", "calls", "audio", rc=1)
+    assert "data/calls: was not made by this script" in done.stderr and "--set" in done.stderr
+    assert [path.read_text() for path in (tmp_path / "data/calls").iterdir()] == ["mine\n", "mine\n"]

@@ -15,9 +15,9 @@ def wheel(repo, tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     source.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE", "requirements-best.txt"):
+    for name in ("pyproject.toml", "LICENSE", "requirements-best.txt"):
         shutil.copy(repo / name, source)
-    for name in ("conf", "steps"):
+    for name in ("conf", "docs", "steps"):
         shutil.copytree(repo / name, source / name)
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -32,7 +32,9 @@ def test_the_wheel_holds_library_systems_and_templates(wheel, repo):
     library, conf = repo / "steps" / "libs", repo / "conf"
     wanted = {str(path.relative_to(library)) for path in library.rglob("*.py")}
     wanted |= {f"ssdiar/conf/{path.relative_to(conf)}" for path in conf.rglob("*.yaml")}
-    wanted |= {str(path.relative_to(library)) for path in library.glob("ssdiar/report/templates/*")}
+    wanted |= {str(path.relative_to(library)) for path in library.glob("ssdiar/report/templates/*")} | {
+        "ssdiar/py.typed"
+    }
     assert wanted <= held, wanted - held
 
 

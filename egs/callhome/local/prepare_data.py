@@ -74,12 +74,12 @@ def _parse() -> argparse.Namespace:
 
 def _report(corpus: Corpus) -> None:
     for reco, reason in list(corpus.left_out.items())[:_SHOWN]:
-        _LOG.warning("WARNING: %s is left out: %s", reco, reason)
+        _LOG.warning("%s is left out: %s", reco, reason)
     if len(corpus.left_out) > _SHOWN:
-        _LOG.warning("WARNING: and %d more are left out", len(corpus.left_out) - _SHOWN)
+        _LOG.warning("and %d more are left out", len(corpus.left_out) - _SHOWN)
     for reco, call in corpus.calls.items():
         for remark in call.remarks:
-            _LOG.warning("WARNING: %s: %s", reco, remark)
+            _LOG.warning("%s: %s", reco, remark)
 
 
 if __name__ == "__main__":

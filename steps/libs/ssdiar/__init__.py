@@ -5,11 +5,15 @@ TensorFlow import them when they run.
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ssdiar.base import __version__
 
-__all__ = ["Diarization", "InputError", "__version__", "diarize"]
+if TYPE_CHECKING:
+    from ssdiar.base.errors import InputError
+    from ssdiar.diarization import Diarization, Diarizer, diarize
+
+__all__ = ["Diarization", "Diarizer", "InputError", "__version__", "diarize"]
 
 
 def __getattr__(name: str) -> Any:

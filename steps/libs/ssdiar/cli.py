@@ -1,4 +1,4 @@
-"""The command ``ssdiar``: :func:`ssdiar.diarize` on audio files, with a progress bar, files and a table."""
+"""The command ``ssdiar``: a :class:`ssdiar.Diarizer` on audio files, with a progress bar, files and a table."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
 import argparse
+import logging
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from ssdiar.base import __version__, arguments
 from ssdiar.base.errors import InputError
-from ssdiar.base.publish import publish_text
-from ssdiar.diarization import Diarization, diarize
+from ssdiar.base.publish import check_own, publish_own
+from ssdiar.diarization import Diarizer, progress_bar
 from ssdiar.io.names import recording_ids
-from ssdiar.results.exports import FILE_NAMES, check_formats, csv_text
+from ssdiar.io.recordings import audio_below
+from ssdiar.results.exports import FILE_NAMES, check_formats
 from ssdiar.results.tables import as_text, talk_table
 
-# Options that diarize() has under the same name.
-_DIARIZE = ("num_spk", "system", "sad", "xvector", "channels", "turns", "seed", "threads")
+_LOG = logging.getLogger(__name__)
+_SUFFIX = {form: Path(name).suffix for form, name in FILE_NAMES.items()}
 
 
 def main() -> None:
@@ -32,41 +35,73 @@ def main() -> None:
 
 def _main() -> None:
     options = _parse()
-    names = recording_ids(options.audio, Path(os.path.commonpath([path.parent for path in options.audio])))
-    options.out.mkdir(parents=True, exist_ok=True)
-    results = []
-    for number, (reco, path) in enumerate(names.items(), 1):
-        label = f"{number}/{len(names)} {path.name}" if len(names) > 1 else path.name
+    files = _recordings(options.audio)
+    names = {reco: {form: reco + _SUFFIX[form] for form in options.format} for reco in files}
+    if options.stdout is None:
+        check_own(options.out, [name for own in names.values() for name in own.values()], options.overwrite)
+        options.out.mkdir(parents=True, exist_ok=True)
+    elif len(files) > 1 and options.stdout not in ("rttm", "json"):
+        raise InputError(f"--stdout {options.stdout} takes one recording", expected="rttm or json", got=len(files))
+    diarizer = Diarizer(system=options.system, sad=options.sad, xvector=options.xvector, threads=options.threads)
+    given = {name: getattr(options, name) for name in ("num_spk", "channels", "turns", "seed")}
+    shown = getattr(options, "verbose", 1) > 0
+    entries = []
+    for number, (reco, path) in enumerate(files.items(), 1):
+        label = f"{number}/{len(files)} {path.name}" if len(files) > 1 else path.name
         try:
-            result = _diarize(path, reco, label, options)
+            with progress_bar(label, hidden=not (shown and sys.stderr.isatty())) as progress:
+                result = diarizer(path, recording=reco, progress=progress, **given)
         except InputError as error:
             print(f"ssdiar: error: {error}", file=sys.stderr)
             continue
-        results.append(result)
-        for name in options.format:
-            if name != "csv":  # one file of all recordings
-                publish_text(options.out / FILE_NAMES[name].format(reco=reco), result.to(name))
+        entries.append(result.summary)
+        if options.stdout is not None:
+            print(result.to(options.stdout), end="", flush=True)
+        else:
+            for form, name in names[reco].items():
+                publish_own(options.out / name, result.to(form))
         for remark in result.remarks:
-            print(f"ssdiar: WARNING: {path}: {remark}", file=sys.stderr)
-    if "csv" in options.format and results:
-        publish_text(options.out / FILE_NAMES["csv"], csv_text([turn for result in results for turn in result.turns]))
-    if results:
-        print(as_text([talk_table(result.summary for result in results)]), end="")
-    if len(results) < len(names):
+            _LOG.warning("%s: %s", path, remark)
+    if entries and shown:
+        print(as_text([talk_table(entries)]), end="", file=sys.stderr)
+        if options.stdout is None:
+            _LOG.info("results: %s", " ".join(f"{options.out}/*{_SUFFIX[form]}" for form in options.format))
+    if len(entries) < len(files):
         sys.exit(1)
+
+
+def _recordings(arguments: Iterable[Path]) -> dict[str, Path]:
+    """Return files by recording id: a file's own name, or its name below the folder that was given.
+
+    Raises:
+        InputError: Two files have the same id, or a folder has no audio.
+    """
+    found: dict[str, Path] = {}
+    for path in arguments:
+        ids = recording_ids(audio_below(path), path) if path.is_dir() else recording_ids([path], path.parent)
+        for reco, file in ids.items():
+            if (other := found.setdefault(reco, file)) != file:
+                hint = "Give the folder above both, or run ssdiar for each of them, with another --out."
+                raise InputError(f"has the same name, {reco}, as {other}", path=file, hint=hint)
+    return found
 
 
 def _parse() -> argparse.Namespace:
     parser = arguments.Parser(
         prog="ssdiar",
         description="Find out who spoke when in recordings of conversations. Nothing leaves the machine.\n"
-        "e.g.: ssdiar call.wav --out results --format rttm,srt",
+        "e.g.: ssdiar call.wav --format rttm,srt",
     )
     add, number = parser.add_argument, arguments.whole_number
     formats = ",".join(FILE_NAMES)
-    add("audio", type=_path, nargs="+", help="audio files (wav, flac, mp3, m4a ...); - or a pipe: audio from a program")
-    add("--out", type=Path, default=Path(), metavar="DIR", help="folder of the results (the current one)")
+    text = "audio files (wav, flac, mp3, m4a ...), folders with such files, or - for audio from a pipe"
+    add("audio", type=_path, nargs="+", help=text)
+    add("--out", type=Path, default=Path("ssdiar"), metavar="DIR", help="folder of the results")
     add("--format", type=_formats, default=["rttm", "json"], help=f"some of {formats} (rttm,json)")
+    text = "write this format to the standard output, and no files; of several recordings only rttm and json"
+    add("--stdout", choices=tuple(FILE_NAMES), metavar="FORMAT", help=text)
+    text = "true: replace files that ssdiar did not write, or that were changed since"
+    add("--overwrite", type=arguments.boolean, default=False, help=text)
     add("--num-spk", type=_num_spk, metavar="N|A-B", help="number of speakers, or a range (1-8, by the system)")
     add(
         "--turns",
@@ -80,9 +115,14 @@ def _parse() -> argparse.Namespace:
     add("--xvector", default="campplus", metavar="CHOICE", help="x-vector model, from conf/xvector (campplus)")
     add("--seed", type=number(0), default=0, help="seed of random numbers (0)")
     add("--threads", type=number(1), help="parts of a recording at a time (all cores)")
+    text = "no progress and no table, only warnings and errors"
+    add("--quiet", action="store_const", const=0, dest="verbose", default=argparse.SUPPRESS, help=text)
     add("--version", action="version", version=f"ssdiar {__version__}")
     parser.epilog = (
-        "A CHOICE is a name in that folder or a path, and may have changes: pyannote+gap=0.5, campplus+device=cuda."
+        "A CHOICE is a name in that folder or a path, and may have changes: pyannote+gap=0.5, campplus+device=cuda.\n"
+        "Recordings are done one after the other, each on all cores. A recording is named after its file, and in a\n"
+        "folder after its folders, too. Exit status: 0, or 1 if a recording was left out; the others are done.\n"
+        "For hundreds of recordings, the recipe's run.sh --audio DIR continues where it stopped, and uses a cluster."
     )
     return parser.parse_args()
 
@@ -108,18 +148,3 @@ def _formats(text: str) -> list[str]:
     except InputError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return names
-
-
-def _diarize(path: Path, reco: str, label: str, options: argparse.Namespace) -> Diarization:
-    """Diarize one file, with a progress bar in seconds of audio if stderr is a terminal."""
-    from tqdm import tqdm
-
-    form = "{desc} {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}]"
-    quiet = not sys.stderr.isatty() or getattr(options, "verbose", 1) == 0
-    with tqdm(desc=label, total=1, bar_format=form, leave=False, disable=quiet, file=sys.stderr) as bar:
-
-        def progress(done: float, of: float) -> None:
-            bar.total = of
-            bar.update(done - bar.n)
-
-        return diarize(path, progress=progress, recording=reco, **{name: getattr(options, name) for name in _DIARIZE})

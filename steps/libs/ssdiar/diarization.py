@@ -21,6 +21,7 @@ import numpy as np
 
 from ssdiar.base.config import config_name
 from ssdiar.base.errors import InputError
+from ssdiar.base.publish import publish_text
 from ssdiar.clustering.config import read_system
 from ssdiar.clustering.recording import Clustering
 from ssdiar.io.audio import AudioInfo, is_quick_to_probe, listen
@@ -29,6 +30,7 @@ from ssdiar.io.names import recording_ids
 from ssdiar.io.recordings import Recording
 from ssdiar.io.tables import check_id
 from ssdiar.io.transcripts import Word, read_transcript
+from ssdiar.networks.pyannet import load_network
 from ssdiar.pipeline import (
     TurnRules,
     labels_by_id,
@@ -43,17 +45,20 @@ from ssdiar.pipeline import (
     turns_of,
     vectors_of,
 )
-from ssdiar.results import count_probabilities, number_found, recording_entry
-from ssdiar.results.exports import json_text, text_of
+from ssdiar.results import RecordingEntry, SpeakerTalk, count_probabilities, number_found, recording_entry
+from ssdiar.results.exports import SUFFIXES, json_text, text_of
+from ssdiar.results.tables import clock, plural, timeline_html
 from ssdiar.results.words import assign_words
 from ssdiar.speech.channels import Levels, Use, use_of_channels
 from ssdiar.speech.source import Speech, SpeechSource
 from ssdiar.timeline.sides import join_sides, side_id, speaker_name
 from ssdiar.timeline.spans import Segment, Turn, grouped
+from ssdiar.timeline.turns import exclusive_turns
 from ssdiar.work import cores
 from ssdiar.xvectors.models import XVectorModel, load_model, read_model_config
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
     from pyannote.core import Annotation
 
 #: Called with the seconds of audio done, and all of them.
@@ -65,13 +70,13 @@ Audio = str | os.PathLike[str] | bytes | bytearray | BinaryIO | tuple[Any, int] 
 _SPEECH, _XVECTORS = 0.45, 0.5  # shares of the work; the rest is clustering
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Diarization:
-    """Who spoke when in one recording.
+    """Who spoke when in one recording; iteration gives its turns.
 
     Attributes:
         recording: Its name in RTTM and other files.
-        file: The file; None for samples.
+        file: The file; None for samples and pipes.
         duration: Seconds.
         turns: In order of time.
         sure: Probability of the number of speakers; None if it was given.
@@ -95,8 +100,19 @@ class Diarization:
     models: Mapping[str, str]
     turn_kind: str
 
+    def __iter__(self) -> Iterator[Turn]:
+        return iter(self.turns)
+
+    def __repr__(self) -> str:
+        found = f"{plural(self.num_speakers, 'speaker')}, {plural(len(self.turns), 'turn')}"
+        return f"<Diarization {self.recording}: {found} in {clock(self.duration)}>"
+
+    def _repr_html_(self) -> str:
+        """Return the speakers and their turns for a notebook."""
+        return timeline_html(self.summary, self.turns)
+
     @functools.cached_property
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> RecordingEntry:
         """The entry of the recording in result.json: speakers, their talk, certainty, overlap."""
         return recording_entry(
             self.recording,
@@ -107,9 +123,29 @@ class Diarization:
         )
 
     @property
-    def speakers(self) -> list[dict[str, Any]]:
+    def speakers(self) -> list[SpeakerTalk]:
         """Name, seconds of talk, share of all talk and number of turns of each speaker, by decreasing talk."""
         return self.summary["speakers"]
+
+    @property
+    def num_speakers(self) -> int:
+        """Number of speakers found."""
+        return len(self.speakers)
+
+    def exclusive(self) -> Diarization:
+        """Return the same with one speaker at a time, for speech recognisers; see :func:`exclusive_turns`."""
+        return replace(self, turns=tuple(exclusive_turns(self.turns)), turn_kind="exclusive")
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the turns to a file, which is replaced if it exists; its suffix gives the format, as in ``call.rttm``.
+
+        Raises:
+            InputError: No format has this suffix (:data:`ssdiar.results.exports.SUFFIXES`).
+        """
+        suffix = Path(path).suffix
+        if suffix.lower() not in SUFFIXES:
+            raise InputError("no such format", path=Path(path), expected=" ".join(SUFFIXES), got=suffix or "no suffix")
+        publish_text(Path(path), self.to(SUFFIXES[suffix.lower()]))
 
     def to_rttm(self) -> str:
         """Return the text of an RTTM file."""
@@ -125,14 +161,14 @@ class Diarization:
 
     def to_json(self) -> str:
         """Return everything but the vectors as JSON: the entry of result.json, the turns, and their origin."""
-        made = {
+        made: dict[str, Any] = {
             "num_spk_probabilities": {str(number): sure for number, sure in self.probabilities.items()},
             "channels": self.channels,
             "remarks": list(self.remarks),
             "models": dict(self.models),
             "turn_kind": self.turn_kind,
         }
-        return json_text(self.summary | made, self.turns)
+        return json_text({**self.summary, **made}, self.turns)
 
     def to(self, form: str) -> str:
         """Return the text of a file in a format of :data:`ssdiar.results.exports.FILE_NAMES`."""
@@ -153,6 +189,19 @@ class Diarization:
             annotation[Segment(turn.start, turn.end), number] = turn.speaker
         return annotation
 
+    def to_dataframe(self) -> DataFrame:
+        """Return the turns as a table of pandas: recording, start, end, speaker, confidence.
+
+        Raises:
+            InputError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise InputError("pandas is not installed", hint="pip install pandas") from None
+        rows = [(turn.reco, turn.start, turn.end, turn.speaker, turn.confidence) for turn in self.turns]
+        return pandas.DataFrame(rows, columns=["recording", "start", "end", "speaker", "confidence"])
+
     def assign_words(self, transcript: str | Path | Iterable[Word]) -> list[Word]:
         """Return the words of a transcript with their speakers.
 
@@ -167,6 +216,133 @@ class Diarization:
         return assign_words([replace(word, reco=self.recording) for word in transcript], self.turns)
 
 
+@contextlib.contextmanager
+def _installed() -> Iterator[None]:
+    """Raise InputError for a package that only some systems and detectors need."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        hint = "Systems that train a network need tensorflow and keras, --sad silero needs torch: requirements.txt."
+        raise InputError(f"the package {error.name} is not installed", hint=hint) from error
+
+
+class Diarizer:
+    """Find out who spoke when in recordings, with models that stay loaded.
+
+    Use it in a ``with`` block, or call :meth:`close` to free the models.
+    """
+
+    def __init__(
+        self,
+        *,
+        system: str = "best",
+        sad: str = "pyannote",
+        xvector: str = "campplus",
+        threads: int | None = None,
+    ) -> None:
+        """Load the models; weights that are not on the machine are fetched (:mod:`ssdiar.networks.weights`).
+
+        Args:
+            system: A choice of conf/systems, such as ``"best"``.
+            sad: A choice of conf/sad.
+            xvector: A choice of conf/xvector, such as ``"campplus+device=cuda"``.
+            threads: Parts of a recording that are processed at once; by default the number of cores.
+
+        Raises:
+            InputError: An option is wrong, or a model or package is missing.
+        """
+        _check_options(system=system, sad=sad, xvector=xvector, threads=threads)
+        self._config = read_system(system)
+        self._source = SpeechSource.of(sad, self._config.input.overlap, self._config.input.changes, strict=False)
+        self._source.weights()
+        self._model_config = read_model_config(xvector)
+        load_model(self._model_config)
+        self._names = {"system": config_name(system), "speech": config_name(sad)}
+        self._threads = threads or cores()
+
+    def __enter__(self) -> Diarizer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the models; a later call loads them again."""
+        load_model.cache_clear()
+        load_network.cache_clear()
+
+    @_installed()
+    def __call__(
+        self,
+        audio: Audio,
+        *,
+        num_spk: int | str | None = None,
+        channels: str | int = "auto",
+        turns: Literal["closed", "tight"] | None = None,
+        seed: int = 0,
+        recording: str | None = None,
+        progress: Progress | bool = False,
+    ) -> Diarization:
+        """Diarize a recording; for arguments and errors see :func:`diarize`."""
+        _check_options(seed=seed, recording=recording)
+        config, model = self._config, load_model(self._model_config)
+        number = parse_num_spk(config.num_spk if num_spk is None else num_spk)
+        if number is None:
+            raise InputError(
+                "bad num_spk", expected="a whole number from 1, limits such as '2-8', or 'estimate'", got=num_spk
+            )
+        turns = turns or config.turns
+        if turns not in ("closed", "tight"):
+            raise InputError("bad turns", expected="closed or tight", got=turns)
+        with _file_of(audio) as path, ThreadPoolExecutor(self._threads) as pool, _reporter(progress, path) as report:
+            [name] = recording_ids([path], path.parent) if recording is None else [recording]
+            check_id(name, "recording")
+            info, use = _open(path, channels)
+            audio_of = Recording(str(path), use.channel, info.duration, use.parties, is_told=True)
+            work = _Work(name, audio_of, info, pool, lambda share: report(share * info.duration, info.duration))
+            speech = work.speech(self._source)
+            cut = subsegments_of(*regions_of(speech))
+            segments = grouped(sorted(cut.segments, key=lambda segment: segment.id))
+            vectors = work.vectors(model, segments, grouped(cut.overlap))
+            numbers = numbers_of_sides(number, vectors) if use.parties else dict.fromkeys(vectors, number)
+            results = {
+                side: labels_of(
+                    *(config, segments[side], vectors[side], numbers[side]),
+                    segmentation=speech[side].segmentation,
+                    model=model.config.title,
+                    is_side=bool(use.parties),
+                    seed=seed,
+                    threads=self._threads,
+                )
+                for side in vectors
+            }
+            report(info.duration, info.duration)
+        sides = {side_id(name, channel): name for channel in use.parties}
+        labels, sure = labels_by_id(segments, results)
+        second_sure = config.sure.second if config.says_how_sure else None
+        rules = TurnRules(
+            self._source.overlap == "label", 0.0 if turns == "tight" else self._source.close_pauses, second_sure
+        )
+        tight = {side: one.tight for side, one in speech.items()} if turns == "tight" else None
+        made = turns_of(cut, labels, rules, sure, tight, sides)
+        speakers = len({turn.speaker for turn in made})
+        too_few = [f"{number.low} speakers are asked for, {speakers} found: it has too little speech"]
+        found = {side: number_found(result.history) for side, result in results.items()}
+        return Diarization(
+            recording=name,
+            file=str(path) if path.exists() and isinstance(audio, str | os.PathLike) else None,
+            duration=info.duration,
+            turns=tuple(sorted(made, key=lambda turn: (turn.start, turn.end, turn.speaker))),
+            sure=count_probabilities(found, sides).get(name),
+            probabilities=results[name].history.get("num_spk_probabilities", {}) if name in results else {},
+            vectors=_vectors_by_name(results, vectors, sides),
+            channels=use.in_words(info.channels),
+            remarks=(*info.remarks, *([use.remark] if use.remark else []), *(too_few if speakers < number.low else [])),
+            models={**self._names, "xvectors": model.config.title},
+            turn_kind=turns,
+        )
+
+
 def diarize(
     audio: Audio,
     *,
@@ -179,11 +355,11 @@ def diarize(
     seed: int = 0,
     threads: int | None = None,
     recording: str | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool = False,
 ) -> Diarization:
     """Find out who spoke when in a recording.
 
-    Models stay in memory for the next call.
+    Models stay in memory for the next call (see :class:`Diarizer`).
 
     Args:
         audio: A path; bytes or an open binary file, which stays at its position; ``(samples, rate)`` or
@@ -199,69 +375,34 @@ def diarize(
         seed: Source of randomness.
         threads: Parts of a recording that are processed at once; by default the number of cores.
         recording: Name in RTTM and other files; by default made from the file's name.
-        progress: Called with the seconds of audio done, and all of them.
+        progress: Called with the seconds of audio done, and all of them; True: show a bar.
 
     Raises:
         InputError: The audio cannot be used, an option is wrong, or a model or package is missing.
     """
-    _check_options(system=system, sad=sad, xvector=xvector, seed=seed, threads=threads, recording=recording)
-    config = read_system(system)
-    number = parse_num_spk(config.num_spk if num_spk is None else num_spk)
-    if number is None:
-        raise InputError(
-            "bad num_spk", expected="a whole number from 1, limits such as '2-8', or 'estimate'", got=num_spk
-        )
-    turns = turns or config.turns
-    if turns not in ("closed", "tight"):
-        raise InputError("bad turns", expected="closed or tight", got=turns)
-    source = SpeechSource.of(sad, config.input.overlap, config.input.changes, strict=False)
-    model = load_model(read_model_config(xvector))
-    report, threads = progress or (lambda done, of: None), threads or cores()
-    with _file_of(audio) as path, ThreadPoolExecutor(threads) as pool:
-        [name] = recording_ids([path], path.parent) if recording is None else [recording]
-        check_id(name, "recording")
-        info, use = _open(path, channels)
-        audio_of = Recording(str(path), use.channel, info.duration, use.parties, is_told=True)
-        work = _Work(name, audio_of, info, pool, lambda share: report(share * info.duration, info.duration))
-        speech = work.speech(source)
-        cut = subsegments_of(*regions_of(speech))
-        segments = grouped(sorted(cut.segments, key=lambda segment: segment.id))
-        vectors = work.vectors(model, segments, grouped(cut.overlap))
-        numbers = numbers_of_sides(number, vectors) if use.parties else dict.fromkeys(vectors, number)
-        results = {
-            side: labels_of(
-                *(config, segments[side], vectors[side], numbers[side]),
-                segmentation=speech[side].segmentation,
-                model=model.config.title,
-                is_side=bool(use.parties),
-                seed=seed,
-                threads=threads,
-            )
-            for side in vectors
-        }
-    sides = {side_id(name, channel): name for channel in use.parties}
-    labels, sure = labels_by_id(segments, results)
-    second_sure = config.sure.second if config.says_how_sure else None
-    rules = TurnRules(source.overlap == "label", 0.0 if turns == "tight" else source.close_pauses, second_sure)
-    tight = {side: one.tight for side, one in speech.items()} if turns == "tight" else None
-    made = turns_of(cut, labels, rules, sure, tight, sides)
-    speakers = len({turn.speaker for turn in made})
-    too_few = [f"{number.low} speakers are asked for, {speakers} found: it has too little speech"]
-    found = {side: number_found(result.history) for side, result in results.items()}
-    report(info.duration, info.duration)
-    return Diarization(
-        recording=name,
-        file=str(path) if isinstance(audio, str | os.PathLike) else None,
-        duration=info.duration,
-        turns=tuple(sorted(made, key=lambda turn: (turn.start, turn.end, turn.speaker))),
-        sure=count_probabilities(found, sides).get(name),
-        probabilities=results[name].history.get("num_spk_probabilities", {}) if name in results else {},
-        vectors=_vectors_by_name(results, vectors, sides),
-        channels=use.in_words(info.channels),
-        remarks=(*info.remarks, *([use.remark] if use.remark else []), *(too_few if speakers < number.low else [])),
-        models={"system": config_name(system), "speech": config_name(sad), "xvectors": model.config.title},
-        turn_kind=turns,
+    diarizer = Diarizer(system=system, sad=sad, xvector=xvector, threads=threads)
+    return diarizer(
+        audio, num_spk=num_spk, channels=channels, turns=turns, seed=seed, recording=recording, progress=progress
     )
+
+
+@contextlib.contextmanager
+def progress_bar(label: str, hidden: bool = False) -> Iterator[Progress]:
+    """Show a bar in seconds of audio, in a terminal or notebook, and yield the function that moves it."""
+    from tqdm.auto import tqdm
+
+    form = "{desc} {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}]"
+    with tqdm(desc=label, total=1, bar_format=form, leave=False, disable=hidden) as bar:
+
+        def move(done: float, of: float) -> None:
+            bar.total = of
+            bar.update(done - bar.n)
+
+        yield move
+
+
+def _reporter(progress: Progress | bool, path: Path) -> contextlib.AbstractContextManager[Progress]:
+    return contextlib.nullcontext(progress) if callable(progress) else progress_bar(path.name, hidden=not progress)
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,16 @@ is killed half-way leaves at most a ``.tmp`` file that nothing reads.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from ssdiar.base.errors import InputError
+
+_OWN = ".ssdiar.sha256"  # digests of the files that publish_own wrote into a folder
 
 
 @contextmanager
@@ -58,6 +63,35 @@ def publish_folder(path: Path) -> Iterator[Path]:
             if old.exists():
                 os.rename(old, path)
             raise
+
+
+def check_own(folder: str | Path, names: Iterable[str], overwrite: bool = False) -> None:
+    """Raise InputError if a file of a user's folder would be lost: one that exists, and is not as :func:`publish_own`
+    wrote it. With ``overwrite``, any file may be replaced.
+    """
+    record, own = Path(folder, _OWN), set()
+    if record.is_file():
+        own = set(record.read_text(encoding="utf-8").splitlines())
+    files = [path for name in names if (path := Path(folder, name)).exists()]
+    others = [path for path in files if _line(path.name, path.read_bytes()) not in own]
+    if others and not overwrite:
+        more = f" (nor are {len(others) - 1} more)" if len(others) > 1 else ""
+        what = f"exists and is not as this program wrote it{more}, so nothing is written"
+        raise InputError(what, path=others[0], hint="Choose another folder, or replace such files by --overwrite true.")
+
+
+def publish_own(path: Path, text: str) -> None:
+    """Write a file into a user's folder, and note its digest there in ``.ssdiar.sha256``, for :func:`check_own`."""
+    record, line = path.with_name(_OWN), _line(path.name, text.encode())
+    if not record.is_file() or line not in record.read_text(encoding="utf-8").splitlines():
+        with open(record, "a", encoding="utf-8") as stream:
+            stream.write(f"{line}\n")
+    publish_text(path, text)
+
+
+def _line(name: str, data: bytes) -> str:
+    """Return the line that sha256sum prints for a file."""
+    return f"{hashlib.sha256(data).hexdigest()}  {name}"
 
 
 def publish_text(path: str | Path, text: str) -> bool:

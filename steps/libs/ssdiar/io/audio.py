@@ -124,7 +124,7 @@ def read_audio(
         for block in resample_blocks(file.mono(channel, start or 0.0, end), file.rate, new_rate):
             samples += block.tobytes()
         for remark in file.info(0.0).remarks if warn else ():
-            _LOG.warning("WARNING: %s: %s", file.name, remark)
+            _LOG.warning("%s: %s", file.name, remark)
         return np.frombuffer(samples, np.float32), new_rate
 
 

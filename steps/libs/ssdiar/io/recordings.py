@@ -9,6 +9,7 @@ reads audio with :func:`load_recordings` and :meth:`Recording.read`, so all stag
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Iterator, Mapping, Set
@@ -18,9 +19,11 @@ from pathlib import Path
 import numpy as np
 
 from ssdiar.base.errors import InputError
-from ssdiar.io.audio import AudioInfo, is_command, listen, probe, read_audio
+from ssdiar.io.audio import AUDIO_SUFFIXES, AudioInfo, is_command, listen, probe, read_audio
 from ssdiar.io.tables import parse_count, read_durations, read_if_there, read_rows
 from ssdiar.work import file_digest
+
+_LOG = logging.getLogger(__name__)
 
 _SIDES = {"A": "1", "B": "2"}  # channels by their letters in reco2file_and_channel
 _DURATION_TOLERANCE = 0.05  # seconds
@@ -188,3 +191,19 @@ def files_below(folder: Path) -> Iterator[Path]:
         if real not in seen:
             yield from (Path(parent, name) for name in sorted(names) if not name.startswith("."))
         seen.add(real)
+
+
+def audio_below(folder: Path) -> list[Path]:
+    """Return the files of a folder and its subfolders that are audio by their names (:func:`files_below`).
+
+    Raises:
+        InputError: There is none.
+    """
+    files = list(files_below(folder))
+    audio = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES]
+    if not audio:
+        kinds = " ".join(sorted(AUDIO_SUFFIXES))
+        raise InputError("no audio files", path=folder, expected=f"files named {kinds}", got=f"{len(files)} others")
+    if len(files) > len(audio):
+        _LOG.info("%s: %d files that are no audio by their names are left out", folder, len(files) - len(audio))
+    return audio

@@ -123,7 +123,7 @@ def read_rows(
 def tell_repeated(number: int, path: str | Path) -> None:
     """Log a warning about repeated lines, if there are any."""
     if number:
-        _LOG.warning("WARNING: %s: %d lines repeat earlier ones and are counted once", path, number)
+        _LOG.warning("%s: %d lines repeat earlier ones and are counted once", path, number)
 
 
 def parse_float(text: str, name: str, path: str | Path, line: int) -> float:

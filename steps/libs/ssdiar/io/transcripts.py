@@ -125,7 +125,7 @@ def read_json(path: str | Path, reco: str) -> list[Word]:
     if vague:
         number, item = vague[0]
         first = f"{json.dumps(item.text.strip()[:40])} in phrase {number} ({'start' if item.start is None else 'end'})"
-        problem = "WARNING: %s: %d words or phrases lack a usable start or end, the first is %s; they take the time "
+        problem = "%s: %d words or phrases lack a usable start or end, the first is %s; they take the time "
         _LOG.warning(f"{problem}between their neighbours", path, len(vague), first)
     words = []
     for number, (phrase, (start, end)) in enumerate(zip(phrases, _placed(phrases, 0.0), strict=True)):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from ssdiar.base.errors import InputError
-from ssdiar.base.publish import publish_text
+from ssdiar.base.publish import check_own, publish_own
 from ssdiar.io.rttm import rttm_text
 from ssdiar.results import RecordingEntry, recording_entry
 from ssdiar.timeline.regions import merge
@@ -31,6 +31,8 @@ FILE_NAMES = {
     "srt": "{reco}.srt",
     "vtt": "{reco}.vtt",
 }
+#: Formats by the suffix of their files, in lower case.
+SUFFIXES = {Path(name).suffix.lower(): form for form, name in FILE_NAMES.items()}
 _Item = TypeVar("_Item", bound=OfRecording)
 
 
@@ -50,6 +52,7 @@ def export(
     durations: Mapping[str, float] | None = None,
     entries: Iterable[RecordingEntry] = (),
     kinds: Mapping[str, str] | None = None,
+    overwrite: bool = False,
 ) -> list[Path]:
     """Write turns of any recordings into ``folder`` in some formats of :data:`FILE_NAMES`; return the files.
 
@@ -58,7 +61,7 @@ def export(
     files if they have an entry.
 
     Raises:
-        InputError: A format does not exist.
+        InputError: A format does not exist, or a file would be lost (:func:`ssdiar.base.publish.check_own`).
     """
 
     known = {entry["recording"]: entry for entry in entries}
@@ -69,7 +72,7 @@ def export(
             more["probability"] = known[reco]["num_spk_probability"]
         return text_of(name, own, (durations or {}).get(reco), reco, (kinds or {}).get(reco), **more)
 
-    return write_files(turns, folder, formats, FILE_NAMES, text, known)
+    return write_files(turns, folder, formats, FILE_NAMES, text, known, overwrite)
 
 
 def write_files(
@@ -79,6 +82,7 @@ def write_files(
     names: Mapping[str, str],
     text: Callable[[str, str, Sequence[_Item]], str],
     silent: Iterable[str] = (),
+    overwrite: bool = False,
 ) -> list[Path]:
     """Write turns or words into ``folder``, recordings by id; return the files.
 
@@ -86,20 +90,19 @@ def write_files(
     recording and items; recordings without any have files if ``silent`` names them.
 
     Raises:
-        InputError: A format does not exist.
+        InputError: See :func:`export`.
     """
     check_formats(formats, names)
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    recordings, files = {reco: [] for reco in silent} | grouped(items), []
+    recordings = {reco: [] for reco in silent} | grouped(items)
+    contents: dict[tuple[str, str], tuple[str, list[_Item]]] = {}  # by file and format
     for name in formats:
-        contents: dict[Path, tuple[str, list[_Item]]] = {}
         for reco in sorted(recordings):
-            contents.setdefault(folder / names[name].format(reco=reco), (reco, []))[1].extend(recordings[reco])
-        for file, (reco, own) in contents.items():
-            publish_text(file, text(name, reco, own))
-        files += contents
-    return files
+            contents.setdefault((names[name].format(reco=reco), name), (reco, []))[1].extend(recordings[reco])
+    check_own(folder, [file for file, _ in contents], overwrite)
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for (file, name), (reco, own) in contents.items():
+        publish_own(Path(folder, file), text(name, reco, own))
+    return [Path(folder, file) for file, _ in contents]
 
 
 def check_formats(formats: Sequence[str], known: Iterable[str]) -> None:

