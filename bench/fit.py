@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Fit the weights of conf/systems/best.yaml, of the number of speakers and of certainty, to simulated recordings.
+"""Fit the weights of conf/systems/best.yaml, of the number of speakers and of certainty, and those of conf/voices.
 
 bench/fit.py simulate exp/fit     recordings to fit to and to test on, stages 1 to 4; an hour on two cores
 bench/fit.py count ... set ...    fit the model of the number of speakers, report
 bench/fit.py sure ... set ...     fit the model of certainty, which depends on the one before, report
+bench/fit.py voices ... set ...   fit the model that two speakers are one voice, report
 
-`simulate` prints the other two commands in full. They print weights as best.yaml has them, then a report on the sets of
---test. Without sets to fit to, they report on the weights of --system.
+`simulate` prints the other commands in full. They print weights as the files of conf/ have them, then a report on the
+sets of --test. Without sets to fit to, they report on the weights of conf/.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from msgspec import structs, to_builtins
 import common
 from common import ROOT, Source
 from ssdiar.base.arguments import Parser, run, whole_number
+from ssdiar.base.config import read_config
 from ssdiar.base.errors import InputError
 from ssdiar.clustering import sure
 from ssdiar.clustering.config import Count, LabelWeights, Sure, SystemConfig, read_system
@@ -35,7 +37,9 @@ from ssdiar.clustering.counting import EVIDENCE, LIKENESS, LINKS, Estimate, esti
 from ssdiar.clustering.recording import Clustering, Prepared, RecordingVectors, prepare
 from ssdiar.clustering.systems import random_generator
 from ssdiar.clustering.vectors import length_normalise
-from ssdiar.pipeline import times_of
+from ssdiar.clustering.voices import Speakers, VoiceModel, VoiceWeights, log_odds, pair_evidence
+from ssdiar.enrolment import names_of
+from ssdiar.pipeline import Speaker, labels_by_id, mean_speakers, times_of
 from ssdiar.scoring.der import PROTOCOLS, cut_cells
 from ssdiar.timeline.regions import intersect, merge, subtract, total
 from ssdiar.timeline.sides import speaker_name
@@ -65,7 +69,7 @@ def main() -> None:
         simulate(options)
         return
     sources = {name: common.load(name, options) for name in (*options.sets, *options.test.split())}
-    (_count if options.step == "count" else _sure)(read_system(options.system), sources, options)
+    {"count": _count, "sure": _sure, "voices": _voices}[options.step](read_system(options.system), sources, options)
 
 
 def _parse() -> argparse.Namespace:
@@ -75,13 +79,21 @@ def _parse() -> argparse.Namespace:
     add("--readers", metavar="url|dir", help="source of local/fetch_readers.py, if not GitHub")
     add("--nj", type=whole_number(1), default=2, help="jobs")
     add("out_dir", type=Path)
-    for step, text in (("count", "fit the model of the number of speakers"), ("sure", "fit the model of certainty")):
+    add("sets", nargs="*", metavar="set", help="names of sets (all)")
+    texts = {
+        "count": "fit the model of the number of speakers",
+        "sure": "fit the model of certainty",
+        "voices": "fit the model that two speakers are one voice",
+    }
+    for step, text in texts.items():
         fit = steps.add_parser(step, help=text)
         common.add_places(fit)
         fit.add_argument("--system", default="best", help="the system whose evidence is computed")
         fit.add_argument("--test", default="", help="names of further sets, for the report")
         fit.add_argument("sets", nargs="*", metavar="set", help="names of sets to fit to, as in run.sh")
     options = parser.parse_args()
+    if options.step == "simulate" and not {*options.sets} <= {*_SETS}:
+        parser.error(f"no such set; expected some of {' '.join(_SETS)}")
     if options.step != "simulate" and not options.sets and not options.test:
         parser.error("nothing to fit to; expected names of sets, or --test")
     return options
@@ -96,6 +108,7 @@ class _Set(NamedTuple):
     seconds: str
     prompts: bool = False  # whether to use only the voices of prompts, which have enough speech for long recordings
     alike: bool = False  # whether the two voices are among the pairs that are most alike
+    half: int = 0  # 1 or 2: that half of every reader's files, for the same voice in different recordings
 
 
 _SETS = {
@@ -107,6 +120,9 @@ _SETS = {
     "some": _Set(17, 60, "3-7", "20-240"),
     "many": _Set(18, 40, "3-7", "120-300"),
     "brief": _Set(19, 60, "1-2", "15-60"),
+    "known": _Set(31, 100, "1", "8-120", half=1),
+    "first": _Set(32, 100, "2", "8-200", half=1),
+    "second": _Set(33, 100, "2", "8-200", half=2),
 }
 _PREFIXES = ("", "test_")
 _TEST_SHARE, _TEST_SEED = 0.35, 20  # size and seed of a test set, by those of the set to fit to
@@ -127,13 +143,21 @@ def simulate(options: argparse.Namespace) -> None:
         for kind, voices in (("voices", readers + prompts), ("prompts", prompts)):
             own = [voice for voice in voices if (voice in held_out) == (prefix == "test_")]
             _link(own, out / "cast" / (prefix + kind))
+        for half in (1, 2):  # every second reader, and every second file
+            for reader in readers[::2] if prefix else readers[1::2]:
+                files = sorted(reader.iterdir())[half - 1 :: 2]
+                _link(files, out / "cast" / f"{prefix}half{half}" / reader.name)
         for name, shape in _SETS.items():
-            voices = out / "cast" / (prefix + ("prompts" if shape.prompts else "voices"))
+            if options.sets and name not in options.sets:
+                continue
+            kind = f"half{shape.half}" if shape.half else "prompts" if shape.prompts else "voices"
+            voices = out / "cast" / (prefix + kind)
             data = _simulate_set(prefix + name, shape, voices, out)
             stages = ["--systems", "best", "--stop-stage", 4, "--nj", options.nj, "--python", sys.executable]
             _call("run.sh", "--set", prefix + name, *data, *places, *stages)
-    names = {prefix: " ".join(prefix + name for name in _SETS) for prefix in _PREFIXES}
-    for step in ("count", "sure"):
+    for step in ("count", "sure", "voices"):
+        own = [name for name, shape in _SETS.items() if (step == "voices") == bool(shape.half)]
+        names = {prefix: " ".join(prefix + name for name in own) for prefix in _PREFIXES}
         print("bench/fit.py", step, *places, "--test", f'"{names["test_"]}"', names[""])
 
 
@@ -149,7 +173,7 @@ def _simulate_set(name: str, shape: _Set, voices: Path, out: Path) -> list[objec
     """Simulate a set, unless it is there; return the options by which run.sh reads it."""
     folder, size, seed = out / "simulated" / name, shape.size, shape.seed
     if name.startswith("test_"):
-        size, seed = round(size * _TEST_SHARE), seed + _TEST_SEED
+        size, seed = size if shape.half else round(size * _TEST_SHARE), seed + _TEST_SEED
     if not folder.exists():
         call = ["--num-calls", size, "--duration", shape.seconds, "--seed", seed, "--prefix", name]
         if shape.alike:
@@ -158,7 +182,7 @@ def _simulate_set(name: str, shape: _Set, voices: Path, out: Path) -> list[objec
             (out / f"{name}.pairs").write_text("".join(lines))
             call += ["--pairs", out / f"{name}.pairs"]
         else:
-            call += ["--num-spk", shape.speakers]
+            call += ["--num-spk", shape.speakers, *(["--min-speech", 5] if shape.half else [])]
             call += ["--same-person", _ONE_PERSON] if (voices / _ONE_PERSON.partition(",")[0]).exists() else []
         _call("local/simulate_calls.py", *call, "--max-speech", 900, voices, folder)
     return ["--audio", folder / "wav", "--rttm", folder / "ref.rttm", "--uem", folder / "all.uem"]
@@ -520,6 +544,158 @@ def _sure_report(judged: Sequence[np.ndarray]) -> str:
         interval = f"({bounds[0]:.0f}-{bounds[1]:.0f}) | {100 * right[mask].mean():.0f}"
         lines.append(f"| {100 * low:.0f}-{100 * high:.0f} | {cells} {interval} |")
     return "".join(f"{line}\n" for line in lines)
+
+
+# Voices: whether two speakers, as the system finds them, are one voice. Pairs are of different halves of the readers'
+# files, so that they share no audio.
+
+_VOICE_PENALTY = 1e-4
+_MIN_SECONDS = 4.0  # of a speaker with a name; set by hand
+_FALSE = 1e-3  # share of the pairs of two voices that may have odds above one
+_BACKGROUND_WEIGHT = 10.0  # set by hand
+_LENGTHS = (2.0, 4.0, 6.0, 10.0, 15.0, 30.0, np.inf)  # seconds of the shorter side
+
+
+class Cast(NamedTuple):
+    """Speakers that the system found, each with the voice that it is, and the half of the files that it is from."""
+
+    speakers: dict[tuple[str, str], Speaker]
+    voices: np.ndarray
+    halves: np.ndarray
+
+    def arrays(self) -> Speakers:
+        """Return the vectors (N, D) and seconds (N,) of the speakers."""
+        vectors, seconds = zip(*self.speakers.values(), strict=True)
+        return Speakers(np.array(vectors, np.float64), np.array(seconds))
+
+    def some(self, chosen: np.ndarray) -> Cast:
+        """Return the speakers of a mask (N,)."""
+        keys = [key for key, one in zip(self.speakers, chosen, strict=True) if one]
+        return Cast({key: self.speakers[key] for key in keys}, self.voices[chosen], self.halves[chosen])
+
+
+def _voices(config: SystemConfig, sources: Mapping[str, Sequence[Source]], options: argparse.Namespace) -> None:
+    model = read_config(VoiceModel, options.xvector, "voices")
+    if options.sets:
+        model = fit_voices(cast(options.sets, sources, config))
+        found = to_builtins(model) | {"background": [round(value, 3) for value in model.background]}
+        print(yaml.safe_dump(found, sort_keys=False, default_flow_style=None, width=110))
+    if options.test:
+        print(_voices_report(cast(options.test.split(), sources, config), model))
+
+
+def cast(names: Sequence[str], sources: Mapping[str, Sequence[Source]], config: SystemConfig) -> Cast:
+    """Return the speakers of sets; one that the DER maps to no reference speaker is a voice of its own."""
+    speakers, voices, halves = {}, [], []
+    for name, one in ((name, one) for name in names for one in sources[name] if one.cut.segments):
+        result = one.cluster(config, given=False)
+        labels, _ = labels_by_id({one.reco: one.cut.segments}, {one.reco: result})
+        found = mean_speakers({one.reco: one.cut.segments}, labels, {one.reco: one.vectors})
+        turns = one.turns(result)
+        end = max(turn.end for turn in (*one.reference, *turns))
+        matches = cut_cells(one.reference, turns, [(0.0, end)], PROTOCOLS["full"]).matches
+        speakers |= found
+        voices += [matches.get(speaker, f"{reco} {speaker}") for reco, speaker in found]
+        halves += [_SETS[name.removeprefix("test_")].half] * len(found)
+    return Cast(speakers, np.array(voices), np.array(halves))
+
+
+def fit_voices(found: Cast) -> VoiceModel:
+    """Return the model with the maximum likelihood, pairs of one voice and of two weighted equally."""
+    found = found.some(found.arrays().seconds >= _LENGTHS[0])
+    speakers, same, apart = found.arrays(), *_pairs(found)
+    background = speakers.vectors.mean(axis=0)
+    evidence = pair_evidence(speakers._replace(vectors=speakers.vectors - background))[apart]
+    evidence, truth = np.insert(evidence, 0, 1.0, axis=1), same[apart].astype(float)
+    importance = np.where(truth, 0.5 / truth.sum(), 0.5 / (1 - truth).sum())
+    scale = _scale(evidence)
+    weights = np.round(scale @ fit_logistic(evidence @ scale, truth, importance, _VOICE_PENALTY)[0], 2)
+    enough = (np.minimum.outer(speakers.seconds, speakers.seconds) >= _MIN_SECONDS)[apart]
+    highest = np.quantile((evidence @ weights)[enough & (truth == 0)], 1 - _FALSE)
+    print(f"# {truth.sum():.0f} pairs of one voice, {(1 - truth).sum():.0f} of two; log odds of {highest:.2f}")
+    prior = round(float(1 / (1 + np.exp(highest))), 4)
+    return VoiceModel(VoiceWeights(*weights.tolist()), prior, _MIN_SECONDS, tuple(background), _BACKGROUND_WEIGHT)
+
+
+def _pairs(found: Cast) -> tuple[np.ndarray, np.ndarray]:
+    """Return whether pairs of speakers are one voice, and whether they are compared, (N, N)."""
+    return np.equal.outer(found.voices, found.voices), np.less.outer(found.halves, found.halves)
+
+
+def _voices_report(found: Cast, model: VoiceModel) -> str:
+    """Return errors of comparisons, of names, and of links, by the seconds of the shorter side."""
+    speakers, same, apart = found.arrays(), *_pairs(found)
+    odds = log_odds(speakers, structs.replace(model, min_seconds=1e-3))
+    shorter = np.minimum.outer(speakers.seconds, speakers.seconds)
+    lines = [
+        "| shorter side, s | pairs of one voice | of two | EER, % | missed, % | false, of 1000 |",
+        "|---|" + "---:|" * 5,
+    ]
+    for low, high in itertools.pairwise(_LENGTHS):
+        mask = apart & (shorter >= low) & (shorter < high)
+        one, two = odds[mask & same], odds[mask & ~same]
+        missed, false = 100 * (one < 0).mean(), 1000 * (two >= 0).mean()
+        lines.append(
+            f"| {low:g}-{high:g} | {len(one)} | {len(two)} | {_equal_error(one, two):.2f} | {missed:.1f} | {false:.2f} |"
+        )
+    return "\n".join([*lines, _names_report(found, model), _links_report(found, model)])
+
+
+def _equal_error(one: np.ndarray, two: np.ndarray) -> float:
+    """Return the equal error rate in percent, given the scores of pairs of one voice and of two."""
+    at = np.sort(np.concatenate([one, two]))
+    missed = np.searchsorted(np.sort(one), at) / max(len(one), 1)
+    false = 1 - np.searchsorted(np.sort(two), at) / max(len(two), 1)
+    best = abs(missed - false).argmin()
+    return 50 * (missed + false)[best]
+
+
+def _names_report(found: Cast, model: VoiceModel) -> str:
+    """Return how many speakers get the right name, if every second voice is known, and then the others are."""
+    enrolled, calls = (
+        found.some(np.char.startswith([reco for reco, _ in found.speakers], "test_known")),
+        found.some(found.halves == 2),
+    )
+    known = dict(zip(enrolled.voices.tolist()[::-1], [*enrolled.speakers.values()][::-1], strict=True))
+    lines = ["", "| shorter side, s | speakers | right, % | wrong, % | none, % |", "|---|" + "---:|" * 4]
+    rows, strangers = [], []
+    for part in (sorted(known)[::2], sorted(known)[1::2]):
+        names = names_of(calls.speakers, model, {name: known[name] for name in part})
+        for (key, one), voice in zip(names.items(), calls.voices, strict=True):
+            seconds = calls.speakers[key].seconds
+            if voice in part:
+                rows.append((min(seconds, known[voice].seconds), one.name == voice, one.name not in (voice, None)))
+            else:
+                strangers.append((seconds, one.name is not None))
+    rows = np.array(rows, float)
+    for low, high in itertools.pairwise((0.0, *_LENGTHS)):
+        own = rows[(rows[:, 0] >= low) & (rows[:, 0] < high)]
+        if len(own):
+            right, wrong = 100 * own[:, 1:].mean(axis=0)
+            lines.append(f"| {low:g}-{high:g} | {len(own)} | {right:.1f} | {wrong:.1f} | {100 - right - wrong:.1f} |")
+    named = sum(one for _, one in strangers)
+    return "\n".join([*lines, f"Speakers whose voice is not known: {len(strangers)}, {named} of them with a name"])
+
+
+def _links_report(found: Cast, model: VoiceModel) -> str:
+    """Return how well speakers are linked in calls in which every voice has two calls, one of each half."""
+    used, chosen = set(), np.zeros(len(found.voices), bool)
+    recos = np.array([reco for reco, _ in found.speakers])
+    for reco in dict.fromkeys(recos):
+        own = recos == reco
+        keys = {(voice, half) for voice, half in zip(found.voices[own], found.halves[own], strict=True)}
+        if not reco.startswith("test_known") and not keys & used:
+            chosen |= own
+            used |= keys
+    part = found.some(chosen)
+    names = np.array([one.name or str(number) for number, one in enumerate(names_of(part.speakers, model).values())])
+    (same, _), linked = _pairs(part), np.equal.outer(names, names)
+    enough = np.minimum.outer(*[part.arrays().seconds] * 2) >= model.min_seconds
+    pairs = np.triu(np.ones_like(same), 1).astype(bool)
+    counts = [(pairs & mask).sum() for mask in (same & enough, same & linked, ~same & linked, ~same)]
+    return "\n{} calls, {} pairs of one voice with enough speech: {} linked; {} false links of {} pairs".format(
+        len(set(recos[chosen])), *counts
+    )
 
 
 if __name__ == "__main__":

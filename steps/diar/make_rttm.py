@@ -40,8 +40,9 @@ from ssdiar.io.tables import (
     write_table,
 )
 from ssdiar.pipeline import Cut, TurnRules, turns_of
-from ssdiar.results import count_probabilities, recording_entry, result_content, result_text
+from ssdiar.results import count_probabilities, names, recording_entry, result_content, result_text
 from ssdiar.timeline.spans import Turn, grouped
+from ssdiar.timeline.turns import rename_speakers
 from ssdiar.work import Manifest, check
 
 _LOG = logging.getLogger(__name__)
@@ -50,12 +51,24 @@ _SUBSEGMENTS = (
     *("segments", "short.segments", "overlap.segments", "tight.segments", "meta.json", "wav.scp"),
     SIDE2RECO,
 )
-_LABELS = ("labels", "sure", "meta.json")
+_LABELS = ("labels", "sure", "meta.json", names.FILE)
 
 
 def main() -> None:
     """Read sub-segments and labels, write <labels-dir>/rttm."""
-    options = _parse()
+    _make(_parse())
+
+
+def again(labels_dir: Path) -> None:
+    """Do it again as it was done last, with names that have changed."""
+    before = Manifest(labels_dir, "make_rttm").last_settings.get("options")
+    if before is None:
+        raise InputError("of an earlier version", path=labels_dir / "rttm", hint="Run make_rttm.sh once more.")
+    folders = {key: before[key] and Path(before[key]) for key in ("subsegments_dir", "data_dir")}
+    _make(argparse.Namespace(**before | folders, labels_dir=labels_dir))
+
+
+def _make(options: argparse.Namespace) -> None:
     folder, labels_dir, tables = (
         options.subsegments_dir,
         options.labels_dir,
@@ -75,6 +88,9 @@ def main() -> None:
     )
     work = Manifest(labels_dir, "make_rttm")
     settings = {"format": _FORMAT, "turns": options.turns, **msgspec.to_builtins(rules)}
+    given = {key: getattr(options, key) for key in ("turns", "second_speaker", "gap")}
+    folders = {key: getattr(options, key) for key in ("subsegments_dir", "data_dir")}
+    settings["options"] = given | {key: path and str(path.absolute()) for key, path in folders.items()}
     if work.is_current(inputs, settings):
         _LOG.info("%s is up to date", labels_dir / "rttm")
         return
@@ -87,13 +103,15 @@ def main() -> None:
         check_same_ids(cut.segments, sure, labels_dir / "sure", "probability")
     sides = read_sides(folder)
     tight = _tight(folder, cut) if options.turns == "tight" else None
-    turns = turns_of(cut, labels, rules, sure, tight, sides)
+    known = names.read_names(labels_dir)
+    new = {reco: {speaker: one.name or speaker for speaker, one in own.items()} for reco, own in known.items()}
+    turns = rename_speakers(turns_of(cut, labels, rules, sure, tight, sides), new)
     work.plan(inputs, settings)
     entries = read_if_there(read_wav_scp, tables / "wav.scp", {})
     files = {sides.get(side, side): entry for side, entry in entries.items()}
     with work.finish("result.json", editable=["rttm", "reco2file"]):
         write_rttm(labels_dir / "rttm", turns)
-        publish_text(labels_dir / "result.json", result_text(_result(options, turns, files, sides)))
+        publish_text(labels_dir / "result.json", result_text(_result(options, turns, files, sides, known)))
         if files:
             write_table(labels_dir / "reco2file", files)
     _LOG.info("%s: %d turns of %d recordings", labels_dir / "rttm", len(turns), len({turn.reco for turn in turns}))
@@ -127,7 +145,11 @@ def _tight(folder: Path, cut: Cut) -> dict[str, np.ndarray]:
 
 
 def _result(
-    options: argparse.Namespace, turns: list[Turn], files: Mapping[str, str], sides: Mapping[str, str]
+    options: argparse.Namespace,
+    turns: list[Turn],
+    files: Mapping[str, str],
+    sides: Mapping[str, str],
+    known: names.Names,
 ) -> dict[str, Any]:
     """Return the content of result.json: every recording that the turns or ``files`` name."""
     meta = read_meta(options.labels_dir)
@@ -135,7 +157,13 @@ def _result(
     durations = read_if_there(read_durations, (options.data_dir or options.subsegments_dir) / "reco2dur", {})
     spoken = {reco: [] for reco in files} | grouped(turns)
     entries = [
-        recording_entry(reco, own, file=files.get(reco), duration=durations.get(reco), probability=sure.get(reco))
+        recording_entry(
+            *(reco, own),
+            file=files.get(reco),
+            duration=durations.get(reco),
+            probability=sure.get(reco),
+            names=known.get(reco),
+        )
         for reco, own in spoken.items()
     ]
     return result_content(meta, entries)

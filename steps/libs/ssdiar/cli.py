@@ -22,7 +22,7 @@ from ssdiar.results.exports import FILE_NAMES, check_formats, csv_text
 from ssdiar.results.tables import as_text, talk_table
 
 # Options that diarize() has under the same name.
-_DIARIZE = ("num_spk", "system", "sad", "xvector", "channels", "turns", "seed", "threads")
+_DIARIZE = ("num_spk", "system", "sad", "xvector", "channels", "turns", "seed", "threads", "known")
 
 
 def main() -> None:
@@ -80,6 +80,7 @@ def _parse() -> argparse.Namespace:
     add("--xvector", default="campplus", metavar="CHOICE", help="x-vector model, from conf/xvector (campplus)")
     add("--seed", type=number(0), default=0, help="seed of random numbers (0)")
     add("--threads", type=number(1), help="parts of a recording at a time (all cores)")
+    add("--known", type=Path, metavar="DIR", help="name speakers by known voices: a recording, or a folder, per name")
     add("--version", action="version", version=f"ssdiar {__version__}")
     parser.epilog = (
         "A CHOICE is a name in that folder or a path, and may have changes: pyannote+gap=0.5, campplus+device=cuda."

@@ -22,7 +22,7 @@ import numpy as np
 from ssdiar.base.config import config_name
 from ssdiar.base.errors import InputError
 from ssdiar.clustering.config import read_system
-from ssdiar.clustering.recording import Clustering
+from ssdiar.enrolment import known_voices, names_of, read_voice_model
 from ssdiar.io.audio import AudioInfo, is_quick_to_probe, listen
 from ssdiar.io.memory import samples_of
 from ssdiar.io.names import recording_ids
@@ -34,6 +34,7 @@ from ssdiar.pipeline import (
     labels_by_id,
     labels_of,
     level_of,
+    mean_speakers,
     numbers_of_sides,
     parse_num_spk,
     parts_of,
@@ -45,11 +46,13 @@ from ssdiar.pipeline import (
 )
 from ssdiar.results import count_probabilities, number_found, recording_entry
 from ssdiar.results.exports import json_text, text_of
+from ssdiar.results.names import SpeakerName
 from ssdiar.results.words import assign_words
 from ssdiar.speech.channels import Levels, Use, use_of_channels
 from ssdiar.speech.source import Speech, SpeechSource
-from ssdiar.timeline.sides import join_sides, side_id, speaker_name
+from ssdiar.timeline.sides import side_id
 from ssdiar.timeline.spans import Segment, Turn, grouped
+from ssdiar.timeline.turns import rename_speakers
 from ssdiar.work import cores
 from ssdiar.xvectors.models import XVectorModel, load_model, read_model_config
 
@@ -77,6 +80,7 @@ class Diarization:
         sure: Probability of the number of speakers; None if it was given.
         probabilities: Probability of every number, if it was estimated; empty if each party has a channel.
         vectors: Mean (D,) of the x-vectors of a speaker's sub-segments, by speaker.
+        names: Probability of every name of a known voice, by speaker.
         channels: Use of the channels, in words.
         remarks: Oddities of the audio and of the number of speakers, a line each.
         models: Names of the speech detector, the x-vector model and the system.
@@ -89,6 +93,7 @@ class Diarization:
     sure: float | None
     probabilities: Mapping[int, float]
     vectors: Mapping[str, np.ndarray]
+    names: Mapping[str, float]
     channels: str
     remarks: tuple[str, ...]
     models: Mapping[str, str]
@@ -102,6 +107,7 @@ class Diarization:
             file=self.file,
             duration=self.duration,
             probability=self.sure,
+            names={name: SpeakerName(name, sure) for name, sure in self.names.items()},
         )
 
     @property
@@ -177,6 +183,7 @@ def diarize(
     threads: int | None = None,
     recording: str | None = None,
     progress: Progress | None = None,
+    known: str | Path | None = None,
 ) -> Diarization:
     """Find out who spoke when in a recording.
 
@@ -197,6 +204,7 @@ def diarize(
         threads: Parts of a recording that are processed at once; by default the number of cores.
         recording: Name in RTTM and other files; by default made from the file's name.
         progress: Called with the seconds of audio done, and all of them.
+        known: A folder of known voices (:func:`ssdiar.enrolment.known_voices`); speakers get their names.
 
     Raises:
         InputError: The audio cannot be used, an option is wrong, or a model or package is missing.
@@ -213,6 +221,7 @@ def diarize(
         raise InputError("bad turns", expected="closed or tight", got=turns)
     source = SpeechSource.of(sad, config.input.overlap, config.input.changes, strict=False)
     model = load_model(read_model_config(xvector))
+    voices = None if known is None else known_voices(known, sad, model.config)
     report, threads = progress or (lambda done, of: None), threads or cores()
     with _file_of(audio) as path, ThreadPoolExecutor(threads) as pool:
         [name] = recording_ids([path], path.parent) if recording is None else [recording]
@@ -242,6 +251,10 @@ def diarize(
     rules = TurnRules(source.overlap == "label", source.close_pauses, second_sure)
     tight = {side: one.tight for side, one in speech.items()} if turns == "tight" else None
     made = turns_of(cut, labels, rules, sure, tight, sides)
+    found_speakers = mean_speakers(segments, labels, vectors, sides)
+    matches = {} if voices is None else names_of(found_speakers, read_voice_model(model.config.title), voices)
+    named = {speaker: match.name or speaker for (_, speaker), match in matches.items()}
+    made = rename_speakers(made, {name: named})
     speakers = len({turn.speaker for turn in made})
     too_few = [f"{number.low} speakers are asked for, {speakers} found: it has too little speech"]
     found = {side: number_found(result.history) for side, result in results.items()}
@@ -253,7 +266,8 @@ def diarize(
         turns=tuple(sorted(made, key=lambda turn: (turn.start, turn.end, turn.speaker))),
         sure=count_probabilities(found, sides).get(name),
         probabilities=results[name].history.get("num_spk_probabilities", {}) if name in results else {},
-        vectors=_vectors_by_name(results, vectors, sides),
+        vectors={named.get(speaker, speaker): one.vector for (_, speaker), one in found_speakers.items()},
+        names={match.name: match.probability for match in matches.values() if match.name is not None},
         channels=use.in_words(info.channels),
         remarks=(*info.remarks, *([use.remark] if use.remark else []), *(too_few if speakers < number.low else [])),
         models={"system": config_name(system), "speech": config_name(sad), "xvectors": model.config.title},
@@ -360,15 +374,3 @@ def _open(path: Path, channels: str | int) -> tuple[AudioInfo, Use]:
         expected = f"auto, mix, parties or a channel from 1 to {info.channels}"
         raise InputError("bad channels", path=path, expected=expected, got=channels)
     return info, use_of_channels(levels, channels)
-
-
-def _vectors_by_name(
-    results: Mapping[str, Clustering], vectors: Mapping[str, np.ndarray], sides: Mapping[str, str]
-) -> dict[str, np.ndarray]:
-    """Return the mean x-vector of each speaker."""
-    means: dict[str, np.ndarray] = {}
-    for side, result in results.items():
-        clusters = range(int(result.labels.max()) + 1)
-        named = join_sides([Turn(side, speaker_name(label + 1), 0, 1) for label in clusters], sides)
-        means |= {turn.speaker: vectors[side][result.labels == label].mean(axis=0) for label, turn in enumerate(named)}
-    return means

@@ -6,6 +6,7 @@ import heapq
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from ssdiar.timeline.regions import merge
 from ssdiar.timeline.sides import speaker_name
-from ssdiar.timeline.spans import Segment, Turn, by_recording
+from ssdiar.timeline.spans import Segment, Turn, by_recording, grouped
 
 
 class Stretch(NamedTuple):
@@ -120,6 +121,17 @@ def close_pauses(turns: Iterable[Turn], gap: float) -> list[Turn]:
             spans = merge(np.concatenate([own, pauses[silent & short]]))
             closed += _turns(reco, speaker, spans, [(turn.start, turn.end, turn.confidence) for turn in before])
     return sorted(closed, key=lambda turn: (turn.reco, turn.start, turn.end, turn.speaker))
+
+
+def rename_speakers(turns: Iterable[Turn], names: Mapping[str, Mapping[str, str]]) -> list[Turn]:
+    """Return the turns with other names of speakers, by recording and speaker; turns of one name are joined."""
+    renamed, joined = [], []
+    for reco, own in grouped(turns).items():
+        known = names.get(reco, {})
+        new = [replace(turn, speaker=known.get(turn.speaker, turn.speaker)) for turn in own]
+        both = len({turn.speaker for turn in new}) < len({turn.speaker for turn in own})
+        (joined if both else renamed).extend(new)
+    return renamed + close_pauses(joined, 0)
 
 
 def cut_overlaps(pieces: Iterable[Stretch]) -> list[Stretch]:
