@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +104,7 @@ def _make(options: argparse.Namespace) -> None:
     sides = read_sides(folder)
     tight = _tight(folder, cut) if options.turns == "tight" else None
     known = names.read_names(labels_dir)
-    new = {reco: {speaker: one.name or speaker for speaker, one in own.items()} for reco, own in known.items()}
+    new = {(one.recording, one.speaker): one.name for one in known if one.name is not None}
     turns = rename_speakers(turns_of(cut, labels, rules, sure, tight, sides), new)
     work.plan(inputs, settings)
     entries = read_if_there(read_wav_scp, tables / "wav.scp", {})
@@ -149,7 +149,7 @@ def _result(
     turns: list[Turn],
     files: Mapping[str, str],
     sides: Mapping[str, str],
-    known: names.Names,
+    known: Iterable[names.SpeakerName],
 ) -> dict[str, Any]:
     """Return the content of result.json: every recording that the turns or ``files`` name."""
     meta = read_meta(options.labels_dir)
@@ -162,7 +162,7 @@ def _result(
             file=files.get(reco),
             duration=durations.get(reco),
             probability=sure.get(reco),
-            names=known.get(reco),
+            names=[one for one in known if one.recording == reco],
         )
         for reco, own in spoken.items()
     ]

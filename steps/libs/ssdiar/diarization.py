@@ -107,7 +107,7 @@ class Diarization:
             file=self.file,
             duration=self.duration,
             probability=self.sure,
-            names={name: SpeakerName(name, sure) for name, sure in self.names.items()},
+            names=[SpeakerName(self.recording, name, name, sure) for name, sure in self.names.items()],
         )
 
     @property
@@ -252,9 +252,9 @@ def diarize(
     tight = {side: one.tight for side, one in speech.items()} if turns == "tight" else None
     made = turns_of(cut, labels, rules, sure, tight, sides)
     found_speakers = mean_speakers(segments, labels, vectors, sides)
-    matches = {} if voices is None else names_of(found_speakers, read_voice_model(model.config.title), voices)
-    named = {speaker: match.name or speaker for (_, speaker), match in matches.items()}
-    made = rename_speakers(made, {name: named})
+    matches = [] if voices is None else names_of(found_speakers, read_voice_model(model.config.title), voices)
+    named = {(name, match.speaker): match.name for match in matches if match.name is not None}
+    made = rename_speakers(made, named)
     speakers = len({turn.speaker for turn in made})
     too_few = [f"{number.low} speakers are asked for, {speakers} found: it has too little speech"]
     found = {side: number_found(result.history) for side, result in results.items()}
@@ -266,8 +266,8 @@ def diarize(
         turns=tuple(sorted(made, key=lambda turn: (turn.start, turn.end, turn.speaker))),
         sure=count_probabilities(found, sides).get(name),
         probabilities=results[name].history.get("num_spk_probabilities", {}) if name in results else {},
-        vectors={named.get(speaker, speaker): one.vector for (_, speaker), one in found_speakers.items()},
-        names={match.name: match.probability for match in matches.values() if match.name is not None},
+        vectors={named.get(key, key[1]): one.vector for key, one in found_speakers.items()},
+        names={match.name: match.probability for match in matches if match.name is not None},
         channels=use.in_words(info.channels),
         remarks=(*info.remarks, *([use.remark] if use.remark else []), *(too_few if speakers < number.low else [])),
         models={"system": config_name(system), "speech": config_name(sad), "xvectors": model.config.title},

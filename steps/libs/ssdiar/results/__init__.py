@@ -79,22 +79,20 @@ def recording_entry(
     file: str | None = None,
     duration: float | None = None,
     probability: float | None = None,
-    names: Mapping[str, SpeakerName] | None = None,
+    names: Iterable[SpeakerName] = (),
 ) -> RecordingEntry:
     """Return the entry of a recording from its turns, in any order.
 
-    ``duration`` is in seconds, ``probability`` that of the number of speakers (None if the number was given), ``names``
-    by speaker of the clustering; the turns have them already.
+    ``duration`` is in seconds, ``probability`` that of the number of speakers (None if the number was given). The turns
+    have the ``names`` already.
     """
     talk: dict[str, list[tuple[float, float]]] = {}
     for turn in turns:
         talk.setdefault(turn.speaker, []).append((turn.start, turn.end))
     regions = {name: merge(own) for name, own in talk.items()}
     seconds = {name: total(own) for name, own in regions.items()}
-    everyone, known = sum(seconds.values()), {}
-    for speaker, one in (names or {}).items():
-        more = {} if one.probability is None else {"name_probability": one.probability}
-        known[one.name or speaker] = more | ({} if one.vector is None else {"vector": list(one.vector)})
+    everyone = sum(seconds.values())
+    more = {one.name or one.speaker: {"name_probability": one.probability, "vector": one.vector} for one in names}
     overlap = covered(np.concatenate([*regions.values(), np.empty((0, 2))]), 2)
     return {
         "recording": reco,
@@ -110,7 +108,7 @@ def recording_entry(
                 "seconds": round(seconds[name], 3),
                 "share": round(seconds[name] / everyone, 4) if everyone else 0.0,
                 "turns": len(talk[name]),
-                **known.get(name, {}),
+                **{key: value for key, value in more.get(name, {}).items() if value is not None},
             }
             for name in sorted(talk, key=lambda name: (-seconds[name], name))
         ],

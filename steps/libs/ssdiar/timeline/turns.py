@@ -123,15 +123,14 @@ def close_pauses(turns: Iterable[Turn], gap: float) -> list[Turn]:
     return sorted(closed, key=lambda turn: (turn.reco, turn.start, turn.end, turn.speaker))
 
 
-def rename_speakers(turns: Iterable[Turn], names: Mapping[str, Mapping[str, str]]) -> list[Turn]:
-    """Return the turns with other names of speakers, by recording and speaker; turns of one name are joined."""
-    renamed, joined = [], []
+def rename_speakers(turns: Iterable[Turn], names: Mapping[tuple[str, str], str]) -> list[Turn]:
+    """Return the turns with other names, by recording and speaker; if two speakers get one name, turns are joined."""
+    found = []
     for reco, own in grouped(turns).items():
-        known = names.get(reco, {})
-        new = [replace(turn, speaker=known.get(turn.speaker, turn.speaker)) for turn in own]
-        both = len({turn.speaker for turn in new}) < len({turn.speaker for turn in own})
-        (joined if both else renamed).extend(new)
-    return renamed + close_pauses(joined, 0)
+        new = [replace(turn, speaker=names.get((reco, turn.speaker), turn.speaker)) for turn in own]
+        are_joined = len({turn.speaker for turn in new}) < len({turn.speaker for turn in own})
+        found += close_pauses(new, 0) if are_joined else new
+    return found
 
 
 def cut_overlaps(pieces: Iterable[Stretch]) -> list[Stretch]:
