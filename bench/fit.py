@@ -37,7 +37,7 @@ from ssdiar.clustering.counting import EVIDENCE, LIKENESS, LINKS, Estimate, esti
 from ssdiar.clustering.recording import Clustering, Prepared, RecordingVectors, prepare
 from ssdiar.clustering.systems import random_generator
 from ssdiar.clustering.vectors import length_normalise
-from ssdiar.clustering.voices import Speakers, VoiceModel, VoiceWeights, log_odds, pair_evidence
+from ssdiar.clustering.voices import VoiceModel, VoiceWeights, log_odds, pair_evidence
 from ssdiar.enrolment import names_of
 from ssdiar.pipeline import Speaker, labels_by_id, mean_speakers, times_of
 from ssdiar.scoring.der import PROTOCOLS, cut_cells
@@ -550,152 +550,110 @@ def _sure_report(judged: Sequence[np.ndarray]) -> str:
 # files, so that they share no audio.
 
 _VOICE_PENALTY = 1e-4
-_MIN_SECONDS = 4.0  # of a speaker with a name; set by hand
-_FALSE = 1e-3  # share of the pairs of two voices that may have odds above one
-_BACKGROUND_WEIGHT = 10.0  # set by hand
-_LENGTHS = (2.0, 4.0, 6.0, 10.0, 15.0, 30.0, np.inf)  # seconds of the shorter side
+_SECONDS = (0.0, 3.0, 5.0, 7.0, 10.0, 15.0, 30.0, np.inf)  # of the shorter side, for the report
 
 
 class Cast(NamedTuple):
-    """Speakers that the system found, each with the voice that it is, and the half of the files that it is from."""
+    """Speakers that the system found: the voice of each, and the half of the files that it is from."""
 
     speakers: dict[tuple[str, str], Speaker]
-    voices: np.ndarray
-    halves: np.ndarray
+    voices: list[str]
+    halves: list[int]
 
-    def arrays(self) -> Speakers:
-        """Return the vectors (N, D) and seconds (N,) of the speakers."""
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return vectors (N, D), seconds (N,), whether pairs are one voice, and whether they share no audio (N, N)."""
         vectors, seconds = zip(*self.speakers.values(), strict=True)
-        return Speakers(np.array(vectors, np.float64), np.array(seconds))
+        pairs = np.equal.outer(self.voices, self.voices), np.less.outer(self.halves, self.halves)
+        return np.array(vectors, np.float64), np.array(seconds), *pairs
 
-    def some(self, chosen: np.ndarray) -> Cast:
-        """Return the speakers of a mask (N,)."""
-        keys = [key for key, one in zip(self.speakers, chosen, strict=True) if one]
-        return Cast({key: self.speakers[key] for key in keys}, self.voices[chosen], self.halves[chosen])
+    def half(self, number: int, meet: bool = True) -> Iterator[tuple[tuple[str, str], Speaker, str]]:
+        """Yield key, speaker and voice of a half; unless voices ``meet`` again, of recordings with new voices only."""
+        seen: dict[str, str] = {}
+        for (key, speaker), voice, half in zip(self.speakers.items(), self.voices, self.halves, strict=True):
+            if half == number and (meet or seen.setdefault(voice, key[0]) == key[0]):
+                yield key, speaker, voice
 
 
 def _voices(config: SystemConfig, sources: Mapping[str, Sequence[Source]], options: argparse.Namespace) -> None:
     model = read_config(VoiceModel, options.xvector, "voices")
     if options.sets:
-        model = fit_voices(cast(options.sets, sources, config))
-        found = to_builtins(model) | {"background": [round(value, 3) for value in model.background]}
-        print(yaml.safe_dump(found, sort_keys=False, default_flow_style=None, width=110))
+        model = fit_voices(cast(options.sets, sources, config), model)
+        print(yaml.safe_dump(to_builtins(model), sort_keys=False, default_flow_style=None, width=118))
     if options.test:
         print(_voices_report(cast(options.test.split(), sources, config), model))
 
 
 def cast(names: Sequence[str], sources: Mapping[str, Sequence[Source]], config: SystemConfig) -> Cast:
     """Return the speakers of sets; one that the DER maps to no reference speaker is a voice of its own."""
-    speakers, voices, halves = {}, [], []
-    for name, one in ((name, one) for name in names for one in sources[name] if one.cut.segments):
-        result = one.cluster(config, given=False)
-        labels, _ = labels_by_id({one.reco: one.cut.segments}, {one.reco: result})
-        found = mean_speakers({one.reco: one.cut.segments}, labels, {one.reco: one.vectors})
+    found = Cast({}, [], [])
+    for name, one in ((of, one) for of in names for one in sources[of] if one.cut.segments):
+        result, segments = one.cluster(config, given=False), {one.reco: one.cut.segments}
+        speakers = mean_speakers(segments, labels_by_id(segments, {one.reco: result})[0], {one.reco: one.vectors})
         turns = one.turns(result)
         end = max(turn.end for turn in (*one.reference, *turns))
         matches = cut_cells(one.reference, turns, [(0.0, end)], PROTOCOLS["full"]).matches
-        speakers |= found
-        voices += [matches.get(speaker, f"{reco} {speaker}") for reco, speaker in found]
-        halves += [_SETS[name.removeprefix("test_")].half] * len(found)
-    return Cast(speakers, np.array(voices), np.array(halves))
+        found.speakers.update(speakers)
+        found.voices.extend(matches.get(speaker, f"{reco} {speaker}") for reco, speaker in speakers)
+        found.halves.extend([_SETS[name.removeprefix("test_")].half] * len(speakers))
+    return found
 
 
-def fit_voices(found: Cast) -> VoiceModel:
-    """Return the model with the maximum likelihood, pairs of one voice and of two weighted equally."""
-    found = found.some(found.arrays().seconds >= _LENGTHS[0])
-    speakers, same, apart = found.arrays(), *_pairs(found)
-    background = speakers.vectors.mean(axis=0)
-    evidence = pair_evidence(speakers._replace(vectors=speakers.vectors - background))[apart]
-    evidence, truth = np.insert(evidence, 0, 1.0, axis=1), same[apart].astype(float)
-    importance = np.where(truth, 0.5 / truth.sum(), 0.5 / (1 - truth).sum())
+def fit_voices(found: Cast, model: VoiceModel) -> VoiceModel:
+    """Return the model with weights and background that are fitted; both kinds of pairs are weighted equally."""
+    vectors, seconds, same, apart = found.arrays()
+    long = seconds >= model.min_seconds / 2
+    background = np.round(vectors[long].mean(axis=0), 3)
+    chosen = apart & np.logical_and.outer(long, long)
+    evidence, truth = np.insert(pair_evidence(vectors - background, seconds)[chosen], 0, 1.0, axis=1), same[chosen]
+    importance = np.where(truth, 0.5 / truth.sum(), 0.5 / (~truth).sum())
     scale = _scale(evidence)
     weights = np.round(scale @ fit_logistic(evidence @ scale, truth, importance, _VOICE_PENALTY)[0], 2)
-    enough = (np.minimum.outer(speakers.seconds, speakers.seconds) >= _MIN_SECONDS)[apart]
-    highest = np.quantile((evidence @ weights)[enough & (truth == 0)], 1 - _FALSE)
-    print(f"# {truth.sum():.0f} pairs of one voice, {(1 - truth).sum():.0f} of two; log odds of {highest:.2f}")
-    prior = round(float(1 / (1 + np.exp(highest))), 4)
-    return VoiceModel(VoiceWeights(*weights.tolist()), prior, _MIN_SECONDS, tuple(background), _BACKGROUND_WEIGHT)
-
-
-def _pairs(found: Cast) -> tuple[np.ndarray, np.ndarray]:
-    """Return whether pairs of speakers are one voice, and whether they are compared, (N, N)."""
-    return np.equal.outer(found.voices, found.voices), np.less.outer(found.halves, found.halves)
+    print(f"# {truth.sum()} pairs of one voice, {(~truth).sum()} of two")
+    return structs.replace(model, weights=VoiceWeights(*weights.tolist()), background=tuple(background.tolist()))
 
 
 def _voices_report(found: Cast, model: VoiceModel) -> str:
-    """Return errors of comparisons, of names, and of links, by the seconds of the shorter side."""
-    speakers, same, apart = found.arrays(), *_pairs(found)
-    odds = log_odds(speakers, structs.replace(model, min_seconds=1e-3))
-    shorter = np.minimum.outer(speakers.seconds, speakers.seconds)
+    """Return the errors of comparisons and of names by the seconds of the shorter side, and those of links."""
+    vectors, seconds, same, apart = found.arrays()
+    odds, shorter = (
+        log_odds(vectors, seconds, structs.replace(model, min_seconds=1e-3)),
+        np.minimum.outer(seconds, seconds),
+    )
+    known = {voice: speaker for _, speaker, voice in found.half(1, meet=False)}
+    calls, names = list(found.half(2)), []
+    for part in (sorted(known)[::2], sorted(known)[1::2]):  # the other voices are strangers
+        given = names_of({key: one for key, one, _ in calls}, model, {name: known[name] for name in part})
+        for (_, one, voice), match in zip(calls, given, strict=True):
+            least = min(one.seconds, known[voice].seconds) if voice in part else one.seconds
+            names.append((least, voice in part, match.name == voice, match.name not in (voice, None)))
+    least, is_known, right, wrong = np.array(names).T
     lines = [
-        "| shorter side, s | pairs of one voice | of two | EER, % | missed, % | false, of 1000 |",
-        "|---|" + "---:|" * 5,
+        "| shorter side, s | one voice | two | EER, % | missed, % | false, of 1000 | named | right, % | wrong, % |"
     ]
-    for low, high in itertools.pairwise(_LENGTHS):
-        mask = apart & (shorter >= low) & (shorter < high)
+    lines += ["|---|" + "---:|" * 8]
+    for low, high in itertools.pairwise(_SECONDS):
+        mask, own = apart & (shorter >= low) & (shorter < high), (least >= low) & (least < high) & (is_known == 1)
         one, two = odds[mask & same], odds[mask & ~same]
-        missed, false = 100 * (one < 0).mean(), 1000 * (two >= 0).mean()
-        lines.append(
-            f"| {low:g}-{high:g} | {len(one)} | {len(two)} | {_equal_error(one, two):.2f} | {missed:.1f} | {false:.2f} |"
-        )
-    return "\n".join([*lines, _names_report(found, model), _links_report(found, model)])
+        errors = [100 * _equal_error(one, two), 100 * (one < 0).mean(), 1000 * (two >= 0).mean()]
+        cells = [f"{len(one)} | {len(two)}", *(f"{value:.1f}" for value in errors), f"{own.sum()}"]
+        cells += [f"{100 * value[own].mean():.1f}" for value in (right, wrong)]
+        lines.append(f"| {low:g}-{high:g} | {' | '.join(cells)} |")
+    strangers = wrong[is_known == 0]
+    lines.append(f"{len(strangers)} speakers of unknown voices, {strangers.sum():.0f} of them named")
+    part = [one for half in (1, 2) for one in found.half(half, meet=False)]  # every voice in one call of each half
+    names = [one.name or str(at) for at, one in enumerate(names_of({key: one for key, one, _ in part}, model))]
+    pairs = np.triu(np.ones((len(part), len(part)), bool), 1)
+    linked, same = (np.equal.outer(values, values)[pairs] for values in (names, [voice for *_, voice in part]))
+    text = "{} speakers, {} pairs of one voice, {} of them linked, {} false links"
+    return "\n".join([*lines, text.format(len(part), same.sum(), (same & linked).sum(), (linked & ~same).sum())])
 
 
 def _equal_error(one: np.ndarray, two: np.ndarray) -> float:
-    """Return the equal error rate in percent, given the scores of pairs of one voice and of two."""
+    """Return the equal error rate, given the scores of pairs of one voice and of two."""
     at = np.sort(np.concatenate([one, two]))
-    missed = np.searchsorted(np.sort(one), at) / max(len(one), 1)
-    false = 1 - np.searchsorted(np.sort(two), at) / max(len(two), 1)
+    missed, false = np.searchsorted(np.sort(one), at) / len(one), 1 - np.searchsorted(np.sort(two), at) / len(two)
     best = abs(missed - false).argmin()
-    return 50 * (missed + false)[best]
-
-
-def _names_report(found: Cast, model: VoiceModel) -> str:
-    """Return how many speakers get the right name, if every second voice is known, and then the others are."""
-    enrolled, calls = (
-        found.some(np.char.startswith([reco for reco, _ in found.speakers], "test_known")),
-        found.some(found.halves == 2),
-    )
-    known = dict(zip(enrolled.voices.tolist()[::-1], [*enrolled.speakers.values()][::-1], strict=True))
-    lines = ["", "| shorter side, s | speakers | right, % | wrong, % | none, % |", "|---|" + "---:|" * 4]
-    rows, strangers = [], []
-    for part in (sorted(known)[::2], sorted(known)[1::2]):
-        names = names_of(calls.speakers, model, {name: known[name] for name in part})
-        for (key, one), voice in zip(names.items(), calls.voices, strict=True):
-            seconds = calls.speakers[key].seconds
-            if voice in part:
-                rows.append((min(seconds, known[voice].seconds), one.name == voice, one.name not in (voice, None)))
-            else:
-                strangers.append((seconds, one.name is not None))
-    rows = np.array(rows, float)
-    for low, high in itertools.pairwise((0.0, *_LENGTHS)):
-        own = rows[(rows[:, 0] >= low) & (rows[:, 0] < high)]
-        if len(own):
-            right, wrong = 100 * own[:, 1:].mean(axis=0)
-            lines.append(f"| {low:g}-{high:g} | {len(own)} | {right:.1f} | {wrong:.1f} | {100 - right - wrong:.1f} |")
-    named = sum(one for _, one in strangers)
-    return "\n".join([*lines, f"Speakers whose voice is not known: {len(strangers)}, {named} of them with a name"])
-
-
-def _links_report(found: Cast, model: VoiceModel) -> str:
-    """Return how well speakers are linked in calls in which every voice has two calls, one of each half."""
-    used, chosen = set(), np.zeros(len(found.voices), bool)
-    recos = np.array([reco for reco, _ in found.speakers])
-    for reco in dict.fromkeys(recos):
-        own = recos == reco
-        keys = {(voice, half) for voice, half in zip(found.voices[own], found.halves[own], strict=True)}
-        if not reco.startswith("test_known") and not keys & used:
-            chosen |= own
-            used |= keys
-    part = found.some(chosen)
-    names = np.array([one.name or str(number) for number, one in enumerate(names_of(part.speakers, model).values())])
-    (same, _), linked = _pairs(part), np.equal.outer(names, names)
-    enough = np.minimum.outer(*[part.arrays().seconds] * 2) >= model.min_seconds
-    pairs = np.triu(np.ones_like(same), 1).astype(bool)
-    counts = [(pairs & mask).sum() for mask in (same & enough, same & linked, ~same & linked, ~same)]
-    return "\n{} calls, {} pairs of one voice with enough speech: {} linked; {} false links of {} pairs".format(
-        len(set(recos[chosen])), *counts
-    )
+    return float(missed[best] + false[best]) / 2
 
 
 if __name__ == "__main__":
