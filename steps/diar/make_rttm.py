@@ -6,7 +6,8 @@ speaker1. Overlapping sub-segments are cut in the middle of the overlap, and tou
 Short and overlapped speech, which was not clustered, gets the label of the nearest sub-segment. With <labels-dir>/sure
 (<sub-segment> <0 to 1>), field 9 of a turn is its probability, the mean over its sub-segments.
 Writes <labels-dir>/rttm, reco2file and result.json: speakers, talk time and probabilities per recording. An rttm that
-was edited stays as it is while its inputs do not change; remove it to have it written again.
+was edited stays as it is while its inputs do not change; remove it to have it written again. Speakers have the names
+that name_speakers.sh found (<labels-dir>/names.json), unless the labels have changed since.
 e.g.: make_rttm.sh exp/mini/subsegments exp/mini/xvector_ahc
 """
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ from ssdiar.io.tables import (
     write_table,
 )
 from ssdiar.pipeline import Cut, TurnRules, turns_of
-from ssdiar.results import count_probabilities, names, recording_entry, result_content, result_text
+from ssdiar.results import count_probabilities, recording_entry, result_content, result_text
+from ssdiar.results.names import FILE, SpeakerName, new_names, read_names
 from ssdiar.timeline.spans import Turn, grouped
 from ssdiar.timeline.turns import rename_speakers
 from ssdiar.work import Manifest, check
@@ -51,24 +53,29 @@ _SUBSEGMENTS = (
     *("segments", "short.segments", "overlap.segments", "tight.segments", "meta.json", "wav.scp"),
     SIDE2RECO,
 )
-_LABELS = ("labels", "sure", "meta.json", names.FILE)
+_LABELS = ("labels", "sure", "meta.json", FILE)
 
 
 def main() -> None:
     """Read sub-segments and labels, write <labels-dir>/rttm."""
-    _make(_parse())
+    make(_parse())
 
 
-def again(labels_dir: Path) -> None:
-    """Do it again as it was done last, with names that have changed."""
-    before = Manifest(labels_dir, "make_rttm").last_settings.get("options")
-    if before is None:
-        raise InputError("of an earlier version", path=labels_dir / "rttm", hint="Run make_rttm.sh once more.")
-    folders = {key: before[key] and Path(before[key]) for key in ("subsegments_dir", "data_dir")}
-    _make(argparse.Namespace(**before | folders, labels_dir=labels_dir))
+def options_of(labels_dir: Path) -> argparse.Namespace:
+    """Return the options that <labels-dir>/rttm was last written with.
+
+    Raises:
+        InputError: It was not written by this program, or its inputs have changed since.
+    """
+    made = Manifest(labels_dir, "make_rttm").settings.get("options")
+    if made is None:
+        raise InputError("made by an earlier version", path=labels_dir / "rttm", hint="Run make_rttm.sh again.")
+    made = {name: Path(value) if name.endswith("_dir") and value else value for name, value in made.items()}
+    return argparse.Namespace(**made, labels_dir=labels_dir)
 
 
-def _make(options: argparse.Namespace) -> None:
+def make(options: argparse.Namespace) -> None:
+    """Write <labels-dir>/rttm, with these options."""
     folder, labels_dir, tables = (
         options.subsegments_dir,
         options.labels_dir,
@@ -87,10 +94,9 @@ def _make(options: argparse.Namespace) -> None:
         read_meta(labels_dir, TurnRules).second_sure,
     )
     work = Manifest(labels_dir, "make_rttm")
-    settings = {"format": _FORMAT, "turns": options.turns, **msgspec.to_builtins(rules)}
-    given = {key: getattr(options, key) for key in ("turns", "second_speaker", "gap")}
-    folders = {key: getattr(options, key) for key in ("subsegments_dir", "data_dir")}
-    settings["options"] = given | {key: path and str(path.absolute()) for key, path in folders.items()}
+    made = {name: value for name, value in vars(options).items() if name not in ("labels_dir", "python", "verbose")}
+    made = {name: str(value.absolute()) if isinstance(value, Path) else value for name, value in made.items()}
+    settings = {"format": _FORMAT, "turns": options.turns, **msgspec.to_builtins(rules), "options": made}
     if work.is_current(inputs, settings):
         _LOG.info("%s is up to date", labels_dir / "rttm")
         return
@@ -103,15 +109,14 @@ def _make(options: argparse.Namespace) -> None:
         check_same_ids(cut.segments, sure, labels_dir / "sure", "probability")
     sides = read_sides(folder)
     tight = _tight(folder, cut) if options.turns == "tight" else None
-    known = names.read_names(labels_dir)
-    new = {(one.recording, one.speaker): one.name for one in known if one.name is not None}
-    turns = rename_speakers(turns_of(cut, labels, rules, sure, tight, sides), new)
+    names = read_names(labels_dir)
+    turns = rename_speakers(turns_of(cut, labels, rules, sure, tight, sides), new_names(names))
     work.plan(inputs, settings)
     entries = read_if_there(read_wav_scp, tables / "wav.scp", {})
     files = {sides.get(side, side): entry for side, entry in entries.items()}
     with work.finish("result.json", editable=["rttm", "reco2file"]):
         write_rttm(labels_dir / "rttm", turns)
-        publish_text(labels_dir / "result.json", result_text(_result(options, turns, files, sides, known)))
+        publish_text(labels_dir / "result.json", result_text(_result(options, turns, files, sides, names)))
         if files:
             write_table(labels_dir / "reco2file", files)
     _LOG.info("%s: %d turns of %d recordings", labels_dir / "rttm", len(turns), len({turn.reco for turn in turns}))
@@ -149,20 +154,21 @@ def _result(
     turns: list[Turn],
     files: Mapping[str, str],
     sides: Mapping[str, str],
-    known: Iterable[names.SpeakerName],
+    names: Sequence[SpeakerName],
 ) -> dict[str, Any]:
     """Return the content of result.json: every recording that the turns or ``files`` name."""
     meta = read_meta(options.labels_dir)
     sure = count_probabilities(meta.get("num_spk", {}), sides)
     durations = read_if_there(read_durations, (options.data_dir or options.subsegments_dir) / "reco2dur", {})
     spoken = {reco: [] for reco in files} | grouped(turns)
+    named = grouped(names)
     entries = [
         recording_entry(
             *(reco, own),
             file=files.get(reco),
             duration=durations.get(reco),
             probability=sure.get(reco),
-            names=[one for one in known if one.recording == reco],
+            names=named.get(reco, ()),
         )
         for reco, own in spoken.items()
     ]

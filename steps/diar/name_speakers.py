@@ -36,7 +36,8 @@ _LOG = logging.getLogger(__name__)
 def main() -> None:
     """Name the speakers of all folders together; write each folder's names and results."""
     options, everyone = _parse(), {}
-    folders = {folder: _speakers(folder) for folder in dict.fromkeys(options.system_dirs)}
+    made = {folder: make_rttm.options_of(folder) for folder in options.system_dirs}
+    folders = {folder: _speakers(folder) for folder in made}
     for folder, own in folders.items():
         if twice := {reco for reco, _ in own} & {reco for reco, _ in everyone}:
             hint = "Name systems of one set one after the other."
@@ -59,7 +60,7 @@ def main() -> None:
         given = [one.name for one in found if one.name is not None]
         counts = ", ".join(f"{name} ({given.count(name)})" for name in sorted(set(given))) or "none"
         _LOG.info("%s: %d of %d speakers have a name: %s", folder / FILE, len(given), len(found), counts)
-        make_rttm.again(folder)
+        make_rttm.make(made[folder])
 
 
 def _parse() -> argparse.Namespace:

@@ -46,7 +46,7 @@ from ssdiar.pipeline import (
 )
 from ssdiar.results import count_probabilities, number_found, recording_entry
 from ssdiar.results.exports import json_text, text_of
-from ssdiar.results.names import SpeakerName
+from ssdiar.results.names import SpeakerName, new_names
 from ssdiar.results.words import assign_words
 from ssdiar.speech.channels import Levels, Use, use_of_channels
 from ssdiar.speech.source import Speech, SpeechSource
@@ -253,7 +253,7 @@ def diarize(
     made = turns_of(cut, labels, rules, sure, tight, sides)
     found_speakers = mean_speakers(segments, labels, vectors, sides)
     matches = [] if voices is None else names_of(found_speakers, read_voice_model(model.config.title), voices)
-    named = {(name, match.speaker): match.name for match in matches if match.name is not None}
+    named = new_names(matches)
     made = rename_speakers(made, named)
     speakers = len({turn.speaker for turn in made})
     too_few = [f"{number.low} speakers are asked for, {speakers} found: it has too little speech"]

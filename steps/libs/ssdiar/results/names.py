@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, field
 
 from ssdiar.base.config import Share
 from ssdiar.base.errors import InputError
@@ -23,7 +23,7 @@ FILE = "names.json"
 class SpeakerName(msgspec.Struct, frozen=True, omit_defaults=True):
     """A speaker of the clustering, the name or None, its probability, and the mean x-vector if it is asked for."""
 
-    recording: str
+    reco: str = field(name="recording")
     speaker: str
     name: Annotated[str, Meta(pattern=r"^\S+$")] | None = None
     probability: Share | None = None
@@ -33,6 +33,11 @@ class SpeakerName(msgspec.Struct, frozen=True, omit_defaults=True):
 class _Content(msgspec.Struct):
     labels: str  # digest of the file that the names belong to
     speakers: list[SpeakerName]
+
+
+def new_names(names: Iterable[SpeakerName]) -> dict[tuple[str, str], str]:
+    """Return the names by recording and speaker of the clustering."""
+    return {(one.reco, one.speaker): one.name for one in names if one.name is not None}
 
 
 def write_names(folder: Path, names: Sequence[SpeakerName]) -> None:

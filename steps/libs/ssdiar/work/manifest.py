@@ -118,11 +118,6 @@ class Manifest:
         return content.settings
 
     @property
-    def last_settings(self) -> dict[str, Any]:
-        """The settings of the plan, whatever has changed since; InputError without a plan."""
-        return self._load().settings
-
-    @property
     def threads(self) -> int:
         """Threads that a job may use: with fewer recordings than cores, each gets several."""
         return max(1, min(self._load().threads, cores()))
