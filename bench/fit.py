@@ -554,7 +554,7 @@ _SECONDS = (0.0, 3.0, 5.0, 7.0, 10.0, 15.0, 30.0, np.inf)  # of the shorter side
 
 
 class Cast(NamedTuple):
-    """Speakers that the system found: the voice of each, and the half of the files that it is from."""
+    """Speakers that the system found, by recording and name: the voice of each, and the half of the files."""
 
     speakers: dict[tuple[str, str], Speaker]
     voices: list[str]
@@ -565,13 +565,6 @@ class Cast(NamedTuple):
         vectors, seconds = zip(*self.speakers.values(), strict=True)
         pairs = np.equal.outer(self.voices, self.voices), np.less.outer(self.halves, self.halves)
         return np.array(vectors, np.float64), np.array(seconds), *pairs
-
-    def half(self, number: int, meet: bool = True) -> Iterator[tuple[tuple[str, str], Speaker, str]]:
-        """Yield key, speaker and voice of a half; unless voices ``meet`` again, of recordings with new voices only."""
-        seen: dict[str, str] = {}
-        for (key, speaker), voice, half in zip(self.speakers.items(), self.voices, self.halves, strict=True):
-            if half == number and (meet or seen.setdefault(voice, key[0]) == key[0]):
-                yield key, speaker, voice
 
 
 def _voices(config: SystemConfig, sources: Mapping[str, Sequence[Source]], options: argparse.Namespace) -> None:
@@ -613,22 +606,21 @@ def fit_voices(found: Cast, model: VoiceModel) -> VoiceModel:
 
 
 def _voices_report(found: Cast, model: VoiceModel) -> str:
-    """Return the errors of comparisons and of names by the seconds of the shorter side, and those of links."""
+    """Return the errors of comparisons, and of names if every second voice is known, then the others."""
     vectors, seconds, same, apart = found.arrays()
-    odds, shorter = (
-        log_odds(vectors, seconds, structs.replace(model, min_seconds=1e-3)),
-        np.minimum.outer(seconds, seconds),
-    )
-    known = {voice: speaker for _, speaker, voice in found.half(1, meet=False)}
-    calls, names = list(found.half(2)), []
-    for part in (sorted(known)[::2], sorted(known)[1::2]):  # the other voices are strangers
-        given = names_of({key: one for key, one, _ in calls}, model, {name: known[name] for name in part})
-        for (_, one, voice), match in zip(calls, given, strict=True):
+    odds = log_odds(vectors, seconds, structs.replace(model, min_seconds=1e-3))
+    shorter, halves, names = np.minimum.outer(seconds, seconds), np.array(found.halves), []
+    everyone = list(zip(found.speakers.items(), found.voices, halves, strict=True))
+    known = {voice: one for (_, one), voice, half in reversed(everyone) if half == 1}
+    calls = {key: one for (key, one), _, half in everyone if half == 2}
+    for part in (sorted(known)[::2], sorted(known)[1::2]):
+        given = names_of(calls, model, {name: known[name] for name in part})
+        for voice, one, match in zip(np.array(found.voices)[halves == 2], calls.values(), given, strict=True):
             least = min(one.seconds, known[voice].seconds) if voice in part else one.seconds
             names.append((least, voice in part, match.name == voice, match.name not in (voice, None)))
     least, is_known, right, wrong = np.array(names).T
     lines = [
-        "| shorter side, s | one voice | two | EER, % | missed, % | false, of 1000 | named | right, % | wrong, % |"
+        "| shorter side, s | one voice | two | EER, % | missed, % | false, of 1000 | known | right, % | wrong, % |"
     ]
     lines += ["|---|" + "---:|" * 8]
     for low, high in itertools.pairwise(_SECONDS):
@@ -639,13 +631,7 @@ def _voices_report(found: Cast, model: VoiceModel) -> str:
         cells += [f"{100 * value[own].mean():.1f}" for value in (right, wrong)]
         lines.append(f"| {low:g}-{high:g} | {' | '.join(cells)} |")
     strangers = wrong[is_known == 0]
-    lines.append(f"{len(strangers)} speakers of unknown voices, {strangers.sum():.0f} of them named")
-    part = [one for half in (1, 2) for one in found.half(half, meet=False)]  # every voice in one call of each half
-    names = [one.name or str(at) for at, one in enumerate(names_of({key: one for key, one, _ in part}, model))]
-    pairs = np.triu(np.ones((len(part), len(part)), bool), 1)
-    linked, same = (np.equal.outer(values, values)[pairs] for values in (names, [voice for *_, voice in part]))
-    text = "{} speakers, {} pairs of one voice, {} of them linked, {} false links"
-    return "\n".join([*lines, text.format(len(part), same.sum(), (same & linked).sum(), (linked & ~same).sum())])
+    return "\n".join([*lines, f"{len(strangers)} speakers of unknown voices, {strangers.sum():.0f} of them named"])
 
 
 def _equal_error(one: np.ndarray, two: np.ndarray) -> float:

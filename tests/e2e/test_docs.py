@@ -49,6 +49,7 @@ RUN = [
     (r"\./run\.sh --audio ~/calls( --set calls.*)?", r"\g<0>"),
     (r"ssdiar (~/calls/call\.wav .*)", r"PYTHONPATH=steps/libs python3 -m ssdiar \1"),
     (r"steps/diar/(cluster_ssl|make_rttm)\.sh .*kaldi/exp/xvectors .*", r"\g<0>"),
+    (r"steps/diar/name_speakers\.sh .*exp/calls/.*", r"\g<0>"),
     (r"steps/diar/export_rttm\.sh exp/calls/.*", r"\g<0>"),
     (r"steps/diar/assign_words\.sh transcripts exp/calls/.*", r"\g<0>"),
     (r"(PIP_\S+ )?(utils/setup_env\.sh.*)", r"\2"),

@@ -73,9 +73,9 @@ def test_an_agent_in_all_recordings_does_not_make_the_others_alike():
 
 
 def test_x_vectors_of_another_model_are_refused():
-    with pytest.raises(InputError, match="dimension.*192.*3"):
+    with pytest.raises(InputError, match=r"dimension.*192.*3"):
         names_of({("a", "speaker1"): Speaker(np.zeros(3), 9.0)}, MODEL)
-    with pytest.raises(InputError, match="voices/speechbrain.yaml.*campplus"):
+    with pytest.raises(InputError, match=r"voices/speechbrain\.yaml.*campplus"):
         read_voice_model("speechbrain")
 
 
@@ -96,7 +96,7 @@ def test_names_belong_to_labels(tmp_path, caplog):
     (tmp_path / "labels").write_text("a-1 2\n")
     assert read_names(tmp_path) == [] and "names.json" in caplog.text and "changed" in caplog.text
     (tmp_path / "names.json").write_text('{"labels": "x", "speakers": [{"recording": "a"}]}')
-    with pytest.raises(InputError, match="names.json.*speaker"):
+    with pytest.raises(InputError, match=r"names\.json.*speaker"):
         read_names(tmp_path)
 
 
