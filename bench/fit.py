@@ -554,7 +554,7 @@ _SECONDS = (0.0, 3.0, 5.0, 7.0, 10.0, 15.0, 30.0, np.inf)  # of the shorter side
 
 
 class Cast(NamedTuple):
-    """Speakers that the system found, by recording and name: the voice of each, and the half of the files."""
+    """Speakers that the system found, by recording and name, the voice of each, and the half of the files."""
 
     speakers: dict[tuple[str, str], Speaker]
     voices: list[str]
@@ -568,36 +568,35 @@ class Cast(NamedTuple):
 
 
 def _voices(config: SystemConfig, sources: Mapping[str, Sequence[Source]], options: argparse.Namespace) -> None:
-    model = read_config(VoiceModel, options.xvector, "voices")
+    model, test = read_config(VoiceModel, options.xvector, "voices"), options.test.split()
     if options.sets:
-        model = fit_voices(cast(options.sets, sources, config), model)
+        model = fit_voices(cast({name: sources[name] for name in options.sets}, config), model)
         print(yaml.safe_dump(to_builtins(model), sort_keys=False, default_flow_style=None, width=118))
-    if options.test:
-        print(_voices_report(cast(options.test.split(), sources, config), model))
+    if test:
+        print(_voices_report(cast({name: sources[name] for name in test}, config), model))
 
 
-def cast(names: Sequence[str], sources: Mapping[str, Sequence[Source]], config: SystemConfig) -> Cast:
+def cast(sources: Mapping[str, Sequence[Source]], config: SystemConfig) -> Cast:
     """Return the speakers of sets; one that the DER maps to no reference speaker is a voice of its own."""
     found = Cast({}, [], [])
-    for name, one in ((of, one) for of in names for one in sources[of] if one.cut.segments):
+    for half, one in ((_SETS[name.removeprefix("test_")].half, one) for name in sources for one in sources[name]):
         result, segments = one.cluster(config, given=False), {one.reco: one.cut.segments}
         speakers = mean_speakers(segments, labels_by_id(segments, {one.reco: result})[0], {one.reco: one.vectors})
         turns = one.turns(result)
-        end = max(turn.end for turn in (*one.reference, *turns))
+        end = max((turn.end for turn in (*one.reference, *turns)), default=0.0)
         matches = cut_cells(one.reference, turns, [(0.0, end)], PROTOCOLS["full"]).matches
         found.speakers.update(speakers)
         found.voices.extend(matches.get(speaker, f"{reco} {speaker}") for reco, speaker in speakers)
-        found.halves.extend([_SETS[name.removeprefix("test_")].half] * len(speakers))
+        found.halves.extend([half] * len(speakers))
     return found
 
 
 def fit_voices(found: Cast, model: VoiceModel) -> VoiceModel:
     """Return the model with weights and background that are fitted; both kinds of pairs are weighted equally."""
     vectors, seconds, same, apart = found.arrays()
-    long = seconds >= model.min_seconds / 2
-    background = np.round(vectors[long].mean(axis=0), 3)
-    chosen = apart & np.logical_and.outer(long, long)
-    evidence, truth = np.insert(pair_evidence(vectors - background, seconds)[chosen], 0, 1.0, axis=1), same[chosen]
+    background = np.round(vectors[seconds >= model.min_seconds].mean(axis=0), 3)
+    apart[:, seconds < model.min_seconds] = apart[seconds < model.min_seconds] = False
+    evidence, truth = np.insert(pair_evidence(vectors - background, seconds)[apart], 0, 1.0, axis=1), same[apart]
     importance = np.where(truth, 0.5 / truth.sum(), 0.5 / (~truth).sum())
     scale = _scale(evidence)
     weights = np.round(scale @ fit_logistic(evidence @ scale, truth, importance, _VOICE_PENALTY)[0], 2)
@@ -609,37 +608,29 @@ def _voices_report(found: Cast, model: VoiceModel) -> str:
     """Return the errors of comparisons, and of names if every second voice is known, then the others."""
     vectors, seconds, same, apart = found.arrays()
     odds = log_odds(vectors, seconds, structs.replace(model, min_seconds=1e-3))
-    shorter, halves, names = np.minimum.outer(seconds, seconds), np.array(found.halves), []
-    everyone = list(zip(found.speakers.items(), found.voices, halves, strict=True))
+    everyone = list(zip(found.speakers.items(), found.voices, found.halves, strict=True))
     known = {voice: one for (_, one), voice, half in reversed(everyone) if half == 1}
-    calls = {key: one for (key, one), _, half in everyone if half == 2}
+    calls, names = {key: (one, voice) for (key, one), voice, half in everyone if half == 2}, []
     for part in (sorted(known)[::2], sorted(known)[1::2]):
-        given = names_of(calls, model, {name: known[name] for name in part})
-        for voice, one, match in zip(np.array(found.voices)[halves == 2], calls.values(), given, strict=True):
-            least = min(one.seconds, known[voice].seconds) if voice in part else one.seconds
-            names.append((least, voice in part, match.name == voice, match.name not in (voice, None)))
-    least, is_known, right, wrong = np.array(names).T
+        given = names_of({key: one for key, (one, _) in calls.items()}, model, {name: known[name] for name in part})
+        for (one, voice), match in zip(calls.values(), given, strict=True):
+            least = min(one.seconds, known[voice].seconds) if voice in part else -1.0
+            names.append((least, match.name == voice, match.name not in (voice, None)))
+    shorter, (least, right, wrong) = np.minimum.outer(seconds, seconds), np.array(names).T
     lines = [
         "| shorter side, s | one voice | two | EER, % | missed, % | false, of 1000 | known | right, % | wrong, % |"
     ]
     lines += ["|---|" + "---:|" * 8]
     for low, high in itertools.pairwise(_SECONDS):
-        mask, own = apart & (shorter >= low) & (shorter < high), (least >= low) & (least < high) & (is_known == 1)
-        one, two = odds[mask & same], odds[mask & ~same]
-        errors = [100 * _equal_error(one, two), 100 * (one < 0).mean(), 1000 * (two >= 0).mean()]
+        mask, own = apart & (shorter >= low) & (shorter < high), (least >= low) & (least < high)
+        one, two = np.sort(odds[mask & same]), odds[mask & ~same]
+        equal = np.maximum(np.arange(len(one)) / len(one), (two[:, None] >= one).mean(axis=0)).min()
+        errors = [100 * equal, 100 * (one < 0).mean(), 1000 * (two >= 0).mean()]
         cells = [f"{len(one)} | {len(two)}", *(f"{value:.1f}" for value in errors), f"{own.sum()}"]
         cells += [f"{100 * value[own].mean():.1f}" for value in (right, wrong)]
         lines.append(f"| {low:g}-{high:g} | {' | '.join(cells)} |")
-    strangers = wrong[is_known == 0]
+    strangers = wrong[least < 0]
     return "\n".join([*lines, f"{len(strangers)} speakers of unknown voices, {strangers.sum():.0f} of them named"])
-
-
-def _equal_error(one: np.ndarray, two: np.ndarray) -> float:
-    """Return the equal error rate, given the scores of pairs of one voice and of two."""
-    at = np.sort(np.concatenate([one, two]))
-    missed, false = np.searchsorted(np.sort(one), at) / len(one), 1 - np.searchsorted(np.sort(two), at) / len(two)
-    best = abs(missed - false).argmin()
-    return float(missed[best] + false[best]) / 2
 
 
 if __name__ == "__main__":

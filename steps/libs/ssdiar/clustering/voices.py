@@ -18,6 +18,7 @@ from ssdiar.clustering.config import Weight
 from ssdiar.clustering.vectors import length_normalise
 
 _NEVER = -1e12  # log odds of speakers who cannot be one voice
+_MOST_SECONDS = 20.0  # most pairs of the fit have less speech on one side
 
 
 class VoiceWeights(Config, frozen=True):
@@ -68,8 +69,11 @@ def log_odds(vectors: np.ndarray, seconds: np.ndarray, model: VoiceModel) -> np.
 
 
 def pair_evidence(vectors: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-    """Return features of pairs of centred speakers, (S, S, features), in the order of :class:`VoiceWeights`."""
-    unit, logs = length_normalise(vectors), np.log(np.maximum(seconds, 0.1))
+    """Return features of pairs of centred speakers, (S, S, features), in the order of :class:`VoiceWeights`.
+
+    Speech beyond what recordings of the fit have adds nothing.
+    """
+    unit, logs = length_normalise(vectors), np.log(np.clip(seconds, 0.1, _MOST_SECONDS))
     cosine, shorter, longer = unit @ unit.T, np.minimum.outer(logs, logs), np.maximum.outer(logs, logs)
     return np.stack([cosine, shorter, longer, cosine * shorter], axis=-1)
 
