@@ -579,15 +579,15 @@ def _voices(config: SystemConfig, sources: Mapping[str, Sequence[Source]], optio
 def cast(sources: Mapping[str, Sequence[Source]], config: SystemConfig) -> Cast:
     """Return the speakers of sets; one that the DER maps to no reference speaker is a voice of its own."""
     found = Cast({}, [], [])
-    for half, one in ((_SETS[name.removeprefix("test_")].half, one) for name in sources for one in sources[name]):
-        result, segments = one.cluster(config, given=False), {one.reco: one.cut.segments}
+    for shape, one in ((_SETS[name.removeprefix("test_")], one) for name in sources for one in sources[name]):
+        result, segments = one.cluster(config, given=shape.speakers == "1"), {one.reco: one.cut.segments}
         speakers = mean_speakers(segments, labels_by_id(segments, {one.reco: result})[0], {one.reco: one.vectors})
         turns = one.turns(result)
         end = max((turn.end for turn in (*one.reference, *turns)), default=0.0)
         matches = cut_cells(one.reference, turns, [(0.0, end)], PROTOCOLS["full"]).matches
         found.speakers.update(speakers)
         found.voices.extend(matches.get(speaker, f"{reco} {speaker}") for reco, speaker in speakers)
-        found.halves.extend([half] * len(speakers))
+        found.halves.extend([shape.half] * len(speakers))
     return found
 
 
