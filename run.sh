@@ -51,7 +51,7 @@ Data
 Method. A system, detector or model is a file of conf/; changes may follow its name, as in best+count.most=4,
 dnn_ahc_triplet+literal (the paper to the letter), webrtc+gap=0.5, campplus+device=cuda
   --systems \"<a> <b> ..\"     run files of conf/systems, where their defaults stand (best with --audio, else
-                             \"xvector_ahc conformer_finch_ahc_contrastive best\")
+                             \"xvector_ahc xvector_ahc_centred conformer_finch_ahc_contrastive best\")
   --sad <choice|oracle|file> take speech from a detector of conf/sad, the reference (oracle), segments or RTTM (pyannote)
   --xvector <choice>         make x-vectors by a model of conf/xvector (campplus)
   --num-spk <n|a-b|estimate|oracle|file>
@@ -123,7 +123,7 @@ if [ -n "$audio" ]; then
   if [ -f "$audio" ]; then name=${name%.*}; fi
   name=$(printf '%s' "$name" | LC_ALL=C tr -c 'A-Za-z0-9_.-' _ | sed 's/^[.-]/_/; s/^[_.-]*$/audio/')
 elif [ . -ef "$repo" ]; then name=mini; else name=$(basename "$PWD"); fi
-: "${set:=$name}" "${systems:=xvector_ahc conformer_finch_ahc_contrastive best}"
+: "${set:=$name}" "${systems:=xvector_ahc xvector_ahc_centred conformer_finch_ahc_contrastive best}"
 [[ $set =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]*$ ]] || die "--set: expected letters, digits and '_.-', got '$set'"
 
 exp=$exp_root/$set data_dir=$data_root/$set

@@ -2,8 +2,9 @@
 """Measure the worth of each part of the system best, or of each reading of the paper, on a set after stages 1 to 4.
 
 Prints a row per variant, mean of the seeds: DER in % by protocol; of the first protocol the standard deviation over
-seeds, and the difference to the baseline with the 95 % interval of the paired bootstrap over recordings; the share of
-recordings with the right number of speakers; seconds of clustering per recording.
+seeds, and the difference to the baseline with the 95 % interval of the paired bootstrap over seeds and recordings, or
+the voices that they share; the share of recordings with the right number of speakers; seconds of clustering per
+recording.
 
 e.g.: bench/ablation.py mini
       bench/ablation.py --of readings --seeds 3 --suffix "" mini
@@ -21,7 +22,7 @@ import common
 from common import Source
 from ssdiar.base.arguments import Parser, run, whole_number
 from ssdiar.clustering.config import read_system
-from ssdiar.scoring.bootstrap import paired_difference
+from ssdiar.scoring.bootstrap import Difference, paired_difference
 from ssdiar.scoring.der import PROTOCOLS
 
 _PLAIN, _RECTIFIED = "{{rectify: false, shrinkage: {}}}", "{{rectify: true, shrinkage: {}}}"
@@ -60,8 +61,6 @@ _OF_BEST = {
 }
 #: Other readings of the paper. The baseline of each is the system that it changes.
 _READINGS = {
-    "AHC of the x-vectors": "xvector_ahc",
-    "the same, x-vectors centred (control)": "xvector_ahc+prepare.centre=recording",
     "Model-2": _MODEL_2,
     "AHC straight to N*": f"{_MODEL_2}+labels.decay=0",
     "AHC by its own stopping value, 0.1": f"{_MODEL_2}+labels.decay=null+labels.similarity=0.1",
@@ -76,6 +75,7 @@ _READINGS = {
     "at most 10 epochs": f"{_MODEL_2}+train.max_epochs=10",
     "all pairs at every step": f"{_MODEL_2}+loss.pairs=100000000",
     "pairs drawn alike, not clusters": f"{_MODEL_2}+loss.anchors=pairs",
+    "all pairs drawn alike (equation 2)": f"{_MODEL_2}+loss.anchors=all",
     "pairs drawn once per iteration": f"{_MODEL_2}+loss.resample=iteration",
     "margin sqrt(2)": f"{_MODEL_2}+loss.margin=1.4142",
     "AHC first": _AHC_FIRST,
@@ -101,12 +101,15 @@ def main() -> None:
         variants = {choice: choice for choice in options.choices.split()}
     first = next(iter(variants.values()))
     baselines: dict[str, np.ndarray] = {}
+    voices = [one.voices for one in sources]
     print("variant", *PROTOCOLS, "sd", "difference", "low", "high", "right count", "s", sep="\t")
     for name, choice in variants.items():
         runs = [measure(sources, choice, options.num_spk == "oracle", seed) for seed in range(options.seeds)]
         baseline = choice.partition("+")[0] if options.of == "readings" and not options.choices else first
-        errors = np.mean([run[0] for run in runs], axis=0)[0]
-        print(name, *_cells(runs, baselines.setdefault(baseline, errors)), sep="\t", flush=True)
+        errors = np.array([run[0][0, :, 0] for run in runs])  # (seeds, recordings) in error, by the first protocol
+        scored = runs[0][0][0, :, 1]
+        difference = paired_difference(errors, baselines.setdefault(baseline, errors), scored, voices)
+        print(name, *_cells(runs, difference), sep="\t", flush=True)
 
 
 def _parse() -> argparse.Namespace:
@@ -134,10 +137,8 @@ def measure(sources: Sequence[Source], choice: str, given: bool, seed: int) -> t
     return np.array(errors), float(np.mean(right)), float(np.mean([r.history["seconds"] for r in results]))
 
 
-def _cells(runs: Sequence[tuple[np.ndarray, float, float]], baseline: np.ndarray) -> list[str]:
+def _cells(runs: Sequence[tuple[np.ndarray, float, float]], difference: Difference) -> list[str]:
     totals = [_rate(run[0]) for run in runs]
-    first = np.mean([run[0] for run in runs], axis=0)[0]  # (recordings, [in error, scored])
-    difference = paired_difference(first[:, 0], baseline[:, 0], first[:, 1])
     row = [*np.mean(totals, axis=0), np.std([total[0] for total in totals], ddof=len(runs) > 1)]
     row += [100 * value for value in (difference.value, difference.low, difference.high)]
     right, seconds = (np.mean([run[place] for run in runs]) for place in (1, 2))

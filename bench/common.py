@@ -26,7 +26,7 @@ from ssdiar.io.ark import XVectors
 from ssdiar.io.meta import read_meta
 from ssdiar.io.rttm import read_rttm, read_uem
 from ssdiar.io.segmentation import read_segmentation
-from ssdiar.io.tables import read_if_there, read_segments, read_subsegments
+from ssdiar.io.tables import read_if_there, read_segments, read_subsegments, read_voices
 from ssdiar.pipeline import ESTIMATE, Cut, SpeakerNumber, TurnRules, labels_by_id, labels_of, turns_of
 from ssdiar.scoring.der import Comparison, DiarizationError, Protocol, count_speakers, score_recording
 from ssdiar.timeline.segmentation import Segmentation
@@ -48,6 +48,7 @@ class Source:
     reference: list[Turn]
     num_spk: int  # in the reference
     regions: list[tuple[float, float]]  # scored regions, seconds
+    voices: list[str]  # names that are the same in all recordings, or the recording's id
 
     def cluster(
         self, system: SystemConfig, given: bool, seed: int = 0, background: Moments | None = None
@@ -91,13 +92,13 @@ def load(name: str, options: argparse.Namespace) -> list[Source]:
     reference = Comparison(grouped(read_rttm(data / "ref.rttm")), {}, uem)
     if unknown := sorted(parts[0].keys() - set(reference.recordings)):
         raise InputError(f"no reference of recording {unknown[0]}", path=data / "ref.rttm")
-    rules, sources = read_meta(folder, TurnRules), []
+    rules, voices, sources = read_meta(folder, TurnRules), read_voices(data), []
     for reco in reference.recordings:
         cut = Cut(*(part.get(reco, []) for part in parts))
         vectors = xvectors.load([segment.id for segment in cut.segments]) if cut.segments else np.zeros((0, 1))
         windows = read_if_there(read_segmentation, segmentation / f"{reco}.npz", None)
         turns = reference.reference.get(reco, [])
-        truth = (turns, count_speakers(turns), reference.regions(reco))
+        truth = (turns, count_speakers(turns), reference.regions(reco), voices.get(reco, [reco]))
         sources.append(Source(reco, cut, vectors, windows, model, rules, *truth))
     return sources
 

@@ -40,7 +40,7 @@ def main() -> None:
     options = _parse()
     out_dir, downloads = options.data_root / "mini", options.data_root / "local"
     # wav.scp has the corpus's path, so the settings have it, too.
-    settings = {"version": 1, "num_calls": options.num_calls, "seed": options.seed, "place": str(out_dir.absolute())}
+    settings = {"version": 2, "num_calls": options.num_calls, "seed": options.seed, "place": str(out_dir.absolute())}
     wanted, reduced = ({**settings, "simulated": number} for number in (options.num_calls, 0))
     if Manifest(out_dir, STAGE).is_current({}, wanted):
         _LOG.info("%s is there already, made with the same options", out_dir)

@@ -3,7 +3,8 @@
 
 Input: a folder with one sub-folder per voice, each with that person's recordings in any format (headerless .gsm, .ulaw,
 .alaw and .sln at 8 kHz); local/fetch_prompts.py fetches eight free voices.
-Output: a data directory with wav/*.flac (8 kHz), wav.scp, utt2spk, spk2utt, reco2num_spk, reco2dur, ref.rttm, all.uem.
+Output: a data directory with wav/*.flac (8 kHz), wav.scp, utt2spk, spk2utt, reco2num_spk, reco2dur, reco2voices,
+ref.rttm, all.uem.
 Speakers in ref.rttm have the names of the voices' folders.
 
 Turns are drawn from a model of conversation (simulation/turns.py). Speech is cut from the voice's recordings at

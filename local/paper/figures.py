@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from paper.grid import Call, Result, Rows
+from paper.grid import Call, Result, Rows, with_readings
 from ssdiar.base.errors import InputError
 
 _AHC, _FINCH, _DNN = "conformer_ahc_contrastive", "conformer_finch_ahc_contrastive", "dnn_finch_ahc_contrastive"
+_CONTROL = "xvector_ahc_centred"
 _NAMES = {_AHC: "conformer + AHC", _FINCH: "Model-2: conformer + FINCH + AHC", _DNN: "Model-1: DNN + FINCH + AHC"}
 _HEADS, _KEY_DIMS = (1, 2, 4, 8, 16), (16, 32, 64, 128)
 
@@ -70,16 +71,18 @@ FIGURES = {
     "5": _Figure(
         (_DNN, _FINCH),
         ("system", "stop.threshold", "der_mean"),
-        ("DER by threshold", "threshold of the loss ratio (the paper's choice: 0.5)", "DER %, forgiving"),
+        ("DER by threshold", "threshold (the paper's choice: 0.5)", "DER %, forgiving"),
         tuple((f"stop.threshold={number / 10}",) for number in range(1, 11)),
     ),
 }
 
 
-def figure_calls(figure: str, count: str, seeds: Sequence[int]) -> list[Call]:
-    """Return the calls of run.sh for one of :data:`FIGURES`, with a source of speaker counts and seeds."""
+def figure_calls(figure: str, reading: str, count: str, seeds: Sequence[int]) -> list[Call]:
+    """Return the calls of run.sh for one of :data:`FIGURES`; figures of DER come with the centred control."""
     drawn = FIGURES[figure]
-    return [Call(drawn.systems, count, seed, changes) for seed in seeds for changes in drawn.variants]
+    systems = tuple(with_readings(drawn.systems, [reading]))
+    calls = [Call(systems, count, seed, changes) for seed in seeds for changes in drawn.variants]
+    return calls if drawn.variants == ((),) else [*calls, Call((_CONTROL,), count, seeds[0])]
 
 
 def figure_rows(figure: str, results: Sequence[Result]) -> Rows:
@@ -112,9 +115,9 @@ def _progress_rows(results: Sequence[Result], at: str, column: str) -> Rows:
     A recording that has ended keeps its last value; ``share_running`` is the share of those that have not.
     """
     curve, average = {"clusters_median": (_clusters, np.median), "loss_mean": (_losses, np.mean)}[column]
-    curves: dict[str, list[list[float]]] = {result.system: [] for result in results}
+    curves: dict[str, list[list[float]]] = {result.row: [] for result in results}
     for result in results:
-        curves[result.system] += [curve(history) for history in result.histories.values() if history.get("iterations")]
+        curves[result.row] += [curve(history) for history in result.histories.values() if history.get("iterations")]
     for system, own in curves.items():
         if not own:
             raise InputError(f"no recording of the set trained in {system}")
@@ -130,17 +133,21 @@ def _progress_rows(results: Sequence[Result], at: str, column: str) -> Rows:
 
 
 def _der_rows(results: Sequence[Result]) -> Rows:
-    """Return the mean DER over seeds, and one standard deviation below and above it, by system and changed options."""
+    """Return the mean DER over seeds, one standard deviation below and above it, and the control's DER.
+
+    There is a row for each system and choice of the options that vary.
+    """
     ders: dict[tuple[str, tuple[str, ...]], list[float]] = {}
     for result in results:
         der = result.scores["forgiving"].total.der
-        ders.setdefault((result.system, result.changes), []).append(np.nan if der is None else 100 * der)
+        ders.setdefault((result.row, result.changes), []).append(np.nan if der is None else 100 * der)
+    (control,) = ders.pop((_CONTROL, ()))
     rows: Rows = []
     for (system, changes), own in ders.items():
         options = {name: float(value) for name, value in (change.split("=") for change in changes)}
         mean, sd = statistics.fmean(own), statistics.stdev(own) if len(own) > 1 else None
         band = {"low": mean - (sd or 0.0), "high": mean + (sd or 0.0)}
-        rows.append({"system": system, **options, "der_mean": mean, "der_sd": sd, **band})
+        rows.append({"system": system, **options, "der_mean": mean, "der_sd": sd, **band, _CONTROL: control})
     return rows
 
 
@@ -164,6 +171,8 @@ def draw(figure: str, rows: Rows, caption: str, path: Path) -> None:
             axes.plot(x, y, label=_NAMES.get(name) or f"{line} {name:g}", **style)
             axes.fill_between(x, low, high, color=style["color"], alpha=0.15, linewidth=0)
         axes.set(xlabel=drawn.texts[1], ylabel=drawn.texts[2])
+        if _CONTROL in rows[0]:
+            axes.axhline(rows[0][_CONTROL], color="#555555", linewidth=1, label="centred x-vectors + AHC, not trained")
         if "share_running" in rows[0]:  # a few long trainings would press the others to the left edge
             axes.set_xlim(right=0.5 + max(row[at] for row in rows if row["share_running"] >= 0.05))
         if drawn.log:

@@ -38,12 +38,22 @@ class Call:
 class Result:
     """One system's result."""
 
-    system: str  # name with reading: dnn_ahc_triplet_literal
+    system: str  # row and reading: dnn_ahc_triplet+literal
     seed: int | None  # None if the system has no randomness
     changes: tuple[str, ...]  # as in Call
     meta: dict[str, Any]  # its meta.json
     scores: dict[str, Score]  # by protocol name
     histories: dict[str, dict[str, Any]]  # history/RECO.json by recording
+
+    @property
+    def row(self) -> str:
+        """The system without its reading."""
+        return self.system.partition("+")[0]
+
+    @property
+    def reading(self) -> str:
+        """The reading; empty for the robust one."""
+        return self.system.partition("+")[2]
 
     @property
     def iterations(self) -> dict[str, list[dict[str, Any]]]:
@@ -55,11 +65,12 @@ class Grid:
     """Calls of run.sh on one set.
 
     Args:
-        options: Options of run.sh that all calls share, by name, among them ``set``, ``sad``, ``xvector`` and
-            ``exp_root``; None leaves one to run.sh.
+        options: Options of run.sh that all calls share, by name, among them ``set``, ``sad``, ``xvector``,
+            ``data_root`` and ``exp_root``; None leaves one to run.sh.
 
     Attributes:
         command: run.sh with these options.
+        data_dir: The set's data directory.
         paper_dir: Folder of tables and figures.
     """
 
@@ -67,6 +78,7 @@ class Grid:
         given = [(f"--{name.replace('_', '-')}", str(value)) for name, value in options.items() if value is not None]
         self.command = ["./run.sh", *(word for pair in given for word in pair)]
         self._folder = Path(options["exp_root"], options["set"])
+        self.data_dir = Path(options["data_root"], options["set"])
         # Results with other speech or x-vectors than by default have names of their own.
         others = {"sad": "oracle", "xvector": "campplus"}
         self._inputs = [config_name(options[name]) for name, default in others.items() if options[name] != default]
@@ -93,7 +105,9 @@ class Grid:
         files = sorted((folder / "history").glob("*.json"))
         histories = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
         seed = call.seed if is_random(system) else None
-        return Result(config_name(system), seed, call.changes, read_meta(folder), scores, histories)
+        row, *parts = system.split("+")
+        name = "+".join([config_name(row), *(part for part in parts if "=" not in part)])
+        return Result(name, seed, call.changes, read_meta(folder), scores, histories)
 
 
 def is_random(system: str) -> bool:
@@ -102,9 +116,9 @@ def is_random(system: str) -> bool:
 
 
 def with_readings(systems: Sequence[str], readings: Sequence[str]) -> list[str]:
-    """Return the choices of systems in the readings, some of ``robust`` and ``literal``.
+    """Return the choices of systems in the readings: ``robust``, or files of conf/readings such as ``literal``.
 
-    A system that the paper does not train has one reading and stands with the first.
+    A system without the paper's networks has one reading and stands with the first.
 
     Raises:
         InputError: A system's file is missing or bad.
@@ -113,7 +127,7 @@ def with_readings(systems: Sequence[str], readings: Sequence[str]) -> list[str]:
     for reading, system in ((reading, system) for reading in readings for system in systems):
         config = read_system(system)
         if config.method == "ssl" and config.encoder.type != "baseline2":
-            choices.append(f"{system}+literal" if reading == "literal" else system)
+            choices.append(system if reading == "robust" else f"{system}+{reading}")
         elif reading == readings[0]:
             choices.append(system)
     return choices

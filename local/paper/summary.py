@@ -6,15 +6,14 @@ name its subset of CALLHOME English, its scoring protocol or its source of speak
 
 from __future__ import annotations
 
-import itertools
 import statistics
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from paper.grid import Result, Rows, describe
-from ssdiar.scoring.bootstrap import mean_difference
+from ssdiar.scoring.bootstrap import mean_difference, share_voices
 
 
 class PaperRow(NamedTuple):
@@ -24,72 +23,96 @@ class PaperRow(NamedTuple):
     der: float | None = None
 
 
-#: The systems of the tables, in order. Their names list their parts, which the claims compare.
+#: The systems of the tables, in order; those without a row are controls and peers. II.2 is contrastive by the title of
+#: its table, and has the DER of III.1, which is triplet.
 PAPER = {
     "xvector_ahc": PaperRow("II.1", 26.07),
+    "xvector_ahc_centred": PaperRow(),
+    "dnn_untrained": PaperRow(),
     "dnn_ahc_triplet": PaperRow("II.2 III.1", 19.38),
-    "conformer_ahc_triplet": PaperRow("III.2", 14.15),
-    "conformer_ahc_contrastive": PaperRow("II.3 III.5", 13.61),
+    "dnn_ahc_contrastive": PaperRow("II.2 by title", 19.38),
     "dnn_finch_ahc_triplet": PaperRow("III.3", 18.00),
     "dnn_finch_ahc_contrastive": PaperRow("II.4 III.6", 16.61),
+    "conformer_untrained": PaperRow(),
+    "conformer_ahc_triplet": PaperRow("III.2", 14.15),
+    "conformer_ahc_contrastive": PaperRow("II.3 III.5", 13.61),
     "conformer_finch_ahc_triplet": PaperRow("III.4", 12.38),
     "conformer_finch_ahc_contrastive": PaperRow("II.5 III.7", 10.69),
     "baseline2": PaperRow(),
     "nmesc": PaperRow(),
+    "best": PaperRow(),
 }
-#: Systems that all others are compared with, in their own reading if there is one.
-REFERENCES = ("xvector_ahc", "conformer_ahc_contrastive")
-#: Stands for the claim when a system's literal reading is compared with its robust one.
-READING = "literal against robust"
-LITERAL = "_literal"  # ends the names of systems in that reading
+_TRAINED = [name for name in PAPER if name.endswith(("triplet", "contrastive"))]
+#: Stands for the claim when a system's reading is compared with the robust one.
+READING = "reading against robust"
 
 
-def paper_row(name: str) -> PaperRow:
-    """Return the row of a system's name, with or without a reading; an empty row for a system that has none."""
-    return PAPER.get(name.removesuffix(LITERAL), PaperRow())
+def references(row: str) -> list[str]:
+    """Return the systems that a row is compared with: AHC as it comes and centred, and its network without training."""
+    network = row.partition("_")[0]
+    untrained = [f"{network}_untrained"] if row in _TRAINED else []
+    return [name for name in ("xvector_ahc", "xvector_ahc_centred", *untrained) if name != row]
 
 
 class Claim(NamedTuple):
-    """A ranking of the paper: a lower ``measure`` with the part ``better`` than with ``worse`` in its place.
+    """A ranking, most of them the paper's: the first system of each pair has less of ``measure`` than the second.
 
-    ``measure`` is ``der`` in percent, or ``epochs`` or ``iterations`` of the whole training.
+    ``measure`` is ``der`` in percent; ``epochs`` or ``iterations`` of the whole training; ``clusters`` of C^0. Pairs
+    with one of the :func:`references` count only together, since each is compared with it anyway.
     """
 
     text: str
-    better: str
-    worse: str
+    pairs: list[tuple[str, str]]
     measure: str = "der"
 
-    def pairs(self, systems: Collection[str]) -> list[tuple[str, str]]:
-        """Return the pairs (better, worse) of ``systems`` of the paper that differ in this part only."""
-        both = [(name, name.replace(self.better, self.worse)) for name in systems if self.better in name]
-        return [(first, second) for first, second in both if second in systems and paper_row(second).rows]
+
+def _parts(better: str, worse: str) -> list[tuple[str, str]]:
+    """Return the pairs of the paper's systems that differ only in one part of their names."""
+    both = [(name, name.replace(better, worse)) for name in _TRAINED if better in name]
+    return [(first, second) for first, second in both if second in PAPER]
 
 
+_MODEL_2, _CONFORMER = "conformer_finch_ahc_contrastive", "conformer_ahc_contrastive"
+#: The claims as the paper forms them, and between systems that differ in one part.
 CLAIMS = (
-    Claim("FINCH below AHC", "_finch_ahc", "_ahc"),
-    Claim("conformer below DNN", "conformer", "dnn"),
-    Claim("contrastive below triplet", "contrastive", "triplet"),
-    Claim("FINCH needs fewer epochs than AHC", "_finch_ahc", "_ahc", "epochs"),
-    Claim("FINCH needs fewer outer iterations than AHC", "_finch_ahc", "_ahc", "iterations"),
+    Claim(
+        "below the baseline II.2 (triplet)",
+        [(name, "dnn_ahc_triplet") for name in (_CONFORMER, "dnn_finch_ahc_contrastive", _MODEL_2)],
+    ),
+    Claim("FINCH below AHC", _parts("_finch_ahc", "_ahc")),
+    Claim("conformer below DNN", _parts("conformer", "dnn")),
+    Claim("contrastive below triplet", _parts("contrastive", "triplet")),
+    Claim("fewer first clusters with FINCH", [(_MODEL_2, _CONFORMER)], "clusters"),
+    Claim("fewer epochs with FINCH", [(_MODEL_2, _CONFORMER)], "epochs"),
+    Claim("fewer outer iterations with FINCH", [(_MODEL_2, _CONFORMER)], "iterations"),
+    Claim("training below its start", [(name, references(name)[-1]) for name in _TRAINED]),
+    Claim("training below centred AHC", [(name, "xvector_ahc_centred") for name in _TRAINED]),
 )
 
 
 class Group:
-    """Results with one source of speaker counts (at least one result)."""
+    """Results with one source of speaker counts (at least one result).
 
-    def __init__(self, set_name: str, results: Sequence[Result]) -> None:
+    Args:
+        set_name: The set.
+        results: The results.
+        voices: The voices of each recording; empty if they are not known.
+    """
+
+    def __init__(self, set_name: str, results: Sequence[Result], voices: Mapping[str, Sequence[str]]) -> None:
         self.origin = describe(set_name, results)
         self.protocols = list(results[0].scores)
         self.systems: dict[str, list[Result]] = {}  # one per seed
         for result in results:
             self.systems.setdefault(result.system, []).append(result)
+        self._voices = voices
+        self.shares_voices = share_voices([voices.get(reco, [reco]) for reco in results[0].histories])
         # Percentages, means over seeds. `iterations` and `epochs` are medians over the recordings and seeds that
         # trained; `untrained` is the number of the others.
         self.rows: Rows = [_row(protocol, own) for protocol in self.protocols for own in self.systems.values()]
         # First minus second system, or the mean over "all pairs", with the interval `low` to `high`. `claim` is a claim
-        # of the paper, READING, or empty for a comparison with one of REFERENCES; `relative` is percent of the second
-        # system, `paper` the paper's difference.
+        # of the paper, READING, or empty for a comparison with one of the references; `relative` is percent of the
+        # second system, `paper` the paper's difference.
         self.comparisons: Rows = [
             self._compare(protocol, claim, measure, pairs)
             for protocol in self.protocols
@@ -101,33 +124,52 @@ class Group:
 
     def _pairs(self) -> list[tuple[str, str, list[tuple[str, str]]]]:
         """Return (claim, measure, pairs of systems) of every comparison."""
-        literal = [name for name in self.systems if name.endswith(LITERAL)]
-        robust = [name for name in self.systems if name not in literal]
+        ran = {name: results[0] for name, results in self.systems.items()}
+        robust = {result.row: name for name, result in ran.items() if not result.reading}
         found: list[tuple[str, str, list[tuple[str, str]]]] = []
-        for reference, name in itertools.product(REFERENCES, self.systems):
-            own = reference + LITERAL
-            second = own if name in literal and own in literal else reference
-            if second in self.systems and second != name:
-                found.append(("", "der", [(name, second)]))
-        several = [(one.text, one.measure, one.pairs(systems)) for one in CLAIMS for systems in (robust, literal)]
-        both = [(name, name.removesuffix(LITERAL)) for name in literal if name.removesuffix(LITERAL) in robust]
-        for claim, measure, pairs in (*several, (READING, "der", both)):
-            found += [(claim, measure, [pair]) for pair in pairs]
+        for name, result in ran.items():
+            own = [self._in_reading(row, result.reading, ran) for row in references(result.row)]
+            found += [("", "der", [(name, second)]) for second in own if second]
+        several = [
+            (claim.text, claim.measure, self._known(claim.pairs, reading, ran))
+            for claim in CLAIMS
+            for reading in dict.fromkeys(result.reading for result in ran.values())
+        ]
+        for reading in dict.fromkeys(result.reading for result in ran.values() if result.reading):
+            own = [name for name, one in ran.items() if one.reading == reading and one.row in _TRAINED]
+            several.append((READING, "der", [(name, robust[ran[name].row]) for name in own if ran[name].row in robust]))
+        for claim, measure, pairs in several:
+            if not claim.startswith("training"):
+                found += [(claim, measure, [pair]) for pair in pairs]
             found += [(claim, measure, pairs)] if len(pairs) > 1 else []
         return found
 
+    @staticmethod
+    def _in_reading(row: str, reading: str, ran: Collection[str]) -> str | None:
+        """Return the name of a row in a reading, else without one; None if neither has run."""
+        names = [f"{row}+{reading}", row] if reading else [row]
+        return next((name for name in names if name in ran), None)
+
+    def _known(self, pairs: Sequence[tuple[str, str]], reading: str, ran: Collection[str]) -> list[tuple[str, str]]:
+        """Return the pairs of rows as systems of a reading, those that have run."""
+        own = [(f"{one}+{reading}" if reading else one, self._in_reading(two, reading, ran)) for one, two in pairs]
+        return [(one, two) for one, two in own if one in ran and two]
+
     def _compare(self, protocol: str, claim: str, measure: str, pairs: list[tuple[str, str]]) -> dict[str, Any]:
         values = [tuple(_per_recording(self.systems[name], protocol, measure)[0] for name in pair) for pair in pairs]
-        weights = _per_recording(self.systems[pairs[0][0]], protocol, measure)[1]
-        difference = mean_difference(values, weights)
-        second = np.mean([pair[1] for pair in values], axis=0).sum() / weights.sum() if weights.sum() else 0.0
-        ders = [(paper_row(one).der, paper_row(two).der) for one, two in pairs]
+        _, weights, recos = _per_recording(self.systems[pairs[0][0]], protocol, measure)
+        difference = mean_difference(values, weights, [self._voices.get(reco, [reco]) for reco in recos])
+        second = (
+            np.mean([pair[1].mean(axis=0) for pair in values], axis=0).sum() / weights.sum() if weights.any() else 0
+        )
+        ders = [[PAPER.get(self.systems[name][0].row, PaperRow()).der for name in pair] for pair in pairs]
         known = measure == "der" and claim != READING and all(None not in pair for pair in ders)
         names = pairs[0] if len(pairs) == 1 else ("all pairs", "all pairs")
-        words = ("below", "above") if claim in ("", READING) else ("holds", "does not hold")
+        words = ("holds", "does not hold") if claim in {one.text for one in CLAIMS} else ("below", "above")
         return {
             "protocol": protocol if measure == "der" else "",
             "claim": claim,
+            "reading": self.systems[pairs[0][0]][0].reading or "robust",
             "measure": measure,
             "first": names[0],
             "second": names[1],
@@ -140,20 +182,22 @@ class Group:
         }
 
 
-def groups(set_name: str, results: Sequence[Result]) -> list[Group]:
+def groups(set_name: str, results: Sequence[Result], voices: Mapping[str, Sequence[str]]) -> list[Group]:
     """Return results (at least one) by the source of their speaker counts."""
     found: dict[str, list[Result]] = {}
     for result in results:
         found.setdefault(describe(set_name, [result])["num_spk_source"], []).append(result)
-    return [Group(set_name, own) for own in found.values()]
+    return [Group(set_name, own, voices) for own in found.values()]
 
 
 def _row(protocol: str, results: Sequence[Result]) -> dict[str, Any]:
     totals = [result.scores[protocol].total for result in results]
     ders = [100 * total.der for total in totals if total.der is not None]
     trained = [steps for result in results for steps in result.iterations.values()]
+    passes = [step for steps in trained for step in steps]
     epochs = [sum(step["epochs"] for step in steps) for steps in trained]
-    paper = paper_row(results[0].system)
+    ends = [result.histories[reco].get("stop_reason") for result in results for reco in result.iterations]
+    paper = PAPER.get(results[0].row, PaperRow())
     return {
         "system": results[0].system,
         "protocol": protocol,
@@ -165,6 +209,11 @@ def _row(protocol: str, results: Sequence[Result]) -> dict[str, Any]:
         **{part: _percent([total.fraction(part) for total in totals]) for part in ("miss", "false_alarm", "confusion")},
         "iterations": statistics.median(map(len, trained)) if trained else None,
         "epochs": statistics.median(epochs) if trained else None,
+        # Percent of the recordings whose iterating max_iterations ended, of the passes that max_epochs ended, and of
+        # the passes in which no epoch was better than the start.
+        "at_most_iterations": _percent([end == "max_iterations" for end in ends]),
+        "at_most_epochs": _percent([step.get("ended") == "max_epochs" for step in passes]),
+        "no_gain": _percent([min(step["losses"]) >= step["losses"][0] for step in passes]),
         "untrained": sum(len(result.histories) for result in results) - len(trained) if trained else None,
     }
 
@@ -174,13 +223,18 @@ def _percent(fractions: Sequence[float | None]) -> float | None:
     return statistics.fmean(known) if known else None
 
 
-def _per_recording(results: Sequence[Result], protocol: str, measure: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return (R,) the measure per recording, averaged over seeds, and (R,) the weights that its sum is divided by."""
+def _per_recording(results: Sequence[Result], protocol: str, measure: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return (A, R) the measure by seed and recording, (R,) the weights of its sum, and the recordings."""
     if measure == "der":
-        rates = [[rates for _, rates in sorted(one.scores[protocol].recordings.items())] for one in results]
-        error = np.mean([[100 * rate.seconds.error for rate in one] for one in rates], axis=0)
-        return error, np.mean([[rate.seconds.scored for rate in one] for one in rates], axis=0)
-    steps = [[one.iterations.get(reco, []) for reco in sorted(one.histories)] for one in results]
-    count = (lambda own: sum(step["epochs"] for step in own)) if measure == "epochs" else len
-    counts = np.mean([[count(own) for own in one] for one in steps], axis=0)
-    return counts, np.ones(len(counts))
+        recos = sorted(results[0].scores[protocol].recordings)
+        seconds = [[one.scores[protocol].recordings[reco].seconds for reco in recos] for one in results]
+        error = np.array([[100 * own.error for own in one] for one in seconds])
+        return error, np.mean([[own.scored for own in one] for one in seconds], axis=0), recos
+    recos = sorted(results[0].histories)
+    count = {
+        "clusters": lambda history: history.get("first_clusters", 0),
+        "epochs": lambda history: sum(step["epochs"] for step in history.get("iterations", [])),
+        "iterations": lambda history: len(history.get("iterations", [])),
+    }[measure]
+    counts = [[count(one.histories[reco]) for reco in recos] for one in results]
+    return np.array(counts, float), np.ones(len(recos)), recos

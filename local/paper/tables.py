@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from paper.grid import Result, caption, tsv
-from paper.summary import LITERAL, REFERENCES, Group, groups
+from paper.summary import Group, groups
 from ssdiar.scoring.bootstrap import CONFIDENCE, RESAMPLES
 from ssdiar.scoring.der import PROTOCOLS
 
 
-def make_tables(set_name: str, results: Sequence[Result]) -> dict[str, str]:
-    """Return the content of table.md, table.tsv and bootstrap.tsv for results (at least one)."""
-    found = groups(set_name, results)
+def make_tables(
+    set_name: str, results: Sequence[Result], voices: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, str]:
+    """Return the content of table.md, table.tsv and bootstrap.tsv for results (at least one).
+
+    Args:
+        set_name: The set.
+        results: The results.
+        voices: The voices of each recording, if they are known.
+    """
+    found = groups(set_name, results, voices or {})
     return {
         "table.md": _markdown(set_name, found),
         "table.tsv": tsv([{**group.origin, **row} for group in found for row in group.rows]),
@@ -28,15 +35,17 @@ def _markdown(set_name: str, found: Sequence[Group]) -> str:
         f"# Tables II and III of the paper on {set_name}",
         "",
         "DER, miss, false alarm and confusion are percent of scored speaker time, pooled over recordings; DER is mean "
-        "± standard deviation over seeds. Outer iterations and total epochs are medians over recordings. "
+        "± standard deviation over seeds. Outer iterations and total epochs are medians over recordings. At most: "
+        "percent of recordings that stopped at the maximum of outer iterations / of passes at the maximum of epochs. "
+        "No gain: percent of passes in which no epoch was better than the start. "
         f"Protocols: {'; '.join(PROTOCOLS[name].describe() for name in found[0].protocols)}.",
         "",
         "The paper's numbers are for a subset of CALLHOME English that it does not name; it does not state its "
         "protocol or its source of speaker counts.",
         "",
-        "Differences are paired over recordings, after averaging errors over seeds; in brackets the "
-        f"{CONFIDENCE:.0%} interval of {RESAMPLES} bootstrap resamples of the recordings. It does not cover the choice "
-        "of seeds.",
+        f"Differences are paired over recordings; in brackets the {CONFIDENCE:.0%} interval of {RESAMPLES} bootstrap "
+        f"resamples of the {'voices, which recordings share,' if found[0].shares_voices else 'recordings'} and of the "
+        "seeds.",
     ]
     for group in found:
         about = caption(group.origin)
@@ -50,6 +59,7 @@ def _markdown(set_name: str, found: Sequence[Group]) -> str:
 
 def _der_table(group: Group) -> list[str]:
     head = ["System", "Row", "Paper", *group.protocols, "miss", "false alarm", "confusion", "iterations", "epochs"]
+    head += ["at most", "no gain"]
     lines = []
     for system in group.systems:
         rows = [row for row in group.rows if row["system"] == system]
@@ -59,22 +69,22 @@ def _der_table(group: Group) -> list[str]:
         cells += [_text(one["der"]) + (f" ± {one['der_sd']:.2f}" if one["der_sd"] is not None else "") for one in rows]
         cells += [_text(row[part]) for part in ("miss", "false_alarm", "confusion")]
         cells += ["" if row[name] is None else f"{row[name]:g}" for name in ("iterations", "epochs")]
+        ends = (row["at_most_iterations"], row["at_most_epochs"])
+        cells += ["" if None in ends else "{:.0f} / {:.0f}".format(*ends), _text(row["no_gain"], 0)]
         lines.append(cells)
     note = f"Miss, false alarm, confusion: {group.protocols[0]}. No ±: no randomness, or only one seed."
     return [*_table(head, lines, 2), "", note]
 
 
 def _reference_table(group: Group) -> list[str]:
-    found = {(row["first"], row["second"].removesuffix(LITERAL)): row for row in group.headline if not row["claim"]}
-    references = [name for name in REFERENCES if any(second == name for _, second in found)]
-    head = ["System"]
-    for name in references:
-        head += [f"minus {name}, points", "relative %", "paper, points"]
-    lines = [[system] for system in group.systems]
-    for cells, name in itertools.product(lines, references):
-        row = found.get((cells[0], name))
-        cells += ["", "", ""] if row is None else [_interval(row), _text(row["relative"], 1), _text(row["paper"])]
-    return _table(head, lines, 1) if references else []
+    columns = ("xvector_ahc", "xvector_ahc_centred", "its start")
+    cells: dict[str, dict[str, str]] = {}
+    for row in (row for row in group.headline if not row["claim"]):
+        second = row["second"].partition("+")[0]
+        column = second if second in columns else "its start"
+        cells.setdefault(row["first"], {})[column] = _interval(row)
+    lines = [[system, *(own.get(column, "") for column in columns)] for system, own in cells.items()]
+    return _table(["System", *(f"minus {column}, points" for column in columns)], lines, 1) if lines else []
 
 
 def _claim_table(group: Group) -> list[str]:
@@ -83,10 +93,10 @@ def _claim_table(group: Group) -> list[str]:
         mean = row["first"] == "all pairs"
         pair = "mean of these" if mean else f"{row['first']} minus {row['second']}"
         difference = f"{_interval(row)} {'points' if row['measure'] == 'der' else row['measure']}"
-        cells = [row["claim"], pair, difference, _text(row["relative"], 1), _text(row["paper"]), row["verdict"]]
+        cells = [row["claim"], row["reading"], pair, difference, _text(row["paper"]), row["verdict"]]
         lines.append([f"**{cell}**" if mean and cell else cell for cell in cells])
-    head = ["Claim", "Pair", "Difference", "relative %", "paper, points", "Verdict"]
-    return _table(head, lines, 2) if lines else []
+    head = ["Claim", "Reading", "Pair", "Difference", "paper, points", "Verdict"]
+    return _table(head, lines, 3) if lines else []
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], words: int) -> list[str]:

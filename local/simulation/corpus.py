@@ -133,7 +133,10 @@ class CorpusWriter:
         path = self._folder / "wav" / f"{check_id(reco, self._final_folder)}.flac"
         soundfile.write(path, np.clip(samples, -1, 1 - 2**-15), rate, subtype="PCM_16")
         row = {"wav.scp": self._final_folder / "wav" / path.name, "utt2spk": reco, "spk2utt": reco}
-        row |= {"reco2num_spk": len({turn.speaker for turn in turns}), "reco2dur": f"{len(samples) / rate:.3f}"}
+        names = sorted({turn.speaker for turn in turns})
+        row |= {"reco2num_spk": len(names), "reco2dur": f"{len(samples) / rate:.3f}"}
+        if names:
+            row["reco2voices"] = " ".join(names)
         if samples.ndim > 1 and samples.shape[1] > 1:
             row["reco2parties"] = " ".join(map(str, range(1, samples.shape[1] + 1)))
         for name, value in row.items():
@@ -156,7 +159,8 @@ def write_corpus(
     """Yield a writer; its data directory appears as ``out_dir`` when the block ends without an error.
 
     It holds wav/RECO.flac, wav.scp with absolute paths, utt2spk and spk2utt (an utterance is a whole recording),
-    reco2num_spk, reco2dur, ref.rttm, all.uem and, for recordings of several channels, reco2parties.
+    reco2num_spk, reco2dur, reco2voices (a voice has one name in all recordings), ref.rttm, all.uem and, for recordings
+    of several channels, reco2parties.
 
     Args:
         out_dir: The directory.

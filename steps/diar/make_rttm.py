@@ -5,9 +5,11 @@ Reads the sub-segments of make_subsegments.sh and <labels-dir>/labels (<sub-segm
 speaker1. Overlapping sub-segments are cut in the middle of the overlap, and touching turns of a speaker are joined.
 Short and overlapped speech, which was not clustered, gets the label of the nearest sub-segment. With <labels-dir>/sure
 (<sub-segment> <0 to 1>), field 9 of a turn is its probability, the mean over its sub-segments.
-Writes <labels-dir>/rttm, reco2file and result.json: speakers, talk time and probabilities per recording. An rttm that
-was edited stays as it is while its inputs do not change; remove it to have it written again. Speakers have the names
-that name_speakers.sh found (<labels-dir>/names.json), unless the labels have changed since.
+Writes <labels-dir>/rttm.closed (short pauses within turns are closed, as in references of calls) and rttm.tight (turns
+end where detected speech ends, if detect_speech.sh found it); rttm, the kind of --turns; reco2file, and result.json:
+speakers, talk time and probabilities per recording in rttm. An rttm that was edited stays as it is while its inputs do
+not change; remove it to have it written again. Speakers have the names that name_speakers.sh found
+(<labels-dir>/names.json), unless the labels have changed since.
 e.g.: make_rttm.sh exp/mini/subsegments exp/mini/xvector_ahc
 """
 
@@ -27,7 +29,7 @@ import numpy as np
 from ssdiar.base.errors import InputError
 from ssdiar.base.publish import publish_text
 from ssdiar.io.meta import read_meta
-from ssdiar.io.rttm import write_rttm
+from ssdiar.io.rttm import TURN_KINDS, write_rttm
 from ssdiar.io.tables import (
     SIDE2RECO,
     check_same_ids,
@@ -48,7 +50,7 @@ from ssdiar.timeline.turns import rename_speakers
 from ssdiar.work import Manifest, check
 
 _LOG = logging.getLogger(__name__)
-_FORMAT = 1  # of the output; part of the settings
+_FORMAT = 2  # of the output; part of the settings
 _SUBSEGMENTS = (
     *("segments", "short.segments", "overlap.segments", "tight.segments", "meta.json", "wav.scp"),
     SIDE2RECO,
@@ -88,15 +90,16 @@ def make(options: argparse.Namespace) -> None:
         stage="make_rttm",
     )
     decided = read_meta(folder, TurnRules)
-    rules = TurnRules(
-        decided.second_speaker if options.second_speaker is None else options.second_speaker,
-        decided.close_pauses if options.gap is None else options.gap,
-        read_meta(labels_dir, TurnRules).second_sure,
-    )
+    second = decided.second_speaker if options.second_speaker is None else options.second_speaker
+    gaps = {"closed": decided.close_pauses, "tight": 0.0}
+    if options.gap is not None:
+        gaps[options.turns] = options.gap
+    second_sure = read_meta(labels_dir, TurnRules).second_sure
+    rules = {kind: TurnRules(second, gap, second_sure) for kind, gap in gaps.items()}
     work = Manifest(labels_dir, "make_rttm")
-    made = {name: value for name, value in vars(options).items() if name not in ("labels_dir", "python", "verbose")}
-    made = {name: str(value.absolute()) if isinstance(value, Path) else value for name, value in made.items()}
-    settings = {"format": _FORMAT, "turns": options.turns, **msgspec.to_builtins(rules), "options": made}
+    given = {name: value for name, value in vars(options).items() if name not in ("labels_dir", "python", "verbose")}
+    given = {name: str(value.absolute()) if isinstance(value, Path) else value for name, value in given.items()}
+    settings = {"format": _FORMAT, "turns": options.turns, **msgspec.to_builtins(rules), "options": given}
     if work.is_current(inputs, settings):
         _LOG.info("%s is up to date", labels_dir / "rttm")
         return
@@ -108,13 +111,21 @@ def make(options: argparse.Namespace) -> None:
     if sure is not None:
         check_same_ids(cut.segments, sure, labels_dir / "sure", "probability")
     sides = read_sides(folder)
-    tight = _tight(folder, cut) if options.turns == "tight" else None
+    made = {"closed": turns_of(cut, labels, rules["closed"], sure, None, sides)}
+    if options.turns == "tight" or (folder / "tight.segments").exists():
+        made["tight"] = turns_of(cut, labels, rules["tight"], sure, _tight(folder, cut), sides)
     names = read_names(labels_dir)
-    turns = rename_speakers(turns_of(cut, labels, rules, sure, tight, sides), new_names(names))
+    made = {kind: rename_speakers(turns, new_names(names)) for kind, turns in made.items()}
+    turns = made[options.turns]
     work.plan(inputs, settings)
     entries = read_if_there(read_wav_scp, tables / "wav.scp", {})
     files = {sides.get(side, side): entry for side, entry in entries.items()}
-    with work.finish("result.json", editable=["rttm", "reco2file"]):
+    with work.finish("result.json", *(f"rttm.{kind}" for kind in made), editable=["rttm", "reco2file"]):
+        for kind in TURN_KINDS:
+            if kind in made:
+                write_rttm(labels_dir / f"rttm.{kind}", made[kind])
+            else:
+                (labels_dir / f"rttm.{kind}").unlink(missing_ok=True)
         write_rttm(labels_dir / "rttm", turns)
         publish_text(labels_dir / "result.json", result_text(_result(options, turns, files, sides, names)))
         if files:
@@ -127,11 +138,14 @@ def _parse() -> argparse.Namespace:
     add = parser.add_argument
     add("subsegments_dir", type=Path)
     add("labels_dir", type=Path)
-    help_text = "close short pauses within turns, as references of calls do, or end turns where detected speech ends"
-    add("--turns", choices=("closed", "tight"), default="closed", help=help_text)
+    help_text = "write this kind of turns into rttm, too"
+    add("--turns", choices=TURN_KINDS, default="closed", help=help_text)
     help_text = "give overlapped speech the nearest other speaker, too (as detect_speech.sh decided)"
     add("--second-speaker", type=stage.boolean, help=help_text)
-    help_text = "close pauses of a speaker that are shorter and silent (as detect_speech.sh decided)"
+    help_text = (
+        "close pauses of a speaker that are shorter and silent, in turns of the kind of --turns (closed: as "
+        "detect_speech.sh decided; tight: 0)"
+    )
     add("--gap", type=stage.number(0), metavar="seconds", help=help_text)
     help_text = "read wav.scp and reco2dur of all recordings there, for result.json (<subsegments-dir>)"
     add("--data-dir", type=Path, metavar="dir", help=help_text)
@@ -172,7 +186,7 @@ def _result(
         )
         for reco, own in spoken.items()
     ]
-    return result_content(meta, entries)
+    return result_content(meta | {"turn_kind": options.turns}, entries)
 
 
 if __name__ == "__main__":

@@ -68,6 +68,7 @@ DEAR = [
     r"\./run\.sh( (?!--audio ).*)?",
     r"tests/run\.sh( .*)?",
     r"(\.\./\.\./)?local/paper/run\.sh .*",
+    r"steps/diar/(make_rttm|score_der)\.sh .*data/mini .*exp/mini/best",
     r"bench/\w+\.(sh|py)( .*)?",
     r"local/fetch_prompts\.py voices",
     r"(pip|unzip) .*",

@@ -77,3 +77,41 @@ def test_refusals(work):
     assert "expected <rttm-or-system-dir>" in export(work, rc=1).stderr
     assert not (work / "ahc/export").exists()
     assert "Usage:" in export(work, "--help").stdout
+
+
+@pytest.fixture
+def kinds(work):
+    """Both kinds of turns of two recordings; rttm has the closed ones, but those of r2 are corrected."""
+    for name, rows in (
+        ("rttm.closed", "r1 0 4 x,r1 3 2 y,r2 1 3 x"),
+        ("rttm.tight", "r1 0 1 x,r1 2 2 x,r1 3.5 1 y,r2 1 2 x"),
+        ("rttm", "r1 0 4 x,r1 3 2 y,r2 1 3 Zoë"),
+    ):
+        cells = [row.split() for row in rows.split(",")]
+        lines = [f"SPEAKER {reco} 1 {at} {time} <NA> <NA> {who} <NA> <NA>\n" for reco, at, time, who in cells]
+        (work / "ahc" / name).write_text("".join(lines))
+    return work
+
+
+@pytest.mark.parametrize(
+    ("kind", "folder", "r1", "shown"),
+    [
+        (None, "export", ["0.000\t4.000\tx", "3.000\t5.000\ty"], "closed"),
+        ("closed", "export_closed", ["0.000\t4.000\tx", "3.000\t5.000\ty"], "closed"),
+        ("tight", "export_tight", ["0.000\t1.000\tx", "2.000\t4.000\tx", "3.500\t4.500\ty"], "tight"),
+        ("exclusive", "export_exclusive", ["0.000\t4.000\tx", "4.000\t5.000\ty"], "exclusive"),
+    ],
+)
+def test_chosen_kind_of_turns(kinds, kind, folder, r1, shown):
+    told = export(kinds, *(("--turns", kind) if kind else ()), "ahc").stderr
+    assert (kinds / "ahc" / folder / "r1.txt").read_text().splitlines() == r1
+    assert (kinds / "ahc" / folder / "r2.txt").read_text() == "1.000\t4.000\tZoë\n", "corrected by hand"
+    assert json.loads((kinds / "ahc" / folder / "r1.json").read_text())["turn_kind"] == shown
+    assert ("WARNING" in told and "corrected by hand" in told and "r2" in told) == (kind in ("closed", "tight"))
+
+
+def test_no_such_kind_of_turns(kinds):
+    (kinds / "other.rttm").write_text((kinds / "ahc/rttm").read_text())
+    assert "other.rttm: no rttm.tight beside it" in export(kinds, "--turns", "tight", "other.rttm", rc=1).stderr
+    assert "--turns: expected closed, tight or exclusive" in export(kinds, "--turns", "wide", "ahc", rc=1).stderr
+    assert not (kinds / "export_tight").exists()

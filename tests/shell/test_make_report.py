@@ -94,14 +94,17 @@ def test_chosen_systems_in_the_order_given(work):
 
 
 def test_without_any_score_it_says_who_spoke(work):
-    meta, entry = {"system": "mute", "num_spk_source": "estimated"}, recording_entry("r", [], probability=0.75)
+    meta = {"system": "mute", "num_spk_source": "estimated", "turn_kind": "tight"}
+    entry = recording_entry("r", [], probability=0.75)
     (work / "exp/mini/mute/result.json").write_text(result_text(result_content(meta, [entry])))
     (work / "data/wav.scp").write_text("".join(f"r{n} r.wav\n" for n in ("", *range(10, 34))))
     (work / "data/r.wav").touch()
     (work / "data/reco2dur").write_text("".join(f"r{n} 20\n" for n in ("", *range(10, 34))))
     (work / "r.wav").write_bytes(wav())
     done = report(work, "--systems", "mute", "--data-dir", "data")
-    head = "mute: 25 recordings, 8:20; speech: not recorded; speakers: not recorded; x-vectors: not recorded"
+    head = (
+        "mute: 25 recordings, 8:20; speech: not recorded; speakers: not recorded; x-vectors: not recorded; turns: tight"
+    )
     rows = done.stdout.splitlines()
     assert rows[0] == head and list(markdown_rows(work)) == [head]
     assert rows[3].split() == ["r", "0:20", "1", "75%", "1", "0:01", "(100%)"], "the one whose number is known"
@@ -109,6 +112,7 @@ def test_without_any_score_it_says_who_spoke(work):
     assert rows[-1] == "and 5 more (exp/mini/mute/result.json)" and len(rows) == 3 + 20 + 1
     assert len(markdown_rows(work)[head]) == 1 + 25
     assert "%" not in rows[1] and "DER" not in done.stdout
+    assert "tight turns" in (work / "exp/mini/report/index.html").read_text()
 
 
 def wav():

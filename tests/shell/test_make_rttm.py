@@ -257,3 +257,38 @@ def test_bad_probabilities(work, sure, meta, message):
     (work / "sys/meta.json").write_text(meta)
     assert message in run(work, "sub", "sys", rc=1).stderr
     assert not (work / "sys/rttm").exists()
+
+
+def test_both_kinds_of_turns_are_kept_and_rttm_is_the_chosen_one(work):
+    def kind(name):
+        rows = [line.split() for line in (work / "sys" / name).read_text().splitlines()]
+        return [f"{row[1]} {row[3]} {row[4]} {row[7]}" for row in rows]
+
+    (work / "sub/meta.json").write_text('{"close_pauses": 0.6}')
+    (work / "sub/tight.segments").write_text("t1 a 0.1 1.4\nt2 a 1.6 1.9\nt3 b 1 1.5\nt4 b 2.5 9\n")
+    tight = ["a 0.100 1.300 speaker1", "a 1.600 0.300 speaker1", "b 1.000 0.500 speaker7", "b 2.500 0.050 speaker7"]
+    run(work, "sub", "sys")
+    closed = kind("rttm.closed")
+    assert turns(work) == closed and "b 1.000 1.550 speaker7" in closed and kind("rttm.tight") == tight
+    assert read_result(work / "sys/result.json")["turn_kind"] == "closed"
+    run(work, "--turns", "tight", "sub", "sys")
+    assert (turns(work), kind("rttm.closed"), kind("rttm.tight")) == (tight, closed, tight)
+    assert read_result(work / "sys/result.json")["turn_kind"] == "tight"
+    run(work, "--turns", "tight", "--gap", "0.3", "sub", "sys")
+    assert (turns(work)[0], kind("rttm.closed")) == ("a 0.100 1.800 speaker1", closed)
+    (work / "sub/tight.segments").unlink()
+    assert "tight.segments: no such file" in run(work, "--turns", "tight", "sub", "sys", rc=1).stderr
+    run(work, "sub", "sys")
+    assert turns(work) == closed and not (work / "sys/rttm.tight").exists()
+
+
+def test_sides_have_the_same_names_in_both_kinds_of_turns(work):
+    """A second voice of a side that only has padding is in no tight turn."""
+    (work / "sub/segments").write_text("a-1 c.channel1 0 1\na-2 c.channel1 2 2.1\n")
+    for name in ("overlap.segments", "short.segments"):
+        (work / "sub" / name).unlink()
+    (work / "sub/tight.segments").write_text("t1 c.channel1 0 1\n")
+    (work / "sub/side2reco").write_text("c.channel1 c\n")
+    (work / "sys/labels").write_text("a-1 1\na-2 2\n")
+    run(work, "--turns", "tight", "sub", "sys")
+    assert turns(work) == ["c 0.000 1.000 channel1-1"]

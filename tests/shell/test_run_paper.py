@@ -194,8 +194,9 @@ def test_a_failing_run_is_shown_and_not_counted(work):
 
 def test_figures(work):
     stand_in(work, _RESULTS)
-    run(work, "--make", "2 3 4 5", "--seeds", "0 1")
-    assert len(calls(work)) == 2 * (1 + 1 + 20 + 10)
+    run(work, "--make", "4", "--seeds", "0")
+    run(work, "--make", "2 3 5", "--seeds", "0 1")
+    assert len(calls(work)) == 20 + 1 + 2 * (1 + 1 + 10) + 1, "a control for each figure of DER"
     assert {call["num_spk"] for call in calls(work)} == {"oracle"}
     out = work / "ex p/tiny/paper_made/figures"
     for number in (2, 3, 4, 5):
@@ -210,6 +211,17 @@ def test_figures(work):
         ("conformer_finch_ahc_contrastive", "0.6000", "11.1000", "0.7071"),
     ]
     assert {(row["set"], row["speech_source"], row["seeds"]) for row in rows} == {("tiny", "webrtc", "0 1")}
+    assert {row["xvector_ahc_centred"] for row in rows} == {"10.0000"}
+
+
+def test_a_figure_in_another_reading_stands_beside_it(work):
+    stand_in(work, _RESULTS)
+    run(work, "--make", "3", "--seeds", "0", "--readings", "robust literal")
+    names = "conformer_ahc_contrastive conformer_finch_ahc_contrastive".split()
+    assert [call["systems"].split() for call in calls(work)] == [names, [f"{name}+literal" for name in names]]
+    out = work / "ex p/tiny/paper_made/figures"
+    robust, literal = (table(out / f"figure3{suffix}.tsv") for suffix in ("", "_literal"))
+    assert robust == literal and (out / "figure3_literal.png").is_file()
 
 
 @pytest.mark.parametrize(
@@ -221,7 +233,7 @@ def test_figures(work):
         (["--seeds", "0 x"], "expected a whole number from 0, got"),
         (["--seeds", "0 00"], "none twice"),
         (["--num-spk", "2"], "expected some of: oracle estimate; got 2"),
-        (["--readings", "free"], "expected some of: robust literal; got free"),
+        (["--readings", "free"], "expected some of: robust literal literal+uncentred; got free"),
         (["--make", "1 2"], "expected some of: tables 2 3 4 5; got 1 2"),
         (["--set", "none"], "none/ref.rttm: no such file; expected the reference"),
         (["--protocols", "fair"], "--protocols"),
@@ -284,7 +296,7 @@ def test_speechbrain_vectors_of_512_dimensions_go_all_the_way(tmp_path):
     few = ["--seeds", "0", "--num-spk", "oracle", "--xvector", "speechbrain", "--readings", "literal"]
     run(tmp_path, "--make", "tables", "--systems", rows, *few)
     found = table(tmp_path / "ex p/tiny/paper_speechbrain/table.tsv")
-    names = ["xvector_ahc", "dnn_ahc_triplet_literal", "conformer_finch_ahc_contrastive_literal"]
+    names = ["xvector_ahc", "dnn_ahc_triplet+literal", "conformer_finch_ahc_contrastive+literal"]
     assert [row["system"] for row in found if row["protocol"] == "forgiving"] == names
     assert {row["xvector_model"] for row in found} == {"speechbrain"}
     meta = json.loads((tmp_path / "ex p/tiny/xvectors_speechbrain/meta.json").read_text())

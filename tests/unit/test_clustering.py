@@ -175,6 +175,15 @@ def test_pairs_of_all_alike_follow_the_sizes_of_clusters():
     assert (labels[pairs.anchor[~positive]] != labels[pairs.other[~positive]]).all()
 
 
+@pytest.mark.parametrize("pairs", [40 * 39 // 2, 700])
+def test_pairs_of_equation_2_count_the_same_each(pairs):
+    labels = np.repeat([0, 1], [30, 10])
+    drawn = Sampler(labels, Loss(pairs=pairs, anchors="all"), np.random.default_rng(0)).draw()
+    assert (drawn.anchor != drawn.other).all() and len(set(drawn.weight)) == 1
+    np.testing.assert_array_equal(labels[drawn.anchor] != labels[drawn.other], drawn.third)
+    assert drawn.weight @ drawn.third == pytest.approx(300 / 780, abs=0.05)
+
+
 def test_triplets_are_two_of_a_cluster_and_one_of_another():
     labels = np.repeat([0, 1, 2, 3], [30, 6, 2, 1])
     sampler = Sampler(labels, Loss(type="triplet", pairs=500, resample="iteration"), np.random.default_rng(0))

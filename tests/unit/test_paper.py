@@ -70,6 +70,22 @@ class TestBootstrap:
         assert found == again
         assert paired_difference(two, one, np.full(30, 100.0)).high == pytest.approx(-found.low)
 
+    def test_seeds_are_drawn_for_each_system(self):
+        zero, weights = np.zeros(30), np.ones(30)
+        found = paired_difference(np.stack([zero - 3, zero + 1]), zero, weights)
+        assert (found.value, found.low, found.high) == pytest.approx((-1, -3, 1))
+
+    def test_shared_voices_are_drawn_and_not_calls(self):
+        """Forty calls of two voices each: a voice that is bad in all its calls is one observation, not ten."""
+        voices = [(f"v{number % 8}", f"v{(number + 1 + number // 8) % 8}") for number in range(40)]
+        bad = np.array([float("v0" in own) for own in voices])
+        zero, weights = np.zeros(40), np.ones(40)
+        calls, shared = paired_difference(bad, zero, weights), paired_difference(bad, zero, weights, voices)
+        assert calls.value == shared.value == bad.mean()
+        assert shared.low == 0 < 0.1 < calls.low and shared.high > calls.high + 0.2
+        alone = [(f"a{number}", f"b{number}") for number in range(40)]
+        assert paired_difference(bad, zero, weights, alone) == calls
+
     def test_mean_of_pairs(self):
         zero, weights = np.zeros(4), np.full(4, 10.0)
         pairs = [(np.full(4, 1.0), zero), (np.array([-3.0, -2, -4, -3]), zero)]
@@ -92,16 +108,34 @@ class TestBootstrap:
 
 class TestRankings:
     def test_pairs_differ_in_one_thing(self):
-        pairs = {claim.text: claim.pairs(PAPER) for claim in CLAIMS}
+        pairs = {claim.text: claim.pairs for claim in CLAIMS}
         assert pairs["FINCH below AHC"] == [
             ("dnn_finch_ahc_triplet", "dnn_ahc_triplet"),
+            ("dnn_finch_ahc_contrastive", "dnn_ahc_contrastive"),
             ("conformer_finch_ahc_triplet", "conformer_ahc_triplet"),
             ("conformer_finch_ahc_contrastive", "conformer_ahc_contrastive"),
         ]
-        assert len(pairs["conformer below DNN"]) == len(pairs["contrastive below triplet"]) == 3
+        assert len(pairs["conformer below DNN"]) == len(pairs["contrastive below triplet"]) == 4
         for claim in CLAIMS:
-            if claim.measure == "der":
-                assert all(PAPER[one].der < PAPER[two].der for one, two in pairs[claim.text]), "the paper's own figures"
+            ders = [(PAPER[one].der, PAPER[two].der) for one, two in claim.pairs if PAPER[two].der]
+            assert all(one <= two for one, two in ders), "the paper's own figures"
+        assert [round(PAPER[one].der - PAPER[two].der, 2) for one, two in CLAIMS[0].pairs] == [-5.77, -2.77, -8.69]
+
+    def test_training_is_compared_with_its_controls(self):
+        spread = np.arange(12) % 3
+        names = ("xvector_ahc", "xvector_ahc_centred", "conformer_untrained", "dnn_untrained")
+        controls = [made_result(name, 20 + number + spread) for number, name in enumerate(names)]
+        trained = [made_result(name, 15 + spread) for name in ("conformer_ahc_triplet", "dnn_ahc_triplet")]
+        results = [*controls, *trained, made_result("dnn_ahc_triplet+literal", 30 + spread)]
+        rows = Group("made", results, {}).comparisons
+        single = {(row["first"], row["second"]): row["difference"] for row in rows if not row["claim"]}
+        assert [single["conformer_ahc_triplet", name] for name in names[:3]] == pytest.approx([-5, -6, -7])
+        assert single["dnn_ahc_triplet+literal", "dnn_untrained"] == pytest.approx(7)
+        assert ("conformer_ahc_triplet", "dnn_untrained") not in single
+        training = {row["claim"]: row for row in rows if row["claim"].startswith("training")}
+        assert {claim: row["difference"] for claim, row in training.items()} == pytest.approx(
+            {"training below its start": -7.5, "training below centred AHC": -6}
+        )
 
     def test_every_system_of_the_paper_has_a_file(self):
         assert all((SYSTEMS / f"{name}.yaml").is_file() for name in PAPER)
@@ -114,7 +148,7 @@ class TestRankings:
             made_result("conformer_finch_ahc_triplet", 10 + clear[::-1]),
             made_result("conformer_finch_ahc_contrastive", 12 + clear),
         ]
-        found = {(row["claim"], row["first"]): row for row in Group("made", results).comparisons}
+        found = {(row["claim"], row["first"]): row for row in Group("made", results, {}).comparisons}
         finch = found["FINCH below AHC", "conformer_finch_ahc_contrastive"]
         assert (finch["verdict"], finch["difference"], finch["relative"]) == pytest.approx(("holds", -8, -800 / 21))
         assert finch["paper"] == pytest.approx(10.69 - 13.61)
@@ -128,24 +162,24 @@ class TestRankings:
         results = [
             made_result("conformer_ahc_triplet", 10 + spread),
             made_result("conformer_finch_ahc_triplet", 8 + spread),
-            made_result("conformer_ahc_triplet_literal", 30 + spread),
-            made_result("conformer_finch_ahc_triplet_literal", 20 + spread),
+            made_result("conformer_ahc_triplet+literal", 30 + spread),
+            made_result("conformer_finch_ahc_triplet+literal", 20 + spread),
         ]
-        group = Group("made", results)
+        group = Group("made", results, {})
         found = {(row["claim"], row["first"], row["second"]): row["difference"] for row in group.comparisons}
-        costs = {first: value for (claim, first, _), value in found.items() if claim == "literal against robust"}
+        costs = {first: value for (claim, first, _), value in found.items() if claim == "reading against robust"}
         assert costs == pytest.approx(
-            {"conformer_ahc_triplet_literal": 20, "conformer_finch_ahc_triplet_literal": 12, "all pairs": 16}
+            {"conformer_ahc_triplet+literal": 20, "conformer_finch_ahc_triplet+literal": 12, "all pairs": 16}
         )
         rank = [(first, second) for claim, first, second in found if claim == "FINCH below AHC"]
         assert rank == [
             ("conformer_finch_ahc_triplet", "conformer_ahc_triplet"),
-            ("conformer_finch_ahc_triplet_literal", "conformer_ahc_triplet_literal"),
+            ("conformer_finch_ahc_triplet+literal", "conformer_ahc_triplet+literal"),
         ]
         assert {row["paper_der"] for row in group.rows} == {14.15, 12.38}
         text = make_tables("made", results)["table.md"]
-        pair = "conformer_ahc_triplet_literal minus conformer_ahc_triplet"
-        assert f"| literal against robust | {pair} | +20.00 [+20.00, +20.00] points | 181.8 |  | above |" in text
+        pair = "conformer_ahc_triplet+literal minus conformer_ahc_triplet"
+        assert f"| reading against robust | literal | {pair} | +20.00 [+20.00, +20.00] points |  | above |" in text
 
     def test_epochs_and_iterations(self):
         def histories(chain):
@@ -155,9 +189,13 @@ class TestRankings:
             made_result("conformer_ahc_contrastive", [5] * 6, histories=histories([4, 2])),
             made_result("conformer_finch_ahc_contrastive", [5] * 6, histories=histories([10, 5, 3, 2])),
         ]
-        found = {row["claim"]: row for row in Group("made", results).comparisons if row["measure"] != "der"}
-        assert len(found) == 2
-        assert {row["difference"] for row in found.values()} == {2.0}
+        found = {row["measure"]: row for row in Group("made", results, {}).comparisons if row["measure"] != "der"}
+        assert {measure: row["difference"] for measure, row in found.items()} == {
+            "clusters": 0,
+            "epochs": 2,
+            "iterations": 2,
+        }
+        del found["clusters"]
         assert {row["verdict"] for row in found.values()} == {"does not hold"}
 
 
@@ -175,7 +213,7 @@ class TestTable:
         ]
 
     def test_means_over_seeds(self):
-        first, second = groups("made", self.results())
+        first, second = groups("made", self.results(), {})
         ahc, best = first.rows
         (nmesc,) = second.rows
         names = ("der", "der_sd", "seeds", "paper_der", "epochs")
@@ -192,15 +230,13 @@ class TestTable:
     def test_files_name_their_terms(self):
         tables = make_tables("made", self.results())
         text = tables["table.md"]
-        assert (
-            "| conformer_finch_ahc_contrastive | II.5 III.7 | 10.69 | 11.00 ± 1.73 | 0.00 | 1.00 | 10.00 | 2 | 2 |"
-            in text
-        )
+        numbers = "10.69 | 11.00 ± 1.73 | 0.00 | 1.00 | 10.00 | 2 | 2 | 0 / 0 | 0 |"
+        assert f"| conformer_finch_ahc_contrastive | II.5 III.7 | {numbers}" in text
         for source, seeds in (("oracle", "0 1 2"), ("estimated", "0")):
             terms = f"Set made (4 recordings); speech: oracle (ref.rttm); speaker count: {source}; x-vectors: made; "
             assert f"{terms}seeds: {seeds}; " in text
         assert "forgiving: collar 0.25 s each side, overlapped speech ignored" in text
-        assert "-19.00 [-19.00, -19.00] | -63.3 | -15.38 |" in text
+        assert "| conformer_finch_ahc_contrastive | -19.00 [-21.00, -18.00] |" in text, "seeds are drawn, too"
         for name in ("table.tsv", "bootstrap.tsv"):
             head, *rows = [line.split("\t") for line in tables[name].splitlines()]
             assert rows and all(len(row) == len(head) for row in rows)
@@ -238,9 +274,14 @@ class TestGrid:
         [("oracle", "campplus", "paper"), ("pyannote", "speechbrain+source=/x", "paper_pyannote_speechbrain")],
     )
     def test_other_speech_and_vectors_have_a_folder_of_their_own(self, sad, xvector, folder):
-        grid = Grid({"set": "tiny", "sad": sad, "xvector": xvector, "exp_root": "e", "nj": 2, "cmd": None})
+        grid = Grid(
+            {"set": "tiny", "sad": sad, "xvector": xvector, "data_root": "d", "exp_root": "e", "nj": 2, "cmd": None}
+        )
         assert grid.paper_dir == Path("e/tiny") / folder
-        assert grid.command == f"./run.sh --set tiny --sad {sad} --xvector {xvector} --exp-root e --nj 2".split()
+        assert (
+            grid.command
+            == f"./run.sh --set tiny --sad {sad} --xvector {xvector} --data-root d --exp-root e --nj 2".split()
+        )
 
 
 class TestFigures:
@@ -267,13 +308,14 @@ class TestFigures:
         assert [row["share_running"] for row in rows] == [1, 1, 0, 0, 0, 1, 1, 1, 1, 1]
 
     def test_der_of_options(self):
-        assert len(figure_calls("5", "oracle", [0, 1])) == 20
-        assert len(figure_calls("4", "oracle", [0])) == 20
+        assert len(figure_calls("5", "literal", "oracle", [0, 1])) == 21
+        assert len(figure_calls("4", "robust", "oracle", [0])) == 21
         results = [
             made_result("dnn_finch_ahc_contrastive", [10 + 2 * seed], seed, changes=("stop.threshold=0.3",))
             for seed in (0, 1)
         ]
-        (row,) = figure_rows("5", results)
+        (row,) = figure_rows("5", [*results, made_result("xvector_ahc_centred", [12])])
+        assert row["xvector_ahc_centred"] == pytest.approx(12)
         assert (row["stop.threshold"], row["der_mean"], row["der_sd"]) == pytest.approx((0.3, 11, 2**0.5))
         assert (row["low"], row["high"]) == pytest.approx((11 - 2**0.5, 11 + 2**0.5))
 

@@ -8,17 +8,19 @@ import pytest
 from msgspec.structs import replace
 
 from ssdiar.base.errors import InputError
+from ssdiar.clustering.ahc import Dendrogram
 from ssdiar.clustering.config import Encoder, Loss, Training, read_system
 from ssdiar.clustering.losses import loss_of_labels
 from ssdiar.clustering.pairs import Draw, Sampler
-from ssdiar.clustering.recording import RecordingVectors
+from ssdiar.clustering.recording import RecordingVectors, prepare
 from ssdiar.clustering.ssl import warm_up
 from ssdiar.clustering.systems import cluster_recording
-from ssdiar.clustering.vectors import Moments, length_normalise, principal_axes
+from ssdiar.clustering.vectors import Moments, length_normalise, principal_axes, relabel_by_time
 
 SYSTEMS = Path(__file__).parents[2] / "conf/systems"
 SYSTEM = SYSTEMS / "conformer_finch_ahc_contrastive.yaml"
-TRAINED = sorted(path.stem for path in SYSTEMS.glob("*.yaml") if "method: ssl" in path.read_text())
+UNTRAINED = ("conformer_untrained", "dnn_untrained")
+TRAINED = sorted({path.stem for path in SYSTEMS.glob("*.yaml") if "method: ssl" in path.read_text()} - {*UNTRAINED})
 
 
 @pytest.fixture(scope="module")
@@ -236,16 +238,37 @@ def test_the_least_of_every_number_still_gives_labels(calls, name):
     assert len(labels) == len(calls[0]) and labels.max() <= 1
 
 
+@pytest.mark.parametrize("name", UNTRAINED)
+def test_an_untrained_network_is_clustered_as_it_starts(networks, calls, name):
+    config = read_system(name)
+    prepared = prepare(RecordingVectors("reco", calls[0], num_spk=2), config.prepare)
+    network = networks.make_network(config.encoder, calls[0].shape[1])
+    network.start(prepared.vectors, prepared.whiten, np.random.default_rng(0))
+    latent = network(prepared.vectors.astype(np.float32)).numpy()
+    result = cluster_recording(prepared.recording, config)
+    np.testing.assert_array_equal(result.labels, relabel_by_time(Dendrogram(latent).cut(2)))
+    assert result.history["stop_reason"] == "not trained" and "iterations" not in result.history
+
+
+@pytest.mark.parametrize(("change", "ended"), [("patience=1", "patience"), ("max_epochs=1", "max_epochs")])
+def test_the_history_tells_what_ended_a_training(calls, change, ended):
+    config = read_system(f"conformer_finch_ahc_contrastive+stop.threshold=1e-9+train.min_delta=9+train.{change}")
+    history = cluster_recording(RecordingVectors("reco", calls[0], num_spk=2), config).history
+    assert {step["ended"] for step in history["iterations"]} == {ended}
+
+
 @pytest.mark.parametrize("name", [name for name in TRAINED if name != "baseline2"])
 def test_a_row_to_the_letter_runs_algorithm_one(calls, name):
-    config = read_system(f"{name}+literal", ["train.max_epochs=20"])
+    config = read_system(f"{name}+literal")
     assert (config.stop.loss, config.stop.rule, config.labels.decay) == ("new_labels", "and", None)
+    assert (config.prepare.whiten, config.loss.anchors, config.train.max_epochs) == ("recording", "all", None)
+    config = replace(config, train=replace(config.train, max_epochs=20))
     if config.encoder.type == "dnn":
         assert config.encoder.relu_last and config.encoder.l2_each and config.encoder.hidden_init == "orthogonal"
     history = cluster_recording(RecordingVectors("reco", calls[0], num_spk=2), config).history
     assert history["iterations"], "at least one pass"
     last = history["iterations"][-1]
-    assert last["loss_ratio"] == pytest.approx(last["loss_of_new_labels"] / history["first_loss"], rel=0.01)
+    assert last["loss_ratio"] == pytest.approx(last["loss_of_new_labels"] / history["first_loss"], rel=0.01, abs=1e-5)
     ended = last["clusters"] == 2 and last["loss_ratio"] <= 0.5
     assert ended == (history["stop_reason"] == "number of clusters and loss ratio reached")
 
@@ -261,7 +284,7 @@ def test_the_paper_s_letter_is_not_that_of_its_baseline():
         read_system("baseline2+literal")
 
 
-@pytest.mark.parametrize("anchors", ["clusters", "pairs"])
+@pytest.mark.parametrize("anchors", ["clusters", "pairs", "all"])
 @pytest.mark.parametrize("kind", ["contrastive", "triplet"])
 def test_the_loss_of_labels_is_what_drawing_many_pairs_tends_to(networks, calls, kind, anchors):
     latent = length_normalise(calls[0][:60, :5])

@@ -12,7 +12,7 @@ from ssdiar.io.rttm import write_rttm
 from ssdiar.timeline.regions import total
 from ssdiar.timeline.sides import speaker_name
 from ssdiar.timeline.spans import Segment, Turn
-from ssdiar.timeline.turns import Stretch, close_pauses, cut_overlaps, turns_of_labels
+from ssdiar.timeline.turns import Stretch, close_pauses, cut_overlaps, exclusive_turns, turns_of_labels
 
 # Segments and labels, and what Kaldi's diarization/make_rttm.py --rttm-channel 1 makes of them (padding taken out).
 # It names a speaker by the label's bare number.
@@ -253,3 +253,19 @@ def test_the_second_speaker_is_as_sure_as_experience_says(third, expected):
 def test_speech_of_a_recording_without_pieces_is_not_known_to_be_sure():
     turns = turns_of_labels([], {}, [Segment("s", "a", 0.0, 0.3)], sure={}, second_sure=(0.9, 0.7))
     assert turns == [Turn("a", "speaker1", 0.0, 0.3)]
+
+
+def test_exclusive_turns_have_one_speaker_at_a_time_and_lose_no_time():
+    rows = [
+        ("a", "x", 0, 10),
+        ("a", "y", 4, 5),
+        ("a", "y", 8, 12),
+        ("a", "x", 12, 13),
+        ("b", "x", 3, 4),
+        ("b", "y", 3, 6),
+    ]
+    turns = exclusive_turns(Turn(*row) for row in reversed(rows))
+    assert [(turn.reco, turn.speaker, turn.start, turn.end) for turn in turns] == [
+        *(("a", "x", 0, 10), ("a", "y", 10, 12), ("a", "x", 12, 13), ("b", "x", 3, 4), ("b", "y", 4, 6))
+    ]
+    assert exclusive_turns(turns) == turns

@@ -84,6 +84,7 @@ class Diarization:
         channels: Use of the channels, in words.
         remarks: Oddities of the audio and of the number of speakers, a line each.
         models: Names of the speech detector, the x-vector model and the system.
+        turn_kind: ``closed`` or ``tight``.
     """
 
     recording: str
@@ -97,6 +98,7 @@ class Diarization:
     channels: str
     remarks: tuple[str, ...]
     models: Mapping[str, str]
+    turn_kind: str
 
     @functools.cached_property
     def summary(self) -> dict[str, Any]:
@@ -134,6 +136,7 @@ class Diarization:
             "channels": self.channels,
             "remarks": list(self.remarks),
             "models": dict(self.models),
+            "turn_kind": self.turn_kind,
         }
         return json_text(self.summary | made, self.turns)
 
@@ -248,7 +251,7 @@ def diarize(
     sides = {side_id(name, channel): name for channel in use.parties}
     labels, sure = labels_by_id(segments, results)
     second_sure = config.sure.second if config.says_how_sure else None
-    rules = TurnRules(source.overlap == "label", source.close_pauses, second_sure)
+    rules = TurnRules(source.overlap == "label", 0.0 if turns == "tight" else source.close_pauses, second_sure)
     tight = {side: one.tight for side, one in speech.items()} if turns == "tight" else None
     made = turns_of(cut, labels, rules, sure, tight, sides)
     found_speakers = mean_speakers(segments, labels, vectors, sides)
@@ -271,6 +274,7 @@ def diarize(
         channels=use.in_words(info.channels),
         remarks=(*info.remarks, *([use.remark] if use.remark else []), *(too_few if speakers < number.low else [])),
         models={"system": config_name(system), "speech": config_name(sad), "xvectors": model.config.title},
+        turn_kind=turns,
     )
 
 

@@ -351,19 +351,18 @@ def turns_of(
         labels: Label from 1 by sub-segment id.
         rules: Decisions of earlier stages.
         sure: Probability of each label, if it is known.
-        tight: If given, the detected speech (k, 2) in seconds by recording or side: turns are cut to it, and no pauses
-            are closed.
+        tight: If given, the detected speech (k, 2) in seconds by recording or side: turns are cut to it.
         sides: Recording by side.
     """
     turns = turns_of_labels(cut.segments, labels, cut.short, cut.overlap, rules.second_speaker, sure, rules.second_sure)
-    if tight is None:
-        return close_pauses(join_sides(turns, sides), rules.close_pauses)
-    parts = [
-        replace(turn, start=float(start), end=float(end))
-        for turn in turns
-        for start, end in intersect([(turn.start, turn.end)], tight[turn.reco])
-    ]
-    return join_sides(parts, sides)
+    joined = join_sides(turns, sides)
+    if tight is not None:
+        joined = [
+            replace(turn, start=float(start), end=float(end))
+            for turn, of_side in zip(joined, turns, strict=True)
+            for start, end in intersect([(turn.start, turn.end)], tight[of_side.reco])
+        ]
+    return close_pauses(joined, rules.close_pauses)
 
 
 def times_of(segments: Sequence[Segment]) -> np.ndarray:

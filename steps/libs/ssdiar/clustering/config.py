@@ -87,15 +87,17 @@ class Labels(Config, frozen=True):
 class Loss(Config, frozen=True):
     """The loss of training.
 
-    ``contrastive`` is equation 2 of the paper, similar and dissimilar pairs weighted equally. ``triplet`` is the loss
-    of [18], the mean of 1 - s(a, p) + gamma (s(a, n) + s(p, n)) with cosines s.
+    ``contrastive`` is equation 2 of the paper. ``triplet`` is the loss of [18], the mean of
+    1 - s(a, p) + gamma (s(a, n) + s(p, n)) with cosines s.
     """
 
     type: Literal["contrastive", "triplet"] = "contrastive"
     margin: Positive = 1.0  # distance of unit vectors beyond which a dissimilar pair adds no contrastive loss
     gamma: NotNegative = 0.4
     pairs: AtLeastTwo = 256  # pairs (half of them similar) or triplets per step; contrastive: all, if fewer
-    anchors: Literal["clusters", "pairs"] = "clusters"  # equally likely to be drawn; pairs favour large clusters
+    # Equally likely to be drawn: clusters; pairs of a kind, which favours large clusters; or all pairs, as in equation
+    # 2, so that similar ones are no longer half of the loss. It holds for training and for L^i.
+    anchors: Literal["clusters", "pairs", "all"] = "clusters"
     resample: Literal["epoch", "iteration"] = "epoch"  # draw again every epoch, or once per outer iteration as in [18]
 
 
@@ -103,7 +105,7 @@ class Training(Config, frozen=True):
     """Training within one outer iteration; one step of Adam is one epoch."""
 
     learning_rate: Positive = 1e-3
-    max_epochs: AtLeastZero = 100
+    max_epochs: AtLeastZero | None = 100  # null: no limit
     patience: AtLeastOne = 10  # training ends after this many epochs without an improvement by min_delta
     min_delta: NotNegative = 1e-4
 
@@ -117,7 +119,7 @@ class Stop(Config, frozen=True):
     # the new labels over the one of C^0, both over all pairs (Algorithm 1 to the letter); training ends by patience.
     loss: Literal["iteration", "new_labels"] = "iteration"
     rule: Literal["and", "clusters"] = "and"  # iterating ends at num_spk clusters and the threshold, or at num_spk only
-    max_iterations: AtLeastOne = 10  # outer iterations; then AHC to the target number ends it
+    max_iterations: AtLeastZero = 10  # outer iterations; then AHC to the target number ends it. 0: AHC of Y^0
 
 
 class Consensus(Config, frozen=True):

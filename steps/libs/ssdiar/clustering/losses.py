@@ -36,7 +36,8 @@ def loss_of_labels(latent: np.ndarray, labels: np.ndarray, config: Loss) -> floa
         dissimilar[rows] = _mean_of_others(far, own[rows], sizes, by_cluster)
     similar_weights, dissimilar_weights = _weights(sizes, own, config.anchors)
     if config.type == "contrastive":
-        return float(similar_weights @ similar + dissimilar_weights @ dissimilar) / 2
+        share = sizes @ (sizes - 1) / (len(labels) * (len(labels) - 1)) if config.anchors == "all" else 0.5
+        return float(share * similar_weights @ similar + (1 - share) * dissimilar_weights @ dissimilar)
     return float(similar_weights @ (similar + dissimilar))
 
 

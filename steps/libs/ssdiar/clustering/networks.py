@@ -130,8 +130,7 @@ class FeedForward(Network):
                 # States after ReLU are far from centred; without this, all latent vectors would be nearly parallel.
                 bias.assign(_padded(-states.mean(axis=0)[None] @ start, (1, kernel.shape[1]))[0])
             else:
-                start = _orthonormal(rng, *kernel.shape)
-                start = whiten @ start if number == 0 else start
+                start = whiten[:, : kernel.shape[1]] if number == 0 else _orthonormal(rng, *kernel.shape)
             kernel.assign(_padded(start, kernel.shape))
 
     def _mirrored(self, number: int, states: np.ndarray, whiten: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

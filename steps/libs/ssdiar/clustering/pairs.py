@@ -24,9 +24,9 @@ class Sampler:
 
     Similar pairs: a cluster of two or more, each equally likely, then two of its members. Dissimilar pairs: two
     clusters, then a member of each. So large clusters do not dominate, and similar pairs are half of the loss for any
-    number of clusters. With ``anchors: pairs`` all pairs of a kind are equally likely instead. If a recording has few
-    enough pairs, all are taken, weighted by their probability. A triplet is a similar pair and a sub-segment of another
-    cluster. Labels (S,) are pseudo-labels from 0, every number in use.
+    number of clusters. With ``anchors: pairs`` all pairs of a kind are equally likely instead, with ``all`` all pairs.
+    If a recording has few enough pairs, all are taken, weighted by their probability. A triplet is a similar pair and a
+    sub-segment of another cluster. Labels (S,) are pseudo-labels from 0, every number in use.
     """
 
     def __init__(self, labels: np.ndarray, loss: Loss, rng: np.random.Generator) -> None:
@@ -61,11 +61,17 @@ class Sampler:
             sizes_left, sizes_right = self._sizes[self._labels[left]], self._sizes[self._labels[right]]
             within = np.maximum(sizes_left * (sizes_left - 1) / 2, 1)
             chance /= np.where(different, sizes_left * sizes_right, within)
-        for kind in (~different, different):
-            chance[kind] *= 0.5 / chance[kind].sum()
-        return _draw(left, right, different, chance)
+        if self._loss.anchors != "all":
+            for kind in (~different, different):
+                chance[kind] *= 0.5 / chance[kind].sum()
+        return _draw(left, right, different, chance / chance.sum())
 
     def _pairs(self) -> Draw:
+        if self._loss.anchors == "all":
+            count, size = self._loss.pairs, len(self._labels)
+            left = self._rng.integers(0, size, count)
+            right = (left + self._rng.integers(1, size, count)) % size
+            return _draw(left, right, self._labels[left] != self._labels[right], np.full(count, 1 / count))
         half = max(1, self._loss.pairs // 2)
         similar, dissimilar = self._similar(half), self._dissimilar(half)
         return _draw(
@@ -84,7 +90,7 @@ class Sampler:
     def _similar(self, count: int) -> tuple[np.ndarray, np.ndarray]:
         candidates = np.flatnonzero(self._sizes > 1)
         sizes = self._sizes[candidates]
-        chance = sizes * (sizes - 1.0) if self._loss.anchors == "pairs" else np.ones(len(sizes))
+        chance = sizes * (sizes - 1.0) if self._loss.anchors != "clusters" else np.ones(len(sizes))
         clusters = self._rng.choice(candidates, count, p=chance / chance.sum())
         sizes, starts = self._sizes[clusters], self._starts[clusters]
         first = self._rng.integers(0, sizes)

@@ -52,6 +52,8 @@ def cluster_ssl(prepared: Prepared, num_spk: int, config: SystemConfig, rng: np.
     trainer = _trainer(vectors.shape[1], config.encoder, config.loss, config.train)
     trainer.start(vectors, prepared.whiten, rng)  # 10: theta^0
     latent = trainer.encode(vectors)  # 11: Y^0
+    if config.stop.max_iterations == 0:
+        return Clustering(_ahc(latent, config.labels).cut(num_spk), {"stop_reason": "not trained"})
     labels, history = _first_labels(latent, num_spk, config.labels)  # 12: C^0 <- FINCH(Y^0)
     sampler = Sampler(labels, config.loss, rng)
     if not sampler.has_both_kinds:
@@ -62,7 +64,7 @@ def cluster_ssl(prepared: Prepared, num_spk: int, config: SystemConfig, rng: np.
     history |= {"first_loss": round(first_loss, 6), "iterations": []}
     for number in range(1, config.stop.max_iterations + 1):  # 1) Repeat, a) i <- i + 1
         started = time.monotonic()
-        losses = _train(trainer, vectors, sampler, config)  # b) theta^i from theta^(i-1) by L^(i-1)
+        losses, ended = _train(trainer, vectors, sampler, config)  # b) theta^i from theta^(i-1) by L^(i-1)
         latent = trainer.encode(vectors)  # c) Y^i <- theta^i(X)
         tree = _ahc(latent, config.labels)
         labels = tree.cut(_next_number(tree, int(labels.max()) + 1, num_spk, config.labels))  # d) C^i <- AHC(Y^i)
@@ -74,6 +76,7 @@ def cluster_ssl(prepared: Prepared, num_spk: int, config: SystemConfig, rng: np.
                 "iteration": number,
                 "clusters": int(labels.max()) + 1,
                 "epochs": len(losses) - 1,
+                "ended": ended,
                 "losses": [round(loss, 6) for loss in losses],
                 "loss_of_new_labels": round(new_loss, 6),
                 "loss_ratio": round(ratio, 6),
@@ -115,22 +118,30 @@ def _next_number(tree: Dendrogram, clusters: int, num_spk: int, config: Labels) 
     return max(num_spk, number)
 
 
-def _train(trainer: Trainer, vectors: np.ndarray, sampler: Sampler, config: SystemConfig) -> list[float]:
-    """Train on one labelling and restore the best weights; return the loss before each epoch and after the last."""
+def _train(trainer: Trainer, vectors: np.ndarray, sampler: Sampler, config: SystemConfig) -> tuple[list[float], str]:
+    """Train on one labelling and restore the best weights.
+
+    Returns:
+        The loss before each epoch and after the last, and the name of the option that ended training.
+    """
     trainer.optimiser.reset()
     losses: list[float] = []
     best, best_weights, waited = np.inf, trainer.weights(), 0
-    for _ in range(config.train.max_epochs + 1):
+    ended = None
+    while ended is None:
         weights = trainer.weights()
         losses.append(trainer.step(vectors, sampler.draw()))
         waited = 0 if losses[-1] < best - config.train.min_delta else waited + 1
         if losses[-1] < best:
             best, best_weights = losses[-1], weights
-        reached = config.stop.loss == "iteration" and _ratio(losses[-1], losses[0]) <= config.stop.threshold
-        if reached or waited >= config.train.patience:
-            break
+        if config.stop.loss == "iteration" and _ratio(losses[-1], losses[0]) <= config.stop.threshold:
+            ended = "threshold"
+        elif waited >= config.train.patience:
+            ended = "patience"
+        elif len(losses) - 1 == config.train.max_epochs:
+            ended = "max_epochs"
     trainer.set_weights(best_weights)
-    return losses
+    return losses, ended
 
 
 def _ratio(loss: float, first: float) -> float:

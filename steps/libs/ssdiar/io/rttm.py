@@ -14,7 +14,10 @@ from ssdiar.base.publish import publish_text
 from ssdiar.io.names import Names
 from ssdiar.io.tables import check_reco, parse_float, read_lines, tell_repeated
 from ssdiar.timeline.regions import covered
-from ssdiar.timeline.spans import Turn
+from ssdiar.timeline.spans import Turn, grouped
+
+#: Kinds of turns, which stage 6 writes beside each other as rttm.KIND: their short pauses closed, or only speech.
+TURN_KINDS = ("closed", "tight")
 
 # Line types of RTTM other than SPEAKER; any other first field means that the file is no RTTM.
 _OTHER_TYPES = re.compile("SEGMENT|NOSCORE|NO_RT_METADATA|LEXEME|NON-LEX|NON-SPEECH|FILLER|EDIT|IP|SU|CB|A/P|SPKR-INFO")
@@ -59,6 +62,33 @@ def read_rttm(path: str | Path, names: Names | None = None, anonymous: bool = Fa
             repeated += turns.setdefault(turn, line) != line
     tell_repeated(repeated, path)
     return list(turns)
+
+
+def read_kind(path: str | Path, kind: str | None = None) -> tuple[list[Turn], dict[str, str]]:
+    """Read the turns of an RTTM; if stage 6 wrote it, in any kind. Return them and the kind by recording, if known.
+
+    A recording whose turns are of no kind (``corrected``) was changed by hand and stays as it is.
+
+    Args:
+        path: The file; stage 6 writes ``rttm`` with ``rttm.closed`` and ``rttm.tight`` beside it.
+        kind: One of :data:`TURN_KINDS`; None: each recording as it is.
+
+    Raises:
+        InputError: See :func:`read_rttm`; or turns of that kind are not beside it.
+    """
+    path, own = Path(path), grouped(read_rttm(path))
+    files = {name: path.with_name(f"rttm.{name}") for name in TURN_KINDS if path.name == "rttm"}
+    made = {name: grouped(read_rttm(file)) for name, file in files.items() if file.is_file()}
+    if kind is not None and kind not in made:
+        raise InputError(f"no rttm.{kind} beside it", path=path, hint="make_rttm.sh writes it, if speech was detected.")
+    turns, kinds = [], {}
+    for reco in own | made.get("closed", {}):
+        now = own.get(reco, [])
+        kinds[reco] = next((name for name, found in made.items() if found.get(reco, []) == now), "corrected")
+        if kind is not None and kinds[reco] != "corrected":
+            now, kinds[reco] = made[kind].get(reco, []), kind
+        turns += now
+    return turns, kinds if made else {}
 
 
 def read_noscore(path: str | Path, names: Names | None = None) -> dict[str, list[tuple[float, float]]]:

@@ -167,6 +167,15 @@ def read_sides(folder: str | Path) -> dict[str, str]:
     return read_if_there(lambda path: read_map(path, "side recording"), Path(folder) / SIDE2RECO, {})
 
 
+def read_voices(folder: str | Path) -> dict[str, list[str]]:
+    """Return the voices of each recording of a data directory; empty if it has no reco2voices.
+
+    A voice has the same name in all recordings, as in simulated sets.
+    """
+    rows = read_if_there(lambda path: read_map(path, "recording voices..."), Path(folder) / "reco2voices", {})
+    return {reco: names.split() for reco, names in rows.items()}
+
+
 def read_counts(path: str | Path, columns: str, names: Names | None = None) -> dict[str, int]:
     """Read a table of id and whole number from 1: reco2num_spk, labels; with ``names``, recordings have any name."""
     rows = read_rows(path, columns, names)

@@ -112,6 +112,11 @@ def _script() -> str:
 def _facts(systems: Sequence[ReportSystem], recordings: Sequence[ReportRecording]) -> list[str]:
     length = clock(sum(reco.seconds for reco in recordings))
     facts = [f"{plural(len(recordings), 'recording')}, {length}", plural(len(systems), "system")]
+    kinds: dict[str | None, list[str]] = {}
+    for system in systems:
+        kinds.setdefault(system.turn_kind, []).append(system.name)
+    names = {kind: f" ({', '.join(own)})" if len(kinds) > 1 else "" for kind, own in kinds.items() if kind}
+    facts += [f"{kind} turns{own}" for kind, own in names.items()]
     without = sum(reco.reference is None for reco in recordings)
     if without == len(recordings):
         facts.append("no reference")

@@ -28,6 +28,7 @@ class ReportSystem:
         scores: By protocol name; empty without a reference.
         outdated: Protocols whose score is older than the RTTM, the reference or the UEM.
         count_sure: Probability of the number of speakers by recording, if it was estimated.
+        turn_kind: Kind of its turns, closed or tight, as stage 6 made them; None if it is not recorded.
     """
 
     name: str
@@ -36,6 +37,7 @@ class ReportSystem:
     scores: dict[str, Score]
     outdated: frozenset[str]
     count_sure: dict[str, float]
+    turn_kind: str | None = None
 
     @property
     def current_scores(self) -> list[Score]:
@@ -76,8 +78,8 @@ def _read_system(folder: Path) -> ReportSystem:
     origin = {key: str(meta[key]) for key in ORIGIN_KEYS if meta.get(key) is not None}
     for score in scores.values():
         origin.update(score.origin)
-    entries = read_result(result)["recordings"] if result.exists() else []  # a foreign RTTM has no result
-    sure = {entry["recording"]: entry["num_spk_probability"] for entry in entries}
+    content = read_result(result) if result.exists() else {"recordings": []}  # a foreign RTTM has no result
+    sure = {entry["recording"]: entry["num_spk_probability"] for entry in content["recordings"]}
     return ReportSystem(
         folder.name,
         folder,
@@ -85,6 +87,7 @@ def _read_system(folder: Path) -> ReportSystem:
         scores,
         frozenset(path.stem for path in files if not _is_current(path)),
         {reco: probability for reco, probability in sure.items() if probability is not None},
+        content.get("turn_kind"),
     )
 
 

@@ -34,6 +34,7 @@ def report_tables(systems: Sequence[ReportSystem], recordings: Sequence[ReportRe
         number, length = plural(len(recordings), "recording"), clock(sum(reco.seconds for reco in recordings))
         speech, speakers, model = _origin(system)[1:]
         title = f"{system.name}: {number}, {length}; speech: {speech}; speakers: {speakers}; x-vectors: {model}"
+        title += f"; turns: {system.turn_kind}" if system.turn_kind else ""
         tables.append(talk_table(entries, title, system.folder / "result.json"))
     return tables
 

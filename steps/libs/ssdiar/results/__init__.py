@@ -56,13 +56,14 @@ class RecordingEntry(TypedDict):
 
 
 class Origin(TypedDict, total=False):
-    """The keys of meta.json that result.json repeats."""
+    """The keys of meta.json that result.json repeats, and the kind of turns that it describes."""
 
     system: str | None
     seed: int | None
     speech_source: str | None
     num_spk_source: str | None
     xvector_model: str | None
+    turn_kind: str | None
 
 
 class Result(Origin):

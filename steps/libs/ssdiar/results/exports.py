@@ -49,18 +49,19 @@ def export(
     formats: Sequence[str],
     durations: Mapping[str, float] | None = None,
     silent: Iterable[str] = (),
+    kinds: Mapping[str, str] | None = None,
 ) -> list[Path]:
     """Write turns of any recordings into ``folder`` in some formats of :data:`FILE_NAMES`; return the files.
 
     ``durations`` are the lengths of recordings in seconds, as far as they are known (see :func:`text_of`). Recordings
-    without turns have files if ``silent`` names them.
+    without turns have files if ``silent`` names them. ``kinds`` are the kinds of turns by recording, for ``json``.
 
     Raises:
         InputError: A format does not exist.
     """
 
     def text(name: str, reco: str, own: Sequence[Turn]) -> str:
-        return text_of(name, own, (durations or {}).get(reco), reco)
+        return text_of(name, own, (durations or {}).get(reco), reco, (kinds or {}).get(reco))
 
     return write_files(turns, folder, formats, FILE_NAMES, text, silent)
 
@@ -102,20 +103,22 @@ def check_formats(formats: Sequence[str], known: Iterable[str]) -> None:
         raise InputError("no such format", expected=f"some of: {' '.join(known)}", got=" ".join(unknown) or "none")
 
 
-def text_of(name: str, turns: Sequence[Turn], duration: float | None = None, reco: str = "") -> str:
+def text_of(
+    name: str, turns: Sequence[Turn], duration: float | None = None, reco: str = "", kind: str | None = None
+) -> str:
     """Return turns in a format of :data:`FILE_NAMES`; only ``csv`` and ``rttm`` take several recordings.
 
     ``duration`` is the recording's length in seconds, for ``json`` and ``textgrid`` (default: the last turn's end), and
-    ``reco`` its id, for ``json`` (default: that of the turns).
+    ``reco`` its id, for ``json`` (default: that of the turns), as ``kind``, the kind of turns, if it is known.
     """
     turns = sorted(turns, key=lambda turn: (turn.reco, turn.start, turn.end, turn.speaker))
-    cues = [Cue(turn.start, turn.end, turn.speaker) for turn in turns]
+    cues, shown = [Cue(turn.start, turn.end, turn.speaker) for turn in turns], {"turn_kind": kind} if kind else {}
     writers: dict[str, Callable[[], str]] = {
         "audacity": lambda: audacity_text(turns),
         "textgrid": lambda: textgrid_text(turns, duration),
         "csv": lambda: csv_text(turns),
         "rttm": lambda: rttm_text(turns),
-        "json": lambda: json_text(recording_entry(reco or turns[0].reco, turns, duration=duration), turns),
+        "json": lambda: json_text(recording_entry(reco or turns[0].reco, turns, duration=duration) | shown, turns),
         "srt": lambda: srt_text(cues),
         "vtt": lambda: vtt_text(cues),
     }

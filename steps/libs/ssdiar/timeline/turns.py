@@ -133,6 +133,20 @@ def rename_speakers(turns: Iterable[Turn], names: Mapping[tuple[str, str], str])
     return found
 
 
+def exclusive_turns(turns: Iterable[Turn]) -> list[Turn]:
+    """Return the turns of any recordings with one speaker at a time, by recording and time.
+
+    Overlapped speech goes to the turn that began first (of two, the one that ends first), so a turn inside another one
+    is left out. Speech recognisers need such turns; pyannote calls them ``exclusive_speaker_diarization``.
+    """
+    alone: list[Turn] = []
+    for turn in sorted(turns, key=lambda turn: (turn.reco, turn.start, turn.end, turn.speaker)):
+        at = alone[-1].end if alone and alone[-1].reco == turn.reco else -math.inf
+        if turn.end - at >= _TOUCH:
+            alone.append(replace(turn, start=max(turn.start, at)))
+    return alone
+
+
 def cut_overlaps(pieces: Iterable[Stretch]) -> list[Stretch]:
     """Return the stretches of one recording in time order, cut so that no two overlap and all their time is kept.
 
