@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Meta, field
 
 from ssdiar.base.config import Share
-from ssdiar.base.errors import InputError
 from ssdiar.base.publish import publish_text
+from ssdiar.io.meta import read_meta
 from ssdiar.work import file_digest
 
 _LOG = logging.getLogger(__name__)
@@ -31,8 +31,8 @@ class SpeakerName(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class _Content(msgspec.Struct):
-    labels: str  # digest of the file that the names belong to
-    speakers: list[SpeakerName]
+    labels: str = ""  # digest of the file that the names belong to
+    speakers: list[SpeakerName] = []
 
 
 def new_names(names: Iterable[SpeakerName]) -> dict[tuple[str, str], str]:
@@ -52,14 +52,9 @@ def read_names(folder: Path) -> list[SpeakerName]:
     Raises:
         InputError: The file is malformed.
     """
-    path = folder / FILE
-    if not path.exists():
-        return []
-    try:
-        content = msgspec.json.decode(path.read_bytes(), type=_Content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError("bad names", path=path, expected="the file of name_speakers.sh", got=str(error)) from None
-    if content.labels == file_digest(folder / "labels"):
+    content = read_meta(folder, _Content, FILE)
+    if not content.speakers or content.labels == file_digest(folder / "labels"):
         return content.speakers
-    _LOG.warning("WARNING: %s: the speakers have changed, so it is not used; run name_speakers.sh again", path)
+    problem = "WARNING: %s: the speakers have changed, so it is not used; run name_speakers.sh again"
+    _LOG.warning(problem, folder / FILE)
     return []
