@@ -550,7 +550,15 @@ def _sure_report(judged: Sequence[np.ndarray]) -> str:
 # files, so that they share no audio.
 
 _VOICE_PENALTY = 1e-4
-_SECONDS = (0.0, 3.0, 5.0, 7.0, 10.0, 15.0, 30.0, np.inf)  # of the shorter side, for the report
+_SECONDS = (
+    3.0,
+    5.0,
+    7.0,
+    10.0,
+    15.0,
+    20.0,
+    np.inf,
+)  # of the shorter side, for the report; with less, no one has a name
 
 
 class Cast(NamedTuple):
@@ -607,7 +615,7 @@ def fit_voices(found: Cast, model: VoiceModel) -> VoiceModel:
 def _voices_report(found: Cast, model: VoiceModel) -> str:
     """Return the errors of comparisons, and of names if every second voice is known, then the others."""
     vectors, seconds, same, apart = found.arrays()
-    odds = log_odds(vectors, seconds, structs.replace(model, min_seconds=1e-3))
+    odds = log_odds(vectors, seconds, model)
     everyone = list(zip(found.speakers.items(), found.voices, found.halves, strict=True))
     known = {voice: one for (_, one), voice, half in reversed(everyone) if half == 1}
     calls, names = {key: (one, voice) for (key, one), voice, half in everyone if half == 2}, []
@@ -624,7 +632,7 @@ def _voices_report(found: Cast, model: VoiceModel) -> str:
     for low, high in itertools.pairwise(_SECONDS):
         mask, own = apart & (shorter >= low) & (shorter < high), (least >= low) & (least < high)
         one, two = np.sort(odds[mask & same]), odds[mask & ~same]
-        equal = np.maximum(np.arange(len(one)) / len(one), (two[:, None] >= one).mean(axis=0)).min()
+        equal = np.maximum(np.arange(len(one)) / len(one), (two[:, None] >= one).mean(axis=0)).min(initial=1.0)
         errors = [100 * equal, 100 * (one < 0).mean(), 1000 * (two >= 0).mean()]
         cells = [f"{len(one)} | {len(two)}", *(f"{value:.1f}" for value in errors), f"{own.sum()}"]
         cells += [f"{100 * value[own].mean():.1f}" for value in (right, wrong)]
