@@ -550,15 +550,7 @@ def _sure_report(judged: Sequence[np.ndarray]) -> str:
 # files, so that they share no audio.
 
 _VOICE_PENALTY = 1e-4
-_SECONDS = (
-    3.0,
-    5.0,
-    7.0,
-    10.0,
-    15.0,
-    20.0,
-    np.inf,
-)  # of the shorter side, for the report; with less, no one has a name
+_SECONDS = (3.0, 5.0, 7.0, 10.0, 15.0, 20.0, np.inf)  # of the shorter side, for the report
 
 
 class Cast(NamedTuple):
