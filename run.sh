@@ -20,6 +20,7 @@ sad=pyannote
 xvector=campplus
 num_spk=
 turns=
+known=
 tag=
 seed=0
 stage=0
@@ -57,6 +58,7 @@ dnn_ahc_triplet+literal (the paper to the letter), webrtc+gap=0.5, campplus+devi
                              speakers per recording: given, estimated (within limits), from the reference, or from lines
                              <recording> <number> (as the system's file has it)
   --turns <closed|tight>     close short pauses in turns, or end turns where speech ends (as the system's file has it)
+  --known <dir>              name speakers by known voices: a recording, or a folder of recordings, for each name
   --tag <text>               add a suffix to the systems' directories, to keep two runs of one set apart
   --seed <n>                 seed the clustering (0)
 Running
@@ -114,7 +116,7 @@ wants() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ] && say $'\n'"== St
 [[ $stage$stop_stage =~ ^[0-9]{2,6}$ ]] || die "--stage, --stop-stage: expected whole numbers, got '$stage', '$stop_stage'"
 [[ $nj =~ ^[1-9][0-9]*$ ]] || die "--nj: expected a whole number from 1, got '$nj'"
 [ -n "$audio" ] || [ -z "$rttm$uem" ] || die "--rttm and --uem go with --audio"
-for file in "$audio" "$rttm" "$uem"; do [ -z "$file" ] || [ -e "$file" ] || die "$file: no such file or folder"; done
+for file in "$audio" "$rttm" "$uem" "$known"; do [ -z "$file" ] || [ -e "$file" ] || die "$file: no such file or folder"; done
 if [ -n "$audio" ]; then
   : "${systems:=best}"
   name=$(basename "$audio")
@@ -186,6 +188,7 @@ while IFS='|' read -r choice name input overlap changes number row_turns <&3; do
     if [ "$overlap" = label ]; then second=true; else second=false; fi
     steps/diar/make_rttm.sh "${common[@]}" --second-speaker "$second" --turns "$row_turns" --data-dir "$data_dir" \
       "$subsegments" "$dir"
+    if [ -n "$known" ]; then steps/diar/name_speakers.sh "${common[@]}" --known "$known" "$dir"; fi
   fi
   if [ ! -f "$data_dir/ref.rttm" ]; then
     if wants 7 "no reference ($data_dir/ref.rttm), so no DER"; then :; fi

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Fit the weights of conf/systems/best.yaml, of the number of speakers and of certainty, to simulated recordings.
+"""Fit the weights of conf/systems/best.yaml, of the number of speakers and of certainty, and those of conf/voices.
 
 bench/fit.py simulate exp/fit     recordings to fit to and to test on, stages 1 to 4; an hour on two cores
 bench/fit.py count ... set ...    fit the model of the number of speakers, report
 bench/fit.py sure ... set ...     fit the model of certainty, which depends on the one before, report
+bench/fit.py voices ... set ...   fit the model that two speakers are one voice, report
 
-`simulate` prints the other two commands in full. They print weights as best.yaml has them, then a report on the sets of
---test. Without sets to fit to, they report on the weights of --system.
+`simulate` prints the other commands in full. They print weights as the files of conf/ have them, then a report on the
+sets of --test. Without sets to fit to, they report on the weights of conf/.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import yaml
 from msgspec import structs, to_builtins
 
 from ssdiar.base.arguments import Parser, run, whole_number
+from ssdiar.base.config import read_config
 from ssdiar.base.errors import InputError
 from ssdiar.clustering import sure
 from ssdiar.clustering.config import Count, LabelWeights, Sure, SystemConfig, read_system
@@ -36,7 +38,9 @@ from ssdiar.clustering.counting import EVIDENCE, LIKENESS, LINKS, Estimate, esti
 from ssdiar.clustering.recording import Clustering, Prepared, RecordingVectors, prepare
 from ssdiar.clustering.systems import random_generator
 from ssdiar.clustering.vectors import length_normalise
-from ssdiar.pipeline import times_of
+from ssdiar.clustering.voices import VoiceModel, VoiceWeights, log_odds, pair_evidence
+from ssdiar.enrolment import names_of
+from ssdiar.pipeline import Speaker, labels_by_id, mean_speakers, times_of
 from ssdiar.scoring.der import PROTOCOLS, cut_cells
 from ssdiar.timeline.regions import intersect, merge, subtract, total
 from ssdiar.timeline.sides import speaker_name
@@ -66,7 +70,7 @@ def main() -> None:
         simulate(options)
         return
     sources = {name: common.load(name, options) for name in (*options.sets, *options.test.split())}
-    (_count if options.step == "count" else _sure)(read_system(options.system), sources, options)
+    {"count": _count, "sure": _sure, "voices": _voices}[options.step](read_system(options.system), sources, options)
 
 
 def _parse() -> argparse.Namespace:
@@ -76,13 +80,21 @@ def _parse() -> argparse.Namespace:
     add("--readers", metavar="url|dir", help="source of local/fetch_readers.py, if not GitHub")
     add("--nj", type=whole_number(1), default=2, help="jobs")
     add("out_dir", type=Path)
-    for step, text in (("count", "fit the model of the number of speakers"), ("sure", "fit the model of certainty")):
+    add("sets", nargs="*", metavar="set", help="names of sets (all)")
+    texts = {
+        "count": "fit the model of the number of speakers",
+        "sure": "fit the model of certainty",
+        "voices": "fit the model that two speakers are one voice",
+    }
+    for step, text in texts.items():
         fit = steps.add_parser(step, help=text)
         common.add_places(fit)
         fit.add_argument("--system", default="best", help="the system whose evidence is computed")
         fit.add_argument("--test", default="", help="names of further sets, for the report")
         fit.add_argument("sets", nargs="*", metavar="set", help="names of sets to fit to, as in run.sh")
     options = parser.parse_args()
+    if options.step == "simulate" and not {*options.sets} <= {*_SETS}:
+        parser.error(f"no such set; expected some of {' '.join(_SETS)}")
     if options.step != "simulate" and not options.sets and not options.test:
         parser.error("nothing to fit to; expected names of sets, or --test")
     return options
@@ -97,6 +109,7 @@ class _Set(NamedTuple):
     seconds: str
     prompts: bool = False  # whether to use only the voices of prompts, which have enough speech for long recordings
     alike: bool = False  # whether the two voices are among the pairs that are most alike
+    half: int = 0  # 1 or 2: that half of every reader's files, for the same voice in different recordings
 
 
 _SETS = {
@@ -108,6 +121,9 @@ _SETS = {
     "some": _Set(17, 60, "3-7", "20-240"),
     "many": _Set(18, 40, "3-7", "120-300"),
     "brief": _Set(19, 60, "1-2", "15-60"),
+    "known": _Set(31, 100, "1", "8-120", half=1),
+    "first": _Set(32, 100, "2", "8-200", half=1),
+    "second": _Set(33, 100, "2", "8-200", half=2),
 }
 _PREFIXES = ("", "test_")
 _TEST_SHARE, _TEST_SEED = 0.35, 20  # size and seed of a test set, by those of the set to fit to
@@ -128,13 +144,21 @@ def simulate(options: argparse.Namespace) -> None:
         for kind, voices in (("voices", readers + prompts), ("prompts", prompts)):
             own = [voice for voice in voices if (voice in held_out) == (prefix == "test_")]
             _link(own, out / "cast" / (prefix + kind))
+        for half in (1, 2):  # every second reader, and every second file
+            for reader in readers[::2] if prefix else readers[1::2]:
+                files = sorted(reader.iterdir())[half - 1 :: 2]
+                _link(files, out / "cast" / f"{prefix}half{half}" / reader.name)
         for name, shape in _SETS.items():
-            voices = out / "cast" / (prefix + ("prompts" if shape.prompts else "voices"))
+            if options.sets and name not in options.sets:
+                continue
+            kind = f"half{shape.half}" if shape.half else "prompts" if shape.prompts else "voices"
+            voices = out / "cast" / (prefix + kind)
             data = _simulate_set(prefix + name, shape, voices, out)
             stages = ["--systems", "best", "--stop-stage", 4, "--nj", options.nj, "--python", sys.executable]
             _call("run.sh", "--set", prefix + name, *data, *places, *stages)
-    names = {prefix: " ".join(prefix + name for name in _SETS) for prefix in _PREFIXES}
-    for step in ("count", "sure"):
+    for step in ("count", "sure", "voices"):
+        own = [name for name, shape in _SETS.items() if (step == "voices") == bool(shape.half)]
+        names = {prefix: " ".join(prefix + name for name in own) for prefix in _PREFIXES}
         print("bench/fit.py", step, *places, "--test", f'"{names["test_"]}"', names[""])
 
 
@@ -150,7 +174,7 @@ def _simulate_set(name: str, shape: _Set, voices: Path, out: Path) -> list[objec
     """Simulate a set, unless it is there; return the options by which run.sh reads it."""
     folder, size, seed = out / "simulated" / name, shape.size, shape.seed
     if name.startswith("test_"):
-        size, seed = round(size * _TEST_SHARE), seed + _TEST_SEED
+        size, seed = size if shape.half else round(size * _TEST_SHARE), seed + _TEST_SEED
     if not folder.exists():
         call = ["--num-calls", size, "--duration", shape.seconds, "--seed", seed, "--prefix", name]
         if shape.alike:
@@ -159,7 +183,7 @@ def _simulate_set(name: str, shape: _Set, voices: Path, out: Path) -> list[objec
             (out / f"{name}.pairs").write_text("".join(lines))
             call += ["--pairs", out / f"{name}.pairs"]
         else:
-            call += ["--num-spk", shape.speakers]
+            call += ["--num-spk", shape.speakers, *(["--min-speech", 5] if shape.half else [])]
             call += ["--same-person", _ONE_PERSON] if (voices / _ONE_PERSON.partition(",")[0]).exists() else []
         _call("local/simulate_calls.py", *call, "--max-speech", 900, voices, folder)
     return ["--audio", folder / "wav", "--rttm", folder / "ref.rttm", "--uem", folder / "all.uem"]
@@ -521,6 +545,93 @@ def _sure_report(judged: Sequence[np.ndarray]) -> str:
         interval = f"({bounds[0]:.0f}-{bounds[1]:.0f}) | {100 * right[mask].mean():.0f}"
         lines.append(f"| {100 * low:.0f}-{100 * high:.0f} | {cells} {interval} |")
     return "".join(f"{line}\n" for line in lines)
+
+
+# Voices: whether two speakers, as the system finds them, are one voice. Pairs are of different halves of the readers'
+# files, so that they share no audio.
+
+_VOICE_PENALTY = 1e-4
+_SECONDS = (3.0, 5.0, 7.0, 10.0, 15.0, 20.0, np.inf)  # of the shorter side, for the report
+
+
+class Cast(NamedTuple):
+    """Speakers that the system found, by recording and name, the voice of each, and the half of the files."""
+
+    speakers: dict[tuple[str, str], Speaker]
+    voices: list[str]
+    halves: list[int]
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return vectors (N, D), seconds (N,), whether pairs are one voice, and whether they share no audio (N, N)."""
+        vectors, seconds = zip(*self.speakers.values(), strict=True)
+        pairs = np.equal.outer(self.voices, self.voices), np.less.outer(self.halves, self.halves)
+        return np.array(vectors, np.float64), np.array(seconds), *pairs
+
+
+def _voices(config: SystemConfig, sources: Mapping[str, Sequence[Source]], options: argparse.Namespace) -> None:
+    model, test = read_config(VoiceModel, options.xvector, "voices"), options.test.split()
+    if options.sets:
+        model = fit_voices(cast({name: sources[name] for name in options.sets}, config), model)
+        print(yaml.safe_dump(to_builtins(model), sort_keys=False, default_flow_style=None, width=118))
+    if test:
+        print(_voices_report(cast({name: sources[name] for name in test}, config), model))
+
+
+def cast(sources: Mapping[str, Sequence[Source]], config: SystemConfig) -> Cast:
+    """Return the speakers of sets; one that the DER maps to no reference speaker is a voice of its own."""
+    found = Cast({}, [], [])
+    for shape, one in ((_SETS[name.removeprefix("test_")], one) for name in sources for one in sources[name]):
+        result, segments = one.cluster(config, given=shape.speakers == "1"), {one.reco: one.cut.segments}
+        speakers = mean_speakers(segments, labels_by_id(segments, {one.reco: result})[0], {one.reco: one.vectors})
+        turns = one.turns(result)
+        end = max((turn.end for turn in (*one.reference, *turns)), default=0.0)
+        matches = cut_cells(one.reference, turns, [(0.0, end)], PROTOCOLS["full"]).matches
+        found.speakers.update(speakers)
+        found.voices.extend(matches.get(speaker, f"{reco} {speaker}") for reco, speaker in speakers)
+        found.halves.extend([shape.half] * len(speakers))
+    return found
+
+
+def fit_voices(found: Cast, model: VoiceModel) -> VoiceModel:
+    """Return the model with weights and background that are fitted; both kinds of pairs are weighted equally."""
+    vectors, seconds, same, apart = found.arrays()
+    background = np.round(vectors[seconds >= model.min_seconds].mean(axis=0), 3)
+    apart[:, seconds < model.min_seconds] = apart[seconds < model.min_seconds] = False
+    evidence, truth = np.insert(pair_evidence(vectors - background, seconds)[apart], 0, 1.0, axis=1), same[apart]
+    importance = np.where(truth, 0.5 / truth.sum(), 0.5 / (~truth).sum())
+    scale = _scale(evidence)
+    weights = np.round(scale @ fit_logistic(evidence @ scale, truth, importance, _VOICE_PENALTY)[0], 2)
+    print(f"# {truth.sum()} pairs of one voice, {(~truth).sum()} of two")
+    return structs.replace(model, weights=VoiceWeights(*weights.tolist()), background=tuple(background.tolist()))
+
+
+def _voices_report(found: Cast, model: VoiceModel) -> str:
+    """Return the errors of comparisons, and of names if every second voice is known, then the others."""
+    vectors, seconds, same, apart = found.arrays()
+    odds = log_odds(vectors, seconds, model)
+    everyone = list(zip(found.speakers.items(), found.voices, found.halves, strict=True))
+    known = {voice: one for (_, one), voice, half in reversed(everyone) if half == 1}
+    calls, names = {key: (one, voice) for (key, one), voice, half in everyone if half == 2}, []
+    for part in (sorted(known)[::2], sorted(known)[1::2]):
+        given = names_of({key: one for key, (one, _) in calls.items()}, model, {name: known[name] for name in part})
+        for (one, voice), match in zip(calls.values(), given, strict=True):
+            least = min(one.seconds, known[voice].seconds) if voice in part else -1.0
+            names.append((least, match.name == voice, match.name not in (voice, None)))
+    shorter, (least, right, wrong) = np.minimum.outer(seconds, seconds), np.array(names).T
+    lines = [
+        "| shorter side, s | one voice | two | EER, % | missed, % | false, of 1000 | known | right, % | wrong, % |"
+    ]
+    lines += ["|---|" + "---:|" * 8]
+    for low, high in itertools.pairwise(_SECONDS):
+        mask, own = apart & (shorter >= low) & (shorter < high), (least >= low) & (least < high)
+        one, two = np.sort(odds[mask & same]), odds[mask & ~same]
+        equal = np.maximum(np.arange(len(one)) / len(one), (two[:, None] >= one).mean(axis=0)).min(initial=1.0)
+        errors = [100 * equal, 100 * (one < 0).mean(), 1000 * (two >= 0).mean()]
+        cells = [f"{len(one)} | {len(two)}", *(f"{value:.1f}" for value in errors), f"{own.sum()}"]
+        cells += [f"{100 * value[own].mean():.1f}" for value in (right, wrong)]
+        lines.append(f"| {low:g}-{high:g} | {' | '.join(cells)} |")
+    strangers = wrong[least < 0]
+    return "\n".join([*lines, f"{len(strangers)} speakers of unknown voices, {strangers.sum():.0f} of them named"])
 
 
 if __name__ == "__main__":

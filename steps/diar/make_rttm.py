@@ -9,7 +9,8 @@ Writes <labels-dir>/rttm.closed (short pauses within turns are closed, as in ref
 end where detected speech ends, if detect_speech.sh found it); rttm, the kind of --turns; reco2file, and result.json:
 speakers, talk time and probabilities per recording in rttm. An rttm that was edited stays as it is while its inputs do
 not change; remove it to have it written again. Recordings that use_corrections.sh has taken corrections of
-(<labels-dir>/corrections) have the corrected turns in rttm and result.json.
+(<labels-dir>/corrections) have the corrected turns in rttm and result.json. Speakers have the names that
+name_speakers.sh found (<labels-dir>/names.json), unless the labels have changed since.
 e.g.: make_rttm.sh exp/mini/subsegments exp/mini/xvector_ahc
 """
 
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,9 @@ from ssdiar.io.tables import (
 from ssdiar.pipeline import Cut, TurnRules, turns_of
 from ssdiar.results import count_probabilities, recording_entry, result_content, result_text
 from ssdiar.results.corrections import correction_files, with_corrections
+from ssdiar.results.names import FILE, SpeakerName, new_names, read_names
 from ssdiar.timeline.spans import Turn, grouped
+from ssdiar.timeline.turns import rename_speakers
 from ssdiar.work import Manifest, check
 
 _LOG = logging.getLogger(__name__)
@@ -54,7 +57,7 @@ _SUBSEGMENTS = (
     *("segments", "short.segments", "overlap.segments", "tight.segments", "meta.json", "wav.scp"),
     SIDE2RECO,
 )
-_LABELS = ("labels", "sure", "meta.json")
+_LABELS = ("labels", "sure", "meta.json", FILE)
 
 
 def main() -> None:
@@ -97,9 +100,9 @@ def make(options: argparse.Namespace) -> None:
     second_sure = read_meta(labels_dir, TurnRules).second_sure
     rules = {kind: TurnRules(second, gap, second_sure) for kind, gap in gaps.items()}
     work = Manifest(labels_dir, "make_rttm")
-    made = {name: value for name, value in vars(options).items() if name not in ("labels_dir", "python", "verbose")}
-    made = {name: str(value.absolute()) if isinstance(value, Path) else value for name, value in made.items()}
-    settings = {"format": _FORMAT, "turns": options.turns, **msgspec.to_builtins(rules), "options": made}
+    given = {name: value for name, value in vars(options).items() if name not in ("labels_dir", "python", "verbose")}
+    given = {name: str(value.absolute()) if isinstance(value, Path) else value for name, value in given.items()}
+    settings = {"format": _FORMAT, "turns": options.turns, **msgspec.to_builtins(rules), "options": given}
     if work.is_current(inputs, settings):
         _LOG.info("%s is up to date", labels_dir / "rttm")
         return
@@ -111,25 +114,27 @@ def make(options: argparse.Namespace) -> None:
     if sure is not None:
         check_same_ids(cut.segments, sure, labels_dir / "sure", "probability")
     sides = read_sides(folder)
-    made_turns = {"closed": turns_of(cut, labels, rules["closed"], sure, None, sides)}
+    made = {"closed": turns_of(cut, labels, rules["closed"], sure, None, sides)}
     if options.turns == "tight" or (folder / "tight.segments").exists():
-        made_turns["tight"] = turns_of(cut, labels, rules["tight"], sure, _tight(folder, cut), sides)
-    turns = made_turns[options.turns]
+        made["tight"] = turns_of(cut, labels, rules["tight"], sure, _tight(folder, cut), sides)
+    names = read_names(labels_dir)
+    made = {kind: rename_speakers(turns, new_names(names)) for kind, turns in made.items()}
+    turns = made[options.turns]
     entries = read_if_there(read_wav_scp, tables / "wav.scp", {})
     files = {sides.get(side, side): entry for side, entry in entries.items()}
     known = files.keys() | {turn.reco for turn in turns}
     corrections = correction_files(labels_dir).items()
     corrected = {reco: read_rttm(file, lengths={reco: None}) for reco, file in corrections if reco in known}
-    turns = with_corrections(turns, corrected)
+    turns = rename_speakers(with_corrections(turns, corrected), new_names(names))
     work.plan(inputs, settings)
-    with work.finish("result.json", *(f"rttm.{kind}" for kind in made_turns), editable=["rttm", "reco2file"]):
+    with work.finish("result.json", *(f"rttm.{kind}" for kind in made), editable=["rttm", "reco2file"]):
         for kind in TURN_KINDS:
-            if kind in made_turns:
-                write_rttm(labels_dir / f"rttm.{kind}", made_turns[kind])
+            if kind in made:
+                write_rttm(labels_dir / f"rttm.{kind}", made[kind])
             else:
                 (labels_dir / f"rttm.{kind}").unlink(missing_ok=True)
         write_rttm(labels_dir / "rttm", turns)
-        publish_text(labels_dir / "result.json", result_text(_result(options, turns, files, sides, corrected)))
+        publish_text(labels_dir / "result.json", result_text(_result(options, turns, files, sides, corrected, names)))
         if files:
             write_table(labels_dir / "reco2file", files)
     _LOG.info("%s: %d turns of %d recordings", labels_dir / "rttm", len(turns), len({turn.reco for turn in turns}))
@@ -171,6 +176,7 @@ def _result(
     files: Mapping[str, str],
     sides: Mapping[str, str],
     corrected: Collection[str],
+    names: Sequence[SpeakerName],
 ) -> dict[str, Any]:
     """Return the content of result.json: every recording that turns, ``files`` or ``corrected`` names.
 
@@ -181,8 +187,15 @@ def _result(
     sure = {reco: probability for reco, probability in found.items() if reco not in corrected}
     durations = read_if_there(read_durations, (options.data_dir or options.subsegments_dir) / "reco2dur", {})
     spoken = {reco: [] for reco in (*files, *corrected)} | grouped(turns)
+    named = grouped(names)
     entries = [
-        recording_entry(reco, own, file=files.get(reco), duration=durations.get(reco), probability=sure.get(reco))
+        recording_entry(
+            *(reco, own),
+            file=files.get(reco),
+            duration=durations.get(reco),
+            probability=sure.get(reco),
+            names=named.get(reco, ()),
+        )
         for reco, own in spoken.items()
     ]
     return result_content(meta | {"turn_kind": options.turns}, entries)

@@ -52,6 +52,7 @@ RUN = [
     (r"steps/diar/(cluster_ssl|make_rttm)\.sh .*kaldi/exp/xvectors .*", r"\g<0>"),
     (r"(steps/diar/use_corrections\.sh exp/calls/best) ~/Downloads/.*", r"\1 exp/calls/best/rttm"),
     (r"steps/diar/use_corrections\.sh --drop all exp/calls/best", r"\g<0>"),
+    (r"steps/diar/name_speakers\.sh .*exp/calls/.*", r"\g<0>"),
     (r"steps/diar/export_rttm\.sh exp/calls/.*", r"\g<0>"),
     (r"steps/diar/assign_words\.sh transcripts exp/calls/.*", r"\g<0>"),
     (r"(PIP_\S+ )?(utils/setup_env\.sh.*)", r"\2"),

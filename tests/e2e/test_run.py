@@ -174,6 +174,44 @@ def test_own_audio_is_done_by_best_with_an_estimated_count(mini, tmp_path):
     assert {"sim-0001.csv", "sim-0002.json"} <= {path.name for path in (tmp_path / "out").iterdir()}
 
 
+def test_a_voice_has_one_name_in_all_calls(mini, tmp_path):
+    from ssdiar import diarize
+
+    recipe, _ = mini
+    system = shutil.copytree(recipe / "exp/mini/best", tmp_path / "a system")
+    reference = [turn for turn in read_rttm(recipe / "data/mini/ref.rttm") if turn.reco != "phone_sample"]
+
+    def voices():
+        """Return the reference's voice of each speaker that has a name in the RTTM, by recording and name."""
+        talk = {}
+        for turn in read_rttm(system / "rttm"):
+            for other in (other for other in reference if other.reco == turn.reco):
+                shared = min(turn.end, other.end) - max(turn.start, other.start)
+                own = talk.setdefault((turn.reco, turn.speaker), {})
+                own[other.speaker] = own.get(other.speaker, 0) + max(0, shared)
+        return {key: max(own, key=own.get) for key, own in talk.items() if not key[1].startswith("speaker")}
+
+    run(recipe, system, command=["steps/diar/name_speakers.sh"])
+    found = {(name, voice) for (_, name), voice in voices().items()}
+    assert len(voices()) == 2 * len(found) >= 12, "every voice of mini is in two calls"
+    assert len({name for name, _ in found}) == len({voice for _, voice in found}) == len(found)
+
+    samples, rate = soundfile.read(recipe / "data/mini/wav/sim-0001.flac")
+    (tmp_path / "known" / "Carlo I.").mkdir(parents=True)
+    own = [t for t in reference if t.reco == "sim-0001" and t.speaker == "carlo_it"][:8]
+    speech = np.concatenate([samples[int(turn.start * rate) : int(turn.end * rate)] for turn in own])
+    soundfile.write(tmp_path / "known/Carlo I./1.wav", speech, rate)
+    known = ["--known", tmp_path / "known"]
+    run(recipe, *known, "--vectors", "true", system, command=["steps/diar/name_speakers.sh"])
+    assert voices() == {(reco, "Carlo_I."): "carlo_it" for reco in ("sim-0001", "sim-0005")}
+    entries = {entry["recording"]: entry for entry in json.loads((system / "result.json").read_text())["recordings"]}
+    speakers = {one["name"]: one for one in entries["sim-0005"]["speakers"]}
+    assert speakers["Carlo_I."]["name_probability"] > 0.9 and len(speakers["Carlo_I."]["vector"]) == 192
+    lines = [line for line in (system / "rttm").read_text().splitlines(keepends=True) if line.split()[1] == "sim-0005"]
+    result = diarize(recipe / "data/mini/wav/sim-0005.flac", known=tmp_path / "known")
+    assert result.to_rttm() == "".join(lines) and result.names.keys() == {"Carlo_I."} <= result.vectors.keys()
+
+
 def test_diarize_takes_samples_a_given_number_tight_turns_and_words(mini):
     import soundfile
 

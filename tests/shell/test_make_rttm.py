@@ -7,6 +7,7 @@ import pytest
 from running import DIAR, run_script
 
 from ssdiar.results import read_result
+from ssdiar.results.names import SpeakerName, write_names
 
 
 @pytest.fixture
@@ -56,6 +57,22 @@ def test_what_was_made_of_the_same_input_stays(work):
     (work / "sys/labels").write_text("a-1 1\na-2 1\na-3 1\na-4 1\nb-1 1\n")
     run(work, "--gap", "0.5", "sub", "sys")
     assert {line.split()[3] for line in turns(work)} == {"speaker1"}
+
+
+def test_names_are_kept_until_the_labels_change(work):
+    names = [
+        SpeakerName("a", "speaker1", "zoë", 0.9),
+        SpeakerName("a", "speaker2"),
+        SpeakerName("x", "speaker1", "bob"),
+    ]
+    write_names(work / "sys", names)
+    run(work, "sub", "sys")
+    assert {line.split()[3] for line in turns(work)} == {"zoë", "speaker2", "speaker7", "speaker1"}
+    speakers = read_result(work / "sys/result.json")["recordings"][0]["speakers"]
+    assert [(one["name"], one.get("name_probability")) for one in speakers] == [("zoë", 0.9), ("speaker2", None)]
+    (work / "sys/labels").write_text("a-1 1\na-2 2\na-3 2\na-4 1\nb-1 7\n")
+    assert "sys/names.json" in run(work, "sub", "sys").stderr
+    assert "zoë" not in (work / "sys/rttm").read_text()
 
 
 def test_sides_are_put_together_and_no_pause_is_closed_in_which_the_other_party_talks(work):

@@ -42,7 +42,8 @@ def _main() -> None:
         options.out.mkdir(parents=True, exist_ok=True)
     elif len(files) > 1 and options.stdout not in ("rttm", "json"):
         raise InputError(f"--stdout {options.stdout} takes one recording", expected="rttm or json", got=len(files))
-    diarizer = Diarizer(system=options.system, sad=options.sad, xvector=options.xvector, threads=options.threads)
+    made = {name: getattr(options, name) for name in ("system", "sad", "xvector", "threads", "known")}
+    diarizer = Diarizer(**made)
     given = {name: getattr(options, name) for name in ("num_spk", "channels", "turns", "seed")}
     shown = getattr(options, "verbose", 1) > 0
     entries = []
@@ -117,6 +118,7 @@ def _parse() -> argparse.Namespace:
     add("--threads", type=number(1), help="parts of a recording at a time (all cores)")
     text = "no progress and no table, only warnings and errors"
     add("--quiet", action="store_const", const=0, dest="verbose", default=argparse.SUPPRESS, help=text)
+    add("--known", type=Path, metavar="DIR", help="name speakers by known voices: a recording, or a folder, per name")
     add("--version", action="version", version=f"ssdiar {__version__}")
     parser.epilog = (
         "A CHOICE is a name in that folder or a path, and may have changes: pyannote+gap=0.5, campplus+device=cuda.\n"

@@ -23,7 +23,7 @@ from ssdiar.base.config import config_name
 from ssdiar.base.errors import InputError
 from ssdiar.base.publish import publish_text
 from ssdiar.clustering.config import read_system
-from ssdiar.clustering.recording import Clustering
+from ssdiar.enrolment import known_voices, names_of, read_voice_model
 from ssdiar.io.audio import AudioInfo, is_quick_to_probe, listen
 from ssdiar.io.memory import samples_of
 from ssdiar.io.names import recording_ids
@@ -36,6 +36,7 @@ from ssdiar.pipeline import (
     labels_by_id,
     labels_of,
     level_of,
+    mean_speakers,
     numbers_of_sides,
     parse_num_spk,
     parts_of,
@@ -47,13 +48,14 @@ from ssdiar.pipeline import (
 )
 from ssdiar.results import RecordingEntry, SpeakerTalk, count_probabilities, number_found, recording_entry
 from ssdiar.results.exports import SUFFIXES, json_text, text_of
+from ssdiar.results.names import SpeakerName, new_names
 from ssdiar.results.tables import clock, plural, timeline_html
 from ssdiar.results.words import assign_words
 from ssdiar.speech.channels import Levels, Use, use_of_channels
 from ssdiar.speech.source import Speech, SpeechSource
-from ssdiar.timeline.sides import join_sides, side_id, speaker_name
+from ssdiar.timeline.sides import side_id
 from ssdiar.timeline.spans import Segment, Turn, grouped
-from ssdiar.timeline.turns import exclusive_turns
+from ssdiar.timeline.turns import exclusive_turns, rename_speakers
 from ssdiar.work import cores
 from ssdiar.xvectors.models import XVectorModel, load_model, read_model_config
 
@@ -82,6 +84,7 @@ class Diarization:
         sure: Probability of the number of speakers; None if it was given.
         probabilities: Probability of every number, if it was estimated; empty if each party has a channel.
         vectors: Mean (D,) of the x-vectors of a speaker's sub-segments, by speaker.
+        names: Probability of every name of a known voice, by speaker.
         channels: Use of the channels, in words.
         remarks: Oddities of the audio and of the number of speakers, a line each.
         models: Names of the speech detector, the x-vector model and the system.
@@ -95,6 +98,7 @@ class Diarization:
     sure: float | None
     probabilities: Mapping[int, float]
     vectors: Mapping[str, np.ndarray]
+    names: Mapping[str, float]
     channels: str
     remarks: tuple[str, ...]
     models: Mapping[str, str]
@@ -120,6 +124,7 @@ class Diarization:
             file=self.file,
             duration=self.duration,
             probability=self.sure,
+            names=[SpeakerName(self.recording, name, name, sure) for name, sure in self.names.items()],
         )
 
     @property
@@ -239,6 +244,7 @@ class Diarizer:
         sad: str = "pyannote",
         xvector: str = "campplus",
         threads: int | None = None,
+        known: str | Path | None = None,
     ) -> None:
         """Load the models; weights that are not on the machine are fetched (:mod:`ssdiar.networks.weights`).
 
@@ -247,9 +253,10 @@ class Diarizer:
             sad: A choice of conf/sad.
             xvector: A choice of conf/xvector, such as ``"campplus+device=cuda"``.
             threads: Parts of a recording that are processed at once; by default the number of cores.
+            known: A folder of known voices (:func:`ssdiar.enrolment.known_voices`); speakers get their names.
 
         Raises:
-            InputError: An option is wrong, or a model or package is missing.
+            InputError: An option or a known voice is wrong, or a model or package is missing.
         """
         _check_options(system=system, sad=sad, xvector=xvector, threads=threads)
         self._config = read_system(system)
@@ -257,6 +264,7 @@ class Diarizer:
         self._source.weights()
         self._model_config = read_model_config(xvector)
         load_model(self._model_config)
+        self._voices = None if known is None else known_voices(known, sad, self._model_config)
         self._names = {"system": config_name(system), "speech": config_name(sad)}
         self._threads = threads or cores()
 
@@ -325,6 +333,10 @@ class Diarizer:
         )
         tight = {side: one.tight for side, one in speech.items()} if turns == "tight" else None
         made = turns_of(cut, labels, rules, sure, tight, sides)
+        spoken = mean_speakers(segments, labels, vectors, sides)
+        matches = names_of(spoken, read_voice_model(model.config.title), self._voices) if self._voices else []
+        named = new_names(matches)
+        made = rename_speakers(made, named)
         speakers = len({turn.speaker for turn in made})
         too_few = [f"{number.low} speakers are asked for, {speakers} found: it has too little speech"]
         found = {side: number_found(result.history) for side, result in results.items()}
@@ -335,7 +347,8 @@ class Diarizer:
             turns=tuple(sorted(made, key=lambda turn: (turn.start, turn.end, turn.speaker))),
             sure=count_probabilities(found, sides).get(name),
             probabilities=results[name].history.get("num_spk_probabilities", {}) if name in results else {},
-            vectors=_vectors_by_name(results, vectors, sides),
+            vectors={named.get(key, key[1]): one.vector for key, one in spoken.items()},
+            names={match.name: match.probability for match in matches if match.name is not None},
             channels=use.in_words(info.channels),
             remarks=(*info.remarks, *([use.remark] if use.remark else []), *(too_few if speakers < number.low else [])),
             models={**self._names, "xvectors": model.config.title},
@@ -356,6 +369,7 @@ def diarize(
     threads: int | None = None,
     recording: str | None = None,
     progress: Progress | bool = False,
+    known: str | Path | None = None,
 ) -> Diarization:
     """Find out who spoke when in a recording.
 
@@ -376,11 +390,12 @@ def diarize(
         threads: Parts of a recording that are processed at once; by default the number of cores.
         recording: Name in RTTM and other files; by default made from the file's name.
         progress: Called with the seconds of audio done, and all of them; True: show a bar.
+        known: A folder of known voices (:func:`ssdiar.enrolment.known_voices`); speakers get their names.
 
     Raises:
         InputError: The audio cannot be used, an option is wrong, or a model or package is missing.
     """
-    diarizer = Diarizer(system=system, sad=sad, xvector=xvector, threads=threads)
+    diarizer = Diarizer(system=system, sad=sad, xvector=xvector, threads=threads, known=known)
     return diarizer(
         audio, num_spk=num_spk, channels=channels, turns=turns, seed=seed, recording=recording, progress=progress
     )
@@ -505,15 +520,3 @@ def _open(path: Path, channels: str | int) -> tuple[AudioInfo, Use]:
         expected = f"auto, mix, parties or a channel from 1 to {info.channels}"
         raise InputError("bad channels", path=path, expected=expected, got=channels)
     return info, use_of_channels(levels, channels)
-
-
-def _vectors_by_name(
-    results: Mapping[str, Clustering], vectors: Mapping[str, np.ndarray], sides: Mapping[str, str]
-) -> dict[str, np.ndarray]:
-    """Return the mean x-vector of each speaker."""
-    means: dict[str, np.ndarray] = {}
-    for side, result in results.items():
-        clusters = range(int(result.labels.max()) + 1)
-        named = join_sides([Turn(side, speaker_name(label + 1), 0, 1) for label in clusters], sides)
-        means |= {turn.speaker: vectors[side][result.labels == label].mean(axis=0) for label, turn in enumerate(named)}
-    return means

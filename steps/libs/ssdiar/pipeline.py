@@ -22,9 +22,9 @@ import numpy as np
 
 from ssdiar.base.config import NotNegative, Share
 from ssdiar.base.errors import InputError
-from ssdiar.timeline.regions import covered, intersect
+from ssdiar.timeline.regions import covered, intersect, merge, total
 from ssdiar.timeline.segmentation import Segmentation
-from ssdiar.timeline.sides import join_sides, side_id
+from ssdiar.timeline.sides import join_sides, side_id, speaker_name
 from ssdiar.timeline.spans import Segment, Turn
 from ssdiar.timeline.subsegments import make_subsegments, segments_of, split_short
 from ssdiar.timeline.turns import close_pauses, turns_of_labels
@@ -301,6 +301,39 @@ def labels_by_id(
         if result.sure is not None:
             sure |= {name: round(share, 4) for name, share in zip(ids, result.sure.tolist(), strict=True)}
     return labels, sure if len(sure) == len(labels) else None
+
+
+class Speaker(NamedTuple):
+    """The mean x-vector (D,) of a speaker's sub-segments, and the seconds that these cover."""
+
+    vector: np.ndarray
+    seconds: float
+
+
+def mean_speakers(
+    segments: Mapping[str, Sequence[Segment]],
+    labels: Mapping[str, int],
+    vectors: Mapping[str, np.ndarray],
+    sides: Mapping[str, str] = {},
+) -> dict[tuple[str, str], Speaker]:
+    """Return the speakers of recordings, by recording and name.
+
+    Args:
+        segments: S sub-segments of each recording or side.
+        labels: Label from 1 by sub-segment id.
+        vectors: (S, D) x-vectors of each recording or side.
+        sides: Recording by side.
+    """
+    found = {}
+    for side, own in segments.items():
+        numbers = np.array([labels[segment.id] for segment in own])
+        present = np.unique(numbers).tolist()
+        named = join_sides([Turn(side, speaker_name(number), 0, 1) for number in present], sides)
+        for number, turn in zip(present, named, strict=True):
+            mine = numbers == number
+            times = times_of([segment for segment, chosen in zip(own, mine, strict=True) if chosen])
+            found[turn.reco, turn.speaker] = Speaker(vectors[side][mine].mean(axis=0), total(merge(times)))
+    return found
 
 
 def turns_of(

@@ -15,8 +15,8 @@ from ssdiar.base.publish import publish_text
 _Form = TypeVar("_Form")
 
 
-def read_meta(folder: str | Path, form: type[_Form] = dict[str, Any]) -> _Form:
-    """Return the content of ``folder``/meta.json; without such a file, the defaults of ``form``.
+def read_meta(folder: str | Path, form: type[_Form] = dict[str, Any], name: str = "meta.json") -> _Form:
+    """Return the content of ``folder``/meta.json or another ``name``; without such a file, the defaults of ``form``.
 
     Args:
         folder: The directory.
@@ -25,7 +25,7 @@ def read_meta(folder: str | Path, form: type[_Form] = dict[str, Any]) -> _Form:
     Raises:
         InputError: The file is not a JSON object, or a value is not of its type or range.
     """
-    path = Path(folder) / "meta.json"
+    path = Path(folder) / name
     try:
         return msgspec.json.decode(path.read_bytes() if path.exists() else b"{}", type=form)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from ssdiar.base.errors import InputError
+from ssdiar.results.names import SpeakerName
 from ssdiar.timeline.regions import covered, merge, total
 from ssdiar.timeline.spans import Turn
 
@@ -21,7 +22,14 @@ from ssdiar.timeline.spans import Turn
 SCHEMA = "ssdiar-result/1"
 
 
-class SpeakerTalk(TypedDict):
+class _Named(TypedDict, total=False):
+    """The probability of a name that name_speakers.sh found, and if it was asked for the mean x-vector."""
+
+    name_probability: float
+    vector: list[float]
+
+
+class SpeakerTalk(_Named):
     """How much one speaker talks: seconds, share of all speakers' talk, number of turns."""
 
     name: str
@@ -72,10 +80,12 @@ def recording_entry(
     file: str | None = None,
     duration: float | None = None,
     probability: float | None = None,
+    names: Iterable[SpeakerName] = (),
 ) -> RecordingEntry:
     """Return the entry of a recording from its turns, in any order.
 
-    ``duration`` is in seconds, ``probability`` that of the number of speakers (None if the number was given).
+    ``duration`` is in seconds, ``probability`` that of the number of speakers (None if the number was given). The turns
+    have the ``names`` already.
     """
     talk: dict[str, list[tuple[float, float]]] = {}
     for turn in turns:
@@ -83,6 +93,7 @@ def recording_entry(
     regions = {name: merge(own) for name, own in talk.items()}
     seconds = {name: total(own) for name, own in regions.items()}
     everyone = sum(seconds.values())
+    more = {one.name or one.speaker: {"name_probability": one.probability, "vector": one.vector} for one in names}
     overlap = covered(np.concatenate([*regions.values(), np.empty((0, 2))]), 2)
     return {
         "recording": reco,
@@ -98,6 +109,7 @@ def recording_entry(
                 "seconds": round(seconds[name], 3),
                 "share": round(seconds[name] / everyone, 4) if everyone else 0.0,
                 "turns": len(talk[name]),
+                **{key: value for key, value in more.get(name, {}).items() if value is not None},
             }
             for name in sorted(talk, key=lambda name: (-seconds[name], name))
         ],

@@ -14,7 +14,7 @@ import numpy as np
 
 from ssdiar.timeline.regions import merge
 from ssdiar.timeline.sides import speaker_name
-from ssdiar.timeline.spans import Segment, Turn, by_recording
+from ssdiar.timeline.spans import Segment, Turn, by_recording, grouped
 
 
 class Stretch(NamedTuple):
@@ -121,6 +121,16 @@ def close_pauses(turns: Iterable[Turn], gap: float) -> list[Turn]:
             spans = merge(np.concatenate([own, pauses[silent & short]]))
             closed += _turns(reco, speaker, spans, [(turn.start, turn.end, turn.confidence) for turn in before])
     return sorted(closed, key=lambda turn: (turn.reco, turn.start, turn.end, turn.speaker))
+
+
+def rename_speakers(turns: Iterable[Turn], names: Mapping[tuple[str, str], str]) -> list[Turn]:
+    """Return the turns with other names, by recording and speaker; if two speakers get one name, turns are joined."""
+    found = []
+    for reco, own in grouped(turns).items():
+        new = [replace(turn, speaker=names.get((reco, turn.speaker), turn.speaker)) for turn in own]
+        are_joined = len({turn.speaker for turn in new}) < len({turn.speaker for turn in own})
+        found += close_pauses(new, 0) if are_joined else new
+    return found
 
 
 def exclusive_turns(turns: Iterable[Turn]) -> list[Turn]:
