@@ -77,6 +77,7 @@ def test_options_reach_diarize(command):
     *_, calls = command("a.wav")
     assert calls[-1][2] == {
         "num_spk": None,
+        "known": None,
         "system": "best",
         "sad": "pyannote",
         "xvector": "campplus",

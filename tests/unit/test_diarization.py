@@ -30,7 +30,7 @@ diarize("call.wav", number=2)
 def result():
     turns = (Turn("call", "anna", 0, 40, 0.9), Turn("call", "<b>", 35, 60, 0.8), Turn("call", "anna", 61, 62))
     models = dict.fromkeys(("system", "speech", "xvectors"), "x")
-    return Diarization("call", None, 65.0, turns, 0.9, {2: 0.9}, {}, "mono", (), models, "closed")
+    return Diarization("call", None, 65.0, turns, 0.9, {2: 0.9}, {}, {}, "mono", (), models, "closed")
 
 
 def test_it_is_printed_in_a_line_and_drawn_in_a_notebook(result):
