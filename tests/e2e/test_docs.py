@@ -64,6 +64,7 @@ RUN = [
     ),
     (r"\./run\.sh --audio data/stereo/wav .*", r"\g<0> --stop-stage 1"),
     (r"(local/simulate_calls\.py) --num-calls \d+ (.* voices .*)", r"\1 --num-calls 1 --duration 10 \2"),
+    (r"(local/simulate_calls\.py) .* readers data/readers40", r"\1 --num-calls 1 --duration 10 voices data/readers40"),
     # These take long, so it is only seen that they start; other tests run them.
     (r"(bench/\w+\.py)( simulate| count| sure)?( .*)?", r"\1\2 --help"),
     (r"(local/fetch_\w+\.py|local/paper/run\.sh) .*", r"\1 --help"),
