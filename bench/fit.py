@@ -140,6 +140,7 @@ def simulate(options: argparse.Namespace) -> None:
     places = ["--data-root", out / "data", "--exp-root", out / "exp"]  # of run.sh and of the other two commands
     readers, prompts = (sorted((out / kind).iterdir()) for kind in ("readers", "prompts"))
     held_out = {*readers[::4], *(voice for voice in prompts if voice.name in _HELD_OUT)}
+    sets = {name: shape for name, shape in _SETS.items() if not options.sets or name in options.sets}
     for prefix in _PREFIXES:
         for kind, voices in (("voices", readers + prompts), ("prompts", prompts)):
             own = [voice for voice in voices if (voice in held_out) == (prefix == "test_")]
@@ -148,18 +149,17 @@ def simulate(options: argparse.Namespace) -> None:
             for reader in readers[::2] if prefix else readers[1::2]:
                 files = sorted(reader.iterdir())[half - 1 :: 2]
                 _link(files, out / "cast" / f"{prefix}half{half}" / reader.name)
-        for name, shape in _SETS.items():
-            if options.sets and name not in options.sets:
-                continue
+        for name, shape in sets.items():
             kind = f"half{shape.half}" if shape.half else "prompts" if shape.prompts else "voices"
             voices = out / "cast" / (prefix + kind)
             data = _simulate_set(prefix + name, shape, voices, out)
             stages = ["--systems", "best", "--stop-stage", 4, "--nj", options.nj, "--python", sys.executable]
             _call("run.sh", "--set", prefix + name, *data, *places, *stages)
     for step in ("count", "sure", "voices"):
-        own = [name for name, shape in _SETS.items() if (step == "voices") == bool(shape.half)]
+        own = [name for name, shape in sets.items() if (step == "voices") == bool(shape.half)]
         names = {prefix: " ".join(prefix + name for name in own) for prefix in _PREFIXES}
-        print("bench/fit.py", step, *places, "--test", f'"{names["test_"]}"', names[""])
+        if own:
+            print("bench/fit.py", step, *places, "--test", f'"{names["test_"]}"', names[""])
 
 
 def _link(folders: Sequence[Path], into: Path) -> None:

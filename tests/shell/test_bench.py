@@ -234,7 +234,7 @@ def test_simulation_makes_sets_and_test_sets_of_other_voices(program, monkeypatc
     assert voices == [["allison_en", "r2", "r3"], ["allison_en"], ["july_es", "r1"], ["july_es"]]
     assert [call[call.index("--set") + 1] for call in calls if call[0] == "run.sh"] == [name for name, _ in sizes]
     commands = capsys.readouterr().out.splitlines()
-    assert [command.split()[1] for command in commands] == ["count", "sure", "voices"]
+    assert [command.split()[1] for command in commands] == ["count", "sure"]
     assert all(command.endswith('--test "test_one test_long" one long') for command in commands)
 
 
