@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ssdiar.base import __version__, arguments
 from ssdiar.base.errors import InputError
-from ssdiar.base.publish import check_own, publish_own
+from ssdiar.base.publish import OwnFiles
 from ssdiar.diarization import Diarizer, progress_bar
 from ssdiar.io.names import recording_ids
 from ssdiar.io.recordings import audio_below
@@ -37,8 +37,9 @@ def _main() -> None:
     options = _parse()
     files = _recordings(options.audio)
     names = {reco: {form: reco + _SUFFIX[form] for form in options.format} for reco in files}
+    results = OwnFiles(options.out)
     if options.stdout is None:
-        check_own(options.out, [name for own in names.values() for name in own.values()], options.overwrite)
+        results.check([name for own in names.values() for name in own.values()], options.overwrite)
         options.out.mkdir(parents=True, exist_ok=True)
     elif len(files) > 1 and options.stdout not in ("rttm", "json"):
         raise InputError(f"--stdout {options.stdout} takes one recording", expected="rttm or json", got=len(files))
@@ -60,7 +61,7 @@ def _main() -> None:
             print(result.to(options.stdout), end="", flush=True)
         else:
             for form, name in names[reco].items():
-                publish_own(options.out / name, result.to(form))
+                results.write(name, result.to(form))
         for remark in result.remarks:
             _LOG.warning("%s: %s", path, remark)
     if entries and shown:

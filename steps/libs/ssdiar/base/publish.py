@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ssdiar.base.errors import InputError
 
-_OWN = ".ssdiar.sha256"  # digests of the files that publish_own wrote into a folder
+_OWN = ".ssdiar.sha256"  # in a user's folder
 
 
 @contextmanager
@@ -65,28 +65,35 @@ def publish_folder(path: Path) -> Iterator[Path]:
             raise
 
 
-def check_own(folder: str | Path, names: Iterable[str], overwrite: bool = False) -> None:
-    """Raise InputError if a file of a user's folder would be lost: one that exists, and is not as :func:`publish_own`
-    wrote it. With ``overwrite``, any file may be replaced.
+class OwnFiles:
+    """The files of a program in a user's folder; other files there, or changed ones, are not replaced unasked.
+
+    ``.ssdiar.sha256`` has the digests of the files as they were written.
     """
-    record, own = Path(folder, _OWN), set()
-    if record.is_file():
-        own = set(record.read_text(encoding="utf-8").splitlines())
-    files = [path for name in names if (path := Path(folder, name)).exists()]
-    others = [path for path in files if _line(path.name, path.read_bytes()) not in own]
-    if others and not overwrite:
-        more = f" (nor are {len(others) - 1} more)" if len(others) > 1 else ""
-        what = f"exists and is not as this program wrote it{more}, so nothing is written"
-        raise InputError(what, path=others[0], hint="Choose another folder, or replace such files by --overwrite true.")
 
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self._record = self.folder / _OWN
+        self._known = set(self._record.read_text(encoding="utf-8").splitlines()) if self._record.is_file() else set()
 
-def publish_own(path: Path, text: str) -> None:
-    """Write a file into a user's folder, and note its digest there in ``.ssdiar.sha256``, for :func:`check_own`."""
-    record, line = path.with_name(_OWN), _line(path.name, text.encode())
-    if not record.is_file() or line not in record.read_text(encoding="utf-8").splitlines():
-        with open(record, "a", encoding="utf-8") as stream:
-            stream.write(f"{line}\n")
-    publish_text(path, text)
+    def check(self, names: Iterable[str], overwrite: bool = False) -> None:
+        """Raise InputError if :meth:`write` would replace a file that it did not write, unless ``overwrite``."""
+        files = [path for name in names if (path := self.folder / name).exists()]
+        others = [path for path in files if _line(path.name, path.read_bytes()) not in self._known]
+        if others and not overwrite:
+            more = f" (nor are {len(others) - 1} more)" if len(others) > 1 else ""
+            what = f"exists and is not as this program wrote it{more}, so nothing is written"
+            hint = "Choose another folder, or replace such files by --overwrite true."
+            raise InputError(what, path=others[0], hint=hint)
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file, and its digest."""
+        line = _line(name, text.encode())
+        if line not in self._known:
+            with open(self._record, "a", encoding="utf-8") as stream:
+                stream.write(f"{line}\n")
+            self._known.add(line)
+        publish_text(self.folder / name, text)
 
 
 def _line(name: str, data: bytes) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from ssdiar.base.errors import InputError
-from ssdiar.base.publish import check_own, publish_own
+from ssdiar.base.publish import OwnFiles
 from ssdiar.io.rttm import rttm_text
 from ssdiar.results import RecordingEntry, recording_entry
 from ssdiar.timeline.regions import merge
@@ -61,7 +61,7 @@ def export(
     files if they have an entry.
 
     Raises:
-        InputError: A format does not exist, or a file would be lost (:func:`ssdiar.base.publish.check_own`).
+        InputError: A format does not exist, or a file would be lost (:class:`ssdiar.base.publish.OwnFiles`).
     """
 
     known = {entry["recording"]: entry for entry in entries}
@@ -98,10 +98,11 @@ def write_files(
     for name in formats:
         for reco in sorted(recordings):
             contents.setdefault((names[name].format(reco=reco), name), (reco, []))[1].extend(recordings[reco])
-    check_own(folder, [file for file, _ in contents], overwrite)
+    results = OwnFiles(folder)
+    results.check([file for file, _ in contents], overwrite)
     Path(folder).mkdir(parents=True, exist_ok=True)
     for (file, name), (reco, own) in contents.items():
-        publish_own(Path(folder, file), text(name, reco, own))
+        results.write(file, text(name, reco, own))
     return [Path(folder, file) for file, _ in contents]
 
 
