@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fit the weights of conf/systems/best.yaml, of the number of speakers and of certainty, and those of conf/voices.
+"""Fit the weights of conf/systems/best.yaml (number of speakers, certainty) and of conf/voices.
 
 bench/fit.py simulate exp/fit     recordings to fit to and to test on, stages 1 to 4; an hour on two cores
 bench/fit.py count ... set ...    fit the model of the number of speakers, report

@@ -1,4 +1,4 @@
-"""``names.json``: the names of a system's speakers, which make_rttm.sh puts over those of the clustering."""
+"""``names.json``: the names of a system's speakers, which make_rttm.sh puts over the clustering's."""
 
 from __future__ import annotations
 
