@@ -37,7 +37,7 @@ verbose=1
 
 # shellcheck disable=SC2034  # parse_options.sh prints it
 help_message="Usage: ./run.sh [options]
- e.g.: ./run.sh                                    # the corpus mini: a baseline, the paper's best system, and ours
+ e.g.: ./run.sh                                    # the corpus mini: a baseline, its control, the paper's best, and ours
        ./run.sh --audio ~/calls --set calls        # your own audio, our system: who spoke when
        ./run.sh --audio ~/calls --set calls --rttm ref.rttm --num-spk 2        # ... with the number of speakers, and DER
 
