@@ -118,7 +118,7 @@ def _parse() -> argparse.Namespace:
     common.add_places(parser)
     parser.add_argument("--of", choices=tuple(VARIANTS), default="best", help="parts of best, or readings of the paper")
     parser.add_argument(
-        "--choices", help="these systems instead, as run.sh --systems takes them; the first is baseline"
+        "--choices", help="these systems instead, as run.sh --systems takes them; the first is the baseline"
     )
     parser.add_argument("--num-spk", choices=("oracle", "estimate"), default="oracle", help="number of speakers")
     parser.add_argument("--seeds", type=whole_number(1), default=5, help="number of seeds")

@@ -4,7 +4,7 @@ Reads a transcript (CTM, the JSON of Whisper, WhisperX, OpenAI, whisper.cpp, Tra
 folder with one per recording, named after it or its audio file (of .ctm, .json, .vtt and .srt, the first is taken);
 and the RTTM of make_rttm.sh or any other. Writes into <out-dir>, by default the folder words beside the RTTM: words.ctm
 (8 columns, the last is the speaker), words.stm, and <recording>.json, .srt, .vtt. A word gets the speaker whose turns
-overlap it most; in a gap, that of the nearest turn. If it ties in overlapped speech, it goes to the speaker who is not
+overlap it most; in a gap, the nearest turn's. If it ties in overlapped speech, it goes to the speaker who is not
 saying another word then, else to the speaker of the word before (ssdiar/results/words.py has all rules). Words of
 captions share the time of their phrase by their letters.
 e.g.: assign_words.sh whisper/call1.json exp/calls/best
