@@ -138,9 +138,9 @@ class Group:
         for reading in dict.fromkeys(result.reading for result in ran.values() if result.reading):
             own = [name for name, one in ran.items() if one.reading == reading and one.row in _TRAINED]
             several.append((READING, "der", [(name, robust[ran[name].row]) for name in own if ran[name].row in robust]))
+        compared = [pairs[0] for *_, pairs in found]
         for claim, measure, pairs in several:
-            if not claim.startswith("training"):
-                found += [(claim, measure, [pair]) for pair in pairs]
+            found += [(claim, measure, [pair]) for pair in pairs if pair not in compared]
             found += [(claim, measure, pairs)] if len(pairs) > 1 else []
         return found
 

@@ -47,7 +47,7 @@ from ssdiar.pipeline import (
     vectors_of,
 )
 from ssdiar.results import RecordingEntry, SpeakerTalk, count_probabilities, number_found, recording_entry
-from ssdiar.results.exports import SUFFIXES, json_text, text_of
+from ssdiar.results.exports import SUFFIXES, text_of
 from ssdiar.results.names import SpeakerName, new_names
 from ssdiar.results.tables import clock, plural, timeline_html
 from ssdiar.results.words import assign_words
@@ -173,7 +173,7 @@ class Diarization:
             "models": dict(self.models),
             "turn_kind": self.turn_kind,
         }
-        return json_text({**self.summary, **made}, self.turns)
+        return text_of("json", self.turns, self.duration, {**self.summary, **made})
 
     def to(self, form: str) -> str:
         """Return the text of a file in a format of :data:`ssdiar.results.exports.FILE_NAMES`."""

@@ -112,7 +112,8 @@ def names_of(
     if (got := vectors.shape[1]) != (wanted := len(model.background)):
         raise InputError("x-vectors of another dimension", expected=f"{wanted}", got=got)
     seconds = np.array([one.seconds for one in everyone])
-    odds, recordings = log_odds(vectors, seconds, model), np.array([reco for reco, _ in speakers])
+    odds = log_odds(vectors, seconds, model)
+    recordings = np.unique([reco for reco, _ in speakers], return_inverse=True)[1]
     if known is None:
         voices, probabilities = link_speakers(odds, recordings, shared)
     else:
