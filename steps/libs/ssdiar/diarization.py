@@ -246,17 +246,9 @@ class Diarizer:
         threads: int | None = None,
         known: str | Path | None = None,
     ) -> None:
-        """Load the models; weights that are not on the machine are fetched (:mod:`ssdiar.networks.weights`).
+        """Load the models; for arguments and errors see :func:`diarize`.
 
-        Args:
-            system: A choice of conf/systems, such as ``"best"``.
-            sad: A choice of conf/sad.
-            xvector: A choice of conf/xvector, such as ``"campplus+device=cuda"``.
-            threads: Parts of a recording that are processed at once; by default the number of cores.
-            known: A folder of known voices (:func:`ssdiar.enrolment.known_voices`); speakers get their names.
-
-        Raises:
-            InputError: An option or a known voice is wrong, or a model or package is missing.
+        Weights that are not on the machine are fetched (:mod:`ssdiar.networks.weights`).
         """
         _check_options(system=system, sad=sad, xvector=xvector, threads=threads)
         self._config = read_system(system)
