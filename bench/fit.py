@@ -80,13 +80,9 @@ def _parse() -> argparse.Namespace:
     add("--nj", type=whole_number(1), default=2, help="jobs")
     add("out_dir", type=Path)
     add("sets", nargs="*", metavar="set", help="names of sets (all)")
-    texts = {
-        "count": "fit the model of the number of speakers",
-        "sure": "fit the model of certainty",
-        "voices": "fit the model that two speakers are one voice",
-    }
+    texts = {"count": "of the number of speakers", "sure": "of certainty", "voices": "that two speakers are one voice"}
     for step, text in texts.items():
-        fit = steps.add_parser(step, help=text)
+        fit = steps.add_parser(step, help=f"fit the model {text}")
         common.add_places(fit)
         fit.add_argument("--system", default="best", help="the system whose evidence is computed")
         fit.add_argument("--test", default="", help="names of further sets, for the report")

