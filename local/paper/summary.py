@@ -91,13 +91,7 @@ CLAIMS = (
 
 
 class Group:
-    """Results with one source of speaker counts (at least one result).
-
-    Args:
-        set_name: The set.
-        results: The results.
-        voices: The voices of each recording; empty if they are not known.
-    """
+    """Results of a set (at least one) with one source of speaker counts, and the voices of its recordings, if known."""
 
     def __init__(self, set_name: str, results: Sequence[Result], voices: Mapping[str, Sequence[str]]) -> None:
         self.origin = describe(set_name, results)
