@@ -23,7 +23,7 @@ import numpy as np
 
 from ssdiar.base.arguments import Parser, run, whole_number
 from ssdiar.clustering.config import read_system
-from ssdiar.scoring.bootstrap import Difference, paired_difference
+from ssdiar.scoring.bootstrap import Difference, mean_difference
 from ssdiar.scoring.der import PROTOCOLS
 
 _PLAIN, _RECTIFIED = "{{rectify: false, shrinkage: {}}}", "{{rectify: true, shrinkage: {}}}"
@@ -109,7 +109,7 @@ def main() -> None:
         baseline = choice.partition("+")[0] if options.of == "readings" and not options.choices else first
         errors = np.array([run[0][0, :, 0] for run in runs])  # (seeds, recordings) in error, by the first protocol
         scored = runs[0][0][0, :, 1]
-        difference = paired_difference(errors, baselines.setdefault(baseline, errors), scored, voices)
+        difference = mean_difference([(errors, baselines.setdefault(baseline, errors))], scored, voices)
         print(name, *_cells(runs, difference), sep="\t", flush=True)
 
 

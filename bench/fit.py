@@ -29,7 +29,6 @@ import yaml
 from msgspec import structs, to_builtins
 
 from ssdiar.base.arguments import Parser, run, whole_number
-from ssdiar.base.config import read_config
 from ssdiar.base.errors import InputError
 from ssdiar.clustering import sure
 from ssdiar.clustering.config import Count, LabelWeights, Sure, SystemConfig, read_system
@@ -39,7 +38,7 @@ from ssdiar.clustering.recording import Clustering, Prepared, RecordingVectors, 
 from ssdiar.clustering.systems import random_generator
 from ssdiar.clustering.vectors import length_normalise
 from ssdiar.clustering.voices import VoiceModel, VoiceWeights, log_odds, pair_evidence
-from ssdiar.enrolment import names_of
+from ssdiar.enrolment import names_of, read_voice_model
 from ssdiar.pipeline import Speaker, labels_by_id, mean_speakers, times_of
 from ssdiar.scoring.der import PROTOCOLS, cut_cells
 from ssdiar.timeline.regions import intersect, merge, subtract, total
@@ -81,21 +80,18 @@ def _parse() -> argparse.Namespace:
     add("--nj", type=whole_number(1), default=2, help="jobs")
     add("out_dir", type=Path)
     add("sets", nargs="*", metavar="set", help="names of sets (all)")
-    texts = {
-        "count": "fit the model of the number of speakers",
-        "sure": "fit the model of certainty",
-        "voices": "fit the model that two speakers are one voice",
-    }
+    texts = {"count": "of the number of speakers", "sure": "of certainty", "voices": "that two speakers are one voice"}
     for step, text in texts.items():
-        fit = steps.add_parser(step, help=text)
+        fit = steps.add_parser(step, help=f"fit the model {text}")
         common.add_places(fit)
         fit.add_argument("--system", default="best", help="the system whose evidence is computed")
         fit.add_argument("--test", default="", help="names of further sets, for the report")
         fit.add_argument("sets", nargs="*", metavar="set", help="names of sets to fit to, as in run.sh")
     options = parser.parse_args()
-    if options.step == "simulate" and not {*options.sets} <= {*_SETS}:
+    names = {*options.sets, *getattr(options, "test", "").split()}
+    if options.step in ("simulate", "voices") and not {name.removeprefix("test_") for name in names} <= {*_SETS}:
         parser.error(f"no such set; expected some of {' '.join(_SETS)}")
-    if options.step != "simulate" and not options.sets and not options.test:
+    if options.step != "simulate" and not names:
         parser.error("nothing to fit to; expected names of sets, or --test")
     return options
 
@@ -569,7 +565,7 @@ class Cast(NamedTuple):
 
 
 def _voices(config: SystemConfig, sources: Mapping[str, Sequence[Source]], options: argparse.Namespace) -> None:
-    model, test = read_config(VoiceModel, options.xvector, "voices"), options.test.split()
+    model, test = read_voice_model(options.xvector), options.test.split()
     if options.sets:
         model = fit_voices(cast({name: sources[name] for name in options.sets}, config), model)
         print(yaml.safe_dump(to_builtins(model), sort_keys=False, default_flow_style=None, width=118))

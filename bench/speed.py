@@ -34,9 +34,9 @@ from ssdiar.base.arguments import Parser, run, whole_number
 from ssdiar.base.errors import InputError
 from ssdiar.clustering.config import read_system
 from ssdiar.io.ark import write_xvector_scp, write_xvectors
-from ssdiar.io.audio import AUDIO_SUFFIXES, read_audio
+from ssdiar.io.audio import read_audio
 from ssdiar.io.meta import write_meta
-from ssdiar.io.recordings import files_below
+from ssdiar.io.recordings import audio_below
 from ssdiar.io.rttm import write_rttm
 from ssdiar.io.tables import write_segments
 from ssdiar.timeline.spans import Segment, Turn
@@ -175,8 +175,7 @@ def _run_sh(
 
 def _samples(folder: Path) -> list[np.ndarray]:
     """Return the recordings in a folder at 16 kHz."""
-    audio = [path for path in files_below(folder) if path.suffix.lower() in AUDIO_SUFFIXES]
-    return [read_audio(path, _RATE)[0] for path in audio]
+    return [read_audio(path, _RATE)[0] for path in audio_below(folder)]
 
 
 def _write_call(folder: Path, samples: Sequence[np.ndarray], seconds: int) -> Path:

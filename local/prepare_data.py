@@ -45,6 +45,9 @@ def main() -> None:
     if Manifest(out_dir, STAGE).is_current({}, wanted):
         _LOG.info("%s is there already, made with the same options", out_dir)
         return
+    if (out_dir / "wav.scp").exists() and not Manifest(out_dir, STAGE).is_planned():
+        hint = "Give another --data-root, or run the stages on this data directory: run.sh --set mini --stage 2."
+        raise InputError("was not made by this script, so it is not replaced", path=out_dir, hint=hint)
     downloads.mkdir(parents=True, exist_ok=True)
     if not _run(options, "fetch_phone_sample.py", downloads / "phone_sample"):
         sys.exit(1)

@@ -7,7 +7,7 @@ name its subset of CALLHOME English, its scoring protocol or its source of speak
 from __future__ import annotations
 
 import statistics
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -91,13 +91,7 @@ CLAIMS = (
 
 
 class Group:
-    """Results with one source of speaker counts (at least one result).
-
-    Args:
-        set_name: The set.
-        results: The results.
-        voices: The voices of each recording; empty if they are not known.
-    """
+    """Results of a set (at least one) with one source of speaker counts, and the voices of its recordings, if known."""
 
     def __init__(self, set_name: str, results: Sequence[Result], voices: Mapping[str, Sequence[str]]) -> None:
         self.origin = describe(set_name, results)
@@ -125,35 +119,29 @@ class Group:
     def _pairs(self) -> list[tuple[str, str, list[tuple[str, str]]]]:
         """Return (claim, measure, pairs of systems) of every comparison."""
         ran = {name: results[0] for name, results in self.systems.items()}
-        robust = {result.row: name for name, result in ran.items() if not result.reading}
-        found: list[tuple[str, str, list[tuple[str, str]]]] = []
-        for name, result in ran.items():
-            own = [self._in_reading(row, result.reading, ran) for row in references(result.row)]
-            found += [("", "der", [(name, second)]) for second in own if second]
-        several = [
-            (claim.text, claim.measure, self._known(claim.pairs, reading, ran))
-            for claim in CLAIMS
-            for reading in dict.fromkeys(result.reading for result in ran.values())
+        readings = dict.fromkeys(result.reading for result in ran.values())
+        compared = [
+            pair
+            for result in ran.values()
+            for pair in self._known([(result.row, row) for row in references(result.row)], result.reading)
         ]
-        for reading in dict.fromkeys(result.reading for result in ran.values() if result.reading):
-            own = [name for name, one in ran.items() if one.reading == reading and one.row in _TRAINED]
-            several.append((READING, "der", [(name, robust[ran[name].row]) for name in own if ran[name].row in robust]))
+        several = [
+            (claim.text, claim.measure, self._known(claim.pairs, reading)) for claim in CLAIMS for reading in readings
+        ]
+        for reading in filter(None, readings):
+            own = [(name, one.row) for name, one in ran.items() if one.reading == reading and one.row in _TRAINED]
+            several.append((READING, "der", [pair for pair in own if pair[1] in ran]))
+        found = [("", "der", [pair]) for pair in compared]
         for claim, measure, pairs in several:
-            if not claim.startswith("training"):
-                found += [(claim, measure, [pair]) for pair in pairs]
+            found += [(claim, measure, [pair]) for pair in pairs if pair not in compared]
             found += [(claim, measure, pairs)] if len(pairs) > 1 else []
         return found
 
-    @staticmethod
-    def _in_reading(row: str, reading: str, ran: Collection[str]) -> str | None:
-        """Return the name of a row in a reading, else without one; None if neither has run."""
-        names = [f"{row}+{reading}", row] if reading else [row]
-        return next((name for name in names if name in ran), None)
-
-    def _known(self, pairs: Sequence[tuple[str, str]], reading: str, ran: Collection[str]) -> list[tuple[str, str]]:
-        """Return the pairs of rows as systems of a reading, those that have run."""
-        own = [(f"{one}+{reading}" if reading else one, self._in_reading(two, reading, ran)) for one, two in pairs]
-        return [(one, two) for one, two in own if one in ran and two]
+    def _known(self, pairs: Sequence[tuple[str, str]], reading: str) -> list[tuple[str, str]]:
+        """Return the pairs of rows as systems that have run: in a reading, the second else without one."""
+        suffix = f"+{reading}" if reading else ""
+        own = [(one + suffix, two + suffix if two + suffix in self.systems else two) for one, two in pairs]
+        return [pair for pair in own if all(name in self.systems for name in pair)]
 
     def _compare(self, protocol: str, claim: str, measure: str, pairs: list[tuple[str, str]]) -> dict[str, Any]:
         values = [tuple(_per_recording(self.systems[name], protocol, measure)[0] for name in pair) for pair in pairs]

@@ -11,17 +11,9 @@ from ssdiar.scoring.bootstrap import CONFIDENCE, RESAMPLES
 from ssdiar.scoring.der import PROTOCOLS
 
 
-def make_tables(
-    set_name: str, results: Sequence[Result], voices: Mapping[str, Sequence[str]] | None = None
-) -> dict[str, str]:
-    """Return the content of table.md, table.tsv and bootstrap.tsv for results (at least one).
-
-    Args:
-        set_name: The set.
-        results: The results.
-        voices: The voices of each recording, if they are known.
-    """
-    found = groups(set_name, results, voices or {})
+def make_tables(set_name: str, results: Sequence[Result], voices: Mapping[str, Sequence[str]] = {}) -> dict[str, str]:
+    """Return the content of table.md, table.tsv and bootstrap.tsv for results (at least one); see :class:`Group`."""
+    found = groups(set_name, results, voices)
     return {
         "table.md": _markdown(set_name, found),
         "table.tsv": tsv([{**group.origin, **row} for group in found for row in group.rows]),

@@ -30,7 +30,7 @@ import numpy as np
 from ssdiar.base.errors import InputError
 from ssdiar.base.publish import publish_text
 from ssdiar.io.meta import read_meta
-from ssdiar.io.rttm import TURN_KINDS, read_rttm, write_rttm
+from ssdiar.io.rttm import TURN_KINDS, write_rttm
 from ssdiar.io.tables import (
     SIDE2RECO,
     check_same_ids,
@@ -119,13 +119,10 @@ def make(options: argparse.Namespace) -> None:
         made["tight"] = turns_of(cut, labels, rules["tight"], sure, _tight(folder, cut), sides)
     names = read_names(labels_dir)
     made = {kind: rename_speakers(turns, new_names(names)) for kind, turns in made.items()}
-    turns = made[options.turns]
     entries = read_if_there(read_wav_scp, tables / "wav.scp", {})
     files = {sides.get(side, side): entry for side, entry in entries.items()}
-    known = files.keys() | {turn.reco for turn in turns}
-    corrections = correction_files(labels_dir).items()
-    corrected = {reco: read_rttm(file, lengths={reco: None}) for reco, file in corrections if reco in known}
-    turns = rename_speakers(with_corrections(turns, corrected), new_names(names))
+    known = files.keys() | {turn.reco for turn in made[options.turns]}
+    turns, corrected = with_corrections(made[options.turns], labels_dir, known, new_names(names))
     work.plan(inputs, settings)
     with work.finish("result.json", *(f"rttm.{kind}" for kind in made), editable=["rttm", "reco2file"]):
         for kind in TURN_KINDS:

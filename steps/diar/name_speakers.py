@@ -49,7 +49,7 @@ def main() -> None:
     calibration, known = read_voice_model(model), None
     if options.known is not None:
         extraction = Manifest(_xvector_dir(options.system_dirs[0]), "extract_xvectors").settings
-        known = known_voices(options.known, options.sad, read_model_config(extraction["xvector"]))
+        known = known_voices(options.known, "pyannote", read_model_config(extraction["xvector"]))
     names = dict(zip(everyone, names_of(everyone, calibration, known, options.shared), strict=True))
     for folder, own in folders.items():
         found = [names[key] for key in own]
@@ -70,8 +70,6 @@ def _parse() -> argparse.Namespace:
     add("--known", type=Path, metavar="dir", help="known voices: a recording, or a folder of recordings, for each name")
     add("--shared", type=stage.boolean, default=False, help="let speakers of one recording have the same name")
     add("--vectors", type=stage.boolean, default=False, help="write each speaker's mean x-vector into result.json, too")
-    help_text = "find the speech of known voices by a detector of conf/sad"
-    add("--sad", default="pyannote", metavar="choice", help=help_text)
     return parser.parse_args()
 
 

@@ -13,7 +13,7 @@ e.g.: use_corrections.sh exp/calls/best calls.rttm
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 import stage
@@ -22,10 +22,11 @@ import make_rttm
 from ssdiar.base.errors import InputError
 from ssdiar.base.publish import publish_text
 from ssdiar.io.rttm import read_rttm, rttm_text
-from ssdiar.results import RecordingEntry, read_result, recording_entry
-from ssdiar.results.corrections import correction_files, read_saved
+from ssdiar.results import read_result
+from ssdiar.results.corrections import correction_files, read_saved, with_corrections
+from ssdiar.results.names import new_names, read_names
 from ssdiar.results.tables import plural
-from ssdiar.timeline.spans import Turn, grouped
+from ssdiar.timeline.spans import grouped
 
 _LOG = logging.getLogger(__name__)
 
@@ -42,8 +43,8 @@ def main() -> None:
         parser.error("expected either <rttm-or-dir> or --drop")
     folder = options.system_dir
     made = make_rttm.options_of(folder)
-    entries, now = read_result(folder / "result.json")["recordings"], grouped(read_rttm(folder / "rttm"))
-    _check_unedited(folder / "rttm", entries, now)
+    lengths = {entry["recording"]: entry["duration"] for entry in read_result(folder / "result.json")["recordings"]}
+    _check_unedited(folder, made.turns, lengths)
     files = correction_files(folder)
     if options.drop is not None:
         names = sorted(files) if options.drop == "all" else options.drop.split()
@@ -54,8 +55,8 @@ def main() -> None:
             files[reco].unlink()
         done = "took back the corrections of"
     else:
-        saved = read_saved(options.saved, {entry["recording"]: entry["duration"] for entry in entries})
-        texts = {reco: rttm_text(turns) for reco, turns in saved.items()}
+        texts = {reco: rttm_text(turns) for reco, turns in read_saved(options.saved, lengths).items()}
+        now = grouped(read_rttm(folder / "rttm"))
         names = sorted(reco for reco, text in texts.items() if text != rttm_text(now.get(reco, [])))
         (folder / "corrections").mkdir(exist_ok=True)
         for reco in names:
@@ -66,16 +67,13 @@ def main() -> None:
     _LOG.info("%s: %s %s: %s%s", folder, done, plural(len(names), "recording"), " ".join(names) or "none differs", more)
 
 
-def _check_unedited(rttm: Path, entries: Sequence[RecordingEntry], now: Mapping[str, Sequence[Turn]]) -> None:
-    """Raise InputError if the RTTM was edited by hand since, because it will be written again."""
-    for entry in entries:
-        found = recording_entry(entry["recording"], now.get(entry["recording"], []))
-        made, is_now = ({one["name"]: one for one in own["speakers"]} for own in (entry, found))
-        # In result.json, times were not rounded to thousandths before they were summed.
-        off = {name: abs(one["seconds"] - is_now[name]["seconds"]) for name, one in made.items() if name in is_now}
-        if made.keys() != is_now.keys() or any(off[name] > 0.001 * (1 + made[name]["turns"]) for name in made):
-            hint = "Move it away, run make_rttm.sh again, and give it to use_corrections.sh as the corrected file."
-            raise InputError("was edited by hand", path=rttm, hint=hint)
+def _check_unedited(folder: Path, kind: str, recordings: Collection[str]) -> None:
+    """Raise InputError if the RTTM, with this kind of turns, was edited by hand, because it will be written again."""
+    rttm, names = folder / "rttm", new_names(read_names(folder))
+    made, _ = with_corrections(read_rttm(folder / f"rttm.{kind}"), folder, recordings, names)
+    if rttm_text(made) != rttm_text(read_rttm(rttm)):
+        hint = "Move it away, run make_rttm.sh again, and give it to use_corrections.sh as the corrected file."
+        raise InputError("was edited by hand", path=rttm, hint=hint)
 
 
 if __name__ == "__main__":

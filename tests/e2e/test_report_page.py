@@ -558,10 +558,15 @@ def test_scores_are_those_of_the_library(chrome):
         for protocol in PROTOCOLS.values():
             regions = [(5.0, 40.0), (42.0, 55.5)]
             cases.append([*([asdict(one) for one in side] for side in sides), regions, astuple(protocol)[1:]])
-            expected.append(score_recording(*sides, regions, protocol).der)
+            rates = score_recording(*sides, regions, protocol)
+            expected.append([rates.der, *(getattr(rates, kind) for kind in KINDS)])
     source = (DIAR.parent / "libs/ssdiar/report/templates/scores.js").read_text()
-    script = f"const KINDS = {list(KINDS)}; {source}; return arguments[0].map((one) => scoreOf(...one).der ?? null)"
-    assert chrome.execute_script(script, cases) == pytest.approx(expected, abs=1e-6)
+    sums = "Object.values(errors).map((own) => own.reduce((sum, [start, end, size]) => sum + size * (end - start), 0))"
+    each = f"({{ der, errors }}) => [der ?? null, ...{sums}]"
+    script = f"const KINDS = {list(KINDS)}; {source}; return arguments[0].map((one) => scoreOf(...one)).map({each})"
+    found = chrome.execute_script(script, cases)
+    assert [one[0] for one in found] == pytest.approx([one[0] for one in expected], abs=1e-6)
+    assert [one[1:] for one in found] == [pytest.approx(one[1:], abs=1e-3) for one in expected]
 
 
 def test_corrections(without_reference, tmp_path):

@@ -112,6 +112,14 @@ def test_without_apt_it_is_the_real_call_alone_and_says_so(mini, tmp_path):
     )
 
 
+def test_a_data_directory_of_the_user_is_kept(tmp_path):
+    (tmp_path / "mini").mkdir()
+    (tmp_path / "mini" / "wav.scp").write_text("own own.wav\n")
+    result = run("--data-root", ".", cwd=tmp_path)
+    assert result.returncode == 1 and "error: mini: was not made by this script" in result.stderr
+    assert content(tmp_path) == {str(tmp_path / "mini" / "wav.scp"): b"own own.wav\n"}
+
+
 def test_unreachable_wheel_is_a_clear_error(tmp_path):
     result = run("--num-calls", 0, cwd=tmp_path, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(tmp_path))
     assert result.returncode == 1

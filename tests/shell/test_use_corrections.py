@@ -95,3 +95,14 @@ def test_refusals(work):
     (work / "two/a (1).rttm").unlink()
     assert "sys/rttm: was edited by hand" in use(work, "sys", "two", rc=1)
     assert rttm(work) == line("a", "by_hand", 0, 1), "nothing is lost"
+
+
+def test_hand_edits_are_seen_if_the_talk_time_is_the_same(work):
+    (work / "saved.rttm").write_text(line("a", "Anna", 0, 3))
+    use(work, "sys", "saved.rttm")
+    corrected = rttm(work)
+    for before, after in ((" 3.000 <NA>", " 3.001 <NA>"), ("b 1 1.000", "b 1 1.500")):
+        (work / "sys/rttm").write_text(corrected.replace(before, after, 1))
+        assert "was edited by hand" in use(work, "--drop", "all", "sys", rc=1)
+    (work / "sys/rttm").write_text(corrected)
+    use(work, "--drop", "all", "sys")

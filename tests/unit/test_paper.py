@@ -10,7 +10,7 @@ from paper.grid import Grid, Result, is_random, table_calls, with_readings
 from paper.summary import CLAIMS, PAPER, Group, groups
 from paper.tables import make_tables
 from ssdiar.base.errors import InputError
-from ssdiar.scoring.bootstrap import mean_difference, paired_difference
+from ssdiar.scoring.bootstrap import mean_difference
 from ssdiar.scoring.der import PROTOCOLS, DiarizationError
 from ssdiar.scoring.jer import JaccardError
 from ssdiar.scoring.score_file import Rates, Score
@@ -40,6 +40,10 @@ def made_result(system, errors, seed=0, source="oracle", histories=None, changes
     return Result(
         system, seed, changes, meta, {"forgiving": score}, histories or {reco: {} for reco in score.recordings}
     )
+
+
+def paired_difference(first, second, weights, voices=()):
+    return mean_difference([(first, second)], weights, voices)
 
 
 class TestBootstrap:

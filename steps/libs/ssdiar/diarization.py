@@ -47,7 +47,7 @@ from ssdiar.pipeline import (
     vectors_of,
 )
 from ssdiar.results import RecordingEntry, SpeakerTalk, count_probabilities, number_found, recording_entry
-from ssdiar.results.exports import SUFFIXES, json_text, text_of
+from ssdiar.results.exports import SUFFIXES, text_of
 from ssdiar.results.names import SpeakerName, new_names
 from ssdiar.results.tables import clock, plural, timeline_html
 from ssdiar.results.words import assign_words
@@ -173,7 +173,7 @@ class Diarization:
             "models": dict(self.models),
             "turn_kind": self.turn_kind,
         }
-        return json_text({**self.summary, **made}, self.turns)
+        return text_of("json", self.turns, self.duration, {**self.summary, **made})
 
     def to(self, form: str) -> str:
         """Return the text of a file in a format of :data:`ssdiar.results.exports.FILE_NAMES`."""
@@ -246,17 +246,9 @@ class Diarizer:
         threads: int | None = None,
         known: str | Path | None = None,
     ) -> None:
-        """Load the models; weights that are not on the machine are fetched (:mod:`ssdiar.networks.weights`).
+        """Load the models; for arguments and errors see :func:`diarize`.
 
-        Args:
-            system: A choice of conf/systems, such as ``"best"``.
-            sad: A choice of conf/sad.
-            xvector: A choice of conf/xvector, such as ``"campplus+device=cuda"``.
-            threads: Parts of a recording that are processed at once; by default the number of cores.
-            known: A folder of known voices (:func:`ssdiar.enrolment.known_voices`); speakers get their names.
-
-        Raises:
-            InputError: An option or a known voice is wrong, or a model or package is missing.
+        Weights that are not on the machine are fetched (:mod:`ssdiar.networks.weights`).
         """
         _check_options(system=system, sad=sad, xvector=xvector, threads=threads)
         self._config = read_system(system)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import unicodedata
@@ -44,8 +45,10 @@ def known_voices(folder: str | Path, sad: str, model: ModelConfig) -> dict[str, 
     files, least, voices = _files(Path(folder)), read_voice_model(model.title).min_seconds, {}
     load_model(model)  # before several threads do
     with ThreadPoolExecutor(cores()) as pool:
+        recordings = itertools.chain.from_iterable(files.values())
+        enrolled = pool.map(lambda path: _enrol(path, identity(os.stat(path)), sad, model), recordings)
         for name, own in files.items():
-            parts = list(pool.map(lambda path: _enrol(path, identity(os.stat(path)), sad, model), own))
+            parts = list(itertools.islice(enrolled, len(own)))
             if (seconds := sum(part.seconds for part in parts)) < least:
                 got = f"{seconds:.1f} s"
                 raise InputError("too little speech", path=own[0], expected=f"at least {least:g} s", got=got)
@@ -112,7 +115,8 @@ def names_of(
     if (got := vectors.shape[1]) != (wanted := len(model.background)):
         raise InputError("x-vectors of another dimension", expected=f"{wanted}", got=got)
     seconds = np.array([one.seconds for one in everyone])
-    odds, recordings = log_odds(vectors, seconds, model), np.array([reco for reco, _ in speakers])
+    odds = log_odds(vectors, seconds, model)
+    recordings = np.unique([reco for reco, _ in speakers], return_inverse=True)[1]
     if known is None:
         voices, probabilities = link_speakers(odds, recordings, shared)
     else:

@@ -172,18 +172,6 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
         return f"{text} ({str(default).lower() if isinstance(default, bool) else default})".strip()
 
 
-class _Lines(logging.Formatter):
-    """A line of the log: the program, ``WARNING`` if it is one, the message."""
-
-    def __init__(self, program: str) -> None:
-        super().__init__()
-        self._program = program
-
-    def format(self, record: logging.LogRecord) -> str:
-        level = f"{record.levelname}: " if record.levelno >= logging.WARNING else ""
-        return f"{self._program}: {level}{super().format(record)}"
-
-
 def _value(action: argparse.Action) -> str:
     """Return the place holder of an argument, or of an option's value."""
     name = action.metavar or getattr(action.type, "shown_as", None) or action.dest.replace("_", "-")
@@ -263,9 +251,9 @@ def run(main: Callable[[], None], program: str | None = None) -> NoReturn:
     ``program`` is its name, if that is not the name of its file.
     """
     program = program or program_name()
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Lines(program))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    for level, shown in {logging.DEBUG: "", logging.INFO: "", logging.WARNING: "WARNING: "}.items():
+        logging.addLevelName(level, shown)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format=f"{program}: %(levelname)s%(message)s")
     try:
         main()
     except KeyboardInterrupt:

@@ -74,7 +74,7 @@ class OwnFiles:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self._record = self.folder / _OWN
-        self._known = set(self._record.read_text(encoding="utf-8").splitlines()) if self._record.is_file() else set()
+        self._known = set(self._record.read_bytes().splitlines()) if self._record.is_file() else set()
 
     def check(self, names: Iterable[str], overwrite: bool = False) -> None:
         """Raise InputError if :meth:`write` would replace a file that it did not write, unless ``overwrite``."""
@@ -90,15 +90,15 @@ class OwnFiles:
         """Write a file, and its digest."""
         line = _line(name, text.encode())
         if line not in self._known:
-            with open(self._record, "a", encoding="utf-8") as stream:
-                stream.write(f"{line}\n")
+            with open(self._record, "ab") as stream:
+                stream.write(line + b"\n")
             self._known.add(line)
         publish_text(self.folder / name, text)
 
 
-def _line(name: str, data: bytes) -> str:
+def _line(name: str, data: bytes) -> bytes:
     """Return the line that sha256sum prints for a file."""
-    return f"{hashlib.sha256(data).hexdigest()}  {name}"
+    return f"{hashlib.sha256(data).hexdigest()}  {name}".encode()
 
 
 def publish_text(path: str | Path, text: str) -> bool:

@@ -18,6 +18,7 @@ from ssdiar.clustering.config import Weight
 from ssdiar.clustering.vectors import length_normalise
 
 _NEVER = -1e12  # log odds of speakers who cannot be one voice
+_ROWS = 1000  # of the matrix of pairs at a time, since features take several times its memory
 _MOST_SECONDS = 20.0  # most pairs of the fit have less speech on one side
 
 
@@ -57,10 +58,12 @@ def log_odds(vectors: np.ndarray, seconds: np.ndarray, model: VoiceModel) -> np.
     from scipy.special import expit, logit
 
     constant, *weights = astuple(model.weights)
-    size, shares = model.background_weight, np.ones(len(seconds))
+    constant += logit(model.prior)
+    size, shares, odds = model.background_weight, np.ones(len(seconds)), np.empty((len(seconds), len(seconds)))
     for _ in range(2):
         mean = (shares @ vectors + size * np.array(model.background)) / (shares.sum() + size)
-        odds = constant + logit(model.prior) + pair_evidence(vectors - mean, seconds) @ np.array(weights)
+        for rows in (slice(first, first + _ROWS) for first in range(0, len(seconds), _ROWS)):
+            odds[rows] = constant + pair_evidence(vectors - mean, seconds, rows) @ np.array(weights)
         np.fill_diagonal(odds, -_NEVER)
         shares = 1 / expit(odds).sum(axis=1)
     few = seconds < model.min_seconds
@@ -68,13 +71,13 @@ def log_odds(vectors: np.ndarray, seconds: np.ndarray, model: VoiceModel) -> np.
     return odds
 
 
-def pair_evidence(vectors: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+def pair_evidence(vectors: np.ndarray, seconds: np.ndarray, rows: slice = slice(None)) -> np.ndarray:
     """Return features of pairs of centred speakers, (S, S, features), in the order of :class:`VoiceWeights`.
 
-    Speech beyond what recordings of the fit have adds nothing.
+    Speech beyond what recordings of the fit have adds nothing. With ``rows``, only pairs of these speakers with all.
     """
     unit, logs = length_normalise(vectors), np.log(np.clip(seconds, 0.1, _MOST_SECONDS))
-    cosine, shorter, longer = unit @ unit.T, np.minimum.outer(logs, logs), np.maximum.outer(logs, logs)
+    cosine, shorter, longer = unit[rows] @ unit.T, *(of.outer(logs[rows], logs) for of in (np.minimum, np.maximum))
     return np.stack([cosine, shorter, longer, cosine * shorter], axis=-1)
 
 
@@ -113,8 +116,8 @@ def link_speakers(odds: np.ndarray, recordings: np.ndarray, shared: bool = False
     from scipy.spatial.distance import squareform
     from scipy.special import expit
 
-    odds = odds if shared else np.where(np.equal.outer(recordings, recordings), _NEVER, odds)
-    odds = odds * (1 - np.eye(len(odds)))
+    odds = odds.copy() if shared else np.where(np.equal.outer(recordings, recordings), _NEVER, odds)
+    np.fill_diagonal(odds, 0)
     voices, means, highest = np.full(len(odds), -1), np.zeros(len(odds)), max(odds.max(), 0.0)
     if len(odds) > 1:
         distances = squareform(highest - odds, checks=False)

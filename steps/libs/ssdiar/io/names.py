@@ -72,7 +72,7 @@ class Names:
     def __contains__(self, name: str) -> bool:
         """Return whether some recording has the name."""
         plain = unicodedata.normalize("NFC", name)
-        return name in self._ids or plain in self._meant or legal_id(plain) in self._ids | self._meant.keys()
+        return any(one in known for known in (self._ids, self._meant) for one in (name, plain, legal_id(plain)))
 
     def find(self, name: str) -> str:
         """Return the id of the recording with a name, or the id that an unknown name would get.

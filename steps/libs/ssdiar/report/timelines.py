@@ -1,4 +1,4 @@
-"""Timelines of a recording: turns by speaker, and errors.
+"""Timelines of a recording: turns by speaker. The page finds the errors (templates/scores.js).
 
 Every speaker has a number, which gives the colour. A system's speaker takes the number of the reference speaker that
 the DER maps it to. The others, or all speakers if there is no reference, are mapped to speakers of the systems before.
@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
-
-import numpy as np
 
 from ssdiar.io.rttm import rttm_text
 from ssdiar.report.recordings import ReportRecording
 from ssdiar.report.systems import ReportSystem
-from ssdiar.scoring.der import PROTOCOLS, Cells, cut_cells
+from ssdiar.scoring.der import PROTOCOLS, cut_cells
 from ssdiar.timeline.spans import Turn
 from ssdiar.work import digest
 
@@ -38,9 +35,9 @@ def lanes_of(reco: ReportRecording, systems: Sequence[ReportSystem]) -> list[Lan
 
     Returns:
         For each lane ``name``, ``system`` (its number; None: the reference), ``rows`` (one per speaker: ``name``,
-        ``number``, ``turns``, and ``match``, the name of its reference speaker), ``errors`` (marks by protocol and
-        kind), ``count_sure`` (the probability of the number of speakers, None if it is not known), and ``key``, under
-        which the browser keeps corrections: a digest of the recording and of the turns (None: the reference).
+        ``number``, ``turns``, and ``match``, the name of its reference speaker), ``count_sure`` (the probability of the
+        number of speakers, None if it is not known), and ``key``, under which the browser keeps corrections: a digest
+        of the recording and of the turns (None: the reference).
     """
     lanes = []
     known: dict[str, int] = {}
@@ -51,31 +48,14 @@ def lanes_of(reco: ReportRecording, systems: Sequence[ReportSystem]) -> list[Lan
     unmatched = _Unmatched(reco, len(known))
     for place, system in enumerate(systems):
         turns = reco.turns[system.name]
-        cells = _cells(reco, system)
-        matches = next(iter(cells.values())).matches if cells else {}  # the same under every protocol
+        matches = {}
+        if reco.reference is not None:  # the same under every protocol
+            matches = cut_cells(reco.reference, turns, reco.regions, PROTOCOLS["full"]).matches
         numbers = {name: known[match] for name, match in matches.items()}
         numbers |= unmatched.numbers([turn for turn in turns if turn.speaker not in matches])
-        errors = {name: error_marks(own) for name, own in cells.items()}
-        lanes.append(_lane(system.name, place, turns, numbers, matches, errors, system.count_sure.get(reco.id)))
+        lanes.append(_lane(system.name, place, turns, numbers, matches, system.count_sure.get(reco.id)))
         lanes[-1]["key"] = f"ssdiar {digest(sound, reco.id, system.name, rttm_text(turns))}"
     return lanes
-
-
-def error_marks(cells: Cells) -> dict[str, list[tuple[float, float, int]]]:
-    """Return the errors that a protocol counts, by kind: (start, end, number of speakers), in order of time.
-
-    The lengths times the numbers of speakers sum to the seconds of the score.
-    """
-    marks = {}
-    for kind in KINDS:
-        counts = getattr(cells, kind) * cells.scored
-        edges = np.flatnonzero(np.diff(counts, prepend=0, append=0)).tolist()
-        marks[kind] = [
-            (round(float(cells.times[first]), 3), round(float(cells.times[last]), 3), int(counts[first]))
-            for first, last in pairwise(edges)
-            if counts[first] > 0
-        ]
-    return marks
 
 
 class _Unmatched:
@@ -97,22 +77,12 @@ class _Unmatched:
         return numbers
 
 
-def _cells(reco: ReportRecording, system: ReportSystem) -> dict[str, Cells]:
-    """Return the compared cells under each protocol of the system's scores; nothing without a reference."""
-    if reco.reference is None:
-        return {}
-    protocols = [score.protocol for score in system.current_scores] or [PROTOCOLS["full"]]
-    turns = reco.turns[system.name]
-    return {protocol.name: cut_cells(reco.reference, turns, reco.regions, protocol) for protocol in protocols}
-
-
 def _lane(
     name: str,
     system: int | None,
     turns: Sequence[Turn],
     numbers: Mapping[str, int],
     matches: Mapping[str, str] | None = None,
-    errors: Mapping[str, Any] | None = None,
     count_sure: float | None = None,
 ) -> Lane:
     ordered = sorted(turns, key=lambda turn: turn.start)
@@ -125,7 +95,7 @@ def _lane(
         }
         for speaker in sorted(_names(turns), key=numbers.__getitem__)
     ]
-    return {"name": name, "system": system, "rows": rows, "errors": errors or {}, "count_sure": count_sure, "key": None}
+    return {"name": name, "system": system, "rows": rows, "count_sure": count_sure, "key": None}
 
 
 def _names(turns: Sequence[Turn]) -> list[str]:

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 
 from ssdiar.base.errors import InputError
 from ssdiar.io.rttm import read_rttm
 from ssdiar.timeline.spans import Turn, grouped
+from ssdiar.timeline.turns import rename_speakers
 
 
 def correction_files(system_dir: Path) -> dict[str, Path]:
@@ -18,10 +19,21 @@ def correction_files(system_dir: Path) -> dict[str, Path]:
     return {file.stem: file for file in sorted((system_dir / "corrections").glob("*.rttm"))}
 
 
-def with_corrections(turns: Sequence[Turn], corrected: Mapping[str, Sequence[Turn]]) -> list[Turn]:
-    """Return the turns of any recordings, those of corrected recordings as corrected."""
-    kept = [turn for turn in turns if turn.reco not in corrected]
-    return kept + [turn for own in corrected.values() for turn in own]
+def with_corrections(
+    turns: Iterable[Turn], system_dir: Path, recordings: Container[str], names: Mapping[tuple[str, str], str]
+) -> tuple[list[Turn], set[str]]:
+    """Return a system's turns with the corrected ones in their place, and the corrected recordings.
+
+    Args:
+        turns: Turns of any recordings.
+        system_dir: The folder of the system.
+        recordings: Corrections of other recordings are ignored.
+        names: New names by recording and speaker, for corrections.
+    """
+    files = {reco: file for reco, file in correction_files(system_dir).items() if reco in recordings}
+    corrected = [turn for reco, file in files.items() for turn in read_rttm(file, lengths={reco: None})]
+    kept = [turn for turn in turns if turn.reco not in files]
+    return kept + rename_speakers(corrected, names), set(files)
 
 
 def read_saved(path: Path, lengths: Mapping[str, float | None]) -> dict[str, list[Turn]]:

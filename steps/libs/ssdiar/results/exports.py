@@ -67,10 +67,13 @@ def export(
     known = {entry["recording"]: entry for entry in entries}
 
     def text(name: str, reco: str, own: Sequence[Turn]) -> str:
-        more = {"file": known[reco]["file"]} if reco in known else {}
-        if more and known[reco]["num_spk"] == len({turn.speaker for turn in own}):  # else the turns were edited
-            more["probability"] = known[reco]["num_spk_probability"]
-        return text_of(name, own, (durations or {}).get(reco), reco, (kinds or {}).get(reco), **more)
+        duration, entry = (durations or {}).get(reco), known.get(reco)
+        if name != "json":
+            return text_of(name, own, duration)
+        made = recording_entry(reco, own, file=entry and entry["file"], duration=duration)
+        if entry and entry["num_spk"] == made["num_spk"]:  # else the turns were edited
+            made["num_spk_probability"] = entry["num_spk_probability"]
+        return text_of(name, own, duration, made | ({"turn_kind": kinds[reco]} if reco in (kinds or {}) else {}))
 
     return write_files(turns, folder, formats, FILE_NAMES, text, known, overwrite)
 
@@ -114,29 +117,21 @@ def check_formats(formats: Sequence[str], known: Iterable[str]) -> None:
 
 
 def text_of(
-    name: str,
-    turns: Sequence[Turn],
-    duration: float | None = None,
-    reco: str = "",
-    kind: str | None = None,
-    **more: Any,
+    name: str, turns: Sequence[Turn], duration: float | None = None, entry: Mapping[str, Any] | None = None
 ) -> str:
     """Return turns in a format of :data:`FILE_NAMES`; only ``csv`` and ``rttm`` take several recordings.
 
-    ``duration`` is the recording's length in seconds, for ``json`` and ``textgrid`` (default: the last turn's end), and
-    ``reco`` its id, for ``json`` (default: that of the turns), as ``kind``, the kind of turns, if it is known. ``more``
-    are other values of its entry, for ``json``.
+    ``duration`` is the recording's length in seconds, for ``textgrid`` (default: the last turn's end). ``entry`` is for
+    ``json`` (default: :func:`ssdiar.results.recording_entry` of the turns).
     """
     turns = sorted(turns, key=lambda turn: (turn.reco, turn.start, turn.end, turn.speaker))
-    cues, shown = [Cue(turn.start, turn.end, turn.speaker) for turn in turns], {"turn_kind": kind} if kind else {}
+    cues = [Cue(turn.start, turn.end, turn.speaker) for turn in turns]
     writers: dict[str, Callable[[], str]] = {
         "audacity": lambda: audacity_text(turns),
         "textgrid": lambda: textgrid_text(turns, duration),
         "csv": lambda: csv_text(turns),
         "rttm": lambda: rttm_text(turns),
-        "json": lambda: json_text(
-            recording_entry(reco or turns[0].reco, turns, duration=duration, **more) | shown, turns
-        ),
+        "json": lambda: json_text(entry or recording_entry(turns[0].reco, turns, duration=duration), turns),
         "srt": lambda: srt_text(cues),
         "vtt": lambda: vtt_text(cues),
     }

@@ -65,13 +65,6 @@ def mean_difference(
     return Difference(value, float(low), float(high))
 
 
-def paired_difference(
-    first: np.ndarray, second: np.ndarray, weights: np.ndarray, voices: Sequence[Sequence[str]] = ()
-) -> Difference:
-    """Return :func:`mean_difference` of one pair of systems."""
-    return mean_difference([(first, second)], weights, voices)
-
-
 def _draws(number: int, voices: Sequence[Sequence[str]], rng: np.random.Generator) -> np.ndarray:
     """Return how often each of ``number`` recordings is drawn in every resample (N, R)."""
     if not share_voices(voices):

@@ -15,10 +15,9 @@ import numpy as np
 from ssdiar.base.errors import InputError
 from ssdiar.networks.campplus import build, run
 from ssdiar.networks.checkpoint import read_checkpoint
+from ssdiar.networks.weights import CAMPPLUS_FILE
 from ssdiar.xvectors.filter_banks import FilterBankModel
 from ssdiar.xvectors.models import ModelConfig
-
-_WEIGHTS_FILE = "models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt"
 
 
 class CampPlus(FilterBankModel):
@@ -39,7 +38,7 @@ def load(config: ModelConfig) -> CampPlus:
     Raises:
         InputError: The package cannot be fetched, its layout is another one, or the device cannot be used.
     """
-    weights = Path(config.folder() or config.source, _WEIGHTS_FILE)
+    weights = Path(config.folder() or config.source, CAMPPLUS_FILE)
     if not weights.is_file():
         raise InputError("no such file in the source of the model", path=weights, expected=f"weights of {config.name}")
     return CampPlus(config, weights)

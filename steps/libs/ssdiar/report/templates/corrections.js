@@ -28,25 +28,19 @@ class Corrections {
 
   lane() {
     if (this.made) return this.made;
-    const { regions } = data.recordings[this.id];
-    const reference = laneOf(this.id, null);
-    const protocols = reference ? Object.entries(data.protocols) : [];
-    const scores = protocols.map(([name, terms]) => [name, scoreOf(turnsOf(reference), this.turns, regions, terms)]);
     const turns = (name) => this.turns.filter((turn) => turn.speaker === name);
     this.made = {
       name: `Corrected ${this.source.name}`,
       edited: true,
       system: null,
       count_sure: null, // a person decides
-      errors: Object.fromEntries(scores.map(([protocol, { errors }]) => [protocol, errors])),
-      ders: Object.fromEntries(scores.map(([protocol, { der }]) => [protocol, der])),
       rows: [...this.names].map(([name, number]) => ({
         name,
         number,
-        match: scores[0]?.[1].matches.get(name) ?? "",
         turns: turns(name).map((turn) => Object.assign([turn.start, turn.end, turn.sure], { turn })),
       })),
     };
+    for (const row of this.made.rows) row.match = scoreOfLane(this.id, this.made)?.matches.get(row.name) ?? "";
     return this.made;
   }
 
@@ -113,10 +107,9 @@ class Corrections {
 
   // Keep the state in the browser; if that does not work, as in private windows, the page asks before it is left.
   keep() {
-    const turns = this.turns.map(({ speaker, start, end, sure }) => ({ speaker, start, end, sure }));
     try {
       if (!this.past.length) localStorage.removeItem(this.source.key);
-      else localStorage.setItem(this.source.key, JSON.stringify({ names: [...this.names], turns }));
+      else localStorage.setItem(this.source.key, JSON.stringify({ names: [...this.names], turns: this.turns }));
       this.safe = true;
     } catch {
       this.safe = !this.past.length;

@@ -53,12 +53,9 @@ const drawTurns = (canvas, id, lane, marks) => {
   }
 };
 
-// Errors of the chosen protocol, or else of the first one that the lane has; undefined without a reference.
-const errorsOf = (lane) => lane.errors[chosen.protocol] ?? Object.values(lane.errors)[0];
-
 // Places that need a look: errors, or without a reference, unsure turns. [start, end, variable of the colour]
-const marksOf = (lane) => {
-  const errors = errorsOf(lane);
+const marksOf = (id, lane) => {
+  const errors = scoreOfLane(id, lane)?.errors;
   if (errors) return KINDS.flatMap((kind) => errors[kind].map(([start, end]) => [start, end, errorVariable(kind)]));
   return turnsOf(lane)
     .filter((turn) => turn.sure < data.unsure)
@@ -70,7 +67,7 @@ const visibleStrips = new Set();
 const drawStrip = (canvas) => {
   const id = canvas.dataset.strip;
   const lane = currentLane(id);
-  if (lane) drawTurns(canvas, id, lane, marksOf(lane));
+  if (lane) drawTurns(canvas, id, lane, marksOf(id, lane));
 };
 const stripObserver = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {

@@ -85,7 +85,7 @@ const showHeading = (section) => {
   count.textContent = `number of speakers ${Math.round(100 * sure)} % sure`;
   const unsure = turnsOf(lane).filter((turn) => turn.sure < data.unsure).length;
   section.querySelector("summary > .unsure-count:not([data-count])").textContent = unsure ? `${unsure} unsure` : "";
-  const der = lane.ders?.[chosen.protocol];
+  const der = lane.edited && chosen.protocol ? scoreOfLane(id, lane)?.der : undefined;
   const figure = section.querySelector("[data-der]");
   figure.hidden = der === undefined;
   figure.querySelector(".name + span").textContent = (100 * der).toFixed(2);

@@ -1,5 +1,16 @@
 // The errors of turns against the reference of a recording, by the rules of scoring/der.py.
 
+// The score of a lane by the chosen protocol, or else the first one; undefined for the reference and without one.
+const scoreOfLane = (id, lane) => {
+  const reference = laneOf(id, null);
+  if (!reference || lane === reference) return undefined;
+  const name = chosen.protocol || Object.keys(data.protocols)[0];
+  const pairs = lane.edited ? undefined : new Map(lane.rows.map((row) => [row.name, row.match]));
+  lane.scores ??= {};
+  lane.scores[name] ??= scoreOf(turnsOf(reference), turnsOf(lane), data.recordings[id].regions, data.protocols[name], pairs);
+  return lane.scores[name];
+};
+
 // Return one-to-one pairs with the most common seconds, given by reference speaker and speaker, as a map from speaker to
 // reference speaker. It is exact for up to ten speakers; with more, only the best ways to go on are followed.
 const matched = (common) => {
@@ -18,8 +29,9 @@ const matched = (common) => {
   return ways[0][1];
 };
 
-// Return errors by kind as [start, end, number of speakers], the DER (undefined if nothing is scored), and the pairs.
-const scoreOf = (reference, turns, regions, [collar, ignoreOverlap]) => {
+// Return errors by kind as [start, end, number of speakers], the DER (undefined if nothing is scored), and the pairs of
+// speakers, which may be given.
+const scoreOf = (reference, turns, regions, [collar, ignoreOverlap], pairs) => {
   const spans = [
     ...regions.map(([start, end]) => [start, end, "region"]),
     ...reference.flatMap(({ start, end }) => [start, end].map((edge) => [edge - collar, edge + collar, "collar"])),
@@ -33,7 +45,7 @@ const scoreOf = (reference, turns, regions, [collar, ignoreOverlap]) => {
   const common = new Map();
   let start = 0;
   for (const [end, key, step] of edges) {
-    if (end > start && depth.get("region")) {
+    if (end - start > 1e-6 && depth.get("region")) { // else edges that differ by rounding
       const scored = !depth.get("collar") && !(ignoreOverlap && depth.get("turn") > 1);
       const [truth, found] = [talking("R"), talking("S")];
       cells.push({ start, end, scored, truth, found });
@@ -46,7 +58,7 @@ const scoreOf = (reference, turns, regions, [collar, ignoreOverlap]) => {
     start = end;
     depth.set(key, (depth.get(key) ?? 0) + step);
   }
-  const matches = matched(common);
+  const matches = pairs ?? matched(common);
   const errors = { miss: [], false_alarm: [], confusion: [] };
   let [all, wrong] = [0, 0];
   for (const cell of cells.filter(({ scored }) => scored)) {

@@ -61,7 +61,7 @@ class Timeline {
   marks() {
     const lane = laneOf(this.id, chosen.system);
     const found = chosen.compare === null
-      ? marksOf(this.corrections?.lane() ?? lane)
+      ? marksOf(this.id, this.corrections?.lane() ?? lane)
       : differences(lane, laneOf(this.id, chosen.compare)).map((one) => [...one, "--accent"]);
     return found.sort((a, b) => a[0] - b[0]);
   }
@@ -88,7 +88,7 @@ class Timeline {
       for (const row of lane.rows) {
         addRow(lane.edited ? "row edited" : "row", rowName(row), "", () => this.turnBlocks(lane, row));
       }
-      if (errorsOf(lane)) addRow("errors", "errors", "quiet", () => this.errorBlocks(lane));
+      if (scoreOfLane(this.id, lane)) addRow("errors", "errors", "quiet", () => this.errorBlocks(lane));
     }
     if (chosen.compare !== null) {
       const found = this.marks();
@@ -196,7 +196,7 @@ class Timeline {
   }
 
   errorBlocks(lane) {
-    const errors = errorsOf(lane);
+    const { errors } = scoreOfLane(this.id, lane);
     const blocks = (kind) =>
       errors[kind].filter((mark) => this.inside(mark)).map(([start, end]) => this.block(start, end, inWords(kind), kind));
     return KINDS.flatMap(blocks);
