@@ -61,7 +61,8 @@ def _parse() -> argparse.Namespace:
     parser = stage.Parser(__doc__)
 
     def add_list(name: str, convert: Callable[[str], Any], default: Sequence[Any], text: str, *known: str) -> None:
-        parser.add_argument(name, type=_several(convert, known), default=default, metavar="a b", help=text)
+        shown = " ".join(map(str, default))
+        parser.add_argument(name, type=_several(convert, known), default=shown, metavar="a b", help=text)
 
     readings = (
         "robust: as in conf/systems; literal: to the letter of the paper; literal+uncentred: x-vectors as they come"

@@ -54,7 +54,7 @@ const turnsOf = ({ rows }) => {
 };
 const inOrder = (turns) => [...turns].sort((a, b) => a.start - b.start || a.end - b.end || (a.speaker < b.speaker ? -1 : 1));
 
-// The lane and the turns that count: corrected ones, or else those of the chosen system.
+// The lane and the turns that count: corrected ones, or else the chosen system's.
 const currentLane = (id) => corrections.get(id)?.lane() ?? laneOf(id, chosen.system);
 const currentTurns = (id) => corrections.get(id)?.turns ?? turnsOf(laneOf(id, chosen.system));
 

@@ -430,7 +430,7 @@ class Corrections {
   }
 }
 
-// Take up the corrections that the browser kept: those of the first system that has some.
+// Take up the corrections that the browser kept, of the first system that has some.
 const restore = (id) => {
   for (const { system, key } of data.recordings[id].lanes) {
     let kept;
